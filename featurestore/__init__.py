@@ -1,0 +1,1 @@
+"""An embedding feature store for materials: LanceDB tables, DuckDB SQL, content identity."""

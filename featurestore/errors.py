@@ -1,0 +1,58 @@
+"""The errors a user can meet; each names the culprit and, where there is one, the fix."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FeatureStoreError(Exception):
+    """Base of all errors that are reported as one line, without a traceback (exit code 1)."""
+
+
+class InvalidInputError(FeatureStoreError):
+    """A file or value from outside cannot be used."""
+
+
+class InvalidRowsError(FeatureStoreError):
+    """Rows offered to a table break its schema, its key or its invariants."""
+
+
+class ConflictError(FeatureStoreError):
+    """A row with the same key but other content is in the store already."""
+
+
+class StoreNotFoundError(FeatureStoreError):
+    """There is no store at the given place."""
+
+
+class MissingDataError(FeatureStoreError):
+    """The store lacks rows that a command needs; the message says how to make them."""
+
+
+class UnknownNameError(FeatureStoreError):
+    """A name that the store or a registry does not know.
+
+    Parameters
+    ----------
+    what : str
+        What kind of thing was named, for example ``"property"``.
+    name : str
+        The unknown name.
+    valid : iterable of str
+        The names that would have been accepted; the nearest are put into the message.
+    """
+
+    def __init__(self, what: str, name: str, valid: Iterable[str], hint: str = "") -> None:
+        valid = sorted(set(valid))
+        folded = {candidate.lower(): candidate for candidate in valid}
+        near = difflib.get_close_matches(name.lower(), list(folded), n=3, cutoff=0.4)
+        if near:
+            suggestion = "did you mean " + " or ".join(repr(folded[n]) for n in near) + "?"
+        elif valid:
+            shown = valid[:10]
+            more = "" if len(valid) <= 10 else f" and {len(valid) - 10} more"
+            suggestion = "known: " + ", ".join(shown) + more
+        else:
+            suggestion = "there is none yet"
+        super().__init__(f"unknown {what} {name!r}; {suggestion}" + (f" {hint}" if hint else ""))

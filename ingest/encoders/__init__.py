@@ -1,0 +1,1 @@
+"""Encoders that turn structures and texts into vectors."""

@@ -1,0 +1,1 @@
+"""Readers of structures and properties, checks and symmetry."""

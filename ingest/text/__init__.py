@@ -1,0 +1,1 @@
+"""Generators that describe structures in words, and the taggers of their sentences."""

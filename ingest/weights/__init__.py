@@ -1,0 +1,1 @@
+"""Named weights: where each lives, its checksum, and how it is fetched."""
