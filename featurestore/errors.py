@@ -30,6 +30,10 @@ class MissingDataError(FeatureStoreError):
     """The store lacks rows that a command needs; the message says how to make them."""
 
 
+class StorageError(FeatureStoreError):
+    """The folder or bucket of the store refused a read or a write."""
+
+
 class UnknownNameError(FeatureStoreError):
     """A name that the store or a registry does not know.
 

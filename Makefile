@@ -1,0 +1,46 @@
+# `make demo` and `make test` make the environment first; nothing but Python, pip and a package
+# index is needed.
+
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+# PyPI's Linux wheel of torch carries gigabytes of CUDA. By default the CPU build is taken, from the
+# places pip is set up with or from PyTorch's own index. For a GPU name another build, for example:
+#   make demo TORCH=torch==2.13.0+cu130 TORCH_INDEX=https://download.pytorch.org/whl/cu130
+TORCH_VERSION = $(shell sed -n 's/^torch==//p' constraints.txt)
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+ifeq ($(shell uname -s),Linux)
+TORCH ?= torch==$(TORCH_VERSION)+cpu
+else
+TORCH ?= torch==$(TORCH_VERSION)
+endif
+
+.PHONY: demo test lint bench install clean
+
+install: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-deps "$(TORCH)" || \
+	  $(BIN)/python -m pip install --quiet --no-deps --index-url $(TORCH_INDEX) "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+demo: install
+	$(BIN)/featurestore demo
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,172 @@
+"""What the store knows by name: its encoders, generators, properties and splits."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
+from featurestore.session import Session
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A registered encoder; ``segments`` are (name, start, stop) slices of its vectors."""
+
+    encoder_id: str
+    name: str
+    kind: str
+    dimension: int
+    segments: tuple[tuple[str, int, int], ...]
+    fingerprint: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A registered text generator and the tags its sentences can have."""
+
+    generator_id: str
+    source: str
+    tags: tuple[str, ...]
+    reference_tags: tuple[str, ...]
+
+
+def encoders(session: Session) -> list[Encoder]:
+    """All registered encoders, by id."""
+    rows = session.query("FROM encoders ORDER BY encoder_id").to_pylist()
+    return [
+        Encoder(
+            row["encoder_id"],
+            row["name"],
+            row["kind"],
+            row["dimension"],
+            tuple((part["name"], part["start"], part["stop"]) for part in row["segments"]),
+            json.loads(row["fingerprint"]),
+        )
+        for row in rows
+    ]
+
+
+def generators(session: Session) -> list[Generator]:
+    """All registered text generators, by id."""
+    rows = session.query("FROM generators ORDER BY generator_id").to_pylist()
+    return [
+        Generator(
+            row["generator_id"], row["source"], tuple(row["tags"]), tuple(row["reference_tags"])
+        )
+        for row in rows
+    ]
+
+
+def find_encoder(session: Session, name: str, kind: str) -> Encoder:
+    """The encoder with this id, or the only one with this name.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none of the kind "structure" or "text".
+    InvalidInputError
+        If several versions share the name: they are never mixed or chosen between silently.
+    """
+    known = [encoder for encoder in encoders(session) if encoder.kind == kind]
+    found = [encoder for encoder in known if name in (encoder.encoder_id, encoder.name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        ids = ", ".join(encoder.encoder_id for encoder in found)
+        raise InvalidInputError(f"{kind} encoder {name!r} has several versions, name one of: {ids}")
+    names = {encoder.name for encoder in known} | {encoder.encoder_id for encoder in known}
+    raise UnknownNameError(
+        f"{kind} encoder", name, names, "(make vectors with: featurestore ingest embeddings)"
+    )
+
+
+def find_generator(session: Session, name: str) -> Generator:
+    """The generator with this id, or the only one of this text source.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none.
+    InvalidInputError
+        If the text source has several generator versions.
+    """
+    known = generators(session)
+    found = [generator for generator in known if name in (generator.generator_id, generator.source)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        ids = ", ".join(generator.generator_id for generator in found)
+        raise InvalidInputError(
+            f"text source {name!r} has several generator versions, name one of: {ids}"
+        )
+    names = {generator.source for generator in known}
+    raise UnknownNameError(
+        "text source", name, names, "(make texts with: featurestore ingest text)"
+    )
+
+
+def stored_properties(session: Session, name: str) -> list[dict[str, str]]:
+    """The distinct (source, unit) of a property's values in the store.
+
+    Raises
+    ------
+    UnknownNameError
+        If no material has it.
+    """
+    rows = session.query(
+        "SELECT DISTINCT source, unit FROM properties WHERE property = ? ORDER BY ALL", [name]
+    ).to_pylist()
+    if not rows:
+        known = session.query("SELECT DISTINCT property FROM properties")["property"].to_pylist()
+        raise UnknownNameError("property", name, known)
+    return list(rows)
+
+
+def find_property(session: Session, name: str, source: str | None = None) -> tuple[str, str]:
+    """Source and unit of a stored property.
+
+    Raises
+    ------
+    UnknownNameError
+        If no material has it.
+    InvalidInputError
+        If it comes from several sources and none is chosen: they are never mixed silently.
+    """
+    rows = stored_properties(session, name)
+    if source is not None:
+        rows = [row for row in rows if row["source"] == source] or rows
+    if len(rows) > 1 or (source is not None and rows[0]["source"] != source):
+        sources = ", ".join(f"{row['source']!r} ({row['unit']})" for row in rows)
+        raise InvalidInputError(
+            f"property {name!r} comes from several sources; choose one with --property-source: "
+            f"{sources}"
+        )
+    return rows[0]["source"], rows[0]["unit"]
+
+
+def check_split(session: Session, split: str, name: str) -> None:
+    """Raise unless the split has folds for the property.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no split of that name.
+    MissingDataError
+        If the split exists, but not for this property.
+    """
+    rows = session.query("SELECT DISTINCT split, property FROM splits").to_pylist()
+    if split not in {row["split"] for row in rows}:
+        raise UnknownNameError(
+            "split",
+            split,
+            {row["split"] for row in rows},
+            "(make one with: featurestore ingest splits)",
+        )
+    covered = {row["property"] for row in rows if row["split"] == split}
+    if not covered & {name, "*"}:
+        raise MissingDataError(
+            f"split {split!r} has no folds for property {name!r}, only for "
+            f"{', '.join(sorted(covered))}"
+        )

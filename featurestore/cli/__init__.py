@@ -1,0 +1,34 @@
+"""The command line: one root command whose groups are found through entry points."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from featurestore.cli.root import root
+from featurestore.errors import FeatureStoreError
+
+__all__ = ["main", "root"]
+
+
+def main() -> None:
+    """Run the command line; errors of the store are one line and exit code 1, misuse is 2."""
+    try:
+        code = root.main(prog_name="featurestore", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.ClickException as misuse:
+        misuse.show()
+        code = misuse.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo(
+            "Interrupted. What was written stays; the same command goes on from there.", err=True
+        )
+        code = 130
+    except FeatureStoreError as error:
+        click.echo(f"Error: {error}", err=True)
+        code = 1
+    except BrokenPipeError:
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,21 @@
+"""``featurestore info``: what a store holds, at a glance."""
+
+from __future__ import annotations
+
+import click
+
+from featurestore.cli.options import CONTEXT, store_option
+
+
+@click.command(context_settings=CONTEXT)
+@store_option
+def info(store_uri: str) -> None:
+    """Show what the store holds: materials, properties, splits, texts, vectors, models, runs."""
+    from featurestore.summary import summarise
+    from featurestore.store import FeatureStore
+
+    with FeatureStore.open(store_uri).session() as session:
+        for title, lines in summarise(session):
+            click.echo(title)
+            for line in lines:
+                click.echo(f"  {line}")

@@ -1,0 +1,65 @@
+"""Options that several commands share, as decorators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from featurestore.output import PRINTED_FORMATS
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+def store_option(command: Command) -> Command:
+    """Add ``--store``; the command gets it as ``store_uri``."""
+    return click.option(
+        "--store",
+        "store_uri",
+        default="materials-store",
+        show_default=True,
+        envvar="FEATURESTORE_URI",
+        show_envvar=True,
+        metavar="URI",
+        help="Folder of the feature store.",
+    )(command)
+
+
+def format_option(command: Command) -> Command:
+    """Add ``--format``; the command gets it as ``output_format``."""
+    return click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(PRINTED_FORMATS),
+        default="table",
+        show_default=True,
+        help="How rows are printed.",
+    )(command)
+
+
+def view_options(command: Command) -> Command:
+    """Add the options that name a training view's parts."""
+    for option in reversed(
+        [
+            click.option("--text", "text_source", metavar="SOURCE", help="Text source."),
+            click.option("--structure-encoder", metavar="NAME", help="Structure encoder."),
+            click.option("--text-encoder", metavar="NAME", help="Text encoder."),
+            click.option(
+                "--variant",
+                default="full",
+                show_default=True,
+                help="Text variant: full, without:TAG or only:TAG.",
+            ),
+            click.option("--split", metavar="NAME", help="Split that gives the folds."),
+            click.option(
+                "--property-source",
+                metavar="NAME",
+                help="Source of the targets, where a property has several.",
+            ),
+        ]
+    ):
+        command = option(command)
+    return command

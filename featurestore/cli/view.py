@@ -1,0 +1,85 @@
+"""``featurestore view``: the training view of a property, its fingerprint and its SQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from featurestore.cli.options import CONTEXT, store_option, view_options
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("property_name", metavar="PROPERTY")
+@click.option(
+    "--features",
+    type=click.Choice(["structure", "text", "structure+text"]),
+    help="Which vectors to take. Default: those whose encoders are named.",
+)
+@view_options
+@store_option
+@click.option("--show-sql", is_flag=True, help="Print the SQL that selects the rows, and stop.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to a .parquet, .arrow, .csv, .json, .ndjson or .npz file.",
+)
+def view(
+    property_name: str,
+    features: str | None,
+    text_source: str | None,
+    structure_encoder: str | None,
+    text_encoder: str | None,
+    variant: str,
+    split: str | None,
+    property_source: str | None,
+    store_uri: str,
+    show_sql: bool,
+    output: Path | None,
+) -> None:
+    """Assemble the training view of PROPERTY and print its fingerprint.
+
+    \b
+    Example:
+      featurestore view mbj_bandgap --text robocrystallographer \\
+          --structure-encoder alignn-ff --text-encoder minilm --split paper -o view.parquet
+    """
+    from featurestore.store import FeatureStore
+    from featurestore.views import load_view, resolve_parameters, view_sql, write_view
+
+    if features is None:
+        named = {"structure": structure_encoder, "text": text_encoder}
+        features = "+".join(part for part, encoder in named.items() if encoder)
+        if not features:
+            raise click.UsageError("Name --structure-encoder, --text-encoder or both.")
+    with FeatureStore.open(store_uri).session() as session:
+        parameters = resolve_parameters(
+            session,
+            property_name,
+            features=features,
+            text_source=text_source,
+            structure_encoder=structure_encoder,
+            text_encoder=text_encoder,
+            variant=variant,
+            split=split,
+            property_source=property_source,
+        )
+        if show_sql:
+            click.echo(view_sql(parameters))
+            return
+        loaded = load_view(session, parameters)
+    for name, value in parameters.as_dict().items():
+        if value is not None:
+            click.echo(f"{name:18} {value}")
+    folds = loaded.rows["fold"].value_counts().to_pylist() if split else []
+    counts = ", ".join(f"{entry['counts']} {entry['values']}" for entry in folds)
+    click.echo(f"{'rows':18} {len(loaded)}" + (f" ({counts})" if counts else ""))
+    for name, start, stop in loaded.segments:
+        click.echo(f"{'features':18} [{start}:{stop}] {name}")
+    for lacking, count in loaded.excluded.items():
+        click.echo(f"{'left out':18} {count} materials without a {lacking}")
+    click.echo(f"{'fingerprint':18} {loaded.fingerprint}")
+    if output is not None:
+        write_view(loaded, output)
+        click.echo(f"{'written to':18} {output}")

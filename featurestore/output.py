@@ -1,0 +1,174 @@
+"""Arrow tables as people and programs want them: aligned text, CSV, JSON, Parquet, Arrow, NumPy."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+
+from featurestore.errors import InvalidInputError, StorageError
+
+PRINTED_FORMATS = ("table", "csv", "json", "ndjson")
+FILE_FORMATS = (".parquet", ".arrow", ".csv", ".json", ".ndjson", ".npz")
+
+_CELL_WIDTH = 60
+
+
+def print_table(table: pa.Table, output_format: str = "table", stream: IO[str] | None = None) -> None:
+    """Print a table as ``table``, ``csv``, ``json`` or ``ndjson``."""
+    _WRITERS[output_format](table, stream or sys.stdout)
+
+
+def write_table(table: pa.Table, path: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a table to a file whose suffix gives the format; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        What to write.
+    path : Path
+        Ends in .parquet, .arrow, .csv, .json, .ndjson or .npz.
+    metadata : mapping of str to str
+        Kept in the schema of Parquet and Arrow files, and as ``metadata`` in ``.npz``.
+
+    Raises
+    ------
+    InvalidInputError
+        If the suffix is another one.
+    StorageError
+        If the file cannot be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in FILE_FORMATS:
+        raise InvalidInputError(
+            f"cannot tell the format of {path}: name a file that ends in {', '.join(FILE_FORMATS)}"
+        )
+    if metadata:
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata})
+    with _atomic(path) as temporary:
+        if suffix == ".parquet":
+            from pyarrow import parquet
+
+            parquet.write_table(table, temporary)
+        elif suffix == ".arrow":
+            with pa.ipc.new_file(temporary, table.schema) as writer:
+                writer.write_table(table)
+        elif suffix == ".npz":
+            with temporary.open("wb") as file:
+                np.savez(file, **_arrays(table), metadata=np.array(json.dumps(metadata or {})))
+        else:
+            with temporary.open("w", encoding="utf-8", newline="") as stream:
+                _WRITERS[suffix[1:]](table, stream)
+
+
+@contextmanager
+def _atomic(path: Path) -> Iterator[Path]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error}") from error
+
+
+def _arrays(table: pa.Table) -> dict[str, Any]:
+    arrays = {}
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        if pa.types.is_fixed_size_list(column.type):
+            arrays[name] = column.flatten().to_numpy().reshape(len(column), column.type.list_size)
+        elif pa.types.is_string(column.type):
+            arrays[name] = np.array([value or "" for value in column.to_pylist()], dtype=np.str_)
+        else:
+            arrays[name] = column.to_numpy(zero_copy_only=False)
+    return arrays
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    value = _plain(value)
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
+    text = text.replace("\n", "⏎")
+    return text if len(text) <= _CELL_WIDTH else text[: _CELL_WIDTH - 1] + "…"
+
+
+def _print_aligned(table: pa.Table, stream: IO[str]) -> None:
+    numeric = [
+        pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+        for field in table.schema
+    ]
+    rows = [[_cell(value) for value in row.values()] for row in table.to_pylist()]
+    names = table.column_names
+    widths = [
+        max([len(name), *(len(row[index]) for row in rows)]) for index, name in enumerate(names)
+    ]
+
+    def line(cells: list[str]) -> str:
+        padded = [
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(cells, widths, numeric, strict=True)
+        ]
+        return "  ".join(padded).rstrip()
+
+    print(line(names), file=stream)
+    print("  ".join("-" * width for width in widths), file=stream)
+    for row in rows:
+        print(line(row), file=stream)
+
+
+def _print_csv(table: pa.Table, stream: IO[str]) -> None:
+    import csv
+
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(table.column_names)
+    for row in table.to_pylist():
+        cells = [_plain(value) for value in row.values()]
+        writer.writerow([json.dumps(c) if isinstance(c, list | dict) else c for c in cells])
+
+
+def _print_json(table: pa.Table, stream: IO[str]) -> None:
+    json.dump([_plain(row) for row in table.to_pylist()], stream, ensure_ascii=False, indent=1)
+    stream.write("\n")
+
+
+def _print_ndjson(table: pa.Table, stream: IO[str]) -> None:
+    for row in table.to_pylist():
+        stream.write(json.dumps(_plain(row), ensure_ascii=False) + "\n")
+
+
+_WRITERS = {
+    "table": _print_aligned,
+    "csv": _print_csv,
+    "json": _print_json,
+    "ndjson": _print_ndjson,
+}

@@ -1,0 +1,59 @@
+"""Progress of long work: a bar with rate and time left on a terminal, log lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+_SECONDS_BETWEEN_LINES = 15.0
+
+
+class Progress(Protocol):
+    """What work reports to."""
+
+    def update(self, done: int = 1) -> None:
+        """Say that ``done`` more items are finished."""
+        ...
+
+
+class _Lines:
+    def __init__(self, total: int | None, description: str, unit: str) -> None:
+        self._total, self._description, self._unit = total, description, unit
+        self._done, self._start = 0, time.monotonic()
+        self._last = self._start
+
+    def update(self, done: int = 1) -> None:
+        self._done += done
+        now = time.monotonic()
+        if now - self._last >= _SECONDS_BETWEEN_LINES:
+            self._last = now
+            rate = self._done / (now - self._start)
+            of, left = "", ""
+            if self._total:
+                of = f"/{self._total}"
+                left = f", {(self._total - self._done) / rate:.0f} s left" if rate else ""
+            line = f"{self._description}: {self._done}{of} {self._unit} ({rate:.3g}/s{left})"
+            print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress_bar(total: int | None, description: str, unit: str) -> Iterator[Progress]:
+    """A progress bar on standard error if that is a terminal, else a line now and then.
+
+    Parameters
+    ----------
+    total : int or None
+        Number of items; None where it is unknown.
+    description, unit : str
+        What is done, to what: "structures", "texts", "epochs".
+    """
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        with tqdm(total=total, desc=description, unit=f" {unit}", dynamic_ncols=True) as bar:
+            yield bar
+    else:
+        yield _Lines(total, description, unit)

@@ -1,0 +1,23 @@
+-- coverage(): how many materials have each property, each text source and each encoder's vectors.
+CREATE OR REPLACE TEMP MACRO coverage() AS TABLE
+    WITH total AS (SELECT count(*) AS n FROM materials),
+    counted AS (
+        SELECT 'property' AS kind, property AS name, count(DISTINCT material_id) AS materials
+        FROM properties GROUP BY property
+        UNION ALL
+        SELECT 'text', generator_id, count(DISTINCT material_id)
+        FROM materials JOIN (SELECT DISTINCT structure_id, generator_id FROM sentences)
+        USING (structure_id) GROUP BY generator_id
+        UNION ALL
+        SELECT 'structure embedding', encoder_id, count(DISTINCT material_id)
+        FROM materials JOIN structure_embedding_keys USING (structure_id) GROUP BY encoder_id
+        UNION ALL
+        SELECT 'text embedding', encoder_id || ' of ' || generator_id, count(DISTINCT material_id)
+        FROM materials
+        JOIN full_texts USING (structure_id)
+        JOIN text_embedding_keys USING (text_id)
+        GROUP BY encoder_id, generator_id
+    )
+    SELECT kind, name, materials, n AS of_materials, round(100.0 * materials / n, 1) AS percent
+    FROM counted, total
+    ORDER BY kind, name;

@@ -1,0 +1,204 @@
+"""The one object a program needs: opens a store, reads views and queries, merges rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from featurestore.errors import StoreNotFoundError
+from featurestore.failure import Failure
+from featurestore.runs import Run, recorded_run
+from featurestore.schemas import TABLES
+from featurestore.session import Session
+from featurestore.tables import MergeResult, Tables
+from featurestore.views import TrainingView, load_view, resolve_parameters
+
+
+class FeatureStore:
+    """A folder (or bucket prefix) of LanceDB tables with SQL over them.
+
+    Use `FeatureStore.open`.
+
+    Attributes
+    ----------
+    uri : str
+        Where the tables are.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self.uri = tables.uri
+
+    @classmethod
+    def open(
+        cls,
+        uri: str | Path,
+        *,
+        create: bool = False,
+        storage_options: Mapping[str, str] | None = None,
+    ) -> FeatureStore:
+        """Open the store at ``uri``.
+
+        Parameters
+        ----------
+        uri : str or Path
+            Folder of the store.
+        create : bool
+            Whether a store that does not exist yet is fine; it comes to be with its first rows.
+        storage_options : mapping of str to str
+            Options of an object store, handed to Lance.
+
+        Raises
+        ------
+        StoreNotFoundError
+            If there is no store and ``create`` is false, or the place is a file.
+        """
+        place = str(uri)
+        if "://" not in place:
+            path = Path(place).expanduser()
+            place = str(path)
+            if path.exists() and not path.is_dir():
+                raise StoreNotFoundError(f"{place} is a file; a store is a folder")
+            if path.is_dir() and any(path.iterdir()) and not any(path.glob("*.lance")):
+                raise StoreNotFoundError(
+                    f"{place} is a folder with other files in it, not a store; name another folder"
+                )
+        tables = Tables(place, storage_options)
+        if not create and not tables.names():
+            raise StoreNotFoundError(
+                f"there is no store at {place}; make one with "
+                f"'featurestore ingest structures … --store {place}'"
+            )
+        return cls(tables)
+
+    def tables(self) -> list[str]:
+        """Names of the tables that exist."""
+        return self._tables.names()
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A DuckDB session that sees every table at its present version, until it is closed."""
+        session = Session(self._tables)
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def sql(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """The result of one reading SQL statement over the tables and macros.
+
+        Raises
+        ------
+        InvalidInputError
+            If the statement would write.
+        QueryError
+            If DuckDB cannot run it.
+        """
+        with self.session() as session:
+            return session.read_only_query(query, parameters)
+
+    def training_view(
+        self,
+        property: str,
+        *,
+        features: str = "structure+text",
+        text_source: str | None = None,
+        structure_encoder: str | None = None,
+        text_encoder: str | None = None,
+        variant: str = "full",
+        split: str | None = None,
+        property_source: str | None = None,
+    ) -> TrainingView:
+        """The training view of a property.
+
+        Parameters
+        ----------
+        property : str
+            For example ``"mbj_bandgap"``.
+        features : {"structure", "text", "structure+text"}
+            Which vectors make up the feature matrix.
+        text_source, structure_encoder, text_encoder : str
+            Names or ids; needed as far as ``features`` needs them.
+        variant : str
+            ``full``, ``without:TAG,…`` or ``only:TAG,…``.
+        split : str
+            Only materials with a fold in this split.
+        property_source : str
+            Needed where the property comes from several sources.
+
+        Raises
+        ------
+        UnknownNameError, InvalidInputError
+            If a name is unknown, ambiguous or missing.
+        MissingDataError
+            If no material has all that is asked for.
+        """
+        with self.session() as session:
+            parameters = resolve_parameters(
+                session,
+                property,
+                features=features,
+                text_source=text_source,
+                structure_encoder=structure_encoder,
+                text_encoder=text_encoder,
+                variant=variant,
+                split=split,
+                property_source=property_source,
+            )
+            return load_view(session, parameters)
+
+    def merge(self, table: str, rows: pa.Table, *, replace: bool = False) -> MergeResult:
+        """Insert the rows whose key is new, in one atomic commit; see `Tables.merge`."""
+        return self._tables.merge(table, rows, replace=replace)
+
+    def merge_rows(
+        self, table: str, rows: Iterable[Mapping[str, Any]], *, replace: bool = False
+    ) -> MergeResult:
+        """Like `merge`, for the rows of a fixed table given as dictionaries."""
+        return self.merge(
+            table, pa.Table.from_pylist(list(rows), schema=TABLES[table].schema), replace=replace
+        )
+
+    def record_failures(
+        self, stage: str, context: str, failures: Mapping[str, Failure], run: Run
+    ) -> None:
+        """Put failures into the ``failures`` table, one row for each item, newest wins."""
+        self.merge_rows(
+            "failures",
+            (
+                {
+                    "stage": stage,
+                    "item": item,
+                    "context": context,
+                    "error": failure.error,
+                    "message": failure.message,
+                    "run_id": run.run_id,
+                }
+                for item, failure in failures.items()
+            ),
+            replace=True,
+        )
+
+    def clear_failures(self, stage: str, context: str, items: Iterable[str]) -> None:
+        """Remove the failures of items that have succeeded since."""
+        with self.session() as session:
+            failed = session.query(
+                "SELECT item FROM failures WHERE stage = ? AND context = ?", [stage, context]
+            )["item"].to_pylist()
+        solved = sorted(set(failed) & set(items))
+        if solved:
+            quoted = ", ".join("'" + item.replace("'", "''") + "'" for item in solved)
+            where = f"stage = '{stage}' AND context = '{context}' AND item IN ({quoted})"
+            self._tables.delete("failures", where)
+
+    def run(self, command: str, arguments: Mapping[str, Any]) -> AbstractContextManager[Run]:
+        """Record a command in the ``runs`` table while it goes on; see `recorded_run`."""
+        return recorded_run(self._tables, command, arguments)
+
+    def compact(self, table: str) -> None:
+        """Join a table's small fragments; see `Tables.compact`."""
+        self._tables.compact(table)

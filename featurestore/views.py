@@ -1,0 +1,335 @@
+"""Training views: SQL joins the keys, then the vectors are read once into one array."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from featurestore.catalogue import (
+    Encoder,
+    check_split,
+    find_encoder,
+    find_generator,
+    find_property,
+)
+from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.identity import canonical_json
+from featurestore.schemas import embedding_table
+from featurestore.session import Session
+from featurestore.variants import FULL, parse_variant
+
+if TYPE_CHECKING:
+    import torch
+
+FEATURES = ("structure", "text", "structure+text")
+FOLDS = ("train", "val", "test")
+
+_ROWS_A_READ = 8192
+
+
+@dataclass(frozen=True)
+class ViewParameters:
+    """What a training view was asked for, with every name resolved to an id.
+
+    ``generator_id``, ``text_encoder`` and ``structure_encoder`` are None where ``features`` does
+    not need them; ``split`` None means all materials, without folds.
+    """
+
+    property: str
+    property_source: str
+    unit: str
+    features: str
+    generator_id: str | None
+    structure_encoder: str | None
+    text_encoder: str | None
+    variant: str
+    split: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The parameters as JSON values."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class TrainingView:
+    """Rows in order of material_id, with their features.
+
+    Parameters
+    ----------
+    parameters : ViewParameters
+        What was asked for.
+    sql : str
+        The query that selects the rows; it runs as it stands with ``featurestore sql``.
+    rows : pyarrow.Table
+        material_id, structure_id, text_id, fold, target, n_tokens, truncated; n rows.
+    features : ndarray, shape (n, width), float32
+        The structure's vector, then the text's, as far as asked for.
+    segments : tuple of (str, int, int)
+        Named slices of ``features``, for example ``("structure.atom", 0, 256)``.
+    excluded : dict of str to int
+        Materials with a target (and a fold, if a split was asked for) that are not in the view,
+        counted by what they lack.
+    versions : dict of str to int
+        The version of each table that was read.
+    """
+
+    parameters: ViewParameters
+    sql: str
+    rows: pa.Table
+    features: npt.NDArray[np.float32]
+    segments: tuple[tuple[str, int, int], ...]
+    excluded: dict[str, int]
+    versions: dict[str, int]
+
+    def __len__(self) -> int:
+        return int(self.rows.num_rows)
+
+    @cached_property
+    def targets(self) -> npt.NDArray[np.float64]:
+        """The property's values: shape (n,), float64, in ``parameters.unit``."""
+        return np.asarray(self.rows["target"].to_numpy())
+
+    @cached_property
+    def material_ids(self) -> list[str]:
+        """The material of each row."""
+        return list(self.rows["material_id"].to_pylist())
+
+    def in_fold(self, fold: str) -> npt.NDArray[np.bool_]:
+        """Which rows are in the fold "train", "val" or "test": shape (n,), bool."""
+        return np.array([value == fold for value in self.rows["fold"].to_pylist()], dtype=bool)
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """The rows with the vectors as fixed-size list columns ``structure_vector`` and so on."""
+        table = self.rows
+        for part in self.parameters.features.split("+"):
+            slices = [item for item in self.segments if item[0].startswith(f"{part}.")]
+            start, stop = slices[0][1], slices[-1][2]
+            values = np.ascontiguousarray(self.features[:, start:stop]).reshape(-1)
+            vectors = pa.FixedSizeListArray.from_arrays(pa.array(values), stop - start)
+            table = table.append_column(f"{part}_vector", vectors)
+        return table
+
+    def to_torch(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (n, width) float32, sharing this view's memory, and targets (n,) float32."""
+        import torch  # only for callers that have it: the store itself needs no torch
+
+        return torch.from_numpy(self.features), torch.from_numpy(self.targets.astype(np.float32))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the parameters, the SQL and every byte of the rows and features.
+
+        Table versions are recorded in ``versions`` but are no part of it: a commit that does not
+        touch these rows leaves the fingerprint as it is.
+        """
+        digest = hashlib.sha256()
+        digest.update(canonical_json([self.parameters.as_dict(), self.sql]).encode("utf-8"))
+        for name in ("material_id", "structure_id", "text_id", "fold"):
+            digest.update(canonical_json(self.rows[name].to_pylist()).encode("utf-8"))
+        digest.update(self.targets.astype("<f8").tobytes())
+        digest.update(np.ascontiguousarray(self.features, dtype="<f4"))
+        return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        p = self.parameters
+        return (
+            f"<TrainingView {p.property} {p.features} rows={len(self)} "
+            f"width={self.features.shape[1]} fingerprint={self.fingerprint[:12]}>"
+        )
+
+
+def resolve_parameters(
+    session: Session,
+    property: str,
+    *,
+    features: str = "structure+text",
+    text_source: str | None = None,
+    structure_encoder: str | None = None,
+    text_encoder: str | None = None,
+    variant: str = "full",
+    split: str | None = None,
+    property_source: str | None = None,
+) -> ViewParameters:
+    """Turn names into ids.
+
+    Raises
+    ------
+    UnknownNameError
+        With the nearest known names.
+    InvalidInputError
+        If something that ``features`` needs is not named, or a name is ambiguous.
+    """
+    if features not in FEATURES:
+        raise InvalidInputError(f"features must be one of {', '.join(FEATURES)}; got {features!r}")
+    source, unit = find_property(session, property, property_source)
+    if split is not None:
+        check_split(session, split, property)
+    needed = {"structure": {"a structure encoder": structure_encoder}}
+    needed["text"] = {"a text source": text_source, "a text encoder": text_encoder}
+    for part in features.split("+"):
+        for what, given in needed[part].items():
+            if given is None:
+                raise InvalidInputError(f"features {features!r} need {what}")
+    generator, text, structure, parsed = None, None, None, FULL
+    if "structure" in features:
+        assert structure_encoder is not None
+        structure = find_encoder(session, structure_encoder, "structure").encoder_id
+    if "text" in features:
+        assert text_source is not None and text_encoder is not None
+        found = find_generator(session, text_source)
+        parsed = parse_variant(variant, found.tags, found.reference_tags)
+        generator, text = found.generator_id, find_encoder(session, text_encoder, "text").encoder_id
+    return ViewParameters(
+        property, source, unit, features, generator, structure, text, str(parsed), split
+    )
+
+
+def view_sql(parameters: ViewParameters) -> str:
+    """The query for the rows of a view, without its vectors."""
+    p = parameters
+    split = _quoted(p.split) if p.split is not None else "NULL"
+    targets = (
+        f"targets({_quoted(p.property)}, split := {split}, "
+        f"property_source := {_quoted(p.property_source)})"
+    )
+    lines = ["FROM " + targets + " t"]
+    columns = ["t.material_id", "t.structure_id"]
+    if p.generator_id is not None:
+        variant = f"{_quoted(p.generator_id)}, variant := {_quoted(p.variant)}"
+        lines.append(f"JOIN texts({variant}) x ON x.structure_id = t.structure_id")
+        lines.append(f"JOIN text_embeddings__{p.text_encoder} e ON e.text_id = x.text_id")
+        columns += ["x.text_id", "t.fold", "t.target", "e.n_tokens", "e.truncated"]
+    else:
+        columns += ["NULL::VARCHAR AS text_id", "t.fold", "t.target"]
+        columns += ["NULL::INTEGER AS n_tokens", "NULL::BOOLEAN AS truncated"]
+    if p.structure_encoder is not None:
+        lines.append(
+            f"JOIN structure_embeddings__{p.structure_encoder} s "
+            "ON s.structure_id = t.structure_id"
+        )
+    return "\n".join([f"SELECT {', '.join(columns)}", *lines, "ORDER BY t.material_id"])
+
+
+def load_view(session: Session, parameters: ViewParameters) -> TrainingView:
+    """Run the view's query and read its vectors into one preallocated array.
+
+    DuckDB joins the keys only: a join that carries vectors would read every one of them.
+
+    Raises
+    ------
+    MissingDataError
+        If no material is left; the message counts what they lack and names the command to run.
+    """
+    sql = view_sql(parameters)
+    rows = session.query(sql)
+    excluded = _excluded(session, parameters, rows.num_rows)
+    if not rows.num_rows:
+        raise MissingDataError(_nothing_left(session, parameters, excluded))
+    parts = []
+    if parameters.structure_encoder is not None:
+        encoder = find_encoder(session, parameters.structure_encoder, "structure")
+        parts.append((encoder, "structure_id"))
+    if parameters.text_encoder is not None:
+        parts.append((find_encoder(session, parameters.text_encoder, "text"), "text_id"))
+    features = np.empty((rows.num_rows, sum(e.dimension for e, _ in parts)), dtype=np.float32)
+    segments: list[tuple[str, int, int]] = []
+    start = 0
+    for encoder, key in parts:
+        _read_vectors(session, encoder, key, rows[key], features[:, start:])
+        segments += [(f"{encoder.kind}.{n}", start + a, start + b) for n, a, b in encoder.segments]
+        start += encoder.dimension
+    return TrainingView(
+        parameters, sql, rows, features, tuple(segments), excluded, dict(session.versions)
+    )
+
+
+def write_view(view: TrainingView, path: Path) -> None:
+    """Write a view's table to a ``.parquet``, ``.arrow``, ``.csv`` or ``.npz`` file, atomically."""
+    from featurestore.output import write_table
+
+    metadata = {
+        "fingerprint": view.fingerprint,
+        "parameters": canonical_json(view.parameters.as_dict()),
+        "sql": view.sql,
+        "versions": canonical_json(view.versions),
+    }
+    write_table(view.table, path, metadata)
+
+
+def _read_vectors(
+    session: Session, encoder: Encoder, key: str, wanted: Any, out: npt.NDArray[np.float32]
+) -> None:
+    dataset = session.dataset(embedding_table(encoder.kind, encoder.encoder_id))
+    assert dataset is not None  # the rows were joined with it
+    import pyarrow.compute as pc
+
+    keys = dataset.to_table(columns=[key])[key].combine_chunks()
+    offsets = pc.index_in(wanted.combine_chunks(), keys).to_numpy()
+    for first in range(0, len(offsets), _ROWS_A_READ):
+        chunk = dataset.take(offsets[first : first + _ROWS_A_READ], columns=["vector"])
+        start = first
+        for batch in chunk.to_batches():
+            vectors = batch["vector"].flatten().to_numpy().reshape(-1, encoder.dimension)
+            out[start : start + len(vectors), : encoder.dimension] = vectors
+            start += len(vectors)
+
+
+def _excluded(session: Session, parameters: ViewParameters, kept: int) -> dict[str, int]:
+    """Materials with a target that the view leaves out, by the first thing they lack."""
+    p = parameters
+    targets = "FROM targets(?, split := ?, property_source := ?) t"
+    given = [p.property, p.split, p.property_source]
+    tests = []
+    if p.structure_encoder is not None:
+        table = f"structure_embeddings__{p.structure_encoder}"
+        tests.append(("structure vector", f"structure_id IN (SELECT structure_id FROM {table})"))
+    if p.generator_id is not None:
+        described = f"SELECT structure_id FROM sentences WHERE generator_id = '{p.generator_id}'"
+        encoded = (
+            f"SELECT structure_id FROM texts('{p.generator_id}', variant := {_quoted(p.variant)}) "
+            f"JOIN text_embeddings__{p.text_encoder} USING (text_id)"
+        )
+        tests.append(("text", f"structure_id IN ({described})"))
+        tests.append(("text vector", f"structure_id IN ({encoded})"))
+    total = session.query(f"SELECT count(*) AS n {targets}", given)["n"][0].as_py()
+    if total == kept:
+        return {}
+    case = " ".join(f"WHEN NOT {test} THEN '{lacking}'" for lacking, test in tests)
+    counted = session.query(
+        f"SELECT lacking, count(*) AS n FROM (SELECT CASE {case} END AS lacking {targets}) "
+        "WHERE lacking IS NOT NULL GROUP BY lacking ORDER BY lacking",
+        given,
+    ).to_pylist()
+    return {row["lacking"]: row["n"] for row in counted}
+
+
+def _nothing_left(session: Session, parameters: ViewParameters, excluded: dict[str, int]) -> str:
+    p = parameters
+    counts = ", ".join(f"{n} lack a {what}" for what, n in excluded.items()) or (
+        "none has a target and a fold"
+    )
+    message = f"the training view of {p.property!r} has no rows: {counts}"
+    if "text vector" in excluded:
+        message += f". Run: {embeddings_command(session, p)}"
+    return message
+
+
+def embeddings_command(session: Session, parameters: ViewParameters) -> str:
+    """The command that makes the text vectors which a view with these parameters needs."""
+    assert parameters.generator_id is not None and parameters.text_encoder is not None
+    source = find_generator(session, parameters.generator_id).source
+    name = find_encoder(session, parameters.text_encoder, "text").name
+    variant = "" if parameters.variant == "full" else f" --variant '{parameters.variant}'"
+    return f"featurestore ingest embeddings --encoder {name} --source {source}{variant}"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,394 @@
+"""``featurestore ingest``: everything that writes structures, splits, texts and vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from featurestore.cli.options import CONTEXT, store_option
+
+if TYPE_CHECKING:
+    from featurestore.runs import Run
+    from featurestore.store import FeatureStore
+    from ingest.stages.outcome import Outcome
+    from ingest.stages.selection import Selection
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@click.group(context_settings=CONTEXT)
+def ingest() -> None:
+    """Put structures, splits, texts and embeddings into the store.
+
+    Every command writes what is missing and nothing else: run it again after an interruption, or
+    after new materials have come.
+    """
+
+
+def selection_options(command: Command) -> Command:
+    """Add the options that choose materials; the command gets them as ``selection``."""
+    options = [
+        click.option(
+            "--property",
+            "properties",
+            multiple=True,
+            help="Only materials with a target for this property (may be repeated).",
+        ),
+        click.option("--split", help="With one --property: only materials in this split."),
+        click.option(
+            "--fold", type=click.Choice(["train", "val", "test"]), help="… in this fold of it."
+        ),
+        click.option(
+            "--where", metavar="SQL", help="Only materials for which this condition holds."
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def retry_option(command: Command) -> Command:
+    """Add ``--retry-failures``."""
+    return click.option(
+        "--retry-failures", is_flag=True, help="Try what failed in an earlier run again."
+    )(command)
+
+
+@contextmanager
+def _recorded(store_uri: str, command: str, create: bool = False) -> Iterator[tuple[FeatureStore, Run]]:
+    """The store and a recorded run with the arguments of the present command."""
+    from featurestore.store import FeatureStore
+
+    store = FeatureStore.open(store_uri, create=create)
+    given = {
+        name: value
+        for name, value in click.get_current_context().params.items()
+        if value not in (None, (), False) and name != "store_uri"
+    }
+    arguments = {name: value if _is_json(value) else str(value) for name, value in given.items()}
+    with store.run(f"ingest {command}", arguments) as run:
+        yield store, run
+
+
+def _is_json(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_json, value))
+    return isinstance(value, str | int | float)
+
+
+def _report(run: Run, *outcomes: Outcome) -> None:
+    """Print the summaries; exit 1 if nothing at all succeeded."""
+    run.counts = {
+        f"{name} {outcome.unit}" if len(outcomes) > 1 else name: count
+        for outcome in outcomes
+        for name, count in outcome.counts().items()
+        if count
+    }
+    for outcome in outcomes:
+        for line in outcome.summary():
+            click.echo(line)
+    if outcomes[0].nothing_succeeded:
+        click.get_current_context().exit(1)
+
+
+@ingest.command(context_settings=CONTEXT)
+@click.argument("sources", nargs=-1, required=True)
+@click.option(
+    "--properties",
+    "property_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="CSV file of targets: a material_id column and one for each property.",
+)
+@click.option("--dataset", help="Name recorded for the data set. Default: that of the source.")
+@click.option(
+    "--property-registry",
+    "registries",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="TOML file with further properties, their units and ranges.",
+)
+@click.option(
+    "--replace", is_flag=True, help="Replace materials and targets stored with other content."
+)
+@store_option
+def structures(
+    sources: tuple[str, ...],
+    property_files: tuple[Path, ...],
+    dataset: str | None,
+    registries: tuple[Path, ...],
+    replace: bool,
+    store_uri: str,
+) -> None:
+    """Read structures and targets from SOURCES, with their symmetry.
+
+    A source is a JARVIS archive (.json or .json.zip), a structure file (CIF, POSCAR, pymatgen or
+    ASE JSON, whatever pymatgen reads), a folder or a glob.
+
+    \b
+    Example:
+      featurestore ingest structures dft_3d.json.zip
+      featurestore ingest structures my-cifs/ --properties targets.csv
+    """
+    from ingest.structures.sources import dataset_name, expand_sources, read_sources
+
+    paths = expand_sources(sources)
+    with _recorded(store_uri, "structures", create=True) as (store, run):
+        _ingest_structures(
+            store,
+            run,
+            read_sources(paths),
+            property_files,
+            dataset or dataset_name(sources),
+            registries,
+            replace,
+        )
+
+
+def _ingest_structures(
+    store: FeatureStore,
+    run: Run,
+    records: Any,
+    property_files: tuple[Path, ...],
+    dataset: str,
+    registries: tuple[Path, ...],
+    replace: bool,
+) -> None:
+    from featurestore.progress import progress_bar
+    from featurestore.registry import load_registry
+    from ingest.properties_file import read_property_file
+    from ingest.stages.structures import ingest_structures
+    from ingest.stages.targets import ingest_targets
+
+    registry = load_registry(*registries)
+    # Read before anything is written: a bad column name should not leave half the work done.
+    cells = [cell for path in property_files for cell in read_property_file(path, registry)]
+    with progress_bar(None, "structures", "materials") as progress:
+        outcomes = ingest_structures(
+            store,
+            records,
+            dataset=dataset,
+            registry=registry,
+            run=run,
+            progress=progress,
+            replace=replace,
+        )
+    if property_files:
+        from_files = ingest_targets(
+            store, cells, source=dataset, registry=registry, run=run, replace=replace
+        )
+        outcomes = (outcomes[0], outcomes[1].joined(from_files))
+    _report(run, *outcomes)
+
+
+@ingest.command(context_settings=CONTEXT)
+@click.option("--dataset", default="dft_3d", show_default=True, help="Name in jarvis-tools.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="Where the archive is kept. Default: the cache folder.",
+)
+@store_option
+def jarvis(dataset: str, folder: Path | None, store_uri: str) -> None:
+    """Download a published JARVIS archive, then ingest it like any other.
+
+    The archive is kept, so that a second run reads it from disk.
+
+    \b
+    Example:
+      featurestore ingest jarvis --dataset dft_3d
+    """
+    from ingest.structures.download import jarvis_archive
+    from ingest.structures.jarvis import read_jarvis
+
+    path = jarvis_archive(dataset, folder)
+    with _recorded(store_uri, "jarvis", create=True) as (store, run):
+        _ingest_structures(store, run, read_jarvis(path), (), dataset, (), False)
+
+
+@ingest.command(context_settings=CONTEXT)
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--random", "fractions", metavar="80/10/10", help="Draw folds at random instead.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the random folds.")
+@click.option("--property", "property_name", help="Property the split is for.")
+@click.option("--name", help="Name of the split. Default: paper, or random with the seed.")
+@store_option
+def splits(
+    files: tuple[Path, ...],
+    fractions: str | None,
+    seed: int,
+    property_name: str | None,
+    name: str | None,
+    store_uri: str,
+) -> None:
+    """Store folds from FILES with id_train, id_val and id_test, or draw them at random.
+
+    A file named dataset_split_PROPERTY.json is for that property.
+
+    \b
+    Example:
+      featurestore ingest splits splits/dataset_split_*.json --name paper
+      featurestore ingest splits --random 80/10/10 --seed 1 --property mbj_bandgap
+    """
+    from ingest.stages.splits import (
+        ingest_split,
+        materials_with,
+        parse_fractions,
+        property_of_file,
+        random_folds,
+        read_split_file,
+    )
+
+    if bool(files) == bool(fractions):
+        raise click.UsageError("Give either split FILES or --random.")
+    with _recorded(store_uri, "splits") as (store, run):
+        if fractions:
+            parts = parse_fractions(fractions)
+            folds = random_folds(materials_with(store, property_name), parts, seed)
+            split = name or f"random-{'-'.join(map(str, parts))}-seed-{seed}"
+            outcomes = [ingest_split(store, folds, split=split, name=property_name, run=run)]
+        else:
+            read = [(property_name or property_of_file(path), read_split_file(path)) for path in files]
+            outcomes = [
+                ingest_split(store, folds, split=name or "paper", name=what, run=run)
+                for what, folds in read
+            ]
+        total = outcomes[0]
+        for outcome in outcomes[1:]:
+            total = total.joined(outcome)
+        _report(run, total)
+
+
+@ingest.command(context_settings=CONTEXT)
+@click.option("--source", required=True, metavar="SOURCE", help="robocrystallographer or chemnlp.")
+@click.option(
+    "--oxidation-states",
+    type=click.Choice(["none", "guessed"]),
+    default="none",
+    show_default=True,
+    help="Whether Robocrystallographer names them; 'guessed' is a generator of its own.",
+)
+@selection_options
+@click.option("--workers", type=click.IntRange(1), help="Processes. Default: one a processor.")
+@click.option(
+    "--time-limit",
+    default=300.0,
+    show_default=True,
+    type=click.FloatRange(min=0.1),
+    help="Seconds that one structure may take before it counts as failed.",
+)
+@retry_option
+@store_option
+def text(
+    source: str,
+    oxidation_states: str,
+    properties: tuple[str, ...],
+    split: str | None,
+    fold: str | None,
+    where: str | None,
+    workers: int | None,
+    time_limit: float,
+    retry_failures: bool,
+    store_uri: str,
+) -> None:
+    """Describe structures in sentences, each with a tag.
+
+    \b
+    Example:
+      featurestore ingest text --source robocrystallographer --property Tc_supercon
+    """
+    from ingest.runner import cpu_count
+    from ingest.stages.selection import Selection
+    from ingest.stages.text import ingest_text
+
+    with _recorded(store_uri, "text") as (store, run):
+        outcome = ingest_text(
+            store,
+            source,
+            guess_oxidation_states=oxidation_states == "guessed",
+            selection=Selection(properties, split, fold, where),
+            workers=workers or cpu_count(),
+            time_limit=time_limit,
+            retry_failures=retry_failures,
+            run=run,
+        )
+        _report(run, outcome)
+
+
+@ingest.command(context_settings=CONTEXT)
+@click.option("--encoder", required=True, metavar="NAME", help="Named weights, or their folder.")
+@click.option("--source", metavar="SOURCE", help="Text source, for a text encoder.")
+@click.option(
+    "--variant",
+    "variants",
+    multiple=True,
+    default=("full",),
+    show_default=True,
+    help="Text variant (may be repeated); without:each stands for one variant for each tag.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="Arithmetic of the encoder; another precision is another encoder in the store.",
+)
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@selection_options
+@retry_option
+@store_option
+def embeddings(
+    encoder: str,
+    source: str | None,
+    variants: tuple[str, ...],
+    precision: str,
+    device: str,
+    properties: tuple[str, ...],
+    split: str | None,
+    fold: str | None,
+    where: str | None,
+    retry_failures: bool,
+    store_uri: str,
+) -> None:
+    """Encode every structure, or every text of a source, that has no vector yet.
+
+    \b
+    Example:
+      featurestore ingest embeddings --encoder alignn-ff
+      featurestore ingest embeddings --encoder minilm --source chemnlp --variant without:each
+    """
+    from ingest.encoders.load import load_encoder
+    from ingest.stages.embeddings import (
+        ingest_structure_embeddings,
+        ingest_text_embeddings,
+    )
+    from ingest.stages.selection import Selection
+
+    selection = Selection(properties, split, fold, where)
+    loaded = load_encoder(encoder, precision=precision, device=device)
+    if loaded.spec.kind == "structure" and source is not None:
+        raise click.UsageError(f"{encoder} encodes structures: it takes no --source.")
+    if loaded.spec.kind == "text" and source is None:
+        raise click.UsageError(f"{encoder} encodes texts: name a --source.")
+    with _recorded(store_uri, "embeddings") as (store, run):
+        if loaded.spec.kind == "structure":
+            outcome = ingest_structure_embeddings(
+                store, loaded, selection=selection, retry_failures=retry_failures, run=run
+            )
+        else:
+            assert source is not None
+            outcome = ingest_text_embeddings(
+                store,
+                loaded,
+                source=source,
+                variants=variants,
+                selection=selection,
+                retry_failures=retry_failures,
+                run=run,
+            )
+        outcome.notes.append(f"encoder {loaded.spec.encoder_id}")
+        _report(run, outcome)

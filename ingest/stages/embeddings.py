@@ -1,0 +1,236 @@
+"""Stage 4: vectors of structures and texts into the encoder's own table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from featurestore.catalogue import Generator, find_generator
+from featurestore.failure import Failure
+from featurestore.identity import canonical_json
+from featurestore.progress import progress_bar
+from featurestore.runs import Run
+from featurestore.schemas import embedding_table
+from featurestore.session import Session
+from featurestore.store import FeatureStore
+from featurestore.variants import parse_variant
+from ingest.encoders.base import (
+    EncoderSpec,
+    StructureEncoder,
+    StructureVector,
+    TextEncoder,
+    TextVector,
+)
+from ingest.stages.crystals import stored_crystals
+from ingest.stages.outcome import Outcome
+from ingest.stages.selection import Selection
+
+# Large enough for an encoder to pack its batches well, small enough to lose little to a kill.
+_ITEMS_A_CALL = 256
+_SECONDS_A_WRITE = 20.0
+_ITEMS_A_WRITE = 4096
+
+Item = TypeVar("Item")
+
+
+def ingest_structure_embeddings(
+    store: FeatureStore,
+    encoder: StructureEncoder,
+    *,
+    selection: Selection,
+    retry_failures: bool,
+    run: Run,
+) -> Outcome:
+    """Encode every chosen structure that this encoder has not encoded yet."""
+    outcome = Outcome("structures encoded")
+    with store.session() as session:
+        todo = _missing(
+            session, encoder.spec, selection.structure_ids(session), retry_failures, outcome
+        )
+        _encode(store, encoder, stored_crystals(session, todo), len(todo), outcome, run)
+    return outcome
+
+
+def ingest_text_embeddings(
+    store: FeatureStore,
+    encoder: TextEncoder,
+    *,
+    source: str,
+    variants: Sequence[str],
+    selection: Selection,
+    retry_failures: bool,
+    run: Run,
+) -> Outcome:
+    """Encode every distinct text of the chosen structures and variants that lacks a vector.
+
+    Raises
+    ------
+    UnknownNameError
+        If the text source or a tag of a variant is unknown.
+    """
+    outcome = Outcome("distinct texts encoded")
+    with store.session() as session:
+        generator = find_generator(session, source)
+        chosen = pa.array(selection.structure_ids(session), pa.string())
+        texts: dict[str, str] = {}
+        asked = 0
+        for variant in expand_variants(variants, generator):
+            rows = session.query(
+                "SELECT structure_id, text_id, text FROM texts(?, variant := ?) ORDER BY text_id",
+                [generator.generator_id, variant],
+            )
+            rows = rows.filter(pa.compute.is_in(rows["structure_id"], chosen))
+            asked += rows.num_rows
+            texts |= dict(
+                zip(rows["text_id"].to_pylist(), rows["text"].to_pylist(), strict=True)
+            )
+        ids = sorted(texts, key=lambda text_id: (len(texts[text_id]), text_id))
+        todo = _missing(session, encoder.spec, ids, retry_failures, outcome)
+        if asked > len(texts):
+            outcome.notes.append(f"{asked:,} texts asked for, {len(texts):,} of them distinct")
+        items = ((text_id, texts[text_id]) for text_id in todo)
+        _encode(store, encoder, items, len(todo), outcome, run)
+    return outcome
+
+
+def expand_variants(variants: Sequence[str], generator: Generator) -> list[str]:
+    """Canonical variants; ``without:each`` and ``without:reference:each`` name one for each tag.
+
+    Raises
+    ------
+    InvalidInputError, UnknownNameError
+        If a variant has another form or an unknown tag.
+    """
+    expanded: list[str] = []
+    for variant in variants:
+        rule, _, tags = variant.rpartition(":")
+        if tags == "each" and rule in ("without", "only"):
+            expanded += [f"{rule}:{tag}" for tag in generator.tags]
+        elif tags == "each" and rule in ("without:reference", "only:reference"):
+            expanded += [f"{rule}:{tag}" for tag in generator.reference_tags]
+        else:
+            expanded.append(variant)
+    parsed = (parse_variant(text, generator.tags, generator.reference_tags) for text in expanded)
+    return list(dict.fromkeys(map(str, parsed)))
+
+
+def _missing(
+    session: Session,
+    spec: EncoderSpec,
+    ids: Sequence[str],
+    retry_failures: bool,
+    outcome: Outcome,
+) -> list[str]:
+    """The ids that have no vector yet, in their order."""
+    dataset = session.dataset(embedding_table(spec.kind, spec.encoder_id))
+    key = f"{spec.kind}_id"
+    present = set() if dataset is None else set(dataset.to_table([key])[key].to_pylist())
+    todo = [name for name in ids if name not in present]
+    outcome.present = len(ids) - len(todo)
+    if retry_failures:
+        return todo
+    failed = set(
+        session.query(
+            "SELECT item FROM failures WHERE stage = 'embeddings' AND context = ?",
+            [spec.encoder_id],
+        )["item"].to_pylist()
+    )
+    outcome.failed_before = sum(name in failed for name in todo)
+    return [name for name in todo if name not in failed]
+
+
+def _encode(
+    store: FeatureStore,
+    encoder: StructureEncoder | TextEncoder,
+    items: Iterable[tuple[str, Any]],
+    total: int,
+    outcome: Outcome,
+    run: Run,
+) -> None:
+    if not total:
+        return
+    spec = encoder.spec
+    _register(store, spec, run)
+    waiting: dict[str, StructureVector | TextVector] = {}
+    last_write = time.monotonic()
+    done: list[str] = []
+    with progress_bar(total, spec.name, f"{spec.kind}s") as progress:
+        try:
+            for call in _calls(items):
+                ids, values = zip(*call, strict=True)
+                for name, result in zip(ids, encoder.encode(values), strict=True):
+                    result = _checked(result, spec)
+                    if isinstance(result, Failure):
+                        outcome.failures[name] = result
+                    else:
+                        waiting[name] = result
+                        done.append(name)
+                progress.update(len(call))
+                due = time.monotonic() - last_write > _SECONDS_A_WRITE
+                if due or len(waiting) >= _ITEMS_A_WRITE:
+                    _write(store, spec, waiting, outcome, run)
+                    waiting, last_write = {}, time.monotonic()
+        finally:
+            _write(store, spec, waiting, outcome, run)
+            store.record_failures("embeddings", spec.encoder_id, outcome.failures, run)
+    store.clear_failures("embeddings", spec.encoder_id, done)
+    store.compact(embedding_table(spec.kind, spec.encoder_id))
+
+
+def _calls(items: Iterable[Item]) -> Iterator[list[Item]]:
+    iterator = iter(items)
+    while call := list(islice(iterator, _ITEMS_A_CALL)):
+        yield call
+
+
+def _checked(
+    result: StructureVector | TextVector | Failure, spec: EncoderSpec
+) -> StructureVector | TextVector | Failure:
+    """A vector that is not finite is one material's failure, not the whole write's."""
+    if isinstance(result, Failure) or np.isfinite(result.vector).all():
+        return result
+    return Failure("NotFinite", f"{spec.encoder_id} gives a vector with NaN or infinity")
+
+
+def _register(store: FeatureStore, spec: EncoderSpec, run: Run) -> None:
+    row = {
+        "encoder_id": spec.encoder_id,
+        "name": spec.name,
+        "kind": spec.kind,
+        "dimension": spec.dimension,
+        "segments": [vars(segment) for segment in spec.segments],
+        "fingerprint": canonical_json(dict(spec.fingerprint)),
+        "created_at": datetime.now(UTC),
+        "run_id": run.run_id,
+    }
+    store.merge_rows("encoders", [row])
+
+
+def _write(
+    store: FeatureStore,
+    spec: EncoderSpec,
+    vectors: dict[str, StructureVector | TextVector],
+    outcome: Outcome,
+    run: Run,
+) -> None:
+    if not vectors:
+        return
+    flat = np.concatenate([result.vector for result in vectors.values()]).astype(np.float32)
+    columns: dict[str, Any] = {
+        f"{spec.kind}_id": pa.array(list(vectors)),
+        "vector": pa.FixedSizeListArray.from_arrays(pa.array(flat), spec.dimension),
+        "run_id": pa.array([run.run_id] * len(vectors)),
+    }
+    if spec.kind == "text":
+        texts = [result for result in vectors.values() if isinstance(result, TextVector)]
+        columns["n_tokens"] = pa.array([result.n_tokens for result in texts], pa.int32())
+        columns["truncated"] = pa.array([result.truncated for result in texts])
+    store.merge(embedding_table(spec.kind, spec.encoder_id), pa.table(columns))
+    outcome.written += len(vectors)
+    run.counts = outcome.counts()

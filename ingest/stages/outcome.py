@@ -1,0 +1,77 @@
+"""What a stage did, as counts that are printed and recorded with its run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from featurestore.failure import Failure
+
+
+@dataclass
+class Outcome:
+    """Counts of one stage; ``failures`` are those of this run, by item.
+
+    Parameters
+    ----------
+    unit : str
+        What is counted: "materials", "texts".
+    written, present : int
+        Items written by this run, and items that were in the store already.
+    failed_before : int
+        Items left out because they failed in an earlier run.
+    failures : dict of str to Failure
+        Items that failed in this run.
+    notes : list of str
+        Further lines for the summary.
+    """
+
+    unit: str
+    written: int = 0
+    present: int = 0
+    failed_before: int = 0
+    failures: dict[str, Failure] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        """The counts as they are stored with the run."""
+        return {
+            "written": self.written,
+            "present": self.present,
+            "failed": len(self.failures),
+            "failed_before": self.failed_before,
+        }
+
+    def joined(self, other: Outcome) -> Outcome:
+        """Both outcomes in one."""
+        return Outcome(
+            self.unit,
+            self.written + other.written,
+            self.present + other.present,
+            self.failed_before + other.failed_before,
+            self.failures | other.failures,
+            self.notes + other.notes,
+        )
+
+    @property
+    def nothing_succeeded(self) -> bool:
+        """Whether there were items and every one failed."""
+        return not self.written and not self.present and bool(self.failures)
+
+    def summary(self) -> list[str]:
+        """Lines for people: counts, the commonest failures with an example, notes."""
+        lines = [
+            f"{self.unit}: {self.written:,} written, {self.present:,} already there, "
+            f"{len(self.failures):,} failed"
+        ]
+        if self.failed_before:
+            lines.append(
+                f"  {self.failed_before:,} failed in an earlier run and were left out; "
+                "--retry-failures tries them again"
+            )
+        grouped: dict[str, list[str]] = {}
+        for item, failure in self.failures.items():
+            grouped.setdefault(failure.error, []).append(item)
+        for error, items in sorted(grouped.items(), key=lambda entry: -len(entry[1])):
+            message = self.failures[items[0]].message
+            lines.append(f"  {len(items):,} × {error}, for example {items[0]}: {message}")
+        return lines + [f"  {note}" for note in self.notes]

@@ -1,0 +1,65 @@
+"""Which materials a stage works on: all, those of a property, of a split's fold, or an SQL condition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from featurestore.catalogue import check_split, stored_properties
+from featurestore.errors import InvalidInputError
+from featurestore.session import Session
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A choice of materials; the default is all of them.
+
+    Parameters
+    ----------
+    properties : tuple of str
+        Only materials that have a target for one of these.
+    split, fold : str or None
+        Only materials in this fold of this split, for the one property named.
+    where : str or None
+        An SQL condition over the columns of ``materials``.
+    """
+
+    properties: tuple[str, ...] = ()
+    split: str | None = None
+    fold: str | None = None
+    where: str | None = None
+
+    def structure_ids(self, session: Session) -> list[str]:
+        """The distinct structures of the chosen materials, smallest cells first.
+
+        Raises
+        ------
+        UnknownNameError
+            If a property or split is not in the store.
+        InvalidInputError
+            If a split is named without exactly one property.
+        """
+        conditions, parameters = ["true"], []
+        for name in self.properties:
+            stored_properties(session, name)
+        if self.properties:
+            conditions.append(
+                "material_id IN (SELECT material_id FROM properties WHERE list_contains(?, property))"
+            )
+            parameters.append(list(self.properties))
+        if self.split is not None:
+            if len(self.properties) != 1:
+                raise InvalidInputError("a split is chosen together with one --property")
+            check_split(session, self.split, self.properties[0])
+            conditions.append(
+                "material_id IN (SELECT material_id FROM folds(?, ?) WHERE fold = coalesce(?, fold))"
+            )
+            parameters += [self.properties[0], self.split, self.fold]
+        # Read-only and with external access off, like every query from outside.
+        inner = f"SELECT * FROM materials WHERE {' AND '.join(conditions)}"
+        outer = f"WHERE ({self.where})" if self.where else ""
+        rows = session.read_only_query(
+            f"SELECT structure_id, min(n_atoms) AS n FROM ({inner}) {outer} "
+            "GROUP BY structure_id ORDER BY n, structure_id",
+            parameters,
+        )
+        return list(rows["structure_id"].to_pylist())

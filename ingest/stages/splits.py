@@ -1,0 +1,167 @@
+"""Stage 2: folds into ``splits``, from files in the paper's format or drawn at random."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featurestore.errors import ConflictError, InvalidInputError, MissingDataError
+from featurestore.runs import Run
+from featurestore.store import FeatureStore
+from featurestore.views import FOLDS
+from ingest.stages.outcome import Outcome
+
+_FILE_KEYS = {"id_train": "train", "id_val": "val", "id_test": "test"}
+_FILE_PREFIX = "dataset_split_"
+
+
+def property_of_file(path: Path) -> str | None:
+    """The property in a file name such as ``dataset_split_Tc_supercon.json``."""
+    stem = path.stem
+    return stem.removeprefix(_FILE_PREFIX) if stem.startswith(_FILE_PREFIX) else None
+
+
+def read_split_file(path: Path) -> dict[str, str]:
+    """The fold of each material id in a JSON file with id_train, id_val and id_test.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file is missing or of another format, or puts one id into two folds.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"cannot read split file {path}: {error}") from error
+    if not isinstance(content, dict) or set(content) != set(_FILE_KEYS):
+        found = sorted(content) if isinstance(content, dict) else type(content).__name__
+        raise InvalidInputError(
+            f"split file {path} must hold an object with {', '.join(_FILE_KEYS)}; found {found}"
+        )
+    folds: dict[str, str] = {}
+    for key, fold in _FILE_KEYS.items():
+        ids = content[key]
+        if not isinstance(ids, list) or not all(isinstance(name, str) and name for name in ids):
+            raise InvalidInputError(f"split file {path}: {key} must be a list of material ids")
+        for name in ids:
+            if name in folds:
+                where = fold if folds[name] == fold else f"{folds[name]} and {fold}"
+                raise InvalidInputError(f"split file {path} has {name} more than once: in {where}")
+            folds[name] = fold
+    return folds
+
+
+def random_folds(ids: Sequence[str], fractions: Sequence[int], seed: int) -> dict[str, str]:
+    """Random folds of sorted ids in the given proportions, the same for the same ids and seed.
+
+    Parameters
+    ----------
+    fractions : sequence of int
+        Parts for train, val and test, for example (80, 10, 10).
+    """
+    ordered = sorted(ids)
+    order = np.random.default_rng(seed).permutation(len(ordered))
+    total = sum(fractions)
+    n_val = round(len(ordered) * fractions[1] / total)
+    n_test = round(len(ordered) * fractions[2] / total)
+    n_train = len(ordered) - n_val - n_test
+    folds = ["train"] * n_train + ["val"] * n_val + ["test"] * n_test
+    return {ordered[position]: fold for position, fold in zip(order, folds, strict=True)}
+
+
+def parse_fractions(text: str) -> tuple[int, int, int]:
+    """``"80/10/10"`` as three positive whole numbers.
+
+    Raises
+    ------
+    InvalidInputError
+        If it has another form.
+    """
+    parts = text.split("/")
+    if len(parts) != 3 or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise InvalidInputError(
+            f"a random split is train/val/test in whole parts, as 80/10/10; got {text!r}"
+        )
+    return int(parts[0]), int(parts[1]), int(parts[2])
+
+
+def materials_with(store: FeatureStore, name: str | None) -> list[str]:
+    """Ids of all materials, or of those with a target for the property.
+
+    Raises
+    ------
+    MissingDataError
+        If there are fewer than three.
+    """
+    with store.session() as session:
+        if name is None:
+            rows = session.query("SELECT material_id FROM materials")
+        else:
+            rows = session.query(
+                "SELECT DISTINCT material_id FROM properties WHERE property = ?", [name]
+            )
+    if rows.num_rows < 3:
+        what = "materials" if name is None else f"materials with a target for {name!r}"
+        raise MissingDataError(f"the store has {rows.num_rows} {what}; a split needs three")
+    return list(rows["material_id"].to_pylist())
+
+
+def ingest_split(
+    store: FeatureStore, folds: Mapping[str, str], *, split: str, name: str | None, run: Run
+) -> Outcome:
+    """Write the folds of one split for one property, or for all (``name`` None).
+
+    Ids that the store does not know are left out, counted and kept as failures.
+
+    Raises
+    ------
+    ConflictError
+        If the split exists and puts a material into another fold; nothing is written then.
+    """
+    outcome = Outcome("fold assignments")
+    key = name or "*"
+    with store.session() as session:
+        known = set(session.query("SELECT material_id FROM materials")["material_id"].to_pylist())
+        there = session.query(
+            "SELECT material_id, fold FROM splits WHERE split = ? AND property = ?", [split, key]
+        ).to_pylist()
+    for row in there:
+        wanted = folds.get(row["material_id"], row["fold"])
+        if wanted != row["fold"]:
+            raise ConflictError(
+                f"split {split!r} for {key} has {row['material_id']} in {row['fold']}, this one "
+                f"has it in {wanted}; give the new split another name with --name"
+            )
+    rows: list[dict[str, Any]] = [
+        {
+            "split": split,
+            "property": key,
+            "material_id": material_id,
+            "fold": fold,
+            "run_id": run.run_id,
+        }
+        for material_id, fold in folds.items()
+        if material_id in known
+    ]
+    result = store.merge_rows("splits", rows)
+    outcome.written, outcome.present = result.written, result.present
+    unknown = len(folds) - len(rows)
+    if unknown:
+        example = next(name for name in folds if name not in known)
+        outcome.notes.append(
+            f"{unknown:,} ids are not in the store and were left out, for example {example}"
+        )
+    counts = ", ".join(
+        f"{sum(row['fold'] == fold for row in rows):,} {fold}" for fold in FOLDS
+    )
+    outcome.notes.append(f"split {split!r} for {key}: {counts}")
+    if not rows:
+        raise MissingDataError(
+            f"none of the {len(folds)} ids of split {split!r} is in the store; ingest the "
+            "structures first"
+        )
+    return outcome

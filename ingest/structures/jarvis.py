@@ -1,0 +1,157 @@
+"""Reads the published JARVIS archive, record by record in bounded memory.
+
+The format is that of jarvis-tools' figshare data sets: a JSON list of records, each with an id
+(``jid``), ``atoms`` as `jarvis.core.atoms.Atoms.to_dict` writes them, and targets, ``"na"`` where
+one is missing; as ``.json`` or as its only member in a ``.json.zip``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from featurestore.crystal import Crystal
+from featurestore.errors import InvalidInputError
+from featurestore.failure import Failure
+from ingest.structures.checks import InvalidStructureError
+from ingest.structures.records import MaterialRecord
+
+_CHUNK = 1 << 20  # characters
+_LONGEST_RECORD = 64 << 20  # characters; the largest JARVIS record has some 100,000
+_LONGEST_ARCHIVE = 64 << 30  # bytes, unpacked; guards against a bomb
+_ID_KEYS = ("jid", "id", "material_id")
+
+
+def is_jarvis_archive(path: Path) -> bool:
+    """Whether a ``.json`` file is a list, as JARVIS archives are; ``.json.zip`` always counts."""
+    if path.name.endswith(".zip"):
+        return True
+    with path.open("r", encoding="utf-8", errors="replace") as file:
+        return file.read(4096).lstrip("\ufeff \t\r\n").startswith("[")
+
+
+def read_jarvis(path: Path) -> Iterator[MaterialRecord]:
+    """The materials of an archive, in its order.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file is missing, truncated or not of this format; records before the damage have
+        been given out by then.
+    """
+    for number, entry in enumerate(_entries(path)):
+        material_id = next((entry[key] for key in _ID_KEYS if entry.get(key)), None)
+        if material_id is None or "atoms" not in entry:
+            if number == 0:
+                raise InvalidInputError(
+                    f"{path} is not a JARVIS archive: its first record has keys "
+                    f"{sorted(entry)[:8]}, expected 'jid' and 'atoms'"
+                )
+            material_id = material_id or f"{path.name}[{number}]"
+        targets = {
+            key: value
+            for key, value in entry.items()
+            if key not in _ID_KEYS and key not in ("atoms", "formula")
+        }
+        yield MaterialRecord(
+            str(material_id), _structure(entry.get("atoms")), targets, path.name
+        )
+
+
+def _structure(atoms: Any) -> Crystal | Failure:
+    try:
+        return crystal_from_jarvis(atoms)
+    except InvalidStructureError as error:
+        return Failure.of(error)
+
+
+def crystal_from_jarvis(atoms: Any) -> Crystal:
+    """The structure in a JARVIS ``atoms`` dictionary; Cartesian coordinates (Å) are converted.
+
+    Raises
+    ------
+    InvalidStructureError
+        If a key is missing or holds something else than numbers and symbols.
+    """
+    try:
+        lattice = np.array(atoms["lattice_mat"], dtype=np.float64)
+        species = tuple(str(symbol).strip() for symbol in atoms["elements"])
+        coords = np.array(atoms["coords"], dtype=np.float64).reshape(-1, 3)
+        if atoms.get("cartesian"):
+            coords = coords @ np.linalg.inv(lattice)
+    except KeyError as error:
+        raise InvalidStructureError(f"the atoms lack {error}") from error
+    except (TypeError, ValueError, AttributeError, np.linalg.LinAlgError) as error:
+        raise InvalidStructureError(f"the atoms cannot be read: {error}") from error
+    return Crystal(lattice, species, coords)
+
+
+def _entries(path: Path) -> Iterator[Mapping[str, Any]]:
+    with ExitStack() as stack:
+        try:
+            yield from _records(_text(path, stack), path)
+        except FileNotFoundError as error:
+            raise InvalidInputError(f"there is no file {path}") from error
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise InvalidInputError(
+                f"{path} is damaged or was not downloaded to its end ({error}); fetch it again"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise InvalidInputError(f"{path} is not UTF-8 text: {error}") from error
+        except OSError as error:
+            raise InvalidInputError(f"cannot read {path}: {error}") from error
+
+
+def _text(path: Path, stack: ExitStack) -> IO[str]:
+    if not path.name.endswith(".zip"):
+        return stack.enter_context(path.open("r", encoding="utf-8-sig"))
+    archive = stack.enter_context(zipfile.ZipFile(path))
+    members = [info for info in archive.infolist() if info.filename.endswith(".json")]
+    if len(members) != 1:
+        raise InvalidInputError(
+            f"{path} holds {len(members)} .json files, a JARVIS archive holds one"
+        )
+    if members[0].file_size > _LONGEST_ARCHIVE:
+        raise InvalidInputError(f"{path} would unpack to {members[0].file_size:,} bytes")
+    raw = stack.enter_context(archive.open(members[0]))
+    return stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8-sig"))
+
+
+def _records(text: IO[str], path: Path) -> Iterator[Mapping[str, Any]]:
+    """The elements of the top-level JSON list, decoded one at a time."""
+    decoder = json.JSONDecoder()
+    buffer = text.read(_CHUNK).lstrip()
+    if not buffer.startswith("["):
+        raise InvalidInputError(f"{path} is not a JARVIS archive: it holds no JSON list")
+    position, count, at_end = 1, 0, False
+    while True:
+        while position < len(buffer) and buffer[position] in " \t\r\n,":
+            position += 1
+        if position < len(buffer) and buffer[position] == "]":
+            return
+        try:
+            entry, position = decoder.raw_decode(buffer, position)
+        except json.JSONDecodeError as error:
+            if at_end or len(buffer) - position > _LONGEST_RECORD:
+                raise InvalidInputError(
+                    f"{path} ends or breaks inside record {count}: {error.msg}; it may have been "
+                    "cut off, fetch it again"
+                ) from error
+            more = text.read(max(_CHUNK, len(buffer) - position))
+            at_end = not more
+            buffer, position = buffer[position:] + more, 0
+            continue
+        if not isinstance(entry, dict):
+            raise InvalidInputError(
+                f"{path} is not a JARVIS archive: record {count} is no JSON object"
+            )
+        yield entry
+        count += 1

@@ -1,0 +1,54 @@
+"""Distributions of the package index, fetched by pip so that its mirrors and proxies hold."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal
+
+from featurestore.errors import FeatureStoreError
+
+Form = Literal["wheel", "sdist"]
+
+
+class DownloadError(FeatureStoreError):
+    """A file could not be fetched; the message names it and what to try."""
+
+
+def download_distribution(requirement: str, form: Form, folder: Path) -> Path:
+    """Fetch one distribution without its dependencies and without installing it.
+
+    Parameters
+    ----------
+    requirement : str
+        A pinned requirement, for example ``"alignn==2023.7.1"``.
+    form : {"wheel", "sdist"}
+        Which kind of file. For a source distribution pip also prepares its metadata, which needs
+        the build requirements from the same index.
+    folder : Path
+        Where the file goes.
+
+    Raises
+    ------
+    DownloadError
+        If pip is missing or fails; the message ends with pip's own last error line.
+    """
+    name = requirement.partition("==")[0]
+    binary = "--only-binary" if form == "wheel" else "--no-binary"
+    before = set(folder.iterdir())
+    command = [
+        *(sys.executable, "-m", "pip", "download", "--no-deps", "--disable-pip-version-check"),
+        *("--quiet", binary, name, "--dest", str(folder), requirement),
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        errors = [line for line in result.stderr.splitlines() if line.strip()]
+        errors = [line for line in errors if "error" in line.lower()] or errors
+        reason = errors[-1].strip() if errors else f"exit code {result.returncode}"
+        raise DownloadError(
+            f"could not fetch {requirement} ({form}) from the package index: {reason}; "
+            f"check the network or pip's index settings (`{sys.executable} -m pip config list`)"
+        )
+    [path] = set(folder.iterdir()) - before
+    return path

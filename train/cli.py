@@ -1,0 +1,234 @@
+"""``featurestore train``: train predictors, list them, and compare them."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from featurestore.cli.options import CONTEXT, format_option, store_option, view_options
+from featurestore.views import FEATURES, FOLDS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from train.models import StoredModel
+
+
+@click.group(context_settings=CONTEXT)
+def train() -> None:
+    """Train predictors on training views."""
+
+
+@train.command(context_settings=CONTEXT)
+@click.option("--property", "property_name", required=True, metavar="NAME", help="What to predict.")
+@click.option(
+    "--features",
+    type=click.Choice(FEATURES),
+    help="Which vectors to take. Default: those whose encoders are named.",
+)
+@view_options
+@click.option("--seed", default=0, show_default=True, help="Of weights and shuffling.")
+@click.option(
+    "--max-epochs",
+    type=click.IntRange(min=1),
+    default=2000,
+    show_default=True,
+    help="Most passes over the training rows.",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Epochs without a lower validation error before it stops.",
+)
+@store_option
+@format_option
+def mlp(
+    property_name: str,
+    features: str | None,
+    text_source: str | None,
+    structure_encoder: str | None,
+    text_encoder: str | None,
+    variant: str,
+    split: str | None,
+    property_source: str | None,
+    seed: int,
+    max_epochs: int,
+    patience: int,
+    store_uri: str,
+    output_format: str,
+) -> None:
+    """Train the paper's predictor, a residual MLP, and store it with its predictions.
+
+    The same command on the same rows finds the model that is there and trains nothing.
+
+    \b
+    Example:
+      featurestore train mlp --property mbj_bandgap --split paper \\
+          --structure-encoder alignn-ff --text robocrystallographer --text-encoder minilm
+    """
+    from featurestore.store import FeatureStore
+
+    if split is None:
+        raise click.UsageError("Name a --split: training needs train, val and test folds.")
+    if features is None:
+        named = {"structure": structure_encoder, "text": text_encoder}
+        features = "+".join(part for part, encoder in named.items() if encoder)
+        if not features:
+            raise click.UsageError("Name --structure-encoder, --text-encoder or both.")
+    store = FeatureStore.open(store_uri)
+    view = store.training_view(
+        property_name,
+        features=features,
+        text_source=text_source,
+        structure_encoder=structure_encoder,
+        text_encoder=text_encoder,
+        variant=variant,
+        split=split,
+        property_source=property_source,
+    )
+    from train.display import print_captioned
+    from train.mlp import MLP
+    from train.training import train_model
+
+    recipe = MLP(max_epochs=max_epochs, patience=patience)
+    result = train_model(store, view, recipe, seed)
+    for note in result.notes:
+        click.echo(f"Note: {note}", err=True)
+    metrics, model_id = result.model.metrics, result.model.model_id
+    print_captioned(_folds_table(result.model), output_format, ["model_id", "unit"])
+    if result.trained:
+        click.echo(
+            f"Trained {model_id} in {metrics['seconds']:.1f} s: {metrics['epochs']} epochs, the "
+            f"weights of epoch {metrics['best_epoch']} kept.",
+            err=True,
+        )
+    else:
+        click.echo(f"{model_id} is already trained; nothing was done.", err=True)
+
+
+@train.command("list", context_settings=CONTEXT)
+@click.option("--property", "property_name", metavar="NAME", help="Only models of this property.")
+@click.option("--split", metavar="NAME", help="Only models of this split.")
+@store_option
+@format_option
+def list_models(
+    property_name: str | None, split: str | None, store_uri: str, output_format: str
+) -> None:
+    """List the stored models, oldest first.
+
+    \b
+    Example:
+      featurestore train list --property mbj_bandgap --format csv
+    """
+    import pyarrow as pa
+
+    from featurestore.store import FeatureStore
+    from train.ablation import predictor_label
+    from train.display import print_captioned
+    from train.models import stored_models
+
+    with FeatureStore.open(store_uri).session() as session:
+        models = stored_models(session, property_name, split)
+    columns = {
+        "model_id": [model.model_id for model in models],
+        "predictor": [predictor_label(model) for model in models],
+        "property": [model.parameters.property for model in models],
+        "features": [model.parameters.features for model in models],
+        "text_source": [model.text_source for model in models],
+        "variant": [model.parameters.variant for model in models],
+        "encoders": [model.encoders for model in models],
+        "split": [model.parameters.split for model in models],
+        "seed": [model.seed for model in models],
+        "epochs": [model.metrics["epochs"] for model in models],
+        "n_test": [model.metrics["folds"]["test"]["n"] for model in models],
+        "test_mae": [model.metrics["folds"]["test"]["mae"] for model in models],
+        "unit": [model.parameters.unit for model in models],
+    }
+    shared = "predictor property features text_source variant encoders split unit".split()
+    print_captioned(pa.table(columns), output_format, shared)
+
+
+@train.command(context_settings=CONTEXT)
+@click.option("--property", "property_name", metavar="NAME", help="Only models of this property.")
+@click.option("--split", metavar="NAME", help="Only models of this split.")
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("reports"),
+    show_default=True,
+    help="Folder for the parity plots.",
+)
+@store_option
+@format_option
+def report(
+    property_name: str | None,
+    split: str | None,
+    folder: Path,
+    store_uri: str,
+    output_format: str,
+) -> None:
+    """Print the ablation table and write a parity plot for each property and split.
+
+    A row stands for all seeds of one model: the test MAE is their mean, test_mae_std their sample
+    standard deviation. Only rows with the same letter under 'materials' were trained and tested
+    on the same materials.
+
+    \b
+    Example:
+      featurestore train report --property mbj_bandgap -o reports
+    """
+    from featurestore.errors import MissingDataError
+    from featurestore.store import FeatureStore
+    from train.ablation import ablation_rows, ablation_table, comparison_warnings
+    from train.display import print_captioned
+    from train.models import stored_models
+    from train.parity import write_parity_plot
+
+    with FeatureStore.open(store_uri).session() as session:
+        models = stored_models(session, property_name, split)
+        if not models:
+            wanted = [f"property {property_name!r}"] if property_name else []
+            wanted += [f"split {split!r}"] if split else []
+            raise MissingDataError(
+                "the store has no model" + (f" of {' and '.join(wanted)}" if wanted else "")
+                + "; train one with: featurestore train mlp --property … --split …"
+            )
+        rows = ablation_rows(session, models)
+        shared = (
+            "property split text_source structure_encoder text_encoder variant predictor unit"
+        ).split()
+        print_captioned(ablation_table(rows), output_format, shared)
+        for sentence in comparison_warnings(rows):
+            click.echo(f"Note: {sentence}", err=True)
+        for (name, of_split), group in groupby(
+            rows, key=lambda row: (row.first.parameters.property, row.first.parameters.split)
+        ):
+            path = folder / f"parity_{name}_{of_split}.png"
+            write_parity_plot(session, list(group), path)
+            click.echo(f"Wrote {path}", err=True)
+
+
+def _folds_table(model: StoredModel) -> pa.Table:
+    import pyarrow as pa
+
+    folds = {fold: model.metrics["folds"][fold] for fold in FOLDS}
+    floats = {
+        name: pa.array([entry[name] for entry in folds.values()], pa.float64())
+        for name in ("mae", "rmse", "r2")
+    }
+    return pa.table(
+        {
+            "model_id": [model.model_id] * len(folds),
+            "fold": list(folds),
+            "n": [entry["n"] for entry in folds.values()],
+            **floats,
+            "unit": [model.parameters.unit] * len(folds),
+        }
+    )

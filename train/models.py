@@ -1,0 +1,111 @@
+"""The rows of the ``models`` table, as values."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from featurestore.errors import InvalidInputError, UnknownNameError
+from featurestore.session import Session
+from featurestore.views import ViewParameters
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model's row without its weights.
+
+    Parameters
+    ----------
+    model_id : str
+        The property, what the features are made of, and ten digits over the training view, the
+        predictor's settings and the seed.
+    predictor : str
+        Name of the recipe, for example ``"mlp"``.
+    parameters : ViewParameters
+        The training view.
+    text_source : str or None
+        The text source of the view's generator.
+    view_fingerprint : str
+        SHA-256 of the view's rows and features.
+    seed : int
+        Seed of the initial weights and of the shuffling.
+    settings : dict
+        The recipe's settings.
+    metrics : dict
+        ``folds`` (per fold n, mae, rmse, r2), ``epochs``, ``best_epoch``, ``seconds``.
+    """
+
+    model_id: str
+    predictor: str
+    parameters: ViewParameters
+    text_source: str | None
+    view_fingerprint: str
+    seed: int
+    settings: dict[str, Any] = field(repr=False)
+    metrics: dict[str, Any] = field(repr=False)
+
+    @property
+    def encoders(self) -> str:
+        """The encoders' ids, joined by a plus."""
+        p = self.parameters
+        return " + ".join(name for name in (p.structure_encoder, p.text_encoder) if name)
+
+
+def stored_models(
+    session: Session, property: str | None = None, split: str | None = None
+) -> list[StoredModel]:
+    """All stored models, oldest first, of one property or one split if asked for."""
+    rows = session.query(
+        """
+        SELECT m.model_id, m.predictor, m.seed, m.settings, m.metrics, m.view_parameters,
+               m.view_fingerprint, g.source AS text_source
+        FROM models m LEFT JOIN generators g ON g.generator_id = m.generator_id
+        WHERE (?1 IS NULL OR m.property = ?1) AND (?2 IS NULL OR m.split = ?2)
+        ORDER BY m.created_at, m.model_id
+        """,
+        [property, split],
+    ).to_pylist()
+    return [
+        StoredModel(
+            model_id=row["model_id"],
+            predictor=row["predictor"],
+            parameters=ViewParameters(**json.loads(row["view_parameters"])),
+            text_source=row["text_source"],
+            view_fingerprint=row["view_fingerprint"],
+            seed=row["seed"],
+            settings=json.loads(row["settings"]),
+            metrics=json.loads(row["metrics"]),
+        )
+        for row in rows
+    ]
+
+
+def find_model(session: Session, name: str) -> StoredModel:
+    """The model with this id, or the only one whose id starts so.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none.
+    InvalidInputError
+        If several ids start so.
+    """
+    models = stored_models(session)
+    found = [model for model in models if model.model_id == name] or [
+        model for model in models if model.model_id.startswith(name)
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        ids = ", ".join(model.model_id for model in found)
+        raise InvalidInputError(f"several models' ids start with {name!r}: {ids}")
+    raise UnknownNameError(
+        "model", name, [model.model_id for model in models], "(see: featurestore train list)"
+    )
+
+
+def stored_weights(session: Session, model_id: str) -> bytes:
+    """The weights of a model, safetensors bytes."""
+    rows = session.query("SELECT weights FROM models WHERE model_id = ?", [model_id])
+    return bytes(rows["weights"][0].as_py())

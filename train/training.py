@@ -1,0 +1,223 @@
+"""From a training view to a stored model: fit, predict every fold, write."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from featurestore.catalogue import find_generator
+from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.identity import canonical_json, versioned_id
+from featurestore.progress import progress_bar
+from featurestore.runs import Run
+from featurestore.schemas import TABLES
+from featurestore.store import FeatureStore
+from featurestore.views import FOLDS, TrainingView
+from train.metrics import regression_metrics
+from train.models import StoredModel, stored_models
+from train.predictors import Examples, Fitted, Recipe
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What came of a request to train.
+
+    Parameters
+    ----------
+    model : StoredModel
+        The model, new or found.
+    trained : bool
+        False if the store had the model already, so that nothing was done.
+    notes : tuple of str
+        What a reader of the numbers should know about the view.
+    """
+
+    model: StoredModel
+    trained: bool
+    notes: tuple[str, ...]
+
+
+def train_model(
+    store: FeatureStore, view: TrainingView, recipe: Recipe, seed: int
+) -> TrainingResult:
+    """Train on a view and store the model and its predictions for every fold.
+
+    The predictions are written first and the model last: a model that can be seen is complete,
+    and what a killed run leaves is replaced when the command is run again.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Where the results go.
+    view : TrainingView
+        With folds.
+    recipe : Recipe
+        How to train.
+    seed : int
+        Of everything random.
+
+    Raises
+    ------
+    MissingDataError
+        If a fold lacks the rows to train or to stop by.
+    InvalidInputError
+        If a feature or target is not finite, or the view has no folds.
+    TrainingError
+        If the training diverges.
+    """
+    folds = _checked_folds(view)
+    notes = _notes(view, folds)
+    model_id = _model_id(store, view, recipe, seed)
+    found = _stored(store, model_id)
+    if found is not None:
+        return TrainingResult(found, False, notes)
+    arguments = {
+        "view": view.parameters.as_dict(),
+        "view_fingerprint": view.fingerprint,
+        "settings": recipe.settings,
+        "seed": seed,
+    }
+    with store.run(f"train {recipe.name}", arguments) as run:
+        start = time.perf_counter()
+        with progress_bar(recipe.max_epochs, model_id, "epochs") as progress:
+            train, val = (_examples(view, folds[fold]) for fold in ("train", "val"))
+            fitted = recipe.fit(train, val, seed, progress)
+        seconds = time.perf_counter() - start
+        predictions = fitted.predictor.predict(view.features)
+        rows = _prediction_rows(model_id, view, predictions, run)
+        run.counts["predictions"] = store.merge("predictions", rows, replace=True).written
+        metrics = _metrics(view, folds, predictions, fitted) | {"seconds": round(seconds, 3)}
+        row = _model_row(model_id, view, recipe, seed, metrics, fitted, run)
+        run.counts["models"] = store.merge_rows("models", [row]).written
+    stored = _stored(store, model_id)
+    assert stored is not None
+    return TrainingResult(stored, True, notes)
+
+
+def _checked_folds(view: TrainingView) -> dict[str, npt.NDArray[np.bool_]]:
+    """The rows of each fold, after checking that there is something to learn from."""
+    p = view.parameters
+    if p.split is None:
+        raise InvalidInputError("training needs folds: name a split with --split")
+    folds = {fold: view.in_fold(fold) for fold in FOLDS}
+    counts = {fold: int(rows.sum()) for fold, rows in folds.items()}
+    if counts["train"] < 2 or counts["val"] < 1:
+        lacking = ", ".join(f"{n} lack a {what}" for what, n in view.excluded.items())
+        raise MissingDataError(
+            f"split {p.split!r} leaves {counts['train']} rows to train on and {counts['val']} to "
+            f"stop by for {p.property!r}; at least 2 and 1 are needed"
+            + (f" (of its other materials {lacking})" if lacking else "")
+        )
+    finite = np.isfinite(view.features).all(axis=1) & np.isfinite(view.targets)
+    if not finite.all():
+        culprit = view.material_ids[int(np.argmin(finite))]
+        raise InvalidInputError(
+            f"{int((~finite).sum())} rows have a NaN or an infinity in a vector or target, "
+            f"the first is material {culprit!r}"
+        )
+    return folds
+
+
+def _notes(view: TrainingView, folds: Mapping[str, npt.NDArray[np.bool_]]) -> tuple[str, ...]:
+    notes = [f"left out: {n} materials without a {what}" for what, n in view.excluded.items()]
+    if np.ptp(view.targets[folds["train"]]) == 0:
+        notes.append("all training targets are equal: the model can only learn a constant")
+    if not folds["test"].any():
+        notes.append("the test fold is empty: there is no test error")
+    return tuple(notes)
+
+
+def _model_id(store: FeatureStore, view: TrainingView, recipe: Recipe, seed: int) -> str:
+    p = view.parameters
+    features = p.features
+    if p.generator_id is not None:
+        with store.session() as session:
+            features = features.replace("text", find_generator(session, p.generator_id).source)
+    return versioned_id(
+        f"{p.property} {features}",
+        {
+            "view": view.fingerprint,
+            "predictor": recipe.name,
+            "settings": recipe.settings,
+            "seed": seed,
+        },
+    )
+
+
+def _stored(store: FeatureStore, model_id: str) -> StoredModel | None:
+    with store.session() as session:
+        found = [model for model in stored_models(session) if model.model_id == model_id]
+    return found[0] if found else None
+
+
+def _examples(view: TrainingView, rows: npt.NDArray[np.bool_]) -> Examples:
+    return Examples(view.features[rows], view.targets[rows])
+
+
+def _metrics(
+    view: TrainingView,
+    folds: Mapping[str, npt.NDArray[np.bool_]],
+    predictions: npt.NDArray[np.float64],
+    fitted: Fitted,
+) -> dict[str, Any]:
+    return {
+        "folds": {
+            fold: regression_metrics(view.targets[rows], predictions[rows])
+            for fold, rows in folds.items()
+        },
+        "epochs": len(fitted.history),
+        "best_epoch": fitted.best_epoch,
+    }
+
+
+def _prediction_rows(
+    model_id: str, view: TrainingView, predictions: npt.NDArray[np.float64], run: Run
+) -> pa.Table:
+    n = len(view)
+    return pa.table(
+        {
+            "model_id": pa.repeat(model_id, n),
+            "material_id": view.rows["material_id"],
+            "fold": view.rows["fold"],
+            "target": view.targets,
+            "prediction": predictions,
+            "run_id": pa.repeat(run.run_id, n),
+        },
+        schema=TABLES["predictions"].schema,
+    )
+
+
+def _model_row(
+    model_id: str,
+    view: TrainingView,
+    recipe: Recipe,
+    seed: int,
+    metrics: Mapping[str, Any],
+    fitted: Fitted,
+    run: Run,
+) -> dict[str, Any]:
+    parameters = view.parameters.as_dict()
+    copied = (
+        "property unit features generator_id structure_encoder text_encoder variant split"
+    ).split()
+    return {name: parameters[name] for name in copied} | {
+        "model_id": model_id,
+        "predictor": recipe.name,
+        "seed": seed,
+        "settings": canonical_json(recipe.settings),
+        "view_parameters": canonical_json(parameters),
+        "view_sql": view.sql,
+        "view_fingerprint": view.fingerprint,
+        "metrics": canonical_json(metrics),
+        "history": [vars(epoch) for epoch in fitted.history],
+        "weights": fitted.predictor.to_bytes(),
+        "created_at": datetime.now(UTC),
+        "run_id": run.run_id,
+    }
