@@ -49,6 +49,4 @@ class Crystal:
         lattice = np.round(self.lattice, 8) + 0.0
         coords = np.round(self.frac_coords - np.floor(self.frac_coords), 8) % 1.0 + 0.0
         header = canonical_json(list(self.species)).encode("utf-8")
-        return sha256_hex(
-            header + lattice.astype("<f8").tobytes() + coords.astype("<f8").tobytes()
-        )
+        return sha256_hex(header + lattice.astype("<f8").tobytes() + coords.astype("<f8").tobytes())

@@ -23,7 +23,9 @@ FILE_FORMATS = (".parquet", ".arrow", ".csv", ".json", ".ndjson", ".npz")
 _CELL_WIDTH = 60
 
 
-def print_table(table: pa.Table, output_format: str = "table", stream: IO[str] | None = None) -> None:
+def print_table(
+    table: pa.Table, output_format: str = "table", stream: IO[str] | None = None
+) -> None:
     """Print a table as ``table``, ``csv``, ``json`` or ``ndjson``."""
     _WRITERS[output_format](table, stream or sys.stdout)
 

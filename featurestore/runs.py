@@ -21,9 +21,22 @@ from featurestore.schemas import TABLES
 from featurestore.tables import Tables
 
 _RECORDED_PACKAGES = (
-    "materials-featurestore alignn dgl duckdb jarvis-tools lancedb matminer numpy pyarrow pylance "
-    "pymatgen robocrys spglib torch transformers"
-).split()
+    "materials-featurestore",
+    "alignn",
+    "dgl",
+    "duckdb",
+    "jarvis-tools",
+    "lancedb",
+    "matminer",
+    "numpy",
+    "pyarrow",
+    "pylance",
+    "pymatgen",
+    "robocrys",
+    "spglib",
+    "torch",
+    "transformers",
+)
 
 
 @dataclass

@@ -42,7 +42,7 @@ class Session:
 
     def __init__(self, tables: Tables) -> None:
         self._connection = duckdb.connect(config={"python_enable_replacements": "false"})
-        self._datasets = {name: tables.dataset(name) for name in tables.names()}
+        self._datasets: dict[str, Any] = {name: tables.dataset(name) for name in tables.names()}
         self.versions = {name: data.version for name, data in self._datasets.items()}
         for name, expected in TABLES.items():
             self._connection.register(name, self._datasets.get(name, expected.schema.empty_table()))
@@ -67,9 +67,7 @@ class Session:
             short = encoder_id.rsplit("_", 1)[0]
             if sum(other.rsplit("_", 1)[0] == short for other in ids) == 1:
                 prefix = name.split("__", 1)[0]
-                self._connection.execute(
-                    f'CREATE TEMP VIEW "{prefix}__{short}" AS FROM "{name}"'
-                )
+                self._connection.execute(f'CREATE TEMP VIEW "{prefix}__{short}" AS FROM "{name}"')
         return found
 
     def _register_key_views(self, encoders: Mapping[str, str]) -> None:

@@ -104,8 +104,8 @@ def _failures(session: Session) -> list[str]:
 
 def _runs(session: Session) -> list[str]:
     rows = session.query(
-        "SELECT command, status, started_at, epoch(ended_at - started_at) AS took, counts FROM runs "
-        "ORDER BY started_at DESC LIMIT 5"
+        "SELECT command, status, started_at, epoch(ended_at - started_at) AS took, counts "
+        "FROM runs ORDER BY started_at DESC LIMIT 5"
     ).to_pylist()
     return [
         f"{row['started_at']:%Y-%m-%d %H:%M} {row['command']}: {row['status']}"

@@ -79,9 +79,13 @@ class Tables:
         """Names of the tables that exist, sorted."""
         from pyarrow import fs
 
-        filesystem, path = fs.FileSystem.from_uri(self.uri) if "://" in self.uri else (
-            fs.LocalFileSystem(),
-            self.uri,
+        filesystem, path = (
+            fs.FileSystem.from_uri(self.uri)
+            if "://" in self.uri
+            else (
+                fs.LocalFileSystem(),
+                self.uri,
+            )
         )
         entries = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
         return sorted(
@@ -171,9 +175,7 @@ class Tables:
             differs = pc.or_(differs, pc.not_equal(pairs[column], pairs[column + "__there"]))
         return _sorted(new["__row"]), _sorted(pairs["__row"].filter(differs))
 
-    def _commit(
-        self, name: str, rows: pa.Table, expected: TableSchema, replace: bool
-    ) -> int:
+    def _commit(self, name: str, rows: pa.Table, expected: TableSchema, replace: bool) -> int:
         marked = pa.schema(
             [
                 column.with_metadata(_KEY_MARK) if column.name in expected.key else column

@@ -44,8 +44,7 @@ def _converted(column: pa.ChunkedArray, field: pa.Field, table: str) -> pa.Chunk
         return column.cast(field.type)
     except pa.ArrowException as error:
         raise InvalidRowsError(
-            f"column {field.name!r} of table {table!r} is {field.type}, "
-            f"got {column.type}: {error}"
+            f"column {field.name!r} of table {table!r} is {field.type}, got {column.type}: {error}"
         ) from error
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from featurestore.catalogue import (
     Encoder,
@@ -21,6 +22,7 @@ from featurestore.catalogue import (
 )
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.identity import canonical_json
+from featurestore.output import write_table
 from featurestore.schemas import embedding_table
 from featurestore.session import Session
 from featurestore.variants import FULL, parse_variant
@@ -135,7 +137,7 @@ class TrainingView:
         for name in ("material_id", "structure_id", "text_id", "fold"):
             digest.update(canonical_json(self.rows[name].to_pylist()).encode("utf-8"))
         digest.update(self.targets.astype("<f8").tobytes())
-        digest.update(np.ascontiguousarray(self.features, dtype="<f4"))
+        digest.update(np.ascontiguousarray(self.features, dtype="<f4").data)
         return digest.hexdigest()
 
     def __repr__(self) -> str:
@@ -212,8 +214,7 @@ def view_sql(parameters: ViewParameters) -> str:
         columns += ["NULL::INTEGER AS n_tokens", "NULL::BOOLEAN AS truncated"]
     if p.structure_encoder is not None:
         lines.append(
-            f"JOIN structure_embeddings__{p.structure_encoder} s "
-            "ON s.structure_id = t.structure_id"
+            f"JOIN structure_embeddings__{p.structure_encoder} s ON s.structure_id = t.structure_id"
         )
     return "\n".join([f"SELECT {', '.join(columns)}", *lines, "ORDER BY t.material_id"])
 
@@ -253,8 +254,6 @@ def load_view(session: Session, parameters: ViewParameters) -> TrainingView:
 
 def write_view(view: TrainingView, path: Path) -> None:
     """Write a view's table to a ``.parquet``, ``.arrow``, ``.csv`` or ``.npz`` file, atomically."""
-    from featurestore.output import write_table
-
     metadata = {
         "fingerprint": view.fingerprint,
         "parameters": canonical_json(view.parameters.as_dict()),
@@ -269,8 +268,6 @@ def _read_vectors(
 ) -> None:
     dataset = session.dataset(embedding_table(encoder.kind, encoder.encoder_id))
     assert dataset is not None  # the rows were joined with it
-    import pyarrow.compute as pc
-
     keys = dataset.to_table(columns=[key])[key].combine_chunks()
     offsets = pc.index_in(wanted.combine_chunks(), keys).to_numpy()
     for first in range(0, len(offsets), _ROWS_A_READ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -14,8 +14,8 @@ from featurestore.cli.options import CONTEXT, store_option
 if TYPE_CHECKING:
     from featurestore.runs import Run
     from featurestore.store import FeatureStore
+    from ingest.encoders.base import Precision, StructureEncoder, TextEncoder
     from ingest.stages.outcome import Outcome
-    from ingest.stages.selection import Selection
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -59,7 +59,9 @@ def retry_option(command: Command) -> Command:
 
 
 @contextmanager
-def _recorded(store_uri: str, command: str, create: bool = False) -> Iterator[tuple[FeatureStore, Run]]:
+def _recorded(
+    store_uri: str, command: str, create: bool = False
+) -> Iterator[tuple[FeatureStore, Run]]:
     """The store and a recorded run with the arguments of the present command."""
     from featurestore.store import FeatureStore
 
@@ -211,6 +213,23 @@ def jarvis(dataset: str, folder: Path | None, store_uri: str) -> None:
 
 
 @ingest.command(context_settings=CONTEXT)
+@store_option
+def sample(store_uri: str) -> None:
+    """Read the bundled sample of real JARVIS-DFT materials, to try the commands on.
+
+    \b
+    Example:
+      featurestore ingest sample --store demo-store
+    """
+    from ingest.sample import sample_archive
+    from ingest.structures.jarvis import read_jarvis
+
+    with _recorded(store_uri, "sample", create=True) as (store, run):
+        records = read_jarvis(sample_archive())
+        _ingest_structures(store, run, records, (), "jarvis_sample", (), False)
+
+
+@ingest.command(context_settings=CONTEXT)
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--random", "fractions", metavar="80/10/10", help="Draw folds at random instead.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the random folds.")
@@ -252,7 +271,9 @@ def splits(
             split = name or f"random-{'-'.join(map(str, parts))}-seed-{seed}"
             outcomes = [ingest_split(store, folds, split=split, name=property_name, run=run)]
         else:
-            read = [(property_name or property_of_file(path), read_split_file(path)) for path in files]
+            read = [
+                (property_name or property_of_file(path), read_split_file(path)) for path in files
+            ]
             outcomes = [
                 ingest_split(store, folds, split=name or "paper", name=what, run=run)
                 for what, folds in read
@@ -345,7 +366,7 @@ def embeddings(
     encoder: str,
     source: str | None,
     variants: tuple[str, ...],
-    precision: str,
+    precision: Precision,
     device: str,
     properties: tuple[str, ...],
     split: str | None,
@@ -377,13 +398,17 @@ def embeddings(
     with _recorded(store_uri, "embeddings") as (store, run):
         if loaded.spec.kind == "structure":
             outcome = ingest_structure_embeddings(
-                store, loaded, selection=selection, retry_failures=retry_failures, run=run
+                store,
+                cast("StructureEncoder", loaded),
+                selection=selection,
+                retry_failures=retry_failures,
+                run=run,
             )
         else:
             assert source is not None
             outcome = ingest_text_embeddings(
                 store,
-                loaded,
+                cast("TextEncoder", loaded),
                 source=source,
                 variants=variants,
                 selection=selection,

@@ -12,9 +12,7 @@ from featurestore.registry import PropertyRegistry
 _ID_COLUMNS = ("material_id", "jid", "id")
 
 
-def read_property_file(
-    path: Path, registry: PropertyRegistry
-) -> Iterator[tuple[str, str, str]]:
+def read_property_file(path: Path, registry: PropertyRegistry) -> Iterator[tuple[str, str, str]]:
     """(material_id, property, value as text) for every cell.
 
     Raises

@@ -61,7 +61,8 @@ def run_parallel(
             return Failure("TimeLimit", f"took more than {time_limit:g} s")
         except ProcessExpired as error:
             return Failure(
-                "WorkerDied", f"the worker process ended with code {error.exitcode} (out of memory?)"
+                "WorkerDied",
+                f"the worker process ended with code {error.exitcode} (out of memory?)",
             )
         except Exception as error:
             return Failure.of(error)

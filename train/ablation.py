@@ -54,13 +54,6 @@ class AblationRow:
         return self.models[0]
 
     @property
-    def label(self) -> str:
-        """The features, with the text source where there is text."""
-        p = self.first.parameters
-        label = p.features.replace("text", self.first.text_source or "text")
-        return label if p.variant == "full" else f"{label} ({p.variant})"
-
-    @property
     def test_mae(self) -> float | None:
         """Mean over the seeds of the test MAE; None if the test fold is empty."""
         values = self._test_maes()
@@ -76,14 +69,25 @@ class AblationRow:
         return [model.metrics["folds"]["test"]["mae"] for model in self.models]
 
 
-def ablation_rows(session: Session, models: Iterable[StoredModel]) -> list[AblationRow]:
-    """Models that differ only by their seed, joined, in order of property, split and features."""
+def seed_groups(models: Iterable[StoredModel]) -> list[tuple[StoredModel, ...]]:
+    """Models that differ only by their seed, together, in order of property, split and features."""
     ordered = sorted(models, key=lambda model: (_order(model), model.seed))
-    groups = [tuple(group) for _, group in groupby(ordered, key=_order)]
+    return [tuple(group) for _, group in groupby(ordered, key=_order)]
+
+
+def features_label(model: StoredModel) -> str:
+    """The features, with the text source where there is text."""
+    p = model.parameters
+    label = p.features.replace("text", model.text_source or "text")
+    return label if p.variant == "full" else f"{label} ({p.variant})"
+
+
+def ablation_rows(session: Session, models: Iterable[StoredModel]) -> list[AblationRow]:
+    """One row for each group of models that differ only by their seed."""
     materials = _material_sets(session)
     letters: dict[tuple[str, str | None], dict[str, str]] = {}
     rows = []
-    for group in groups:
+    for group in seed_groups(models):
         p = group[0].parameters
         known = letters.setdefault((p.property, p.split), {})
         digest = materials[group[0].model_id]

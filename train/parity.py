@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from featurestore.errors import StorageError
 from featurestore.session import Session
-from train.ablation import AblationRow
+from train.ablation import AblationRow, features_label
 from train.display import printed_unit
 
 _BLUE = "#0072B2"
@@ -119,9 +119,9 @@ def _draw(
 
 def _titles(rows: Sequence[AblationRow]) -> list[str]:
     """The features of each panel, with what else tells two panels of the same features apart."""
-    labels = [row.label for row in rows]
+    labels = [features_label(row.first) for row in rows]
     if len(set(labels)) < len(labels):
-        labels = [f"{row.label}\n{row.first.encoders}" for row in rows]
+        labels = [f"{features_label(row.first)}\n{row.first.encoders}" for row in rows]
     if len(set(labels)) < len(labels):
         labels = [f"{label}\n{row.first.model_id}" for label, row in zip(labels, rows, strict=True)]
     return ["\n".join(fill(line, 36) for line in label.split("\n")) for label in labels]

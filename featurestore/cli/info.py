@@ -11,8 +11,8 @@ from featurestore.cli.options import CONTEXT, store_option
 @store_option
 def info(store_uri: str) -> None:
     """Show what the store holds: materials, properties, splits, texts, vectors, models, runs."""
-    from featurestore.summary import summarise
     from featurestore.store import FeatureStore
+    from featurestore.summary import summarise
 
     with FeatureStore.open(store_uri).session() as session:
         for title, lines in summarise(session):

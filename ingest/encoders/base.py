@@ -54,6 +54,9 @@ class EncoderSpec:
         return versioned_id(self.name, dict(self.fingerprint))
 
 
+Precision = Literal["float32", "bfloat16"]
+
+
 @dataclass(frozen=True)
 class StructureVector:
     """The vector of one structure: float32, shape (dimension,)."""

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
 
 from featurestore.errors import InvalidInputError
-from ingest.encoders.base import StructureEncoder, TextEncoder
+from ingest.encoders.base import Precision, StructureEncoder, TextEncoder
 from ingest.weights.cache import cached_folder, weights_folder
 
 CONFIG = "config.json"
 
 
 def load_encoder(
-    name: str, *, precision: Literal["float32", "bfloat16"] = "float32", device: str = "cpu"
+    name: str, *, precision: Precision = "float32", device: str = "cpu"
 ) -> StructureEncoder | TextEncoder:
     """The encoder of pulled weights or of a user's folder.
 

@@ -87,9 +87,7 @@ def ingest_text_embeddings(
             )
             rows = rows.filter(pa.compute.is_in(rows["structure_id"], chosen))
             asked += rows.num_rows
-            texts |= dict(
-                zip(rows["text_id"].to_pylist(), rows["text"].to_pylist(), strict=True)
-            )
+            texts |= dict(zip(rows["text_id"].to_pylist(), rows["text"].to_pylist(), strict=True))
         ids = sorted(texts, key=lambda text_id: (len(texts[text_id]), text_id))
         todo = _missing(session, encoder.spec, ids, retry_failures, outcome)
         if asked > len(texts):

@@ -1,8 +1,9 @@
-"""Which materials a stage works on: all, those of a property, of a split's fold, or an SQL condition."""
+"""Which materials a stage works on: all, or those of a property, a fold, an SQL condition."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from featurestore.catalogue import check_split, stored_properties
 from featurestore.errors import InvalidInputError
@@ -38,12 +39,14 @@ class Selection:
         InvalidInputError
             If a split is named without exactly one property.
         """
-        conditions, parameters = ["true"], []
+        conditions = ["true"]
+        parameters: list[Any] = []
         for name in self.properties:
             stored_properties(session, name)
         if self.properties:
             conditions.append(
-                "material_id IN (SELECT material_id FROM properties WHERE list_contains(?, property))"
+                "material_id IN (SELECT material_id FROM properties "
+                "WHERE list_contains(?, property))"
             )
             parameters.append(list(self.properties))
         if self.split is not None:
@@ -51,7 +54,8 @@ class Selection:
                 raise InvalidInputError("a split is chosen together with one --property")
             check_split(session, self.split, self.properties[0])
             conditions.append(
-                "material_id IN (SELECT material_id FROM folds(?, ?) WHERE fold = coalesce(?, fold))"
+                "material_id IN (SELECT material_id FROM folds(?, ?) "
+                "WHERE fold = coalesce(?, fold))"
             )
             parameters += [self.properties[0], self.split, self.fold]
         # Read-only and with external access off, like every query from outside.

@@ -155,9 +155,7 @@ def ingest_split(
         outcome.notes.append(
             f"{unknown:,} ids are not in the store and were left out, for example {example}"
         )
-    counts = ", ".join(
-        f"{sum(row['fold'] == fold for row in rows):,} {fold}" for fold in FOLDS
-    )
+    counts = ", ".join(f"{sum(row['fold'] == fold for row in rows):,} {fold}" for fold in FOLDS)
     outcome.notes.append(f"split {split!r} for {key}: {counts}")
     if not rows:
         raise MissingDataError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -149,7 +148,7 @@ def _start_worker(source: str, guess_oxidation_states: bool) -> None:
     _worker_generator.warm_up()
 
 
-def _describe(crystal: Crystal) -> Sequence[Sentence]:
+def _describe(crystal: Crystal) -> list[Sentence]:
     assert _worker_generator is not None
     sentences = _worker_generator.describe(crystal)
     if not any(sentence.text.strip() for sentence in sentences):

@@ -61,9 +61,7 @@ def read_jarvis(path: Path) -> Iterator[MaterialRecord]:
             for key, value in entry.items()
             if key not in _ID_KEYS and key not in ("atoms", "formula")
         }
-        yield MaterialRecord(
-            str(material_id), _structure(entry.get("atoms")), targets, path.name
-        )
+        yield MaterialRecord(str(material_id), _structure(entry.get("atoms")), targets, path.name)
 
 
 def _structure(atoms: Any) -> Crystal | Failure:

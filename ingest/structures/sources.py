@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterable, Iterator
+from glob import glob
 from pathlib import Path
 
 from featurestore.errors import InvalidInputError
@@ -32,7 +32,7 @@ def expand_sources(sources: Iterable[str]) -> list[Path]:
         elif path.exists():
             found = [path]
         else:
-            found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+            found = [Path(name) for name in sorted(glob(str(path), recursive=True))]
         if not found:
             raise InvalidInputError(f"there is no file or folder {source}, or it is empty")
         paths += found

@@ -54,11 +54,9 @@ class TorchBackend:
     def __init__(
         self, checkpoint: Checkpoint, layer: str, precision: Precision, device: str
     ) -> None:
-        self._model = checkpoint.model().to(device=device, dtype=getattr(torch, precision))
-        # Gaussians on bfloat16 distances would move a bond by up to 0.03 Å.
-        for module in self._model.modules():
-            if isinstance(getattr(module, "centers", None), torch.Tensor):
-                module.float()
+        self._model = checkpoint.model().to(device)
+        if precision == "bfloat16":
+            self._model.use_bfloat16_products()
         self._layer = layer
         self._device = device
 

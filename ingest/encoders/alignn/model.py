@@ -82,6 +82,21 @@ def _norm(kind: str, features: int) -> nn.Module:
     return _BatchNorm(features) if kind == "batchnorm" else nn.LayerNorm(features)
 
 
+class _Linear(nn.Linear):
+    """A linear layer whose products may be in bfloat16, with all sums in float32."""
+
+    def add_product_(self, total: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Add the product of ``x`` with the weight to ``total``, in place."""
+        if self.weight.dtype == x.dtype:
+            return total.addmm_(x, self.weight.t())
+        return total.add_(torch.mm(x.to(self.weight.dtype), self.weight.t()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.weight.dtype == x.dtype:
+            return F.linear(x, self.weight, self.bias)
+        return torch.mm(x.to(self.weight.dtype), self.weight.t()) + self.bias
+
+
 class _RadialBasis(nn.Module):
     """Gaussians on an even grid, as wide as its spacing."""
 
@@ -94,7 +109,7 @@ class _RadialBasis(nn.Module):
         self.gamma = 1 / float(grid.diff().mean())
 
     def forward(self, value: torch.Tensor) -> torch.Tensor:
-        offset = value.to(self.centers.dtype)[:, None] - self.centers
+        offset = value[:, None] - self.centers
         return torch.exp(-self.gamma * offset.square())
 
 
@@ -103,11 +118,11 @@ class _Dense(nn.Module):
 
     def __init__(self, norm: str, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.layer = nn.Sequential(nn.Linear(inputs, outputs), _norm(norm, outputs), nn.SiLU())
+        self.layer = nn.Sequential(_Linear(inputs, outputs), _norm(norm, outputs), nn.SiLU())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         linear, norm, _ = self.layer
-        return F.silu(norm(linear(x.to(linear.weight.dtype))), inplace=True)
+        return F.silu(norm(linear(x)), inplace=True)
 
 
 class _EdgeGatedConvolution(nn.Module):
@@ -118,12 +133,12 @@ class _EdgeGatedConvolution(nn.Module):
 
     def __init__(self, norm: str, features: int) -> None:
         super().__init__()
-        self.src_gate = nn.Linear(features, features)
-        self.dst_gate = nn.Linear(features, features)
-        self.edge_gate = nn.Linear(features, features)
+        self.src_gate = _Linear(features, features)
+        self.dst_gate = _Linear(features, features)
+        self.edge_gate = _Linear(features, features)
         self.bn_edges = _norm(norm, features)
-        self.src_update = nn.Linear(features, features)
-        self.dst_update = nn.Linear(features, features)
+        self.src_update = _Linear(features, features)
+        self.dst_update = _Linear(features, features)
         self.bn_nodes = _norm(norm, features)
 
     def source_gate_with_bias(self, nodes: torch.Tensor) -> torch.Tensor:
@@ -146,7 +161,7 @@ class _EdgeGatedConvolution(nn.Module):
         weight : Tensor, shape (n_targets, 1, k)
             How often each edge counts.
         """
-        gate = ends.view(edges.shape).addmm_(edges, self.edge_gate.weight.t())
+        gate = self.edge_gate.add_product_(ends.view(edges.shape), edges)
         sigma = torch.sigmoid(gate)
         rows = sigma.view(len(weight), -1, sigma.shape[1])
         total = torch.bmm(weight, rows)
@@ -173,8 +188,7 @@ class _EdgeGatedConvolution(nn.Module):
             ends = source.index_select(0, index).view(block.n_atoms, block.degree, -1)
             ends.add_(target[block.atoms][:, None])
             values = value.index_select(0, index).view(ends.shape)
-            weight = block.edge_count.to(value.dtype)
-            received.append(self.gate_(bonds[block.edges], ends, values, weight))
+            received.append(self.gate_(bonds[block.edges], ends, values, block.edge_count))
         return self.update_nodes(atoms, torch.cat(received))
 
     def on_line_graph(
@@ -190,8 +204,7 @@ class _EdgeGatedConvolution(nn.Module):
             into = source[block.edges].view(n, 1, k, -1)
             out = target[block.edges].view(n, k, 1, -1)
             values = value[block.edges].view(n, 1, k, -1)
-            weight = block.angle_weight.to(value.dtype)
-            received.append(self.gate_(block_angles, into + out, values, weight))
+            received.append(self.gate_(block_angles, into + out, values, block.angle_weight))
         # Rows come by edge out, which is the reverse of the edge in at the same place.
         return self.update_nodes(bonds, torch.cat(received).index_select(0, batch.reverse))
 
@@ -246,8 +259,14 @@ class AlignnModel(nn.Module):
             return self.edge_embedding(length)
         if envelope.multiply:
             features: torch.Tensor = self.edge_embedding(length)
-            return features.mul_(envelope(length)[:, None].to(features.dtype))
+            return features.mul_(envelope(length)[:, None])
         return self.edge_embedding(envelope(length))
+
+    def use_bfloat16_products(self) -> None:
+        """Multiply matrices in bfloat16 from now on; sums, norms and residuals stay float32."""
+        for module in self.modules():
+            if isinstance(module, _Linear):
+                module.weight.data = module.weight.data.to(torch.bfloat16)
 
     def pooled_features(self, batch: GraphBatch, layer: str) -> torch.Tensor:
         """Atom, bond and angle features after ``layer``, each averaged over a crystal.
@@ -260,8 +279,7 @@ class AlignnModel(nn.Module):
         Tensor, shape (n_graphs, 3 * hidden_features), float32
         """
         names = iter(self.architecture.layers)
-        dtype = self.atom_embedding.layer[0].weight.dtype
-        atoms = self.atom_embedding(batch.atom_features.to(dtype))
+        atoms = self.atom_embedding(batch.atom_features)
         bonds = self._embed_bonds(batch.bond_length)
         angles = [self.angle_embedding(block.cosine) for block in batch.blocks]
         name = next(names)
@@ -277,7 +295,7 @@ class AlignnModel(nn.Module):
             name = next(names)
         return torch.cat(
             [
-                batch.pool_atoms @ atoms.float(),
+                batch.pool_atoms @ atoms,
                 batch.pool_edges @ _sums(batch.blocks, [bonds[b.edges] for b in batch.blocks],
                                          [b.edge_count for b in batch.blocks]),
                 batch.pool_angles @ _sums(batch.blocks, angles,
@@ -293,7 +311,7 @@ def _sums(
     """Weighted sums of rows at each atom: float32, shape (n_atoms, features)."""
     return torch.cat(
         [
-            torch.bmm(weight, values.float().view(block.n_atoms, -1, values.shape[1]))[:, 0]
+            torch.bmm(weight, values.view(block.n_atoms, -1, values.shape[1]))[:, 0]
             for block, values, weight in zip(blocks, rows, weights, strict=True)
         ]
     )

@@ -18,7 +18,7 @@ from ingest.text.robocrys_layer.analysis import Analyses, fingerprint_labels
 from ingest.text.robocrys_layer.exact import norm
 
 if TYPE_CHECKING:
-    from ingest.text.robocrys_layer.graph import BondGraph
+    from ingest.text.robocrys_layer.graph import BondGraph, Place
 
 Neighbour = dict[str, Any]
 
@@ -66,27 +66,25 @@ class SharedSiteAnalyzer(SiteAnalyzer):
     def _find_next_nearest_neighbors(self, site_index: int) -> list[Neighbour]:
         graph = self.bonded_structure
         structure = graph.structure
-        nearest = graph.get_connected_sites(site_index)
-        shared_candidates = {(site.index, site.jimage) for site in nearest}
+        nearest = graph.connected_places(site_index)
         seen = {(site_index, (0, 0, 0))}
         found: list[Neighbour] = []
-        through: list[list[tuple[int, tuple[int, int, int]]]] = []
+        through: list[list[Place]] = []
         for neighbour in nearest:
-            for site in graph.get_connected_sites(neighbour.index, jimage=neighbour.jimage):
-                place = (site.index, site.jimage)
+            for place in graph.connected_places(*neighbour):
                 if place in seen:
                     continue
                 seen.add(place)
-                connected = graph.get_connected_sites(*place)
-                shared = shared_candidates.intersection({(s.index, s.jimage) for s in connected})
-                through.append(list(shared))
+                shared = list(set(nearest).intersection(set(graph.connected_places(*place))))
+                through.append(shared)
+                index, image = place
                 found.append(
                     {
-                        "element": str(site.site.specie),
+                        "element": str(structure[index].specie),
                         "connectivity": _CONNECTIVITY.get(len(shared), "face"),
-                        "geometry": self.get_site_geometry(site.index),
-                        "index": site.index,
-                        "image": site.jimage,
+                        "geometry": self.get_site_geometry(index),
+                        "index": index,
+                        "image": image,
                     }
                 )
         here = structure.lattice.get_cartesian_coords(structure.frac_coords[site_index] + (0, 0, 0))
@@ -96,7 +94,7 @@ class SharedSiteAnalyzer(SiteAnalyzer):
     def _add_distances(
         self,
         found: list[Neighbour],
-        through: list[list[tuple[int, tuple[int, int, int]]]],
+        through: list[list[Place]],
         here: Any,
     ) -> None:
         """Add the distance to each next neighbour and the angle at each shared neighbour."""
@@ -105,7 +103,7 @@ class SharedSiteAnalyzer(SiteAnalyzer):
         structure = self.bonded_structure.structure
         matrix = structure.lattice.matrix
 
-        def coords(places: list[tuple[int, tuple[int, int, int]]]) -> Any:
+        def coords(places: list[Place]) -> Any:
             frac = structure.frac_coords[[index for index, _ in places]]
             return np.vecmat(frac + np.array([image for _, image in places]), matrix)
 

@@ -1,0 +1,21 @@
+"""Fixtures that many tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("DGLBACKEND", "pytorch")
+
+
+@pytest.fixture(scope="session")
+def shared_folder() -> Path:
+    """The project's shared data; tests that need it are skipped where it is absent."""
+    default = Path(__file__).parent.parent.parent / "shared"
+    folder = Path(os.environ.get("FEATURESTORE_SHARED", default))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"no shared data at {folder}; set FEATURESTORE_SHARED")
+    return folder
