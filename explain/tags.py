@@ -12,14 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from explain.erasure import Comprehensiveness, Erasure
-from featurestore.catalogue import find_encoder, find_generator
+from featurestore.catalogue import Encoder, find_encoder, find_generator
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.runs import Run
 from featurestore.schemas import TABLES
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.variants import Variant
-from featurestore.views import TrainingView, load_view, view_sql
+from featurestore.views import TrainingView, ViewParameters, load_view, view_sql
 from train.ablation import seed_groups
 from train.models import StoredModel
 from train.predictors import LoadedModel, load_model
@@ -101,6 +101,7 @@ class _Group:
     """Models that differ only by their seed, and the rows on which they are explained."""
 
     models: tuple[StoredModel, ...]
+    fold: str
     material_ids: pa.Array
     stored: tuple[npt.NDArray[np.float64], ...]
     variants: dict[str, str]
@@ -143,7 +144,7 @@ def tag_effects(
         _check_vectors(session, groups, store.uri)
         with store.run("explain tags", arguments) as run:
             run.counts["erasures"] = 0
-            return [_effects(store, session, group, fold, run) for group in groups]
+            return [_effects(store, session, group, run) for group in groups]
 
 
 def _check_text(model: StoredModel) -> None:
@@ -159,9 +160,7 @@ def _check_text(model: StoredModel) -> None:
         )
 
 
-def _group(
-    session: Session, models: tuple[StoredModel, ...], fold: str, tagger: str
-) -> _Group:
+def _group(session: Session, models: tuple[StoredModel, ...], fold: str, tagger: str) -> _Group:
     p = models[0].parameters
     assert p.generator_id is not None
     generator = find_generator(session, p.generator_id)
@@ -179,6 +178,7 @@ def _group(
         raise MissingDataError(f"model {models[0].model_id} has no predictions for fold {fold!r}")
     return _Group(
         models,
+        fold,
         rows[0]["material_id"].combine_chunks(),
         tuple(table["prediction"].to_numpy() for table in rows),
         {tag: str(Variant("without", (tag,), reference)) for tag in tags},
@@ -202,23 +202,35 @@ def _check_vectors(session: Session, groups: Sequence[_Group], uri: str) -> None
                 lacking[variant] = count
         if lacking:
             source = find_generator(session, p.generator_id).source
-            command = ["featurestore", "ingest", "embeddings", "--encoder", encoder.name]
-            command += ["--source", source]
-            for variant in lacking:
-                command += ["--variant", variant]
+            command = _embeddings_command(encoder, source, lacking, p, group.fold, uri)
             counts = ", ".join(f"{count} for {name!r}" for name, count in lacking.items())
             problems.append(
                 f"{encoder.encoder_id} vectors of {source} texts are missing ({counts}; of "
-                f"{len(group.material_ids)} materials). Run:\n  "
-                + shlex.join([*command, "--store", uri])
+                f"{len(group.material_ids)} materials). Run:\n  {command}"
             )
     if problems:
         raise MissingDataError("\n".join(dict.fromkeys(problems)))
 
 
-def _effects(
-    store: FeatureStore, session: Session, group: _Group, fold: str, run: Run
-) -> TagEffects:
+def _embeddings_command(
+    encoder: Encoder,
+    source: str,
+    variants: Iterable[str],
+    parameters: ViewParameters,
+    fold: str,
+    uri: str,
+) -> str:
+    """The command that makes the vectors of these variants for this fold, and no others."""
+    words = ["featurestore", "ingest", "embeddings", "--encoder", encoder.name, "--source", source]
+    for variant in variants:
+        words += ["--variant", variant]
+    if encoder.fingerprint.get("precision", "float32") != "float32":
+        words += ["--precision", encoder.fingerprint["precision"]]
+    words += ["--property", parameters.property, "--split", str(parameters.split)]
+    return shlex.join([*words, "--fold", fold, "--store", uri])
+
+
+def _effects(store: FeatureStore, session: Session, group: _Group, run: Run) -> TagEffects:
     p = group.models[0].parameters
     full = load_view(session, p)
     rows = _positions(full, group)
@@ -238,10 +250,10 @@ def _effects(
         )
         for model, erasure in zip(loaded, erasures, strict=True):
             table = _erasure_rows(model.model_id, variant, group, erased_ids, erasure, run)
-            run.counts["erasures"] += store.merge("erasures", table).written
+            run.counts["erasures"] += store.merge("erasures", table, replace=True).written
         n_with_tag = int(pc.sum(pc.not_equal(text_ids, erased_ids)).as_py())
         effects.append(TagEffect(tag, variant, n_with_tag, erasures))
-    return TagEffects(group.models, fold, len(group.material_ids), tuple(effects))
+    return TagEffects(group.models, group.fold, len(group.material_ids), tuple(effects))
 
 
 def _positions(view: TrainingView, group: _Group) -> npt.NDArray[np.int64]:

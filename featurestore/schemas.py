@@ -202,6 +202,7 @@ _TABLES = (
                 *_strings("run_id"),
             ]
         ),
+        content=("fold", "target", "prediction"),
     ),
     TableSchema(
         "erasures",
@@ -215,6 +216,7 @@ _TABLES = (
                 *_strings("run_id"),
             ]
         ),
+        content=("text_id", "target", "prediction", "erased_prediction"),
     ),
 )
 

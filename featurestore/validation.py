@@ -63,12 +63,12 @@ def _check_values(rows: pa.Table, field: pa.Field, expected: TableSchema) -> Non
         )
     if field.name in expected.key and pa.types.is_string(field.type):
         empty = pc.equal(column, "")
-        if pc.any(empty).as_py() and field.name != "context":
+        if pc.any(empty, min_count=0).as_py() and field.name != "context":
             raise InvalidRowsError(f"key {field.name!r} of table {expected.name!r} is empty")
     values = _flat(column)
     if values.null_count and not field.nullable:
         raise InvalidRowsError(f"column {field.name!r} of table {expected.name!r} has nulls inside")
-    if pa.types.is_floating(values.type) and not pc.all(pc.is_finite(values)).as_py():
+    if pa.types.is_floating(values.type) and not pc.all(pc.is_finite(values), min_count=0).as_py():
         bad = (
             pc.invert(pc.is_finite(column))
             if pa.types.is_floating(column.type)

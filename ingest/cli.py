@@ -163,6 +163,7 @@ def _ingest_structures(
     from featurestore.progress import progress_bar
     from featurestore.registry import load_registry
     from ingest.properties_file import read_property_file
+    from ingest.runner import cpu_count
     from ingest.stages.structures import ingest_structures
     from ingest.stages.targets import ingest_targets
 
@@ -177,6 +178,7 @@ def _ingest_structures(
             registry=registry,
             run=run,
             progress=progress,
+            workers=cpu_count(),
             replace=replace,
         )
     if property_files:

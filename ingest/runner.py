@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, TimeoutError, wait
+from functools import cached_property
 from itertools import islice
+from multiprocessing.connection import wait as wait_for_objects
+from types import TracebackType
 from typing import Any, TypeVar
 
 from featurestore.failure import Failure
@@ -23,6 +28,84 @@ def cpu_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def no_initializer() -> None:
+    """For workers that need none."""
+
+
+class WorkerPool:
+    """Worker processes that are spawned at the first call of `run` and share nothing.
+
+    A worker that is killed is replaced; all end with their parent, however that ends.
+
+    Parameters
+    ----------
+    workers : int
+        Number of processes.
+    initializer, initargs
+        Called once in each worker.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        initializer: Callable[..., None] = no_initializer,
+        initargs: tuple[Any, ...] = (),
+    ) -> None:
+        self._workers = workers
+        self._initargs = (initializer, initargs)
+
+    @cached_property
+    def _pool(self) -> Any:
+        from pebble import ProcessPool
+
+        context = multiprocessing.get_context("spawn")
+        return ProcessPool(
+            self._workers, initializer=_start, initargs=self._initargs, context=context
+        )
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if "_pool" in vars(self):
+            self._pool.stop()
+            self._pool.join()
+
+    def run(
+        self,
+        work: Callable[[Item], Result],
+        items: Iterable[tuple[Key, Item]],
+        time_limit: float,
+    ) -> Iterator[tuple[Key, Result | Failure]]:
+        """Results as they come, in no particular order; what raises or is too slow is a `Failure`.
+
+        Parameters
+        ----------
+        work : callable
+            A module-level function of one item.
+        items : iterable of (key, item)
+            Read only as fast as the workers go.
+        time_limit : float
+            Seconds that one item may take.
+        """
+        pending: dict[Any, Key] = {}
+        remaining = iter(items)
+        while True:
+            room = self._workers * _IN_FLIGHT_A_WORKER - len(pending)
+            for key, item in islice(remaining, room):
+                pending[self._pool.schedule(work, args=[item], timeout=time_limit)] = key
+            if not pending:
+                return
+            done, _ = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield pending.pop(future), _outcome(future, time_limit)
+
+
 def run_parallel(
     work: Callable[[Item], Result],
     items: Iterable[tuple[Key, Item]],
@@ -32,53 +115,35 @@ def run_parallel(
     initargs: tuple[Any, ...],
     time_limit: float,
 ) -> Iterator[tuple[Key, Result | Failure]]:
-    """Results as they come, in no particular order; what raises or takes too long is a `Failure`.
+    """`WorkerPool.run` with workers that live only for these items."""
+    with WorkerPool(workers, initializer, initargs) as pool:
+        yield from pool.run(work, items, time_limit)
 
-    The workers are spawned once, share nothing, and a worker that is killed is replaced.
 
-    Parameters
-    ----------
-    work : callable
-        A module-level function of one item.
-    items : iterable of (key, item)
-        Read only as fast as the workers go.
-    initializer, initargs
-        Called once in each worker.
-    time_limit : float
-        Seconds that one item may take.
-    """
-    from pebble import ProcessExpired, ProcessPool
-
-    pending: dict[Any, Key] = {}
-    remaining = iter(items)
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPool(workers, initializer=initializer, initargs=initargs, context=context)
-
-    def outcome(future: Any) -> Result | Failure:
-        try:
-            return future.result()  # type: ignore[no-any-return]
-        except TimeoutError:
-            return Failure("TimeLimit", f"took more than {time_limit:g} s")
-        except ProcessExpired as error:
-            return Failure(
-                "WorkerDied",
-                f"the worker process ended with code {error.exitcode} (out of memory?)",
-            )
-        except Exception as error:
-            return Failure.of(error)
+def _outcome(future: Any, time_limit: float) -> Any:
+    from pebble import ProcessExpired
 
     try:
-        while True:
-            room = workers * _IN_FLIGHT_A_WORKER - len(pending)
-            for key, item in islice(remaining, room):
-                pending[pool.schedule(work, args=[item], timeout=time_limit)] = key
-            if not pending:
-                break
-            done, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield pending.pop(future), outcome(future)
-        pool.close()
-        pool.join()
-    finally:
-        pool.stop()
-        pool.join()
+        return future.result()
+    except TimeoutError:
+        return Failure("TimeLimit", f"took more than {time_limit:g} s")
+    except ProcessExpired as error:
+        return Failure(
+            "WorkerDied", f"the worker process ended with code {error.exitcode} (out of memory?)"
+        )
+    except Exception as error:
+        return Failure.of(error)
+
+
+def _start(initializer: Callable[..., None], initargs: tuple[Any, ...]) -> None:
+    # Ctrl-C reaches the whole process group; the parent decides when its workers end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    initializer(*initargs)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait_for_objects([parent.sentinel])
+    os._exit(1)

@@ -14,16 +14,24 @@ import pyarrow as pa
 from featurestore.identity import canonical_json
 from featurestore.session import Session
 from featurestore.views import FEATURES, FOLDS
+from train.display import predictor_label
 from train.models import StoredModel
 
 _COLUMNS = pa.schema(
     [
         *[
             pa.field(name, pa.string())
-            for name in (
-                "property split features text_source structure_encoder text_encoder variant "
-                "predictor materials"
-            ).split()
+            for name in [
+                "property",
+                "split",
+                "features",
+                "text_source",
+                "structure_encoder",
+                "text_encoder",
+                "variant",
+                "predictor",
+                "materials",
+            ]
         ],
         *[pa.field(name, pa.int64()) for name in ("n_train", "n_val", "n_test", "seeds")],
         *[pa.field(name, pa.float64()) for name in ("test_mae", "test_mae_std")],
@@ -75,13 +83,6 @@ def seed_groups(models: Iterable[StoredModel]) -> list[tuple[StoredModel, ...]]:
     return [tuple(group) for _, group in groupby(ordered, key=_order)]
 
 
-def features_label(model: StoredModel) -> str:
-    """The features, with the text source where there is text."""
-    p = model.parameters
-    label = p.features.replace("text", model.text_source or "text")
-    return label if p.variant == "full" else f"{label} ({p.variant})"
-
-
 def ablation_rows(session: Session, models: Iterable[StoredModel]) -> list[AblationRow]:
     """One row for each group of models that differ only by their seed."""
     materials = _material_sets(session)
@@ -118,19 +119,6 @@ def comparison_warnings(rows: Iterable[AblationRow]) -> list[str]:
                 f"test {listed}); compare only rows with the same letter"
             )
     return sentences
-
-
-def predictor_label(model: StoredModel) -> str:
-    """The predictor's name, with the settings in which it departs from its defaults."""
-    from train.mlp import MLP
-
-    defaults = MLP().settings if model.predictor == MLP.name else {}
-    changed = [
-        f"{name}={canonical_json(value)}"
-        for name, value in sorted(model.settings.items())
-        if name in defaults and value != defaults[name]
-    ]
-    return " ".join([model.predictor, *changed])
 
 
 def _order(model: StoredModel) -> tuple[Any, ...]:

@@ -128,8 +128,7 @@ def list_models(
     import pyarrow as pa
 
     from featurestore.store import FeatureStore
-    from train.ablation import predictor_label
-    from train.display import print_captioned
+    from train.display import predictor_label, print_captioned
     from train.models import stored_models
 
     with FeatureStore.open(store_uri).session() as session:
@@ -149,7 +148,16 @@ def list_models(
         "test_mae": [model.metrics["folds"]["test"]["mae"] for model in models],
         "unit": [model.parameters.unit for model in models],
     }
-    shared = "predictor property features text_source variant encoders split unit".split()
+    shared = [
+        "predictor",
+        "property",
+        "features",
+        "text_source",
+        "variant",
+        "encoders",
+        "split",
+        "unit",
+    ]
     print_captioned(pa.table(columns), output_format, shared)
 
 
@@ -197,13 +205,21 @@ def report(
             wanted = [f"property {property_name!r}"] if property_name else []
             wanted += [f"split {split!r}"] if split else []
             raise MissingDataError(
-                "the store has no model" + (f" of {' and '.join(wanted)}" if wanted else "")
+                "the store has no model"
+                + (f" of {' and '.join(wanted)}" if wanted else "")
                 + "; train one with: featurestore train mlp --property … --split …"
             )
         rows = ablation_rows(session, models)
-        shared = (
-            "property split text_source structure_encoder text_encoder variant predictor unit"
-        ).split()
+        shared = [
+            "property",
+            "split",
+            "text_source",
+            "structure_encoder",
+            "text_encoder",
+            "variant",
+            "predictor",
+            "unit",
+        ]
         print_captioned(ablation_table(rows), output_format, shared)
         for sentence in comparison_warnings(rows):
             click.echo(f"Note: {sentence}", err=True)

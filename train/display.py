@@ -1,13 +1,15 @@
-"""Tables and units for people: what is the same in every row becomes a caption above it."""
+"""Models in tables and figures: what they share is said once, what differs tells them apart."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import click
 import pyarrow as pa
 
+from featurestore.identity import canonical_json
 from featurestore.output import print_table
+from train.models import StoredModel
 
 
 def print_captioned(table: pa.Table, output_format: str, shared: Sequence[str]) -> None:
@@ -42,3 +44,50 @@ def print_captioned(table: pa.Table, output_format: str, shared: Sequence[str]) 
 def printed_unit(unit: str) -> str:
     """A unit as figures show it."""
     return unit.replace("mu_B", "μB")
+
+
+def predictor_label(model: StoredModel) -> str:
+    """The predictor's name, with the settings in which it departs from its defaults."""
+    from train.mlp import MLP
+
+    defaults = MLP().settings if model.predictor == MLP.name else {}
+    changed = [
+        f"{name}={canonical_json(value)}"
+        for name, value in sorted(model.settings.items())
+        if name in defaults and value != defaults[name]
+    ]
+    return " ".join([model.predictor, *changed])
+
+
+def features_label(model: StoredModel) -> str:
+    """The features, with the text source where there is text."""
+    p = model.parameters
+    label = p.features.replace("text", model.text_source or "text")
+    return label if p.variant == "full" else f"{label} ({p.variant})"
+
+
+def distinctions(models: Sequence[StoredModel], labels: Sequence[Hashable]) -> list[list[str]]:
+    """For each model, in words, what sets it apart from the others that have the same label."""
+    words: list[tuple[str, ...]] = [
+        (
+            str(model.parameters.split),
+            model.parameters.features,
+            *model.encoders.split(" + "),
+            predictor_label(model),
+            f"seed {model.seed}",
+        )
+        for model in models
+    ]
+    keys = list(zip(labels, words, strict=True))
+    words = [
+        own if keys.count(key) == 1 else (*own, f"view {model.view_fingerprint[:8]}")
+        for own, key, model in zip(words, keys, models, strict=True)
+    ]
+    return [
+        [
+            word
+            for word in own
+            if any(word not in words[i] for i, other in enumerate(labels) if other == label)
+        ]
+        for own, label in zip(words, labels, strict=True)
+    ]

@@ -41,13 +41,15 @@ class MLPPredictor:
             network = ResidualMLP(tensors["hidden.0.weight"].shape[1], settings["widths"])
             network.load_state_dict(tensors, strict=True)
         except (SafetensorError, KeyError, RuntimeError) as error:
-            raise InvalidInputError(f"the weights of an 'mlp' model do not load: {error}") from error
+            raise InvalidInputError(
+                f"the weights of an 'mlp' model do not load: {error}"
+            ) from error
         return cls(network.eval())
 
     @property
     def n_features(self) -> int:
         """Width of the features it takes."""
-        return int(self.network.hidden[0].in_features)
+        return self.network.n_features
 
     def predict(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Predictions, float64 of shape (n,), for features of shape (n, n_features)."""

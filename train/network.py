@@ -34,6 +34,7 @@ class ResidualMLP(nn.Module):
         self, n_features: int, widths: Sequence[int], generator: torch.Generator | None = None
     ) -> None:
         super().__init__()
+        self.n_features = n_features
         self.hidden = nn.ModuleList()
         self.shortcuts = nn.ModuleList()
         before = n_features

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from featurestore.errors import StorageError
 from featurestore.session import Session
-from train.ablation import AblationRow, features_label
-from train.display import printed_unit
+from train.ablation import AblationRow
+from train.display import distinctions, features_label, printed_unit
 
 _BLUE = "#0072B2"
 _GREY = "#8c8c8c"
@@ -53,20 +53,25 @@ def write_parity_plot(session: Session, rows: Sequence[AblationRow], path: Path)
     limits = (float(values.min()) - margin, float(values.max()) + margin)
     titles = _titles([panel[0] for panel in panels])
     title_inches = 0.2 * (max(title.count("\n") for title in titles) + 2)
-    across = min(len(panels), _PANELS_A_ROW)
-    down = -(-len(panels) // across)
+    down = -(-len(panels) // _PANELS_A_ROW)
+    across = -(-len(panels) // down)
     figure = Figure(
-        figsize=(_PANEL_INCHES * across + 0.5, (_PANEL_INCHES + title_inches) * down + 0.5),
+        figsize=(_PANEL_INCHES * across + 0.5, (_PANEL_INCHES + title_inches + 0.3) * down),
         dpi=150,
         layout="constrained",
     )
-    grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
-    for axes, title, panel in zip(grid.flat, titles, panels, strict=False):
+    grid = figure.subplots(down, across, squeeze=False).flat
+    for number, (title, panel) in enumerate(zip(titles, panels, strict=True)):
+        axes = grid[number]
         _draw(axes, title, *panel, limits)
-    for axes in grid.flat[len(panels) :]:
+        lowest, leftmost = number + across >= len(panels), number % across == 0
+        axes.tick_params(labelbottom=lowest, labelleft=leftmost)
+        if lowest:
+            axes.set_xlabel(f"target {p.property}{unit}", fontsize=9)
+        if leftmost:
+            axes.set_ylabel(f"predicted {p.property}{unit}", fontsize=9)
+    for axes in grid[len(panels) :]:
         axes.remove()
-    figure.supxlabel(f"target {p.property}{unit}", fontsize=10)
-    figure.supylabel(f"predicted {p.property}{unit}", fontsize=10)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, bbox_inches="tight")
@@ -119,9 +124,9 @@ def _draw(
 
 def _titles(rows: Sequence[AblationRow]) -> list[str]:
     """The features of each panel, with what else tells two panels of the same features apart."""
-    labels = [features_label(row.first) for row in rows]
-    if len(set(labels)) < len(labels):
-        labels = [f"{features_label(row.first)}\n{row.first.encoders}" for row in rows]
-    if len(set(labels)) < len(labels):
-        labels = [f"{label}\n{row.first.model_id}" for label, row in zip(labels, rows, strict=True)]
-    return ["\n".join(fill(line, 36) for line in label.split("\n")) for label in labels]
+    models = [row.first for row in rows]
+    labels = [features_label(model) for model in models]
+    return [
+        "\n".join(fill(line, 36) for line in (label, *differing))
+        for label, differing in zip(labels, distinctions(models, labels), strict=True)
+    ]

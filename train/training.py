@@ -204,9 +204,16 @@ def _model_row(
     run: Run,
 ) -> dict[str, Any]:
     parameters = view.parameters.as_dict()
-    copied = (
-        "property unit features generator_id structure_encoder text_encoder variant split"
-    ).split()
+    copied = [
+        "property",
+        "unit",
+        "features",
+        "generator_id",
+        "structure_encoder",
+        "text_encoder",
+        "variant",
+        "split",
+    ]
     return {name: parameters[name] for name in copied} | {
         "model_id": model_id,
         "predictor": recipe.name,

@@ -16,11 +16,12 @@ from featurestore.registry import PropertyRegistry
 from featurestore.runs import Run
 from featurestore.schemas import TABLES
 from featurestore.store import FeatureStore
+from ingest.runner import WorkerPool
 from ingest.stages.outcome import Outcome
-from ingest.structures.checks import InvalidStructureError, check_structure
+from ingest.structures.analysis import analyse_all
+from ingest.structures.checks import InvalidStructureError
 from ingest.structures.composition import composition_prototype, reduced_formula
 from ingest.structures.records import MaterialRecord
-from ingest.structures.symmetry import symmetry
 
 _BATCH = 2000
 _MISSING = {"na", ""}
@@ -34,6 +35,7 @@ def ingest_structures(
     registry: PropertyRegistry,
     run: Run,
     progress: Progress,
+    workers: int,
     replace: bool = False,
 ) -> tuple[Outcome, Outcome]:
     """Write the materials that are new, and the targets that are new.
@@ -42,6 +44,8 @@ def ingest_structures(
     ----------
     dataset : str
         Recorded as the materials' data set and the properties' source.
+    workers : int
+        Number of processes for the symmetry analysis of large sources.
     replace : bool
         Whether a material or target that is in the store with other content is replaced; else it
         is a failure and the store's stands.
@@ -64,30 +68,37 @@ def ingest_structures(
         )
     seen: set[str] = set()
     ignored: Counter[str] = Counter()
-    for batch in _batches(records):
-        rows: list[dict[str, Any]] = []
-        values: list[dict[str, Any]] = []
-        for record in batch:
-            progress.update()
-            name = record.material_id
-            try:
-                crystal = _readable(record)
-                if _is_known(record, crystal, known, replace and name not in seen):
-                    materials.present += 1
-                else:
-                    rows.append(_row(record, crystal) | {"dataset": dataset, "run_id": run.run_id})
-                    known[name] = crystal.structure_id
-            except FeatureStoreError as error:
-                materials.failures[name] = _failure(record, error)
-                continue
-            seen.add(name)
-            for field, value in record.targets.items():
-                if field in registry:
-                    values += parsed_target(name, field, value, dataset, registry, targets)
-                else:
-                    ignored[field] += 1
-        _merge(store, "materials", rows, materials, replace)
-        write_targets(store, values, targets, run, replace)
+    with WorkerPool(workers) as pool:
+        for batch in _batches(records):
+            fresh: dict[str, tuple[MaterialRecord, Crystal]] = {}
+            refused: set[int] = set()
+            for number, record in enumerate(batch):
+                name = record.material_id
+                try:
+                    crystal = _readable(record)
+                    if _is_known(record, crystal, known, replace and name not in seen):
+                        materials.present += 1
+                    else:
+                        fresh[name] = record, crystal
+                        known[name] = crystal.structure_id
+                    seen.add(name)
+                except FeatureStoreError as error:
+                    materials.failures[name] = _failure(record, error)
+                    refused.add(number)
+            rows = _rows(fresh, pool, materials, {"dataset": dataset, "run_id": run.run_id})
+            values: list[dict[str, Any]] = []
+            for number, record in enumerate(batch):
+                if number in refused or record.material_id in materials.failures:
+                    continue
+                for field, value in record.targets.items():
+                    if field in registry:
+                        name = record.material_id
+                        values += parsed_target(name, field, value, dataset, registry, targets)
+                    else:
+                        ignored[field] += 1
+            _merge(store, "materials", rows, materials, replace)
+            write_targets(store, values, targets, run, replace)
+            progress.update(len(batch))
     store.record_failures("structures", dataset, materials.failures, run)
     store.clear_failures("structures", dataset, seen - set(materials.failures))
     store.record_failures("targets", dataset, targets.failures, run)
@@ -197,22 +208,36 @@ def _is_known(
     )
 
 
-def _row(record: MaterialRecord, crystal: Crystal) -> dict[str, Any]:
-    check_structure(crystal)
-    found = symmetry(crystal)
-    return {
-        "material_id": record.material_id,
-        "structure_id": crystal.structure_id,
-        "source_file": record.source_file,
-        "formula": reduced_formula(crystal.species),
-        "prototype": composition_prototype(crystal.species),
-        "n_atoms": crystal.n_atoms,
-        "volume": crystal.volume,
-        **vars(found),
-        "lattice": crystal.lattice.reshape(-1).tolist(),
-        "species": list(crystal.species),
-        "frac_coords": crystal.frac_coords.reshape(-1).tolist(),
-    }
+def _rows(
+    fresh: Mapping[str, tuple[MaterialRecord, Crystal]],
+    pool: WorkerPool,
+    outcome: Outcome,
+    constants: Mapping[str, str],
+) -> list[dict[str, Any]]:
+    """Rows of ``materials`` for the structures that pass the checks; the others are failures."""
+    analyses = analyse_all([crystal for _, crystal in fresh.values()], pool)
+    rows = []
+    for (record, crystal), found in zip(fresh.values(), analyses, strict=True):
+        if isinstance(found, Failure):
+            outcome.failures[record.material_id] = found
+            continue
+        rows.append(
+            {
+                "material_id": record.material_id,
+                "structure_id": crystal.structure_id,
+                "source_file": record.source_file,
+                "formula": reduced_formula(crystal.species),
+                "prototype": composition_prototype(crystal.species),
+                "n_atoms": crystal.n_atoms,
+                "volume": crystal.volume,
+                **vars(found),
+                "lattice": crystal.lattice.reshape(-1).tolist(),
+                "species": list(crystal.species),
+                "frac_coords": crystal.frac_coords.reshape(-1).tolist(),
+                **constants,
+            }
+        )
+    return rows
 
 
 def _merge(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import numpy.typing as npt
 
@@ -13,17 +11,17 @@ from featurestore.errors import FeatureStoreError
 SMALLEST_DISTANCE = 0.5  # Å; the shortest bond known, H-H, has 0.74
 SMALLEST_SPACING = 0.1  # Å between lattice planes; below it the cell is flat
 
+_SYMBOLS = """
+H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se
+Br Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb
+Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm
+Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og
+"""
+ELEMENTS = frozenset(_SYMBOLS.split())
+
 
 class InvalidStructureError(FeatureStoreError):
     """A structure that cannot be a crystal; the message says what is wrong with it."""
-
-
-@cache
-def known_elements() -> frozenset[str]:
-    """Symbols of the chemical elements."""
-    from pymatgen.core.periodic_table import Element
-
-    return frozenset(element.value for element in Element) - {"D", "T"}
 
 
 def check_structure(crystal: Crystal) -> None:
@@ -44,7 +42,7 @@ def check_structure(crystal: Crystal) -> None:
         )
     if not (np.isfinite(crystal.lattice).all() and np.isfinite(crystal.frac_coords).all()):
         raise InvalidStructureError("the lattice or the coordinates hold NaN or infinity")
-    unknown = sorted(set(crystal.species) - known_elements())
+    unknown = sorted(set(crystal.species) - ELEMENTS)
     if unknown:
         raise InvalidStructureError(f"unknown element {', '.join(map(repr, unknown))}")
     spacings = _plane_spacings(crystal)

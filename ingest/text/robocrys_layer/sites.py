@@ -67,6 +67,7 @@ class SharedSiteAnalyzer(SiteAnalyzer):
         graph = self.bonded_structure
         structure = graph.structure
         nearest = graph.connected_places(site_index)
+        bonded = set(nearest)
         seen = {(site_index, (0, 0, 0))}
         found: list[Neighbour] = []
         through: list[list[Place]] = []
@@ -75,7 +76,7 @@ class SharedSiteAnalyzer(SiteAnalyzer):
                 if place in seen:
                     continue
                 seen.add(place)
-                shared = list(set(nearest).intersection(set(graph.connected_places(*place))))
+                shared = list(bonded.intersection(set(graph.connected_places(*place))))
                 through.append(shared)
                 index, image = place
                 found.append(

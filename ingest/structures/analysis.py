@@ -1,0 +1,46 @@
+"""Checks and symmetry of many structures, on all processors: spglib takes nearly all the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from featurestore.crystal import Crystal
+from featurestore.errors import FeatureStoreError
+from featurestore.failure import Failure
+from ingest.runner import WorkerPool
+from ingest.structures.checks import check_structure
+from ingest.structures.symmetry import Symmetry, symmetry
+
+# Below this number starting the workers takes longer than they save.
+_ENOUGH_FOR_WORKERS = 400
+_STRUCTURES_A_TASK = 25
+_SECONDS_A_TASK = 300.0
+
+
+def analyse(crystal: Crystal) -> Symmetry | Failure:
+    """The symmetry of a structure that passes `check_structure`, or why there is none."""
+    try:
+        check_structure(crystal)
+        return symmetry(crystal)
+    except FeatureStoreError as error:
+        return Failure.of(error)
+
+
+def analyse_all(crystals: Sequence[Crystal], pool: WorkerPool) -> list[Symmetry | Failure]:
+    """`analyse` of each structure, in order; a large number is spread over the pool."""
+    if len(crystals) < _ENOUGH_FOR_WORKERS:
+        return [analyse(crystal) for crystal in crystals]
+    tasks = {
+        first: crystals[first : first + _STRUCTURES_A_TASK]
+        for first in range(0, len(crystals), _STRUCTURES_A_TASK)
+    }
+    results = dict(pool.run(_analyse_task, tasks.items(), _SECONDS_A_TASK))
+    ordered: list[Symmetry | Failure] = []
+    for first, task in tasks.items():
+        result = results[first]
+        ordered += [result] * len(task) if isinstance(result, Failure) else result
+    return ordered
+
+
+def _analyse_task(crystals: Sequence[Crystal]) -> list[Symmetry | Failure]:
+    return [analyse(crystal) for crystal in crystals]
