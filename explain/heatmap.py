@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from explain.tags import TagEffects
 from featurestore.errors import StorageError
@@ -37,15 +38,11 @@ def write_tag_heatmap(results: Sequence[TagEffects], path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    def source(result: TagEffects) -> str:
-        return result.models[0].text_source or ""
-
-    panels = [
-        (name, list(group)) for name, group in groupby(sorted(results, key=source), key=source)
-    ]
+    ordered = sorted(results, key=_panel)
+    panels = [(key[0], list(group)) for key, group in groupby(ordered, key=_panel)]
     rows = max(len(result.effects) for result in results) + 1
     changes = [_relative(result) for result in results]
-    limit = max(1.0, *(float(np.abs(values).max()) for values in changes))
+    limit = max(1.0, *(float(np.nanmax(np.abs(values))) for values in changes))
     widths = [len(columns) for _, columns in panels]
     figure = Figure(
         figsize=(
@@ -71,9 +68,20 @@ def write_tag_heatmap(results: Sequence[TagEffects], path: Path) -> None:
         raise StorageError(f"cannot write {path}: {error}") from error
 
 
-def _relative(result: TagEffects) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Change of the MAE in per cent, without and with each tag removed: shape (1 + tags,)."""
-    change = [100 * effect.comprehensiveness / effect.mae for effect in result.effects]
+def _panel(result: TagEffects) -> tuple[str, tuple[str, ...]]:
+    """Columns of one panel have one text source and the same tags."""
+    return result.models[0].text_source or "", tuple(effect.tag for effect in result.effects)
+
+
+def _relative(result: TagEffects) -> npt.NDArray[np.float64]:
+    """Change of the MAE in per cent, without and with each tag removed: shape (1 + tags,).
+
+    NaN where the MAE with the full text is zero.
+    """
+    change = [
+        100 * effect.comprehensiveness / effect.mae if effect.mae else np.nan
+        for effect in result.effects
+    ]
     return np.array([0.0, *change])
 
 
@@ -85,7 +93,9 @@ def _draw(axes: Any, columns: Sequence[TagEffects], limit: float) -> Any:
         maes = [column.effects[0].mae, *(effect.erased_mae for effect in column.effects)]
         for y, mae in enumerate(maes):
             change = values[y, x]
-            text = _three_digits(mae) + (f"\n{_percent(change)}" if y else "")
+            text = _three_digits(mae) + (
+                f"\n{_percent(change)}" if y and np.isfinite(change) else ""
+            )
             colour = "white" if abs(change) > 0.65 * limit else "black"
             axes.text(x, y, text, ha="center", va="center", fontsize=8, color=colour)
     axes.set_yticks(range(len(tags) + 1), [_FULL_TEXT, *tags], fontsize=9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -10,7 +11,13 @@ import duckdb
 import pyarrow as pa
 
 from featurestore.errors import FeatureStoreError, InvalidInputError
-from featurestore.schemas import STRUCTURE_EMBEDDINGS, TABLES, TEXT_EMBEDDINGS
+from featurestore.schemas import (
+    STRUCTURE_EMBEDDINGS,
+    TABLES,
+    TEXT_EMBEDDINGS,
+    embedding_table,
+    table_schema,
+)
 from featurestore.tables import Tables
 
 MACRO_FILES = ("texts", "training_view", "coverage")
@@ -20,6 +27,10 @@ _READING = {
     duckdb.StatementType.EXPLAIN,
     duckdb.StatementType.RELATION,
 }
+
+
+# The table of an encoder_id as `identity.versioned_id` makes them, without its fingerprint.
+_VERSIONED = re.compile(r"(.+__.+)_[0-9a-f]{10}")
 
 
 class QueryError(FeatureStoreError):
@@ -42,7 +53,10 @@ class Session:
 
     def __init__(self, tables: Tables) -> None:
         self._connection = duckdb.connect(config={"python_enable_replacements": "false"})
-        self._datasets: dict[str, Any] = {name: tables.dataset(name) for name in tables.names()}
+        found = {name: tables.dataset(name) for name in tables.names()}
+        self._datasets: dict[str, Any] = {
+            name: data for name, data in found.items() if data is not None
+        }
         self.versions = {name: data.version for name, data in self._datasets.items()}
         for name, expected in TABLES.items():
             self._connection.register(name, self._datasets.get(name, expected.schema.empty_table()))
@@ -62,12 +76,17 @@ class Session:
         }
         for name in found:
             self._connection.register(name, self._datasets[name])
-        ids = list(found.values())
-        for name, encoder_id in found.items():
-            short = encoder_id.rsplit("_", 1)[0]
-            if sum(other.rsplit("_", 1)[0] == short for other in ids) == 1:
-                prefix = name.split("__", 1)[0]
-                self._connection.execute(f'CREATE TEMP VIEW "{prefix}__{short}" AS FROM "{name}"')
+        # An encoder that has failed on everything so far has no table yet.
+        for row in self.query("SELECT encoder_id, kind, dimension FROM encoders").to_pylist():
+            name = embedding_table(row["kind"], row["encoder_id"])
+            if name not in found:
+                found[name] = row["encoder_id"]
+                schema = table_schema(name, row["dimension"]).schema
+                self._connection.register(name, schema.empty_table())
+        short = {name: match[1] for name in found if (match := _VERSIONED.fullmatch(name))}
+        for name, alias in short.items():
+            if alias not in found and list(short.values()).count(alias) == 1:
+                self._connection.execute(f'CREATE TEMP VIEW "{alias}" AS FROM "{name}"')
         return found
 
     def _register_key_views(self, encoders: Mapping[str, str]) -> None:
@@ -132,6 +151,11 @@ class Session:
 def macro_source(name: str) -> str:
     """The SQL that defines one file of macros, with the comment that documents it."""
     return resources.files("featurestore").joinpath("sql", f"{name}.sql").read_text("utf-8")
+
+
+def quoted(text: str) -> str:
+    """``text`` as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _without_prefix(message: str) -> str:

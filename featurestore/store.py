@@ -9,11 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurestore.errors import StoreNotFoundError
+from featurestore.errors import InvalidRowsError, StoreNotFoundError
 from featurestore.failure import Failure
 from featurestore.runs import Run, recorded_run
-from featurestore.schemas import TABLES
-from featurestore.session import Session
+from featurestore.schemas import table_schema
+from featurestore.session import Session, quoted
 from featurestore.tables import MergeResult, Tables
 from featurestore.views import TrainingView, load_view, resolve_parameters
 
@@ -158,10 +158,23 @@ class FeatureStore:
     def merge_rows(
         self, table: str, rows: Iterable[Mapping[str, Any]], *, replace: bool = False
     ) -> MergeResult:
-        """Like `merge`, for the rows of a fixed table given as dictionaries."""
-        return self.merge(
-            table, pa.Table.from_pylist(list(rows), schema=TABLES[table].schema), replace=replace
-        )
+        """Like `merge`, for the rows of a fixed table given as dictionaries.
+
+        Raises
+        ------
+        InvalidRowsError
+            If a row has other columns than the table, or a value of another type.
+        """
+        schema = table_schema(table).schema
+        rows = list(rows)
+        unexpected = sorted({name for row in rows for name in row} - set(schema.names))
+        if unexpected:
+            raise InvalidRowsError(f"rows for table {table!r}: has unexpected {unexpected}")
+        try:
+            converted = pa.Table.from_pylist(rows, schema=schema)
+        except pa.ArrowException as error:
+            raise InvalidRowsError(f"rows for table {table!r}: {error}") from error
+        return self.merge(table, converted, replace=replace)
 
     def record_failures(
         self, stage: str, context: str, failures: Mapping[str, Failure], run: Run
@@ -183,17 +196,23 @@ class FeatureStore:
             replace=True,
         )
 
-    def clear_failures(self, stage: str, context: str, items: Iterable[str]) -> None:
-        """Remove the failures of items that have succeeded since."""
+    def failed_items(self, stage: str, context: str) -> set[str]:
+        """The items whose failure is on record."""
         with self.session() as session:
             failed = session.query(
                 "SELECT item FROM failures WHERE stage = ? AND context = ?", [stage, context]
-            )["item"].to_pylist()
-        solved = sorted(set(failed) & set(items))
+            )
+        return set(failed["item"].to_pylist())
+
+    def clear_failures(self, stage: str, context: str, items: Iterable[str]) -> None:
+        """Remove the failures of items that have succeeded since."""
+        solved = sorted(self.failed_items(stage, context) & set(items))
         if solved:
-            quoted = ", ".join("'" + item.replace("'", "''") + "'" for item in solved)
-            where = f"stage = '{stage}' AND context = '{context}' AND item IN ({quoted})"
-            self._tables.delete("failures", where)
+            among = ", ".join(map(quoted, solved))
+            self._tables.delete(
+                "failures",
+                f"stage = {quoted(stage)} AND context = {quoted(context)} AND item IN ({among})",
+            )
 
     def run(self, command: str, arguments: Mapping[str, Any]) -> AbstractContextManager[Run]:
         """Record a command in the ``runs`` table while it goes on; see `recorded_run`."""

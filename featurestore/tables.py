@@ -101,9 +101,15 @@ class Tables:
         if name not in self.names():
             return None
         with self._storage("read", name):
-            return lance.dataset(
-                f"{self.uri}/{name}.lance", storage_options=self._storage_options or None
-            )
+            try:
+                return lance.dataset(
+                    f"{self.uri}/{name}.lance", storage_options=self._storage_options or None
+                )
+            except ValueError as error:
+                # A process killed while it made the table leaves a folder without a version.
+                if "not found" in str(error):
+                    return None
+                raise
 
     def merge(self, name: str, rows: pa.Table, *, replace: bool = False) -> MergeResult:
         """Insert the rows whose key is new, in one atomic commit; nothing new, no commit.

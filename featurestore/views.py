@@ -24,7 +24,7 @@ from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.identity import canonical_json
 from featurestore.output import write_table
 from featurestore.schemas import embedding_table
-from featurestore.session import Session
+from featurestore.session import Session, quoted
 from featurestore.variants import FULL, parse_variant
 
 if TYPE_CHECKING:
@@ -197,15 +197,15 @@ def resolve_parameters(
 def view_sql(parameters: ViewParameters) -> str:
     """The query for the rows of a view, without its vectors."""
     p = parameters
-    split = _quoted(p.split) if p.split is not None else "NULL"
+    split = quoted(p.split) if p.split is not None else "NULL"
     targets = (
-        f"targets({_quoted(p.property)}, split := {split}, "
-        f"property_source := {_quoted(p.property_source)})"
+        f"targets({quoted(p.property)}, split := {split}, "
+        f"property_source := {quoted(p.property_source)})"
     )
     lines = ["FROM " + targets + " t"]
     columns = ["t.material_id", "t.structure_id"]
     if p.generator_id is not None:
-        variant = f"{_quoted(p.generator_id)}, variant := {_quoted(p.variant)}"
+        variant = f"{quoted(p.generator_id)}, variant := {quoted(p.variant)}"
         lines.append(f"JOIN texts({variant}) x ON x.structure_id = t.structure_id")
         lines.append(f"JOIN text_embeddings__{p.text_encoder} e ON e.text_id = x.text_id")
         columns += ["x.text_id", "t.fold", "t.target", "e.n_tokens", "e.truncated"]
@@ -291,7 +291,7 @@ def _excluded(session: Session, parameters: ViewParameters, kept: int) -> dict[s
     if p.generator_id is not None:
         described = f"SELECT structure_id FROM sentences WHERE generator_id = '{p.generator_id}'"
         encoded = (
-            f"SELECT structure_id FROM texts('{p.generator_id}', variant := {_quoted(p.variant)}) "
+            f"SELECT structure_id FROM texts('{p.generator_id}', variant := {quoted(p.variant)}) "
             f"JOIN text_embeddings__{p.text_encoder} USING (text_id)"
         )
         tests.append(("text", f"structure_id IN ({described})"))
@@ -326,7 +326,3 @@ def embeddings_command(session: Session, parameters: ViewParameters) -> str:
     name = find_encoder(session, parameters.text_encoder, "text").name
     variant = "" if parameters.variant == "full" else f" --variant '{parameters.variant}'"
     return f"featurestore ingest embeddings --encoder {name} --source {source}{variant}"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from featurestore.cli.options import CONTEXT, format_option, store_option, view_options
+from featurestore.cli.options import CONTEXT, features_of, format_option, store_option, view_options
 from featurestore.views import FEATURES, FOLDS
 
 if TYPE_CHECKING:
@@ -75,11 +75,7 @@ def mlp(
 
     if split is None:
         raise click.UsageError("Name a --split: training needs train, val and test folds.")
-    if features is None:
-        named = {"structure": structure_encoder, "text": text_encoder}
-        features = "+".join(part for part, encoder in named.items() if encoder)
-        if not features:
-            raise click.UsageError("Name --structure-encoder, --text-encoder or both.")
+    features = features_of(features, structure_encoder, text_encoder)
     store = FeatureStore.open(store_uri)
     view = store.training_view(
         property_name,

@@ -204,17 +204,8 @@ def _model_row(
     run: Run,
 ) -> dict[str, Any]:
     parameters = view.parameters.as_dict()
-    copied = [
-        "property",
-        "unit",
-        "features",
-        "generator_id",
-        "structure_encoder",
-        "text_encoder",
-        "variant",
-        "split",
-    ]
-    return {name: parameters[name] for name in copied} | {
+    columns = TABLES["models"].schema.names
+    return {name: value for name, value in parameters.items() if name in columns} | {
         "model_id": model_id,
         "predictor": recipe.name,
         "seed": seed,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 
 import click
 
@@ -14,6 +16,7 @@ __all__ = ["main", "root"]
 
 def main() -> None:
     """Run the command line; errors of the store are one line and exit code 1, misuse is 2."""
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = root.main(prog_name="featurestore", standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -32,3 +35,8 @@ def main() -> None:
     except BrokenPipeError:
         code = 0
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End on SIGTERM as on Ctrl-C: what is finished is written first."""
+    raise KeyboardInterrupt

@@ -63,3 +63,20 @@ def view_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def features_of(
+    features: str | None, structure_encoder: str | None, text_encoder: str | None
+) -> str:
+    """``--features`` as given, else those whose encoders are named.
+
+    Raises
+    ------
+    click.UsageError
+        If neither is.
+    """
+    named = {"structure": structure_encoder, "text": text_encoder}
+    chosen = features or "+".join(part for part, encoder in named.items() if encoder)
+    if not chosen:
+        raise click.UsageError("Name --structure-encoder, --text-encoder or both.")
+    return chosen

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from featurestore.cli.options import CONTEXT, store_option, view_options
+from featurestore.cli.options import CONTEXT, features_of, store_option, view_options
 
 
 @click.command(context_settings=CONTEXT)
@@ -48,11 +48,7 @@ def view(
     from featurestore.store import FeatureStore
     from featurestore.views import load_view, resolve_parameters, view_sql, write_view
 
-    if features is None:
-        named = {"structure": structure_encoder, "text": text_encoder}
-        features = "+".join(part for part, encoder in named.items() if encoder)
-        if not features:
-            raise click.UsageError("Name --structure-encoder, --text-encoder or both.")
+    features = features_of(features, structure_encoder, text_encoder)
     with FeatureStore.open(store_uri).session() as session:
         parameters = resolve_parameters(
             session,

@@ -60,7 +60,8 @@ class Selection:
             parameters += [self.properties[0], self.split, self.fold]
         # Read-only and with external access off, like every query from outside.
         inner = f"SELECT * FROM materials WHERE {' AND '.join(conditions)}"
-        outer = f"WHERE ({self.where})" if self.where else ""
+        # The line break ends a comment that the condition may end with.
+        outer = f"WHERE ({self.where}\n)" if self.where else ""
         rows = session.read_only_query(
             f"SELECT structure_id, min(n_atoms) AS n FROM ({inner}) {outer} "
             "GROUP BY structure_id ORDER BY n, structure_id",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from featurestore.crystal import Crystal
-from featurestore.errors import ConflictError, FeatureStoreError
 from featurestore.failure import Failure
 from featurestore.progress import Progress
 from featurestore.registry import PropertyRegistry
@@ -19,9 +18,9 @@ from featurestore.store import FeatureStore
 from ingest.runner import WorkerPool
 from ingest.stages.outcome import Outcome
 from ingest.structures.analysis import analyse_all
-from ingest.structures.checks import InvalidStructureError
 from ingest.structures.composition import composition_prototype, reduced_formula
 from ingest.structures.records import MaterialRecord
+from ingest.structures.symmetry import Symmetry
 
 _BATCH = 2000
 _MISSING = {"na", ""}
@@ -57,51 +56,54 @@ def ingest_structures(
     """
     materials, targets = Outcome("materials"), Outcome("targets")
     with store.session() as session:
-        known = dict(
-            zip(
-                *(
-                    column.to_pylist()
-                    for column in session.query("SELECT material_id, structure_id FROM materials")
-                ),
-                strict=True,
-            )
-        )
-    seen: set[str] = set()
+        stored = session.query("SELECT material_id, structure_id FROM materials").to_pylist()
+    known = {row["material_id"]: row["structure_id"] for row in stored}
+    failed_targets = store.failed_items("targets", dataset)
+    accepted: set[str] = set()
+    solved_targets: set[str] = set()
     ignored: Counter[str] = Counter()
-    with WorkerPool(workers) as pool:
-        for batch in _batches(records):
-            fresh: dict[str, tuple[MaterialRecord, Crystal]] = {}
-            refused: set[int] = set()
-            for number, record in enumerate(batch):
-                name = record.material_id
-                try:
-                    crystal = _readable(record)
-                    if _is_known(record, crystal, known, replace and name not in seen):
+    try:
+        with WorkerPool(workers) as pool:
+            for batch in _batches(records):
+                rows: list[dict[str, Any]] = []
+                values: list[dict[str, Any]] = []
+                for record, found in zip(batch, _analysed(batch, known, pool), strict=True):
+                    name, structure = record.material_id, record.structure
+                    if isinstance(structure, Failure) or isinstance(found, Failure):
+                        refusal = structure if isinstance(structure, Failure) else found
+                        assert isinstance(refusal, Failure)
+                        materials.failures[name] = refusal
+                        continue
+                    there = known.get(name)
+                    if there == structure.structure_id:
                         materials.present += 1
+                    elif there is None or (replace and name not in accepted):
+                        assert found is not None
+                        rows.append(
+                            _row(record, structure, found)
+                            | {"dataset": dataset, "run_id": run.run_id}
+                        )
+                        known[name] = structure.structure_id
                     else:
-                        fresh[name] = record, crystal
-                        known[name] = crystal.structure_id
-                    seen.add(name)
-                except FeatureStoreError as error:
-                    materials.failures[name] = _failure(record, error)
-                    refused.add(number)
-            rows = _rows(fresh, pool, materials, {"dataset": dataset, "run_id": run.run_id})
-            values: list[dict[str, Any]] = []
-            for number, record in enumerate(batch):
-                if number in refused or record.material_id in materials.failures:
-                    continue
-                for field, value in record.targets.items():
-                    if field in registry:
-                        name = record.material_id
-                        values += parsed_target(name, field, value, dataset, registry, targets)
-                    else:
-                        ignored[field] += 1
-            _merge(store, "materials", rows, materials, replace)
-            write_targets(store, values, targets, run, replace)
-            progress.update(len(batch))
-    store.record_failures("structures", dataset, materials.failures, run)
-    store.clear_failures("structures", dataset, seen - set(materials.failures))
-    store.record_failures("targets", dataset, targets.failures, run)
+                        materials.failures[name] = _other_structure(record, structure, there)
+                        continue
+                    accepted.add(name)
+                    for field, value in record.targets.items():
+                        if field in registry:
+                            values += parsed_target(name, field, value, dataset, registry, targets)
+                        else:
+                            ignored[field] += 1
+                _merge(store, "materials", rows, materials, replace)
+                write_targets(store, values, targets, run, replace)
+                solved_targets |= failed_targets & {target_item(row) for row in values}
+                progress.update(len(batch))
+    finally:
+        for stage, outcome, succeeded in (
+            ("structures", materials, accepted),
+            ("targets", targets, solved_targets),
+        ):
+            store.record_failures(stage, dataset, outcome.failures, run)
+            store.clear_failures(stage, dataset, succeeded - set(outcome.failures))
     if ignored:
         names = ", ".join(name for name, _ in ignored.most_common(12))
         more = f" and {len(ignored) - 12} more" if len(ignored) > 12 else ""
@@ -109,14 +111,9 @@ def ingest_structures(
     return materials, targets
 
 
-def _readable(record: MaterialRecord) -> Crystal:
-    if isinstance(record.structure, Failure):
-        raise InvalidStructureError(record.structure.message)
-    return record.structure
-
-
-def _failure(record: MaterialRecord, error: FeatureStoreError) -> Failure:
-    return record.structure if isinstance(record.structure, Failure) else Failure.of(error)
+def target_item(row: Mapping[str, Any]) -> str:
+    """The name under which the failure of a target is kept."""
+    return f"{row['material_id']} {row['property']}"
 
 
 def parsed_target(
@@ -184,60 +181,45 @@ def _batches(records: Iterable[MaterialRecord]) -> Iterator[list[MaterialRecord]
         yield batch
 
 
-def _is_known(
-    record: MaterialRecord, crystal: Crystal, known: Mapping[str, str], may_replace: bool
-) -> bool:
-    """Whether the store, or this run, has the material with this very structure.
+def _analysed(
+    batch: Sequence[MaterialRecord], known: Mapping[str, str], pool: WorkerPool
+) -> list[Symmetry | Failure | None]:
+    """The symmetry of each readable structure, or why it is refused; None for known ones."""
+    results: list[Symmetry | Failure | None] = [None] * len(batch)
+    fresh = {
+        number: record.structure
+        for number, record in enumerate(batch)
+        if isinstance(record.structure, Crystal)
+        and known.get(record.material_id) != record.structure.structure_id
+    }
+    for number, found in zip(fresh, analyse_all(list(fresh.values()), pool), strict=True):
+        results[number] = found
+    return results
 
-    Raises
-    ------
-    ConflictError
-        If it has the material with another structure.
-    """
-    there = known.get(record.material_id)
-    if there is None:
-        return False
-    if there == crystal.structure_id:
-        return True
-    if may_replace:
-        return False
-    raise ConflictError(
-        f"material {record.material_id} of {record.source_file} has another structure than the one "
-        f"already read (structure_id {crystal.structure_id[:12]}, there {there[:12]}); give it "
-        "another id, or pass --replace to replace what an earlier run stored"
+
+def _other_structure(record: MaterialRecord, crystal: Crystal, there: str) -> Failure:
+    return Failure(
+        "ConflictError",
+        f"material {record.material_id} of {record.source_file} has another structure than the "
+        f"one already read (structure_id {crystal.structure_id[:12]}, there {there[:12]}); give "
+        "it another id, or pass --replace to replace what an earlier run stored",
     )
 
 
-def _rows(
-    fresh: Mapping[str, tuple[MaterialRecord, Crystal]],
-    pool: WorkerPool,
-    outcome: Outcome,
-    constants: Mapping[str, str],
-) -> list[dict[str, Any]]:
-    """Rows of ``materials`` for the structures that pass the checks; the others are failures."""
-    analyses = analyse_all([crystal for _, crystal in fresh.values()], pool)
-    rows = []
-    for (record, crystal), found in zip(fresh.values(), analyses, strict=True):
-        if isinstance(found, Failure):
-            outcome.failures[record.material_id] = found
-            continue
-        rows.append(
-            {
-                "material_id": record.material_id,
-                "structure_id": crystal.structure_id,
-                "source_file": record.source_file,
-                "formula": reduced_formula(crystal.species),
-                "prototype": composition_prototype(crystal.species),
-                "n_atoms": crystal.n_atoms,
-                "volume": crystal.volume,
-                **vars(found),
-                "lattice": crystal.lattice.reshape(-1).tolist(),
-                "species": list(crystal.species),
-                "frac_coords": crystal.frac_coords.reshape(-1).tolist(),
-                **constants,
-            }
-        )
-    return rows
+def _row(record: MaterialRecord, crystal: Crystal, found: Symmetry) -> dict[str, Any]:
+    return {
+        "material_id": record.material_id,
+        "structure_id": crystal.structure_id,
+        "source_file": record.source_file,
+        "formula": reduced_formula(crystal.species),
+        "prototype": composition_prototype(crystal.species),
+        "n_atoms": crystal.n_atoms,
+        "volume": crystal.volume,
+        **vars(found),
+        "lattice": crystal.lattice.reshape(-1).tolist(),
+        "species": list(crystal.species),
+        "frac_coords": crystal.frac_coords.reshape(-1).tolist(),
+    }
 
 
 def _merge(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from featurestore.failure import Failure
 from featurestore.registry import PropertyRegistry
 from featurestore.runs import Run
 from featurestore.store import FeatureStore
 from ingest.stages.outcome import Outcome
-from ingest.stages.structures import parsed_target, write_targets
+from ingest.stages.structures import parsed_target, target_item, write_targets
 
 
 def ingest_targets(
@@ -29,7 +30,7 @@ def ingest_targets(
     outcome = Outcome("targets")
     with store.session() as session:
         known = set(session.query("SELECT material_id FROM materials")["material_id"].to_pylist())
-    rows = []
+    rows: list[dict[str, Any]] = []
     for material_id, name, value in cells:
         if material_id in known:
             rows += parsed_target(material_id, name, value, source, registry, outcome)
@@ -39,4 +40,6 @@ def ingest_targets(
             )
     write_targets(store, rows, outcome, run, replace)
     store.record_failures("targets", source, outcome.failures, run)
+    solved = {target_item(row) for row in rows} - set(outcome.failures)
+    store.clear_failures("targets", source, solved)
     return outcome

@@ -38,7 +38,11 @@ def analyse_all(crystals: Sequence[Crystal], pool: WorkerPool) -> list[Symmetry 
     ordered: list[Symmetry | Failure] = []
     for first, task in tasks.items():
         result = results[first]
-        ordered += [result] * len(task) if isinstance(result, Failure) else result
+        if isinstance(result, Failure):
+            # One structure took the worker or the time of the whole task.
+            singly = dict(pool.run(analyse, enumerate(task), _SECONDS_A_TASK))
+            result = [singly[number] for number in range(len(task))]
+        ordered += result
     return ordered
 
 

@@ -44,8 +44,8 @@ def read_jarvis(path: Path) -> Iterator[MaterialRecord]:
     Raises
     ------
     InvalidInputError
-        If the file is missing, truncated or not of this format; records before the damage have
-        been given out by then.
+        If the file is missing, damaged or not of this format. Damage to a ``.zip`` is found before
+        the first record; in a ``.json`` file the records before it have been given out by then.
     """
     for number, entry in enumerate(_entries(path)):
         material_id = next((entry[key] for key in _ID_KEYS if entry.get(key)), None)
@@ -104,7 +104,9 @@ def _entries(path: Path) -> Iterator[Mapping[str, Any]]:
             ) from error
         except UnicodeDecodeError as error:
             raise InvalidInputError(f"{path} is not UTF-8 text: {error}") from error
-        except OSError as error:
+        # zipfile raises RuntimeError on an encrypted or otherwise foreign member, the JSON decoder
+        # on deep nesting, and ValueError on a number of thousands of digits.
+        except (OSError, RuntimeError, ValueError) as error:
             raise InvalidInputError(f"cannot read {path}: {error}") from error
 
 
@@ -119,6 +121,9 @@ def _text(path: Path, stack: ExitStack) -> IO[str]:
         )
     if members[0].file_size > _LONGEST_ARCHIVE:
         raise InvalidInputError(f"{path} would unpack to {members[0].file_size:,} bytes")
+    # A member's checksum is known at its end only, when wrong numbers would be in the store.
+    if archive.testzip() is not None:
+        raise zipfile.BadZipFile("wrong checksum")
     raw = stack.enter_context(archive.open(members[0]))
     return stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8-sig"))
 
@@ -134,6 +139,10 @@ def _records(text: IO[str], path: Path) -> Iterator[Mapping[str, Any]]:
         while position < len(buffer) and buffer[position] in " \t\r\n,":
             position += 1
         if position < len(buffer) and buffer[position] == "]":
+            if not count:
+                raise InvalidInputError(f"{path} holds an empty list: there is no material in it")
+            if (buffer[position + 1 :] + text.read(_CHUNK)).strip():
+                raise InvalidInputError(f"{path} goes on after the end of its list")
             return
         try:
             entry, position = decoder.raw_decode(buffer, position)

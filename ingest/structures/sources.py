@@ -27,7 +27,7 @@ def expand_sources(sources: Iterable[str]) -> list[Path]:
             found = sorted(
                 entry
                 for entry in path.rglob("*")
-                if entry.is_file() and not entry.name.startswith(".")
+                if entry.is_file() and not _is_hidden(entry.relative_to(path))
             )
         elif path.exists():
             found = [path]
@@ -37,6 +37,10 @@ def expand_sources(sources: Iterable[str]) -> list[Path]:
             raise InvalidInputError(f"there is no file or folder {source}, or it is empty")
         paths += found
     return paths
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def dataset_name(sources: Iterable[str]) -> str:

@@ -102,6 +102,7 @@ def _structure(atoms: Atoms) -> list[str]:
     group = Spacegroup3D(atoms)
     if group._dataset is None:
         raise InvalidInputError("spglib finds no space group for this structure")
+    primitive, conventional = _cell_sizes(group)
     peaks = sorted({round(angle, 1) for angle in peak_angles(atoms).tolist()})[:XRD_PEAKS]
     return [
         "The structure information include: The lattice parameters are "
@@ -114,27 +115,18 @@ def _structure(atoms: Atoms) -> list[str]:
         f"{group.crystal_system} system, and has a point group of {group.point_group_symbol};",
         f"The Wyckoff positions are {', '.join(sorted(set(group._dataset['wyckoffs'])))};",
         "The number of atoms in the primitive and conventional cells are "
-        f"{_primitive_size(group)} and {_conventional_size(group)}, respectively;",
+        f"{primitive} and {conventional}, respectively;",
     ]
 
 
-def _primitive_size(group: Any) -> int:
-    """Number of atoms in spglib's primitive cell, of which the data set says where each goes."""
-    return len(set(group._dataset["mapping_to_primitive"].tolist()))
+def _cell_sizes(group: Any) -> tuple[int, int]:
+    """Numbers of atoms in jarvis-tools' ``primitive_atoms`` and standard conventional cell.
 
-
-def _conventional_size(group: Any) -> int:
-    """Number of atoms in jarvis-tools' ``conventional_standard_structure``.
-
-    It is that of spglib's standard cell, which the data set holds already. But where a trigonal or
-    hexagonal cell has equal lengths, jarvis-tools takes it for rhombohedral and triples it.
+    spglib's data set has them already: which atom of the primitive cell each atom maps to, and the
+    atoms of the standard cell. jarvis-tools asks spglib for both cells anew.
     """
-    size = len(group._dataset["std_types"])
-    if group.lattice_system in ("hexagonal", "rhombohedral"):
-        a, b, c = np.sqrt(np.sum(np.square(group._dataset["std_lattice"]), axis=1))
-        if np.all(np.abs([a - b, c - b, a - c]) < 0.001):
-            return 3 * size
-    return size
+    primitive = set(group._dataset["mapping_to_primitive"].tolist())
+    return len(primitive), len(group._dataset["std_types"])
 
 
 def _bonds(atoms: Atoms) -> str:

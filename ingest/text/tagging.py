@@ -3,8 +3,8 @@
 Both taggers go by the fixed phrases of the generators. The overlapping rules are those with which
 Li et al. (Digital Discovery 2025, 4, 376) remove sentences from Robocrystallographer texts; there
 a sentence can match several rules or none. The store's tagger takes the first rule that matches,
-in the order of :data:`REFERENCE_TAGS`, and ``other`` where none does, so that the tags of a text partition
-its sentences.
+in the order of :data:`REFERENCE_TAGS`, and ``other`` where none does, so that the tags of a text
+partition its sentences.
 """
 
 from __future__ import annotations

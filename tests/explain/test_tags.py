@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import synthetic_store as toy
 from click.testing import CliRunner, Result
 
 from explain.cli import explain
+from explain.heatmap import write_tag_heatmap
 from explain.tags import tag_effects
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.schemas import embedding_table, table_schema
@@ -142,6 +144,25 @@ def test_changed_vectors_are_noticed(tmp_path: Path) -> None:
     store.merge(name, pa.Table.from_pylist(moved, schema=schema))
     with pytest.raises(InvalidInputError, match="no longer gives its stored predictions"):
         tag_effects(store, [model], fold="test", tagger="store")
+
+
+def test_the_heatmap_keeps_other_tags_apart_and_bears_a_perfect_model(
+    store: FeatureStore, tmp_path: Path
+) -> None:
+    import matplotlib.image
+
+    (result,) = tag_effects(store, [_train(store)], fold="test", tagger="store")
+    fewer = replace(result, effects=result.effects[:2])
+    exact = tuple(
+        replace(erasure, predictions=erasure.targets) for erasure in result.effects[0].erasures
+    )
+    perfect = replace(result, effects=(replace(result.effects[0], erasures=exact),))
+    widths = []
+    for number, results in enumerate(([result], [result, fewer], [perfect])):
+        path = tmp_path / f"{number}.png"
+        write_tag_heatmap(results, path)
+        widths.append(matplotlib.image.imread(path).shape[1])
+    assert widths[1] > 1.5 * widths[0]
 
 
 def _run(store: FeatureStore, *arguments: str) -> Result:

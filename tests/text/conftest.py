@@ -64,7 +64,7 @@ def crystals() -> dict[str, Crystal]:
             ],
         ),
         # Tilted octahedra and several bond lengths.
-        "orthorhombic perovskite": _crystal(
+        "tilted perovskite": _crystal(
             [[5.38, 0.0, 0.0], [0.0, 5.44, 0.0], [0.0, 0.0, 7.64]],
             [
                 ("Ca", (0.993, 0.036, 0.25)),

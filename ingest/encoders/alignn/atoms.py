@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from featurestore.errors import InvalidInputError
 
 
-@lru_cache(maxsize=None)
+@cache
 def element_features(symbol: str, feature_set: str) -> npt.NDArray[np.float32]:
     """The initial feature vector of an element: float32, shape (n_features,).
 
@@ -43,7 +43,7 @@ def element_features(symbol: str, feature_set: str) -> npt.NDArray[np.float32]:
     return np.asarray(values, dtype=np.float32)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _cgcnn_table(path: str) -> dict[str, list[float]]:
     """Atomic number, as a string, to feature vector."""
     with open(path, encoding="utf-8") as file:  # noqa: PTH123 - the library gives a string

@@ -7,6 +7,7 @@ equal k are put side by side, and what a graph library does by index becomes a b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,35 +18,46 @@ from ingest.encoders.alignn.graph import CrystalGraph
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
-    """Consecutive atoms with k edges in and k edges out each, and the bond angles at them.
+class AtomBlock:
+    """Consecutive atoms with k edges in and k edges out each.
 
     Parameters
     ----------
-    first_atom, n_atoms, first_edge, degree : int
-        The block's edges in are ``first_edge`` to ``first_edge + n_atoms * degree``, by atom.
-    cosine : Tensor, shape (n_atoms * degree * degree,), float32
-        Cosine of the bond angle, by atom, edge out and edge in.
+    edges : slice
+        The edges into these atoms, by atom.
+    count : Tensor, shape (n_atoms, 1, k), float32
+        Copies of each edge in.
     """
 
-    first_atom: int
+    edges: slice
+    count: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class AngleBlock:
+    """The bond angles at consecutive atoms of equal degree k.
+
+    Parameters
+    ----------
+    n_atoms : int
+    edges : slice
+        The edges into these atoms, by atom.
+    degree : int
+        k.
+    cosine : Tensor, shape (n_atoms * k * k,), float32
+        By atom, edge out and edge in.
+    weight : Tensor, shape (n_atoms * k, 1, k), float32
+        Copies of the angle for one copy of its edge out.
+    count : Tensor, shape (n_atoms, 1, k * k), float32
+        Copies of the angle.
+    """
+
     n_atoms: int
-    first_edge: int
+    edges: slice
     degree: int
     cosine: torch.Tensor
-    edge_count: torch.Tensor
-    angle_weight: torch.Tensor
-    angle_count: torch.Tensor
-
-    @property
-    def atoms(self) -> slice:
-        """The block's atoms."""
-        return slice(self.first_atom, self.first_atom + self.n_atoms)
-
-    @property
-    def edges(self) -> slice:
-        """The edges into the block's atoms."""
-        return slice(self.first_edge, self.first_edge + self.n_atoms * self.degree)
+    weight: torch.Tensor
+    count: torch.Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +69,12 @@ class GraphBatch:
     atom_features : Tensor, shape (n_atoms, n_features), float32
     bond_length : Tensor, shape (n_edges,), float32
         Å.
-    source, reverse : Tensor, shape (n_edges,), int64
-        Source atom, and index of the same edge in the other direction.
-    blocks : tuple of Block
+    source, target, reverse : Tensor, shape (n_edges,), int64
+        Atoms at both ends, and index of the same edge in the other direction.
+    atom_blocks : tuple of AtomBlock
+        One for each degree.
+    angle_blocks : tuple of AngleBlock
+        One or more for each degree, small enough for a cache.
     pool_atoms, pool_edges, pool_angles : Tensor, shape (n_graphs, n_atoms), float32
         Weights that turn sums over each atom's own atom, edges or angles into means over graphs.
     """
@@ -67,8 +82,10 @@ class GraphBatch:
     atom_features: torch.Tensor
     bond_length: torch.Tensor
     source: torch.Tensor
+    target: torch.Tensor
     reverse: torch.Tensor
-    blocks: tuple[Block, ...]
+    atom_blocks: tuple[AtomBlock, ...]
+    angle_blocks: tuple[AngleBlock, ...]
     pool_atoms: torch.Tensor
     pool_edges: torch.Tensor
     pool_angles: torch.Tensor
@@ -83,15 +100,15 @@ def collate(
 ) -> GraphBatch:
     """Put graphs and their atoms' features (one array of shape (n_atoms, n_features) each) together.
 
-    A block holds ``block_angles`` bond angles or those of one atom, if they are more.
+    An angle block holds ``block_angles`` bond angles or those of one atom, if they are more.
     """
     n_atoms = np.array([graph.n_atoms for graph in graphs])
     n_edges = np.array([len(graph.source) for graph in graphs])
-    first_atom = np.repeat(np.cumsum(n_atoms) - n_atoms, n_edges)
-    first_edge = np.repeat(np.cumsum(n_edges) - n_edges, n_edges)
-    source = np.concatenate([graph.source for graph in graphs]) + first_atom
-    target = np.concatenate([graph.target for graph in graphs]) + first_atom
-    reverse = np.concatenate([graph.reverse for graph in graphs]) + first_edge
+    atom_offset = np.repeat(np.cumsum(n_atoms) - n_atoms, n_edges)
+    edge_offset = np.repeat(np.cumsum(n_edges) - n_edges, n_edges)
+    source = np.concatenate([graph.source for graph in graphs]) + atom_offset
+    target = np.concatenate([graph.target for graph in graphs]) + atom_offset
+    reverse = np.concatenate([graph.reverse for graph in graphs]) + edge_offset
     displacement = np.concatenate([graph.displacement for graph in graphs]).astype(np.float32)
     count = np.concatenate([graph.count for graph in graphs]).astype(np.float32)
     graph_of_atom = np.repeat(np.arange(len(graphs)), n_atoms)
@@ -108,52 +125,63 @@ def collate(
     degree, graph_of_atom = degree[atom_order], graph_of_atom[atom_order]
 
     length = np.sqrt((displacement**2).sum(axis=1))
-    blocks = []
-    edges_per_atom = np.empty(len(degree), dtype=np.float64)
-    angles_per_atom = np.empty(len(degree), dtype=np.float64)
-    atom = edge = 0
-    while atom < len(degree):
-        k = int(degree[atom])
-        same = int(np.searchsorted(degree, k, side="right")) - atom
-        n = min(same, max(1, block_angles // (k * k)))
-        into = np.arange(edge, edge + n * k).reshape(n, k)
+    edges_per_atom = np.empty(len(degree))
+    angles_per_atom = np.empty(len(degree))
+
+    def tensor(array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+    def angle_block(atoms: slice, edges: slice, k: int) -> AngleBlock:
+        n = atoms.stop - atoms.start
+        into = np.arange(edges.start, edges.stop).reshape(n, k)
         out = reverse[into]
         # The first bond is turned round, so that both point away from the atom they share.
-        dot = -np.einsum("aoc,aic->aoi", displacement[out], displacement[into])
-        norm = length[out][:, :, None] * length[into][:, None, :]
-        cosine = np.clip(dot / norm, -1, 1)
+        dot = -np.matmul(displacement[out], displacement[into].transpose(0, 2, 1))
+        cosine = np.clip(dot / (length[out][:, :, None] * length[into][:, None, :]), -1, 1)
         # DGL's line graph joins an edge with its copies but never with itself.
         weight = count[into][:, None, :] - (out[:, :, None] == into[:, None, :])
-        angle_count = weight * count[out][:, :, None]
-        edges_per_atom[atom : atom + n] = count[into].sum(axis=1)
-        angles_per_atom[atom : atom + n] = angle_count.sum(axis=(1, 2))
-        blocks.append(
-            Block(
-                first_atom=atom,
-                n_atoms=n,
-                first_edge=edge,
-                degree=k,
-                cosine=torch.from_numpy(cosine.reshape(-1)).to(device),
-                edge_count=torch.from_numpy(count[into][:, None, :]).to(device),
-                angle_weight=torch.from_numpy(weight.reshape(n * k, 1, k)).to(device),
-                angle_count=torch.from_numpy(angle_count.reshape(n, 1, k * k)).to(device),
-            )
+        copies = weight * count[out][:, :, None]
+        angles_per_atom[atoms] = copies.sum(axis=(1, 2))
+        return AngleBlock(
+            n_atoms=n,
+            edges=edges,
+            degree=k,
+            cosine=tensor(cosine.reshape(-1)),
+            weight=tensor(weight.reshape(n * k, 1, k).astype(np.float32)),
+            count=tensor(copies.reshape(n, 1, k * k).astype(np.float32)),
         )
-        atom += n
-        edge += n * k
+
+    atom_blocks, angle_blocks = [], []
+    first_edge_of = np.concatenate([[0], np.cumsum(degree)])
+    for k, start in zip(*np.unique(degree, return_index=True), strict=True):
+        stop = int(np.searchsorted(degree, k, side="right"))
+        edges = slice(int(first_edge_of[start]), int(first_edge_of[stop]))
+        copies = count[edges].reshape(-1, 1, k)
+        edges_per_atom[start:stop] = copies.sum(axis=(1, 2))
+        atom_blocks.append(AtomBlock(edges, tensor(copies)))
+        first = int(start)
+        while first < stop:
+            # Powers of two keep the shapes few: a bfloat16 product of a new shape is compiled.
+            n = 2 ** int(math.log2(min(max(1, block_angles // int(k * k)), stop - first)))
+            last = first + n
+            inner = slice(int(first_edge_of[first]), int(first_edge_of[last]))
+            angle_blocks.append(angle_block(slice(first, last), inner, int(k)))
+            first = last
 
     def pool(per_atom: np.ndarray) -> torch.Tensor:
         total = np.bincount(graph_of_atom, weights=per_atom, minlength=len(graphs))
         matrix = np.zeros((len(graphs), len(degree)), dtype=np.float32)
         matrix[graph_of_atom, np.arange(len(degree))] = 1 / total[graph_of_atom]
-        return torch.from_numpy(matrix).to(device)
+        return tensor(matrix)
 
     return GraphBatch(
-        atom_features=torch.from_numpy(np.concatenate(features)[atom_order]).to(device),
-        bond_length=torch.from_numpy(length).to(device),
-        source=torch.from_numpy(source).to(device),
-        reverse=torch.from_numpy(reverse).to(device),
-        blocks=tuple(blocks),
+        atom_features=tensor(np.concatenate(features)[atom_order]),
+        bond_length=tensor(length),
+        source=tensor(source),
+        target=tensor(np.repeat(np.arange(len(degree)), degree)),
+        reverse=tensor(reverse),
+        atom_blocks=tuple(atom_blocks),
+        angle_blocks=tuple(angle_blocks),
         pool_atoms=pool(np.ones(len(degree))),
         pool_edges=pool(edges_per_atom),
         pool_angles=pool(angles_per_atom),

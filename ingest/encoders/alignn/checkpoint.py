@@ -82,9 +82,7 @@ class Checkpoint:
             if keys:
                 problems.append(f"{what} {_some(keys)}")
         wrong = {
-            key
-            for key in expected.keys() & state.keys()
-            if expected[key].shape != state[key].shape
+            key for key in expected.keys() & state.keys() if expected[key].shape != state[key].shape
         }
         if wrong:
             shapes = {f"{k} {tuple(state[k].shape)} not {tuple(expected[k].shape)}" for k in wrong}

@@ -56,6 +56,8 @@ def library_graphs(graph: CrystalGraph, atoms: FloatArray) -> tuple[Any, Any]:
 class DglBackend:
     """alignn's DGL model, one structure at a time, as the paper's scripts run it."""
 
+    bfloat16_products = False
+
     def __init__(self, checkpoint: Checkpoint, layer: str) -> None:
         import_dgl()
         checkpoint.model()  # the strict check that names file and keys

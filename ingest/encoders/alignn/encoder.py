@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -18,6 +16,7 @@ from featurestore.failure import Failure
 from ingest.encoders.alignn.atoms import element_features
 from ingest.encoders.alignn.batch import collate
 from ingest.encoders.alignn.checkpoint import Checkpoint, read_checkpoint
+from ingest.encoders.alignn.cores import all_cores, has_bfloat16_products
 from ingest.encoders.alignn.graph import GRAPH_VERSION, CrystalGraph, build_graph
 from ingest.encoders.base import EncoderSpec, Segment, StructureVector
 
@@ -43,6 +42,9 @@ Atoms = npt.NDArray[np.float32]
 class Backend(Protocol):
     """Evaluates a model on graphs and pools its features."""
 
+    bfloat16_products: bool
+    """Whether `all_cores` is to multiply in bfloat16."""
+
     def pooled(self, graphs: Sequence[CrystalGraph], atoms: Sequence[Atoms]) -> Atoms:
         """Float32, shape (n_graphs, 3 * hidden_features)."""
         ...
@@ -54,16 +56,18 @@ class TorchBackend:
     def __init__(
         self, checkpoint: Checkpoint, layer: str, precision: Precision, device: str
     ) -> None:
+        on_cpu = torch.device(device).type == "cpu"
+        self.bfloat16_products = on_cpu and precision == "bfloat16"
         self._model = checkpoint.model().to(device)
-        if precision == "bfloat16":
-            self._model.use_bfloat16_products()
+        if precision == "bfloat16" and not on_cpu:
+            self._model.use_bfloat16_weights()
+        self._block_angles = _CACHED_ANGLES if on_cpu else _BATCH_ANGLES
         self._layer = layer
         self._device = device
 
     def pooled(self, graphs: Sequence[CrystalGraph], atoms: Sequence[Atoms]) -> Atoms:
         """Float32, shape (n_graphs, 3 * hidden_features)."""
-        block_angles = _CACHED_ANGLES if self._device == "cpu" else _BATCH_ANGLES
-        batch = collate(graphs, atoms, block_angles=block_angles, device=self._device)
+        batch = collate(graphs, atoms, block_angles=self._block_angles, device=self._device)
         with torch.inference_mode():
             features: Atoms = self._model.pooled_features(batch, self._layer).cpu().numpy()
         return features
@@ -83,7 +87,7 @@ class AlignnEncoder:
         """One vector or failure for each crystal, in order."""
         results: list[StructureVector | Failure | None] = [None] * len(crystals)
         groups = list(_groups([crystal.n_atoms for crystal in crystals]))
-        with _thread_for_each_core() as pool:
+        with all_cores(bfloat16_products=self._backend.bfloat16_products) as pool:
             encoded = pool.map(lambda g: self._encode_group([crystals[i] for i in g]), groups)
             for group, group_results in zip(groups, encoded, strict=True):
                 for index, result in zip(group, group_results, strict=True):
@@ -91,10 +95,6 @@ class AlignnEncoder:
         return [result for result in results if result is not None]
 
     def _encode_group(self, crystals: Sequence[Crystal]) -> list[StructureVector | Failure]:
-        torch.set_num_threads(1)
-        # Closed gates are numbers below 1e-38, on which this processor's arithmetic is five times
-        # slower; taken for zero they cannot change a sum that holds an epsilon of 1e-6.
-        torch.set_flush_denormal(True)
         results: dict[int, StructureVector | Failure] = {}
         prepared: dict[int, tuple[CrystalGraph, Atoms]] = {}
         for index, crystal in enumerate(crystals):
@@ -157,21 +157,6 @@ def _batches(n_angles: dict[int, int]) -> Iterator[list[int]]:
         yield batch
 
 
-@contextmanager
-def _thread_for_each_core() -> Iterator[ThreadPoolExecutor]:
-    """As many threads as torch would use, each of which runs torch on one.
-
-    A batch is a long row of short operations: splitting every one of them over the cores costs
-    more in waiting than it gains, above all when another process wants a core.
-    """
-    threads = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(threads) as pool:
-            yield pool
-    finally:
-        torch.set_num_threads(threads)
-
-
 def load_alignn_encoder(
     folder: Path,
     *,
@@ -226,6 +211,15 @@ def load_alignn_encoder(
             raise InvalidInputError(
                 f"device {device!r} was asked for and torch sees no CUDA GPU; "
                 "install a CUDA build of torch or use device 'cpu'"
+            )
+        if (
+            torch.device(device).type == "cpu"
+            and precision == "bfloat16"
+            and not has_bfloat16_products()
+        ):
+            raise InvalidInputError(
+                "precision 'bfloat16' was asked for and this CPU does not multiply in bfloat16; "
+                "use precision 'float32'"
             )
         chosen = TorchBackend(checkpoint, layer, precision, device)
     width = checkpoint.architecture.hidden_features

@@ -230,7 +230,9 @@ def build_graph(crystal: Crystal, settings: GraphSettings) -> CrystalGraph:
     if crystal.n_atoms == 0:
         raise InvalidInputError("the structure has no atoms, so it has no graph")
     if not (np.isfinite(crystal.lattice).all() and np.isfinite(crystal.frac_coords).all()):
-        raise InvalidInputError("the structure has a lattice vector or coordinate that is not finite")
+        raise InvalidInputError(
+            "the structure has a lattice vector or coordinate that is not finite"
+        )
     if abs(np.linalg.det(np.around(crystal.lattice, decimals=_LATTICE_DECIMALS))) < 1e-6:
         raise InvalidInputError("the structure's cell has no volume, so it has no neighbours")
     cell = _Cell(crystal)
@@ -242,9 +244,7 @@ def build_graph(crystal: Crystal, settings: GraphSettings) -> CrystalGraph:
         image = np.where(backward[:, None], -image, image)
         first = np.unique(_edge_codes(source, target, image), return_index=True)[1]
         source, target, image = source[first], target[first], image[first]
-    displacement = _times_lattice(
-        (cell.frac[target] + image) - cell.frac[source], cell.rounded
-    )
+    displacement = _times_lattice((cell.frac[target] + image) - cell.frac[source], cell.rounded)
     # Every edge is drawn in both directions; the copies of one differ in the last bit at most.
     n_drawn = len(source)
     source, target = np.concatenate([source, target]), np.concatenate([target, source])

@@ -8,14 +8,16 @@ updated in place and small enough to stay in a core's cache.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ingest.encoders.alignn.batch import Block, GraphBatch
+from ingest.encoders.alignn.batch import GraphBatch
 
 _GATE_EPSILON = 1e-6
 
@@ -83,7 +85,7 @@ def _norm(kind: str, features: int) -> nn.Module:
 
 
 class _Linear(nn.Linear):
-    """A linear layer whose products may be in bfloat16, with all sums in float32."""
+    """A linear layer whose weight may be in bfloat16, and its products with it."""
 
     def add_product_(self, total: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Add the product of ``x`` with the weight to ``total``, in place."""
@@ -146,29 +148,32 @@ class _EdgeGatedConvolution(nn.Module):
         return self.src_gate(nodes) + self.edge_gate.bias
 
     def gate_(
-        self, edges: torch.Tensor, ends: torch.Tensor, values: torch.Tensor, weight: torch.Tensor
+        self,
+        edges: torch.Tensor,
+        ends: torch.Tensor,
+        values: torch.Tensor,
+        sums: Callable[[torch.Tensor], torch.Tensor],
     ) -> torch.Tensor:
         """Update ``edges`` in place; return the gated mean of ``values`` at each target.
 
         Parameters
         ----------
-        edges : Tensor, shape (n_targets * k, features)
+        edges : Tensor, shape (n_edges, features)
             Updated in place.
         ends : Tensor, same number of elements
             Sum of both ends' shares of the gate; overwritten.
         values : Tensor, broadcastable to ``ends``
             What the sources send.
-        weight : Tensor, shape (n_targets, 1, k)
-            How often each edge counts.
+        sums : callable
+            Weighted sums of rows like ``edges`` at each target.
         """
         gate = self.edge_gate.add_product_(ends.view(edges.shape), edges)
         sigma = torch.sigmoid(gate)
-        rows = sigma.view(len(weight), -1, sigma.shape[1])
-        total = torch.bmm(weight, rows)
+        total = sums(sigma)
         sigma.view(ends.shape).mul_(values)
-        received = torch.bmm(weight, rows).div_(total.add_(_GATE_EPSILON))
+        received = sums(sigma).div_(total.add_(_GATE_EPSILON))
         edges.add_(F.silu(self.bn_edges(gate), inplace=True))
-        return received[:, 0]
+        return received
 
     def update_nodes(self, nodes: torch.Tensor, received: torch.Tensor) -> torch.Tensor:
         """The nodes' new features."""
@@ -179,17 +184,11 @@ class _EdgeGatedConvolution(nn.Module):
         self, batch: GraphBatch, atoms: torch.Tensor, bonds: torch.Tensor
     ) -> torch.Tensor:
         """New atom features; ``bonds`` are updated in place."""
-        source = self.source_gate_with_bias(atoms)
-        target = self.dst_gate(atoms)
-        value = self.dst_update(atoms)
-        received = []
-        for block in batch.blocks:
-            index = batch.source[block.edges]
-            ends = source.index_select(0, index).view(block.n_atoms, block.degree, -1)
-            ends.add_(target[block.atoms][:, None])
-            values = value.index_select(0, index).view(ends.shape)
-            received.append(self.gate_(bonds[block.edges], ends, values, block.edge_count))
-        return self.update_nodes(atoms, torch.cat(received))
+        ends = self.source_gate_with_bias(atoms).index_select(0, batch.source)
+        ends.add_(self.dst_gate(atoms).index_select(0, batch.target))
+        values = self.dst_update(atoms).index_select(0, batch.source)
+        received = self.gate_(bonds, ends, values, partial(_sums_at_atoms, batch))
+        return self.update_nodes(atoms, received)
 
     def on_line_graph(
         self, batch: GraphBatch, bonds: torch.Tensor, angles: list[torch.Tensor]
@@ -199,12 +198,13 @@ class _EdgeGatedConvolution(nn.Module):
         target = self.dst_gate(bonds).index_select(0, batch.reverse)
         value = self.dst_update(bonds)
         received = []
-        for block, block_angles in zip(batch.blocks, angles, strict=True):
+        for block, block_angles in zip(batch.angle_blocks, angles, strict=True):
             n, k = block.n_atoms, block.degree
             into = source[block.edges].view(n, 1, k, -1)
             out = target[block.edges].view(n, k, 1, -1)
             values = value[block.edges].view(n, 1, k, -1)
-            received.append(self.gate_(block_angles, into + out, values, block.angle_weight))
+            sums = partial(_sums, block.weight)
+            received.append(self.gate_(block_angles, into + out, values, sums))
         # Rows come by edge out, which is the reverse of the edge in at the same place.
         return self.update_nodes(bonds, torch.cat(received).index_select(0, batch.reverse))
 
@@ -262,8 +262,8 @@ class AlignnModel(nn.Module):
             return features.mul_(envelope(length)[:, None])
         return self.edge_embedding(envelope(length))
 
-    def use_bfloat16_products(self) -> None:
-        """Multiply matrices in bfloat16 from now on; sums, norms and residuals stay float32."""
+    def use_bfloat16_weights(self) -> None:
+        """Multiply matrices in bfloat16 from now on; norms and residuals stay float32."""
         for module in self.modules():
             if isinstance(module, _Linear):
                 module.weight.data = module.weight.data.to(torch.bfloat16)
@@ -281,7 +281,7 @@ class AlignnModel(nn.Module):
         names = iter(self.architecture.layers)
         atoms = self.atom_embedding(batch.atom_features)
         bonds = self._embed_bonds(batch.bond_length)
-        angles = [self.angle_embedding(block.cosine) for block in batch.blocks]
+        angles = [self.angle_embedding(block.cosine) for block in batch.angle_blocks]
         name = next(names)
         for alignn_layer in self.alignn_layers:
             if name == layer:
@@ -293,25 +293,27 @@ class AlignnModel(nn.Module):
                 break
             atoms = gcn_layer.on_crystal(batch, atoms, bonds)
             name = next(names)
+        angles_of_atoms = torch.cat(
+            [
+                _sums(block.count, rows)
+                for rows, block in zip(angles, batch.angle_blocks, strict=True)
+            ]
+        )
         return torch.cat(
             [
                 batch.pool_atoms @ atoms,
-                batch.pool_edges @ _sums(batch.blocks, [bonds[b.edges] for b in batch.blocks],
-                                         [b.edge_count for b in batch.blocks]),
-                batch.pool_angles @ _sums(batch.blocks, angles,
-                                          [b.angle_count for b in batch.blocks]),
+                batch.pool_edges @ _sums_at_atoms(batch, bonds),
+                batch.pool_angles @ angles_of_atoms,
             ],
             dim=1,
         )
 
 
-def _sums(
-    blocks: tuple[Block, ...], rows: list[torch.Tensor], weights: list[torch.Tensor]
-) -> torch.Tensor:
-    """Weighted sums of rows at each atom: float32, shape (n_atoms, features)."""
-    return torch.cat(
-        [
-            torch.bmm(weight, values.view(block.n_atoms, -1, values.shape[1]))[:, 0]
-            for block, values, weight in zip(blocks, rows, weights, strict=True)
-        ]
-    )
+def _sums(weight: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Sums of consecutive rows, k at a time, by weights of shape (n, 1, k): (n, features)."""
+    return torch.bmm(weight, rows.view(len(weight), -1, rows.shape[1]))[:, 0]
+
+
+def _sums_at_atoms(batch: GraphBatch, edges: torch.Tensor) -> torch.Tensor:
+    """Sums of rows for edges at their target atoms, each row as often as its edge has copies."""
+    return torch.cat([_sums(block.count, edges[block.edges]) for block in batch.atom_blocks])

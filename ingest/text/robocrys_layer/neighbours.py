@@ -143,7 +143,7 @@ def _voronoi_faces(structure: Structure, n: int) -> _Face:
     """The faces of the Voronoi cell of site ``n`` that subtend a solid angle."""
     lattice = structure.lattice
     corners = [[1, 1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, -1]]
-    largest = max(np.linalg.norm(lattice.get_cartesian_coords(c)) for c in corners) + 0.01
+    largest = max(float(np.linalg.norm(lattice.get_cartesian_coords(c))) for c in corners) + 0.01
     cutoff = SEARCH_CUTOFF
     while True:
         try:
@@ -179,9 +179,7 @@ def _faces_within(structure: Structure, n: int, cutoff: float) -> _Face:
     if not faces:
         raise ValueError("No Voronoi neighbors found for site - try increasing cutoff")
     others = np.fromiter(faces, np.int64, len(faces))
-    solid_angle, volume = _solid_angle_and_volume(
-        points[0], voronoi.vertices, list(faces.values())
-    )
+    solid_angle, volume = _solid_angle_and_volume(points[0], voronoi.vertices, list(faces.values()))
     distance_to_face = norm(points[0] - points[others]) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
         area = 3 * volume / distance_to_face
@@ -205,7 +203,9 @@ def _solid_angle_and_volume(
     """
     sizes = [max(len(face) - 2, 0) for face in faces]
     face = np.repeat(np.arange(len(faces)), sizes)
-    first = vertices[list(chain.from_iterable([f[0]] * s for f, s in zip(faces, sizes, strict=True)))]
+    first = vertices[
+        list(chain.from_iterable([f[0]] * s for f, s in zip(faces, sizes, strict=True)))
+    ]
     second = vertices[list(chain.from_iterable(f[1:-1] for f in faces))]
     third = vertices[list(chain.from_iterable(f[2:] for f in faces))]
     a, b, c = first - centre, second - centre, third - centre
@@ -224,10 +224,9 @@ def _solid_angle_and_volume(
     angle = np.where(half > 0, half, half + math.pi) * 2
     tetrahedron = np.abs(np.vecdot(centre - third, np.cross(first - third, second - third))) / 6
     # bincount adds in sequence, as the library does; reduceat would pair the terms.
-    return (
-        np.bincount(face, angle, minlength=len(faces)),
-        np.bincount(face, tetrahedron, minlength=len(faces)),
-    )
+    angles: Array = np.bincount(face, angle, minlength=len(faces)).astype(np.float64)
+    volumes: Array = np.bincount(face, tetrahedron, minlength=len(faces)).astype(np.float64)
+    return angles, volumes
 
 
 @lru_cache(maxsize=20_000)
