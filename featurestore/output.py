@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
+import math
+import secrets
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, time
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,7 +28,7 @@ def print_table(
     table: pa.Table, output_format: str = "table", stream: IO[str] | None = None
 ) -> None:
     """Print a table as ``table``, ``csv``, ``json`` or ``ndjson``."""
-    _WRITERS[output_format](table, stream or sys.stdout)
+    _WRITERS[output_format](_distinct(table), stream or sys.stdout)
 
 
 def write_table(table: pa.Table, path: Path, metadata: Mapping[str, str] | None = None) -> None:
@@ -54,6 +55,7 @@ def write_table(table: pa.Table, path: Path, metadata: Mapping[str, str] | None 
         raise InvalidInputError(
             f"cannot tell the format of {path}: name a file that ends in {', '.join(FILE_FORMATS)}"
         )
+    table = _distinct(table)
     if metadata:
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata})
     with _atomic(path) as temporary:
@@ -72,13 +74,22 @@ def write_table(table: pa.Table, path: Path, metadata: Mapping[str, str] | None 
                 _WRITERS[suffix[1:]](table, stream)
 
 
+def _distinct(table: pa.Table) -> pa.Table:
+    """The table with its second column ``a`` called ``a_2`` and so on: no column is lost."""
+    names: list[str] = []
+    for name in table.column_names:
+        candidate, number = name, 2
+        while candidate in names:
+            candidate, number = f"{name}_{number}", number + 1
+        names.append(candidate)
+    return table.rename_columns(names)
+
+
 @contextmanager
 def _atomic(path: Path) -> Iterator[Path]:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
         try:
             yield temporary
             temporary.replace(path)
@@ -89,45 +100,61 @@ def _atomic(path: Path) -> Iterator[Path]:
 
 
 def _arrays(table: pa.Table) -> dict[str, Any]:
+    """Columns as arrays that need no pickle: nulls are NaN or "", other types are JSON text."""
     arrays = {}
     for name in table.column_names:
         column = table[name].combine_chunks()
-        if pa.types.is_fixed_size_list(column.type):
-            arrays[name] = column.flatten().to_numpy().reshape(len(column), column.type.list_size)
-        elif pa.types.is_string(column.type):
-            arrays[name] = np.array([value or "" for value in column.to_pylist()], dtype=np.str_)
+        if pa.types.is_boolean(column.type) and column.null_count:
+            column = column.cast(pa.int8())
+        if pa.types.is_decimal(column.type):
+            column = column.cast(pa.float64())
+        if pa.types.is_fixed_size_list(column.type) and not column.null_count:
+            values = column.flatten().to_numpy(zero_copy_only=False)
+            array = values.reshape(len(column), column.type.list_size)
         else:
-            arrays[name] = column.to_numpy(zero_copy_only=False)
+            array = column.to_numpy(zero_copy_only=False)
+        if array.dtype == object:
+            array = np.array([_text(value) for value in column.to_pylist()], dtype=np.str_)
+        arrays[name] = array
     return arrays
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
+    """``value`` as JSON can hold it; NaN and infinity, which it cannot, become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    # A MonthDayNano interval is a tuple, too.
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return value
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
-def _cell(value: Any) -> str:
+def _text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return repr(value)
     value = _plain(value)
-    text = json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
-    text = text.replace("\n", "⏎")
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
+
+
+def _cell(value: Any) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else _text(value).replace("\n", "⏎")
     return text if len(text) <= _CELL_WIDTH else text[: _CELL_WIDTH - 1] + "…"
 
 
 def _print_aligned(table: pa.Table, stream: IO[str]) -> None:
     numeric = [
-        pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-        for field in table.schema
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+        for kind in table.schema.types
     ]
     rows = [[_cell(value) for value in row.values()] for row in table.to_pylist()]
     names = table.column_names
@@ -154,12 +181,11 @@ def _print_csv(table: pa.Table, stream: IO[str]) -> None:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(table.column_names)
     for row in table.to_pylist():
-        cells = [_plain(value) for value in row.values()]
-        writer.writerow([json.dumps(c) if isinstance(c, list | dict) else c for c in cells])
+        writer.writerow([_text(value) for value in row.values()])
 
 
 def _print_json(table: pa.Table, stream: IO[str]) -> None:
-    json.dump([_plain(row) for row in table.to_pylist()], stream, ensure_ascii=False, indent=1)
+    json.dump(_plain(table.to_pylist()), stream, ensure_ascii=False, indent=1)
     stream.write("\n")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from featurestore.cli.options import CONTEXT, store_option
+from featurestore.errors import FeatureStoreError
 
 if TYPE_CHECKING:
     from featurestore.runs import Run
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from ingest.stages.outcome import Outcome
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class NothingSucceededError(FeatureStoreError):
+    """Every item that a command was given has failed."""
 
 
 @click.group(context_settings=CONTEXT)
@@ -66,24 +71,29 @@ def _recorded(
     from featurestore.store import FeatureStore
 
     store = FeatureStore.open(store_uri, create=create)
-    given = {
-        name: value
+    arguments = {
+        name: _as_json(value)
         for name, value in click.get_current_context().params.items()
-        if value not in (None, (), False) and name != "store_uri"
+        if value is not None and value is not False and value != () and name != "store_uri"
     }
-    arguments = {name: value if _is_json(value) else str(value) for name, value in given.items()}
     with store.run(f"ingest {command}", arguments) as run:
         yield store, run
 
 
-def _is_json(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return all(map(_is_json, value))
-    return isinstance(value, str | int | float)
+def _as_json(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_as_json(item) for item in value]
+    return value if isinstance(value, bool | int | float) else str(value)
 
 
 def _report(run: Run, *outcomes: Outcome) -> None:
-    """Print the summaries; exit 1 if nothing at all succeeded."""
+    """Print the summaries.
+
+    Raises
+    ------
+    NothingSucceededError
+        If there was something to do and all of it failed.
+    """
     run.counts = {
         f"{name} {outcome.unit}" if len(outcomes) > 1 else name: count
         for outcome in outcomes
@@ -94,7 +104,9 @@ def _report(run: Run, *outcomes: Outcome) -> None:
         for line in outcome.summary():
             click.echo(line)
     if outcomes[0].nothing_succeeded:
-        click.get_current_context().exit(1)
+        raise NothingSucceededError(
+            f"none of the {len(outcomes[0].failures):,} {outcomes[0].unit} succeeded"
+        )
 
 
 @ingest.command(context_settings=CONTEXT)

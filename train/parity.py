@@ -66,12 +66,10 @@ def write_parity_plot(session: Session, rows: Sequence[AblationRow], path: Path)
         _draw(axes, title, *panel, limits)
         lowest, leftmost = number + across >= len(panels), number % across == 0
         axes.tick_params(labelbottom=lowest, labelleft=leftmost)
-        if lowest:
-            axes.set_xlabel(f"target {p.property}{unit}", fontsize=9)
-        if leftmost:
-            axes.set_ylabel(f"predicted {p.property}{unit}", fontsize=9)
     for axes in grid[len(panels) :]:
         axes.remove()
+    figure.supxlabel(f"target {p.property}{unit}", fontsize=9)
+    figure.supylabel(f"predicted {p.property}{unit}", fontsize=9)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, bbox_inches="tight")

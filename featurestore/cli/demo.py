@@ -25,7 +25,7 @@ def demo_commands(output: str) -> list[list[str]]:
     target = ["--property", PROPERTY, "--split", SPLIT]
     variants = ["--variant", "full", "--variant", "without:each"]
     # Fewer epochs than the paper's 2000: fifty materials show how it works, not how well.
-    short = ["--max-epochs", "60", "--patience", "20"]
+    short = ["--max-epochs", "300"]
     return [
         ["models", "pull", STRUCTURE_ENCODER],
         ["models", "pull", TEXT_ENCODER],

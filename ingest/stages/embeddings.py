@@ -51,7 +51,7 @@ def ingest_structure_embeddings(
     outcome = Outcome("structures encoded")
     with store.session() as session:
         todo = _missing(
-            session, encoder.spec, selection.structure_ids(session), retry_failures, outcome
+            store, session, encoder.spec, selection.structure_ids(session), retry_failures, outcome
         )
         _encode(store, encoder, stored_crystals(session, todo), len(todo), outcome, run)
     return outcome
@@ -89,7 +89,7 @@ def ingest_text_embeddings(
             asked += rows.num_rows
             texts |= dict(zip(rows["text_id"].to_pylist(), rows["text"].to_pylist(), strict=True))
         ids = sorted(texts, key=lambda text_id: (len(texts[text_id]), text_id))
-        todo = _missing(session, encoder.spec, ids, retry_failures, outcome)
+        todo = _missing(store, session, encoder.spec, ids, retry_failures, outcome)
         if asked > len(texts):
             outcome.notes.append(f"{asked:,} texts asked for, {len(texts):,} of them distinct")
         items = ((text_id, texts[text_id]) for text_id in todo)
@@ -119,6 +119,7 @@ def expand_variants(variants: Sequence[str], generator: Generator) -> list[str]:
 
 
 def _missing(
+    store: FeatureStore,
     session: Session,
     spec: EncoderSpec,
     ids: Sequence[str],
@@ -133,12 +134,7 @@ def _missing(
     outcome.present = len(ids) - len(todo)
     if retry_failures:
         return todo
-    failed = set(
-        session.query(
-            "SELECT item FROM failures WHERE stage = 'embeddings' AND context = ?",
-            [spec.encoder_id],
-        )["item"].to_pylist()
-    )
+    failed = store.failed_items("embeddings", spec.encoder_id)
     outcome.failed_before = sum(name in failed for name in todo)
     return [name for name in todo if name not in failed]
 
@@ -177,7 +173,7 @@ def _encode(
         finally:
             _write(store, spec, waiting, outcome, run)
             store.record_failures("embeddings", spec.encoder_id, outcome.failures, run)
-    store.clear_failures("embeddings", spec.encoder_id, done)
+            store.clear_failures("embeddings", spec.encoder_id, done)
     store.compact(embedding_table(spec.kind, spec.encoder_id))
 
 
@@ -190,10 +186,18 @@ def _calls(items: Iterable[Item]) -> Iterator[list[Item]]:
 def _checked(
     result: StructureVector | TextVector | Failure, spec: EncoderSpec
 ) -> StructureVector | TextVector | Failure:
-    """A vector that is not finite is one material's failure, not the whole write's."""
-    if isinstance(result, Failure) or np.isfinite(result.vector).all():
+    """A vector that cannot be stored is one material's failure, not the whole write's."""
+    if isinstance(result, Failure):
         return result
-    return Failure("NotFinite", f"{spec.encoder_id} gives a vector with NaN or infinity")
+    if result.vector.shape != (spec.dimension,):
+        return Failure(
+            "WrongWidth",
+            f"{spec.encoder_id} gives a vector of shape {result.vector.shape}, its dimension is "
+            f"{spec.dimension}",
+        )
+    if not np.isfinite(result.vector).all():
+        return Failure("NotFinite", f"{spec.encoder_id} gives a vector with NaN or infinity")
+    return result
 
 
 def _register(store: FeatureStore, spec: EncoderSpec, run: Run) -> None:

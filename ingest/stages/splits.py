@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from featurestore.catalogue import stored_properties
 from featurestore.errors import ConflictError, InvalidInputError, MissingDataError
+from featurestore.failure import Failure
 from featurestore.runs import Run
 from featurestore.store import FeatureStore
 from featurestore.views import FOLDS
@@ -58,16 +60,20 @@ def read_split_file(path: Path) -> dict[str, str]:
 def random_folds(ids: Sequence[str], fractions: Sequence[int], seed: int) -> dict[str, str]:
     """Random folds of sorted ids in the given proportions, the same for the same ids and seed.
 
+    Each fold gets one id at least.
+
     Parameters
     ----------
+    ids : sequence of str
+        Three or more distinct ids.
     fractions : sequence of int
         Parts for train, val and test, for example (80, 10, 10).
     """
     ordered = sorted(ids)
     order = np.random.default_rng(seed).permutation(len(ordered))
     total = sum(fractions)
-    n_val = round(len(ordered) * fractions[1] / total)
-    n_test = round(len(ordered) * fractions[2] / total)
+    n_val = min(max(round(len(ordered) * fractions[1] / total), 1), len(ordered) - 2)
+    n_test = min(max(round(len(ordered) * fractions[2] / total), 1), len(ordered) - n_val - 1)
     n_train = len(ordered) - n_val - n_test
     folds = ["train"] * n_train + ["val"] * n_val + ["test"] * n_test
     return {ordered[position]: fold for position, fold in zip(order, folds, strict=True)}
@@ -94,6 +100,8 @@ def materials_with(store: FeatureStore, name: str | None) -> list[str]:
 
     Raises
     ------
+    UnknownNameError
+        If no material has the property.
     MissingDataError
         If there are fewer than three.
     """
@@ -101,6 +109,7 @@ def materials_with(store: FeatureStore, name: str | None) -> list[str]:
         if name is None:
             rows = session.query("SELECT material_id FROM materials")
         else:
+            stored_properties(session, name)
             rows = session.query(
                 "SELECT DISTINCT material_id FROM properties WHERE property = ?", [name]
             )
@@ -121,6 +130,8 @@ def ingest_split(
     ------
     ConflictError
         If the split exists and puts a material into another fold; nothing is written then.
+    MissingDataError
+        If the store knows none of the ids.
     """
     outcome = Outcome("fold assignments")
     key = name or "*"
@@ -147,19 +158,21 @@ def ingest_split(
         for material_id, fold in folds.items()
         if material_id in known
     ]
-    result = store.merge_rows("splits", rows)
-    outcome.written, outcome.present = result.written, result.present
-    unknown = len(folds) - len(rows)
-    if unknown:
-        example = next(name for name in folds if name not in known)
-        outcome.notes.append(
-            f"{unknown:,} ids are not in the store and were left out, for example {example}"
-        )
-    counts = ", ".join(f"{sum(row['fold'] == fold for row in rows):,} {fold}" for fold in FOLDS)
-    outcome.notes.append(f"split {split!r} for {key}: {counts}")
     if not rows:
         raise MissingDataError(
             f"none of the {len(folds)} ids of split {split!r} is in the store; ingest the "
             "structures first"
         )
+    result = store.merge_rows("splits", rows)
+    outcome.written, outcome.present = result.written, result.present
+    outcome.failures = {
+        material_id: Failure("UnknownMaterial", f"the store has no material {material_id!r}")
+        for material_id in folds
+        if material_id not in known
+    }
+    context = f"{split} {key}"
+    store.record_failures("splits", context, outcome.failures, run)
+    store.clear_failures("splits", context, [row["material_id"] for row in rows])
+    counts = ", ".join(f"{sum(row['fold'] == fold for row in rows):,} {fold}" for fold in FOLDS)
+    outcome.notes.append(f"split {split!r} for {key}: {counts}")
     return outcome

@@ -69,11 +69,10 @@ def ingest_structures(
                 values: list[dict[str, Any]] = []
                 for record, found in zip(batch, _analysed(batch, known, pool), strict=True):
                     name, structure = record.material_id, record.structure
-                    if isinstance(structure, Failure) or isinstance(found, Failure):
-                        refusal = structure if isinstance(structure, Failure) else found
-                        assert isinstance(refusal, Failure)
-                        materials.failures[name] = refusal
+                    if isinstance(found, Failure):
+                        materials.failures[name] = found
                         continue
+                    assert isinstance(structure, Crystal)  # an unreadable one is refused above
                     there = known.get(name)
                     if there == structure.structure_id:
                         materials.present += 1
@@ -184,8 +183,10 @@ def _batches(records: Iterable[MaterialRecord]) -> Iterator[list[MaterialRecord]
 def _analysed(
     batch: Sequence[MaterialRecord], known: Mapping[str, str], pool: WorkerPool
 ) -> list[Symmetry | Failure | None]:
-    """The symmetry of each readable structure, or why it is refused; None for known ones."""
-    results: list[Symmetry | Failure | None] = [None] * len(batch)
+    """The symmetry of each structure, or why it is refused; None for known ones."""
+    results: list[Symmetry | Failure | None] = [
+        record.structure if isinstance(record.structure, Failure) else None for record in batch
+    ]
     fresh = {
         number: record.structure
         for number, record in enumerate(batch)

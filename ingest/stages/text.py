@@ -59,12 +59,7 @@ def ingest_text(
                 [spec.generator_id],
             )["structure_id"].to_pylist()
         )
-        failed = set(
-            session.query(
-                "SELECT item FROM failures WHERE stage = 'text' AND context = ?",
-                [spec.generator_id],
-            )["item"].to_pylist()
-        )
+        failed = store.failed_items("text", spec.generator_id)
         todo = [name for name in chosen if name not in described]
         outcome.present = len(chosen) - len(todo)
         if not retry_failures:
@@ -74,6 +69,7 @@ def ingest_text(
             return outcome
         _register(store, spec, run)
         waiting: dict[str, list[Sentence]] = {}
+        done: list[str] = []
         last_write = time.monotonic()
         with progress_bar(len(todo), source, "structures") as progress:
             results = run_parallel(
@@ -91,6 +87,7 @@ def ingest_text(
                         outcome.failures[structure_id] = result
                     else:
                         waiting[structure_id] = result
+                        done.append(structure_id)
                     due = time.monotonic() - last_write > _SECONDS_A_WRITE
                     if due or len(waiting) >= _STRUCTURES_A_WRITE:
                         _write(store, spec.generator_id, waiting, outcome, run)
@@ -98,7 +95,7 @@ def ingest_text(
             finally:
                 _write(store, spec.generator_id, waiting, outcome, run)
                 store.record_failures("text", spec.generator_id, outcome.failures, run)
-    store.clear_failures("text", spec.generator_id, set(todo) - set(outcome.failures))
+                store.clear_failures("text", spec.generator_id, done)
     store.compact("sentences")
     return outcome
 

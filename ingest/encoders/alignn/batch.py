@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ingest.encoders.alignn.graph import CrystalGraph
@@ -25,12 +26,12 @@ class AtomBlock:
     ----------
     edges : slice
         The edges into these atoms, by atom.
-    count : Tensor, shape (n_atoms, 1, k), float32
-        Copies of each edge in.
+    degree : int
+        k.
     """
 
     edges: slice
-    count: torch.Tensor
+    degree: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +47,8 @@ class AngleBlock:
         k.
     cosine : Tensor, shape (n_atoms * k * k,), float32
         By atom, edge out and edge in.
-    weight : Tensor, shape (n_atoms * k, 1, k), float32
-        Copies of the angle for one copy of its edge out.
-    count : Tensor, shape (n_atoms, 1, k * k), float32
-        Copies of the angle.
+    weight, count : Tensor, shape (n_atoms * k * k, 1), float32
+        Copies of the angle for one copy of its edge out, and for all.
     """
 
     n_atoms: int
@@ -71,11 +70,13 @@ class GraphBatch:
         Å.
     source, target, reverse : Tensor, shape (n_edges,), int64
         Atoms at both ends, and index of the same edge in the other direction.
+    count : Tensor, shape (n_edges, 1), float32
+        Copies of each edge.
     atom_blocks : tuple of AtomBlock
         One for each degree.
     angle_blocks : tuple of AngleBlock
         One or more for each degree, small enough for a cache.
-    pool_atoms, pool_edges, pool_angles : Tensor, shape (n_graphs, n_atoms), float32
+    pool_atoms, pool_edges, pool_angles : Tensor, shape (n_graphs, n_atoms), float64
         Weights that turn sums over each atom's own atom, edges or angles into means over graphs.
     """
 
@@ -84,6 +85,7 @@ class GraphBatch:
     source: torch.Tensor
     target: torch.Tensor
     reverse: torch.Tensor
+    count: torch.Tensor
     atom_blocks: tuple[AtomBlock, ...]
     angle_blocks: tuple[AngleBlock, ...]
     pool_atoms: torch.Tensor
@@ -93,12 +95,14 @@ class GraphBatch:
 
 def collate(
     graphs: Sequence[CrystalGraph],
-    features: Sequence[np.ndarray],
+    features: Sequence[npt.NDArray[np.float32]],
     *,
     block_angles: int,
     device: str = "cpu",
 ) -> GraphBatch:
-    """Put graphs and their atoms' features (one array of shape (n_atoms, n_features) each) together.
+    """Put graphs and their atoms' features together.
+
+    The features are one array for each graph, float32 of shape (n_atoms, n_features).
 
     An angle block holds ``block_angles`` bond angles or those of one atom, if they are more.
     """
@@ -147,8 +151,8 @@ def collate(
             edges=edges,
             degree=k,
             cosine=tensor(cosine.reshape(-1)),
-            weight=tensor(weight.reshape(n * k, 1, k).astype(np.float32)),
-            count=tensor(copies.reshape(n, 1, k * k).astype(np.float32)),
+            weight=tensor(weight.reshape(-1, 1).astype(np.float32)),
+            count=tensor(copies.reshape(-1, 1).astype(np.float32)),
         )
 
     atom_blocks, angle_blocks = [], []
@@ -156,9 +160,8 @@ def collate(
     for k, start in zip(*np.unique(degree, return_index=True), strict=True):
         stop = int(np.searchsorted(degree, k, side="right"))
         edges = slice(int(first_edge_of[start]), int(first_edge_of[stop]))
-        copies = count[edges].reshape(-1, 1, k)
-        edges_per_atom[start:stop] = copies.sum(axis=(1, 2))
-        atom_blocks.append(AtomBlock(edges, tensor(copies)))
+        edges_per_atom[start:stop] = count[edges].reshape(-1, k).sum(axis=1)
+        atom_blocks.append(AtomBlock(edges, int(k)))
         first = int(start)
         while first < stop:
             # Powers of two keep the shapes few: a bfloat16 product of a new shape is compiled.
@@ -170,7 +173,7 @@ def collate(
 
     def pool(per_atom: np.ndarray) -> torch.Tensor:
         total = np.bincount(graph_of_atom, weights=per_atom, minlength=len(graphs))
-        matrix = np.zeros((len(graphs), len(degree)), dtype=np.float32)
+        matrix = np.zeros((len(graphs), len(degree)))
         matrix[graph_of_atom, np.arange(len(degree))] = 1 / total[graph_of_atom]
         return tensor(matrix)
 
@@ -180,6 +183,7 @@ def collate(
         source=tensor(source),
         target=tensor(np.repeat(np.arange(len(degree)), degree)),
         reverse=tensor(reverse),
+        count=tensor(count[:, None]),
         atom_blocks=tuple(atom_blocks),
         angle_blocks=tuple(angle_blocks),
         pool_atoms=pool(np.ones(len(degree))),

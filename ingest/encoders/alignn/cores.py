@@ -19,7 +19,7 @@ _SETTINGS = threading.Lock()
 def _set_up_thread() -> None:
     torch.set_num_threads(1)
     # Closed gates are numbers below 1e-38, on which a processor's arithmetic is five times slower.
-    # As zeros they change nothing, in sums that hold an epsilon of 1e-6. It is the thread's setting.
+    # As zeros they change nothing, in sums that hold an epsilon of 1e-6. The setting is a thread's.
     torch.set_flush_denormal(True)
 
 

@@ -34,7 +34,7 @@ _MAX_ANGLES = 2_000_000
 """Bond angles of the largest structure that is encoded: 2 GB of angle features."""
 
 _CACHED_ANGLES = 512
-"""Bond angles in a block on a CPU: at the published width a few of its arrays fit a core's cache."""
+"""Bond angles in a block on a CPU: at the published width some of its arrays fit a core's cache."""
 
 Atoms = npt.NDArray[np.float32]
 

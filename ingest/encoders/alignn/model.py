@@ -152,6 +152,7 @@ class _EdgeGatedConvolution(nn.Module):
         edges: torch.Tensor,
         ends: torch.Tensor,
         values: torch.Tensor,
+        weight: torch.Tensor,
         sums: Callable[[torch.Tensor], torch.Tensor],
     ) -> torch.Tensor:
         """Update ``edges`` in place; return the gated mean of ``values`` at each target.
@@ -164,11 +165,13 @@ class _EdgeGatedConvolution(nn.Module):
             Sum of both ends' shares of the gate; overwritten.
         values : Tensor, broadcastable to ``ends``
             What the sources send.
+        weight : Tensor, shape (n_edges, 1)
+            How often each edge counts.
         sums : callable
-            Weighted sums of rows like ``edges`` at each target.
+            Sums of rows like ``edges`` at each target.
         """
         gate = self.edge_gate.add_product_(ends.view(edges.shape), edges)
-        sigma = torch.sigmoid(gate)
+        sigma = torch.sigmoid(gate).mul_(weight)
         total = sums(sigma)
         sigma.view(ends.shape).mul_(values)
         received = sums(sigma).div_(total.add_(_GATE_EPSILON))
@@ -187,7 +190,7 @@ class _EdgeGatedConvolution(nn.Module):
         ends = self.source_gate_with_bias(atoms).index_select(0, batch.source)
         ends.add_(self.dst_gate(atoms).index_select(0, batch.target))
         values = self.dst_update(atoms).index_select(0, batch.source)
-        received = self.gate_(bonds, ends, values, partial(_sums_at_atoms, batch))
+        received = self.gate_(bonds, ends, values, batch.count, partial(_sums_at_atoms, batch))
         return self.update_nodes(atoms, received)
 
     def on_line_graph(
@@ -203,8 +206,8 @@ class _EdgeGatedConvolution(nn.Module):
             into = source[block.edges].view(n, 1, k, -1)
             out = target[block.edges].view(n, k, 1, -1)
             values = value[block.edges].view(n, 1, k, -1)
-            sums = partial(_sums, block.weight)
-            received.append(self.gate_(block_angles, into + out, values, sums))
+            sums = partial(_sums_of, k)
+            received.append(self.gate_(block_angles, into + out, values, block.weight, sums))
         # Rows come by edge out, which is the reverse of the edge in at the same place.
         return self.update_nodes(bonds, torch.cat(received).index_select(0, batch.reverse))
 
@@ -293,27 +296,26 @@ class AlignnModel(nn.Module):
                 break
             atoms = gcn_layer.on_crystal(batch, atoms, bonds)
             name = next(names)
-        angles_of_atoms = torch.cat(
+        angles_at_atoms = torch.cat(
             [
-                _sums(block.count, rows)
+                _sums_of(block.degree**2, rows * block.count)
                 for rows, block in zip(angles, batch.angle_blocks, strict=True)
             ]
         )
-        return torch.cat(
-            [
-                batch.pool_atoms @ atoms,
-                batch.pool_edges @ _sums_at_atoms(batch, bonds),
-                batch.pool_angles @ angles_of_atoms,
-            ],
-            dim=1,
-        )
+        # In float64, whatever the precision of products in float32 is set to.
+        pooled = [
+            batch.pool_atoms @ atoms.double(),
+            batch.pool_edges @ _sums_at_atoms(batch, bonds * batch.count).double(),
+            batch.pool_angles @ angles_at_atoms.double(),
+        ]
+        return torch.cat(pooled, dim=1).float()
 
 
-def _sums(weight: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """Sums of consecutive rows, k at a time, by weights of shape (n, 1, k): (n, features)."""
-    return torch.bmm(weight, rows.view(len(weight), -1, rows.shape[1]))[:, 0]
+def _sums_of(k: int, rows: torch.Tensor) -> torch.Tensor:
+    """Sums of consecutive rows, k at a time."""
+    return rows.view(-1, k, rows.shape[1]).sum(dim=1)
 
 
 def _sums_at_atoms(batch: GraphBatch, edges: torch.Tensor) -> torch.Tensor:
-    """Sums of rows for edges at their target atoms, each row as often as its edge has copies."""
-    return torch.cat([_sums(block.count, edges[block.edges]) for block in batch.atom_blocks])
+    """Sums of rows for edges at their target atoms."""
+    return torch.cat([_sums_of(block.degree, edges[block.edges]) for block in batch.atom_blocks])

@@ -59,7 +59,9 @@ class Neighbours:
 
 
 @dataclass(frozen=True)
-class _Face:
+class _Faces:
+    """The faces of a Voronoi cell: whose they are, their solid angle and their area in Å²."""
+
     index: npt.NDArray[np.int64]
     image: npt.NDArray[np.int64]
     coords: Array
@@ -139,7 +141,7 @@ def _coordination(weight: list[float]) -> tuple[dict[int, float], dict[int, list
     return likelihood, members
 
 
-def _voronoi_faces(structure: Structure, n: int) -> _Face:
+def _voronoi_faces(structure: Structure, n: int) -> _Faces:
     """The faces of the Voronoi cell of site ``n`` that subtend a solid angle."""
     lattice = structure.lattice
     corners = [[1, 1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, -1]]
@@ -158,7 +160,7 @@ def _voronoi_faces(structure: Structure, n: int) -> _Face:
             cutoff = min(cutoff * 2, largest + 0.001)
 
 
-def _faces_within(structure: Structure, n: int, cutoff: float) -> _Face:
+def _faces_within(structure: Structure, n: int, cutoff: float) -> _Faces:
     lattice = structure.lattice
     frac, distance, index, image = lattice.get_points_in_sphere(
         structure.frac_coords, structure[n].coords, cutoff, zip_results=False
@@ -185,7 +187,7 @@ def _faces_within(structure: Structure, n: int, cutoff: float) -> _Face:
         area = 3 * volume / distance_to_face
     visible = solid_angle > 0 * _largest(solid_angle)
     seen = others[visible]
-    return _Face(
+    return _Faces(
         index=index[order][seen],
         image=image[order][seen].astype(np.int64),
         coords=points[seen],
