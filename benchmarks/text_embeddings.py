@@ -1,4 +1,4 @@
-"""Text embeddings: ours against one text at a time, sentence-transformers and a bare matrix product.
+"""Text embeddings: ours, one text at a time, sentence-transformers, and the bare matrix products.
 
 The reference is the paper's way: tokenizer and model of transformers, float32, one text after the
 other, mean over the last layer's tokens. All ways take the same texts and the same weights; they
@@ -28,7 +28,7 @@ import torch
 from benchmarks.text_comparison import choose
 from ingest.encoders.base import TextVector
 from ingest.encoders.bert import load_bert_encoder
-from ingest.encoders.bert.encoder import _TOKEN_BUDGET
+from ingest.encoders.bert.encoder import TOKEN_BUDGET
 from ingest.encoders.bert.packing import pack_by_length
 from ingest.sample import sample_archive
 from ingest.text import TEXT_SOURCES, generator
@@ -118,7 +118,7 @@ def matrix_products(
     hidden, wide = config["hidden_size"], config["intermediate_size"]
     heads, layers = config["num_attention_heads"], config["num_hidden_layers"]
     shapes = []
-    for batch in pack_by_length(lengths, _TOKEN_BUDGET["cpu"]):
+    for batch in pack_by_length(lengths, TOKEN_BUDGET["cpu"]):
         shapes.append((len(batch), lengths[batch[0]]))
     weights = [
         torch.randn(rows, columns, dtype=dtype).T
@@ -205,7 +205,7 @@ def report(folder: Path, title: str, texts: list[str], rounds: int) -> None:
 
     n_tokens = sum(lengths)
     padded = sum(
-        lengths[batch[0]] * len(batch) for batch in pack_by_length(lengths, _TOKEN_BUDGET["cpu"])
+        lengths[batch[0]] * len(batch) for batch in pack_by_length(lengths, TOKEN_BUDGET["cpu"])
     )
     print(f"{title}; {len(texts)} texts, {n_tokens} tokens after cutting at {MAX_TOKENS}")
     print(f"{sum(r.truncated for r in results)} texts cut; padding {padded / n_tokens - 1:.1%}")

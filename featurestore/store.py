@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurestore.errors import InvalidRowsError, StoreNotFoundError
+from featurestore.errors import InvalidRowsError, StorageError, StoreNotFoundError
 from featurestore.failure import Failure
 from featurestore.runs import Run, recorded_run
 from featurestore.schemas import table_schema
@@ -55,18 +55,15 @@ class FeatureStore:
         Raises
         ------
         StoreNotFoundError
-            If there is no store and ``create`` is false, or the place is a file.
+            If there is no store and ``create`` is false, or the place is a file or a folder with
+            other files.
+        StorageError
+            If the folder cannot be read.
         """
         place = str(uri)
         if "://" not in place:
-            path = Path(place).expanduser()
-            place = str(path)
-            if path.exists() and not path.is_dir():
-                raise StoreNotFoundError(f"{place} is a file; a store is a folder")
-            if path.is_dir() and any(path.iterdir()) and not any(path.glob("*.lance")):
-                raise StoreNotFoundError(
-                    f"{place} is a folder with other files in it, not a store; name another folder"
-                )
+            place = str(Path(place).expanduser())
+            _check_folder(Path(place))
         tables = Tables(place, storage_options)
         if not create and not tables.names():
             raise StoreNotFoundError(
@@ -221,3 +218,15 @@ class FeatureStore:
     def compact(self, table: str) -> None:
         """Join a table's small fragments; see `Tables.compact`."""
         self._tables.compact(table)
+
+
+def _check_folder(path: Path) -> None:
+    try:
+        if path.exists() and not path.is_dir():
+            raise StoreNotFoundError(f"{path} is a file; a store is a folder")
+        if path.is_dir() and any(path.iterdir()) and not any(path.glob("*.lance")):
+            raise StoreNotFoundError(
+                f"{path} is a folder with other files in it, not a store; name another folder"
+            )
+    except OSError as error:
+        raise StorageError(f"cannot read the folder {path}: {error}") from error

@@ -69,10 +69,16 @@ class Tables:
     def _storage(self, action: str, name: str) -> Iterator[None]:
         try:
             yield
-        except (OSError, RuntimeError) as error:
+        # Lance raises any of these, a ValueError for a damaged file among them.
+        except (OSError, RuntimeError, ValueError) as error:
+            hint = (
+                "Its files are damaged or out of reach: mend permissions or restore a copy"
+                if action == "read"
+                else "What was committed before is intact; free space or mend permissions there "
+                "and run the command again"
+            )
             raise StorageError(
-                f"cannot {action} table {name!r} in {self.uri}: {error}. What was committed before "
-                "is intact; free space or mend permissions there and run the command again"
+                f"cannot {action} table {name!r} in {self.uri}: {error}. {hint}"
             ) from error
 
     def names(self) -> list[str]:
@@ -87,7 +93,10 @@ class Tables:
                 self.uri,
             )
         )
-        entries = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
+        try:
+            entries = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
+        except OSError as error:
+            raise StorageError(f"cannot list the tables in {self.uri}: {error}") from error
         return sorted(
             entry.base_name.removesuffix(".lance")
             for entry in entries
@@ -121,7 +130,7 @@ class Tables:
         rows : pyarrow.Table
             Columns as in the table's schema, in any order.
         replace : bool
-            Whether rows whose key is present take the place of what is there.
+            Whether a row whose key is present with other content takes the place of what is there.
 
         Raises
         ------

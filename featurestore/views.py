@@ -314,9 +314,18 @@ def _nothing_left(session: Session, parameters: ViewParameters, excluded: dict[s
         "none has a target and a fold"
     )
     message = f"the training view of {p.property!r} has no rows: {counts}"
-    if "text vector" in excluded:
-        message += f". Run: {embeddings_command(session, p)}"
-    return message
+    commands = []
+    if "structure vector" in excluded:
+        assert p.structure_encoder is not None
+        name = find_encoder(session, p.structure_encoder, "structure").name
+        commands.append(f"featurestore ingest embeddings --encoder {name}")
+    if "text" in excluded:
+        assert p.generator_id is not None
+        source = find_generator(session, p.generator_id).source
+        commands.append(f"featurestore ingest text --source {source}")
+    if "text" in excluded or "text vector" in excluded:
+        commands.append(embeddings_command(session, p))
+    return message + (f". Run: {'; '.join(commands)}" if commands else "")
 
 
 def embeddings_command(session: Session, parameters: ViewParameters) -> str:

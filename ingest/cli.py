@@ -370,9 +370,16 @@ def text(
     type=click.Choice(["float32", "bfloat16"]),
     default="float32",
     show_default=True,
-    help="Arithmetic of the encoder; another precision is another encoder in the store.",
+    help="Arithmetic; another precision or setting is another encoder in the store.",
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option(
+    "--layer",
+    help="ALIGNN: last, embedding, alignn_1 …, gcn_1 …; BERT: 0 the embeddings, -1 the last.",
+)
+@click.option("--backend", type=click.Choice(["torch", "dgl"]), help="ALIGNN: default torch.")
+@click.option("--pooling", type=click.Choice(["mean", "cls"]), help="BERT: default mean.")
+@click.option("--max-tokens", type=click.IntRange(3), help="BERT: default 512.")
 @selection_options
 @retry_option
 @store_option
@@ -382,6 +389,10 @@ def embeddings(
     variants: tuple[str, ...],
     precision: Precision,
     device: str,
+    layer: str | None,
+    backend: str | None,
+    pooling: str | None,
+    max_tokens: int | None,
     properties: tuple[str, ...],
     split: str | None,
     fold: str | None,
@@ -404,7 +415,13 @@ def embeddings(
     from ingest.stages.selection import Selection
 
     selection = Selection(properties, split, fold, where)
-    loaded = load_encoder(encoder, precision=precision, device=device)
+    settings = {"layer": layer, "backend": backend, "pooling": pooling, "max_tokens": max_tokens}
+    loaded = load_encoder(
+        encoder,
+        precision=precision,
+        device=device,
+        settings={name: value for name, value in settings.items() if value is not None},
+    )
     if loaded.spec.kind == "structure" and source is not None:
         raise click.UsageError(f"{encoder} encodes structures: it takes no --source.")
     if loaded.spec.kind == "text" and source is None:

@@ -8,12 +8,15 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, TimeoutError, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from multiprocessing.connection import wait as wait_for_objects
 from types import TracebackType
 from typing import Any, TypeVar
 
+from featurestore.errors import FeatureStoreError
 from featurestore.failure import Failure
 
 Key = TypeVar("Key")
@@ -30,6 +33,20 @@ def cpu_count() -> int:
 
 def no_initializer() -> None:
     """For workers that need none."""
+
+
+class WorkersError(FeatureStoreError):
+    """The worker processes cannot start or go on: no item is to blame."""
+
+
+@dataclass(frozen=True)
+class _NotStarted:
+    """What a worker answers whose initializer has failed."""
+
+    reason: str
+
+
+_not_started: _NotStarted | None = None
 
 
 class WorkerPool:
@@ -92,13 +109,19 @@ class WorkerPool:
             Read only as fast as the workers go.
         time_limit : float
             Seconds that one item may take.
+
+        Raises
+        ------
+        WorkersError
+            If the initializer fails or the workers cannot be kept alive.
         """
         pending: dict[Any, Key] = {}
         remaining = iter(items)
         while True:
             room = self._workers * _IN_FLIGHT_A_WORKER - len(pending)
             for key, item in islice(remaining, room):
-                pending[self._pool.schedule(work, args=[item], timeout=time_limit)] = key
+                future = self._pool.schedule(_attempt, args=[work, item], timeout=time_limit)
+                pending[future] = key
             if not pending:
                 return
             done, _ = wait(pending, return_when=FIRST_COMPLETED)
@@ -124,22 +147,41 @@ def _outcome(future: Any, time_limit: float) -> Any:
     from pebble import ProcessExpired
 
     try:
-        return future.result()
+        result = future.result()
     except TimeoutError:
         return Failure("TimeLimit", f"took more than {time_limit:g} s")
     except ProcessExpired as error:
         return Failure(
             "WorkerDied", f"the worker process ended with code {error.exitcode} (out of memory?)"
         )
+    except BrokenProcessPool as error:
+        raise WorkersError(f"the worker processes cannot go on: {error}") from error
+    except Exception as error:
+        return Failure.of(error)
+    if isinstance(result, _NotStarted):
+        raise WorkersError(f"the worker processes cannot start: {result.reason}")
+    return result
+
+
+def _attempt(work: Callable[[Item], Result], item: Item) -> Result | Failure | _NotStarted:
+    """Runs in a worker. An exception stays here: many cannot be sent to another process."""
+    if _not_started is not None:
+        return _not_started
+    try:
+        return work(item)
     except Exception as error:
         return Failure.of(error)
 
 
 def _start(initializer: Callable[..., None], initargs: tuple[Any, ...]) -> None:
+    global _not_started
     # Ctrl-C reaches the whole process group; the parent decides when its workers end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    initializer(*initargs)
+    try:
+        initializer(*initargs)
+    except Exception as error:
+        _not_started = _NotStarted(f"{type(error).__name__}: {error}")
 
 
 def _end_with_parent() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from featurestore.errors import InvalidInputError
 from ingest.encoders.base import Precision, StructureEncoder, TextEncoder
@@ -12,8 +14,18 @@ from ingest.weights.cache import cached_folder, weights_folder
 CONFIG = "config.json"
 
 
+_SETTINGS = {
+    "structure": ("layer", "backend"),
+    "text": ("layer", "pooling", "max_tokens", "special_tokens"),
+}
+
+
 def load_encoder(
-    name: str, *, precision: Precision = "float32", device: str = "cpu"
+    name: str,
+    *,
+    precision: Precision = "float32",
+    device: str = "cpu",
+    settings: Mapping[str, Any] | None = None,
 ) -> StructureEncoder | TextEncoder:
     """The encoder of pulled weights or of a user's folder.
 
@@ -26,6 +38,9 @@ def load_encoder(
         Arithmetic of the encoder.
     device : str
         "cpu" or "cuda".
+    settings : mapping, optional
+        Other than the defaults: ``layer`` and ``backend`` of `load_alignn_encoder`, or ``layer``,
+        ``pooling``, ``max_tokens`` and ``special_tokens`` of `load_bert_encoder`.
 
     Raises
     ------
@@ -34,17 +49,36 @@ def load_encoder(
     UnknownNameError
         If there are no such weights.
     InvalidInputError
-        If the folder holds no configuration of an ALIGNN or BERT kind.
+        If the folder holds no configuration of an ALIGNN or BERT kind, or a setting is not one of
+        this kind of encoder.
     """
     folder = weights_folder(name)
     short = name if folder == cached_folder(name) else folder.resolve().name
-    if _is_alignn(folder):
+    kind = "structure" if _is_alignn(folder) else "text"
+    given = dict(settings or {})
+    for setting in given:
+        if setting not in _SETTINGS[kind]:
+            raise InvalidInputError(
+                f"{name} encodes {kind}s: it takes no {setting}, only {', '.join(_SETTINGS[kind])}"
+            )
+    if kind == "structure":
         from ingest.encoders.alignn import load_alignn_encoder
 
-        return load_alignn_encoder(folder, name=short, precision=precision, device=device)
+        return load_alignn_encoder(folder, name=short, precision=precision, device=device, **given)
     from ingest.encoders.bert import load_bert_encoder
 
-    return load_bert_encoder(str(folder), name=short, precision=precision, device=device)
+    if "layer" in given:
+        given["layer"] = _layer_number(given["layer"])
+    return load_bert_encoder(folder, name=short, precision=precision, device=device, **given)
+
+
+def _layer_number(layer: str) -> int:
+    try:
+        return int(layer)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"the layer of a text encoder is a number, 0 the embeddings, -1 the last; got {layer!r}"
+        ) from error
 
 
 def _is_alignn(folder: Path) -> bool:

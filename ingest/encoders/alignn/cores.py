@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -35,8 +36,7 @@ def all_cores(*, bfloat16_products: bool) -> Iterator[ThreadPoolExecutor]:
     bfloat16_products : bool
         Multiply float32 matrices in bfloat16 on the CPU, with sums and results in float32.
     """
-    # Typed as Any by torch: attributes of this object are properties with C setters.
-    matmul = torch.backends.mkldnn.matmul
+    matmul: Any = getattr(torch.backends.mkldnn, "matmul")  # noqa: B009 - untyped in torch
     with _SETTINGS:
         threads, precision = torch.get_num_threads(), matmul.fp32_precision
         try:

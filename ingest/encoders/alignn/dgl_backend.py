@@ -99,7 +99,7 @@ class DglBackend:
         return pooled
 
 
-def _original_model(checkpoint: Checkpoint) -> torch.nn.Module:
+def _original_model(checkpoint: Checkpoint) -> Any:
     if checkpoint.architecture.envelope is not None:
         raise InvalidInputError(
             "the DGL backend does not evaluate a bond cut-off function; use the torch backend"

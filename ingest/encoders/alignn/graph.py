@@ -149,11 +149,10 @@ def _candidates(
     last = np.minimum(last, np.floor(cell.high + margin - cell.low))
     axes = [np.arange(first[k], last[k] + 1) for k in range(3)]
     inside = []
-    for k in range(3):
-        position = cell.frac[:, k, None] + axes[k]
-        inside.append(
-            (position >= cell.low[k] - margin[k]) & (position <= cell.high[k] + margin[k])
-        )
+    for axis, images_along in enumerate(axes):
+        position = cell.frac[:, axis, None] + images_along
+        low, high = cell.low[axis] - margin[axis], cell.high[axis] + margin[axis]
+        inside.append((position >= low) & (position <= high))
     a, b, c = inside
     sites, i, j, k = np.nonzero(a[:, :, None, None] & b[:, None, :, None] & c[:, None, None, :])
     images = np.stack([axes[0][i], axes[1][j], axes[2][k]], axis=1)

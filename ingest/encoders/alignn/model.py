@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import nn
@@ -72,12 +72,27 @@ class Architecture:
 
 
 class _BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation with its stored statistics, as one multiply-add."""
+    """Batch normalisation with its stored statistics, as one multiply-add set up by ``eval``."""
+
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features)
+        self.register_buffer("scale", torch.ones(features), persistent=False)
+        self.register_buffer("shift", torch.zeros(features), persistent=False)
+
+    def train(self, mode: bool = True) -> _BatchNorm:
+        """Refuse training; otherwise take up the weights and statistics as they are now."""
+        if mode:
+            raise ValueError("this model is for inference")
+        assert self.running_mean is not None and self.running_var is not None
+        self.scale = (self.weight / torch.sqrt(self.running_var + self.eps)).detach()
+        self.shift = (self.bias - self.running_mean * self.scale).detach()
+        return super().train(mode)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        scale = self.weight * torch.rsqrt(self.running_var + self.eps)  # type: ignore[operator]
-        shift = self.bias - self.running_mean * scale  # type: ignore[operator]
-        return torch.addcmul(shift, x, scale)
+        return torch.addcmul(self.shift, x, self.scale)
 
 
 def _norm(kind: str, features: int) -> nn.Module:
@@ -259,11 +274,12 @@ class AlignnModel(nn.Module):
     def _embed_bonds(self, length: torch.Tensor) -> torch.Tensor:
         envelope = self.architecture.envelope
         if envelope is None:
-            return self.edge_embedding(length)
+            length_features: torch.Tensor = self.edge_embedding(length)
+            return length_features
         if envelope.multiply:
-            features: torch.Tensor = self.edge_embedding(length)
-            return features.mul_(envelope(length)[:, None])
-        return self.edge_embedding(envelope(length))
+            return self.edge_embedding(length) * envelope(length)[:, None]
+        features: torch.Tensor = self.edge_embedding(envelope(length))
+        return features
 
     def use_bfloat16_weights(self) -> None:
         """Multiply matrices in bfloat16 from now on; norms and residuals stay float32."""
@@ -291,7 +307,7 @@ class AlignnModel(nn.Module):
                 break
             atoms, bonds = alignn_layer(batch, atoms, bonds, angles)
             name = next(names)
-        for gcn_layer in self.gcn_layers:
+        for gcn_layer in cast("list[_EdgeGatedConvolution]", self.gcn_layers):
             if name == layer:
                 break
             atoms = gcn_layer.on_crystal(batch, atoms, bonds)

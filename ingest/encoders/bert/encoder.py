@@ -23,7 +23,7 @@ Precision = Literal["float32", "bfloat16"]
 
 # Tokens of a batch, padding included. On a CPU larger batches only push the activations out of
 # the caches; a GPU needs many to be busy.
-_TOKEN_BUDGET = {"cpu": 1024, "cuda": 65536}
+TOKEN_BUDGET = {"cpu": 1024, "cuda": 65536}
 
 
 def load_bert_encoder(
@@ -66,7 +66,7 @@ def load_bert_encoder(
     precision : {"float32", "bfloat16"}
         Of the transformer's weights and activations; pooling is float32 in any case.
     device : str
-        A torch device.
+        "cpu", "cuda" or "cuda:N".
 
     Raises
     ------
@@ -78,6 +78,8 @@ def load_bert_encoder(
     folder = weights_folder(weights)
     if pooling == "cls" and not special_tokens:
         raise InvalidInputError("pooling 'cls' takes a special token: special_tokens must be True")
+    if device.partition(":")[0] not in TOKEN_BUDGET:
+        raise InvalidInputError(f"device {device!r}: only {' and '.join(TOKEN_BUDGET)} are known")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise InvalidInputError(
             f"device {device!r}: this torch ({torch.__version__}) sees no CUDA GPU; use 'cpu'"
@@ -156,7 +158,7 @@ class BertEncoder:
                 results[text] = failure
             else:
                 usable.append((text, tokens))
-        budget = _TOKEN_BUDGET[self._device.type]
+        budget = TOKEN_BUDGET[self._device.type]
         for batch in pack_by_length([len(tokens.ids) for _, tokens in usable], budget):
             members = [usable[index] for index in batch]
             vectors = self._forward([tokens for _, tokens in members])

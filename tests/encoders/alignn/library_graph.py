@@ -16,10 +16,7 @@ def library_edges(crystal: Crystal, settings: GraphSettings):
     from jarvis.core.atoms import Atoms
 
     atoms = Atoms(
-        lattice_mat=crystal.lattice,
-        coords=crystal.frac_coords,
-        elements=list(crystal.species),
-        cartesian=False,
+        lattice_mat=crystal.lattice, coords=crystal.frac_coords, elements=list(crystal.species)
     )
     edges, _ = nearest_neighbor_edges(
         atoms=atoms,
@@ -41,14 +38,17 @@ def expanded_edges(graph: CrystalGraph):
     )
 
 
-def edge_multiset(source, target, displacement) -> Counter:
-    """Edges with their multiplicity; displacements that differ in the last bits are equal.
+def edge_multiset(crystal: Crystal, edges) -> Counter:
+    """How often each (source, target, image) occurs, the image got back from the displacement."""
+    source, target, displacement = edges
+    shift = displacement @ np.linalg.inv(crystal.lattice)
+    image = shift - (crystal.frac_coords[target] - crystal.frac_coords[source])
+    assert np.abs(image - np.round(image)).max() < 1e-3
+    columns = np.round(image).astype(int).T
+    return Counter(zip(source.tolist(), target.tolist(), *columns.tolist(), strict=True))
 
-    Edges between the same sites are at least a bond length apart, so a grid of 0.05 Å, shifted
-    off the special positions, tells them apart and float noise does not.
-    """
-    cells = np.floor(displacement.astype(np.float64) / 0.05 + 0.287).astype(int)
-    return Counter(
-        (int(u), int(v), *map(int, cell))
-        for u, v, cell in zip(source, target, cells, strict=True)
-    )
+
+def line_graph_edges(source, target, *, keep_self_pairs: bool):
+    """Pairs (edge into a site, edge out of it); DGL leaves out the pair of an edge with itself."""
+    pairs = np.argwhere(target[:, None] == source[None, :])
+    return pairs if keep_self_pairs else pairs[pairs[:, 0] != pairs[:, 1]]

@@ -334,6 +334,7 @@ def test_a_damaged_tokenizer_is_refused(copied):
         ({"layer": -4}, "has 2 layers"),
         ({"max_tokens": 513}, "takes 3 to 512"),
         ({"max_tokens": 2}, "takes 3 to 512"),
+        ({"device": "tpu"}, "only cpu and cuda are known"),
         ({"pooling": "cls", "special_tokens": False}, "special_tokens must be True"),
     ],
 )
