@@ -20,23 +20,27 @@ class Progress(Protocol):
 
 
 class _Lines:
+    """Lines now and then; the rate leaves out the start-up before the first items."""
+
     def __init__(self, total: int | None, description: str, unit: str) -> None:
         self._total, self._description, self._unit = total, description, unit
-        self._done, self._start = 0, time.monotonic()
-        self._last = self._start
+        self._done = self._first = 0
+        self._start = self._last = time.monotonic()
 
     def update(self, done: int = 1) -> None:
         self._done += done
         now = time.monotonic()
-        if now - self._last >= _SECONDS_BETWEEN_LINES:
-            self._last = now
-            rate = self._done / (now - self._start)
+        if not self._first:
+            self._start, self._first = now, self._done
+        elif now - self._last >= _SECONDS_BETWEEN_LINES:
+            rate = (self._done - self._first) / max(now - self._start, 1e-9)
             of, left = "", ""
             if self._total:
                 of = f"/{self._total}"
-                left = f", {(self._total - self._done) / rate:.0f} s left" if rate else ""
+                left = f", {(self._total - self._done) / rate:.0f} s left"
             line = f"{self._description}: {self._done}{of} {self._unit} ({rate:.3g}/s{left})"
             print(line, file=sys.stderr, flush=True)
+            self._last = now
 
 
 @contextmanager

@@ -1,0 +1,126 @@
+"""Every command and Python snippet of README and docs runs, in order, as one session.
+
+The weights that the documents name are replaced by tiny random ones in the same formats, so that
+nothing is downloaded; the outputs shown in the documents come from the real ones.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import click
+import pytest
+from tiny_alignn import write_tiny_alignn
+from tiny_bert import write_tiny_bert
+
+import ingest.weights.cache
+import ingest.weights.registry
+from featurestore.cli import root
+from ingest.weights.cache import file_sha256, write_record
+from ingest.weights.registry import LocalSource, Weights
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = ["README.md"] + [
+    f"docs/{name}.md"
+    for name in ("ingestion", "tables", "sql", "weights", "training", "explanation")
+]
+_BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def snippets(document: str) -> Iterator[tuple[str, str]]:
+    for language, body in _BLOCK.findall((ROOT / document).read_text("utf-8")):
+        if language == "python":
+            yield language, body
+        else:
+            yield from (
+                (language, line.removeprefix("$ "))
+                for line in body.splitlines()
+                if line.startswith("$ ")
+            )
+
+
+def all_commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[str]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from all_commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name))
+
+
+def test_every_command_is_documented() -> None:
+    text = "\n".join((ROOT / document).read_text("utf-8") for document in DOCUMENTS)
+    for command in all_commands(root):
+        assert f"featurestore {command}" in text or f"make {command}" in text, command
+
+
+@pytest.fixture
+def tiny_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache in which the documents' weights are there, tiny."""
+    monkeypatch.setenv("FEATURESTORE_CACHE", str(tmp_path / "cache"))
+    entries = {}
+    for name, kind, write in (
+        ("alignn-ff", "structure", write_tiny_alignn),
+        ("minilm", "text", write_tiny_bert),
+    ):
+        folder = tmp_path / "cache" / "weights" / name
+        write(folder)
+        files = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
+        write_record(folder, name, "made by the test", files)
+        entries[name] = Weights(name, kind, None, "none", "tiny", LocalSource(), dict(files))
+    for module in (ingest.weights.registry, ingest.weights.cache):
+        monkeypatch.setattr(module, "registry", lambda: entries)
+
+
+def run_command(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = shlex.split(line)
+    if words[0] == "export":
+        name, _, value = words[1].partition("=")
+        monkeypatch.setenv(name, value)
+        return
+    assert words[0] == "featurestore", f"only featurestore commands are shown: {line}"
+    arguments = ["2" if before == "--max-epochs" else word for before, word in pairwise(words)]
+    status = root.main(arguments, prog_name="featurestore", standalone_mode=False)
+    assert not status, f"exit code {status}: {line}"
+
+
+def test_documents_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_weights: None) -> None:
+    monkeypatch.chdir(tmp_path)
+    count = 0
+    for document in DOCUMENTS:
+        for language, snippet in snippets(document):
+            count += 1
+            if language == "python":
+                exec(compile(snippet, document, "exec"), {"__name__": document})
+            else:
+                run_command(snippet, monkeypatch)
+    assert count > 30
+
+
+def test_the_demonstration_runs_and_its_ingestion_is_then_a_no_op(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_weights: None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import featurestore.cli.demo as demo
+
+    monkeypatch.chdir(tmp_path)
+    commands = demo.demo_commands
+    monkeypatch.setattr(
+        demo,
+        "demo_commands",
+        lambda output: [["2" if word == "300" else word for word in c] for c in commands(output)],
+    )
+    root.main(["demo"], prog_name="featurestore", standalone_mode=False)
+    assert len(list((tmp_path / "demo-results").glob("*.png"))) == 2
+    capsys.readouterr()
+    root.main(["demo"], prog_name="featurestore", standalone_mode=False)
+    summaries = re.findall(r": ([\d,]+) written, ([\d,]+) already there", capsys.readouterr().out)
+    assert len(summaries) == 8
+    assert all(written == "0" and there != "0" for written, there in summaries)
