@@ -40,6 +40,11 @@ class Crystal:
         return float(abs(np.linalg.det(self.lattice)))
 
     @cached_property
+    def wrapped_coords(self) -> npt.NDArray[np.float64]:
+        """Fractional coordinates moved by whole cells into [0, 1]: shape (n_atoms, 3), float64."""
+        return np.asarray(self.frac_coords - np.floor(self.frac_coords))
+
+    @cached_property
     def structure_id(self) -> str:
         """SHA-256 of the lattice, the species and the wrapped coordinates, rounded to 1e-8.
 
@@ -47,6 +52,6 @@ class Crystal:
         them. Whole-cell shifts of a site and the sign of zero do not.
         """
         lattice = np.round(self.lattice, 8) + 0.0
-        coords = np.round(self.frac_coords - np.floor(self.frac_coords), 8) % 1.0 + 0.0
+        coords = np.round(self.wrapped_coords, 8) % 1.0 + 0.0
         header = canonical_json(list(self.species)).encode("utf-8")
         return sha256_hex(header + lattice.astype("<f8").tobytes() + coords.astype("<f8").tobytes())

@@ -37,7 +37,10 @@ class Selection:
         UnknownNameError
             If a property or split is not in the store.
         InvalidInputError
-            If a split is named without exactly one property.
+            If a split is named without exactly one property, a fold without a split, or the
+            condition is more than one.
+        QueryError
+            If DuckDB cannot run the condition.
         """
         conditions = ["true"]
         parameters: list[Any] = []
@@ -49,6 +52,8 @@ class Selection:
                 "WHERE list_contains(?, property))"
             )
             parameters.append(list(self.properties))
+        if self.fold is not None and self.split is None:
+            raise InvalidInputError("a --fold is chosen together with the --split it is in")
         if self.split is not None:
             if len(self.properties) != 1:
                 raise InvalidInputError("a split is chosen together with one --property")

@@ -10,7 +10,12 @@ from featurestore.registry import PropertyRegistry
 from featurestore.runs import Run
 from featurestore.store import FeatureStore
 from ingest.stages.outcome import Outcome
-from ingest.stages.structures import parsed_target, target_item, write_targets
+from ingest.stages.structures import (
+    parse_target,
+    parsed_target,
+    target_item,
+    write_targets,
+)
 
 
 def ingest_targets(
@@ -34,7 +39,7 @@ def ingest_targets(
     for material_id, name, value in cells:
         if material_id in known:
             rows += parsed_target(material_id, name, value, source, registry, outcome)
-        else:
+        elif parse_target(value) is not None:
             outcome.failures[f"{material_id} {name}"] = Failure(
                 "UnknownMaterial", f"the store has no material {material_id!r}"
             )

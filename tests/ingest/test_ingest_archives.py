@@ -44,7 +44,9 @@ def test_records_in_their_order(tmp_path, name):
 def test_any_chunk_size_gives_the_same_records(tmp_path, monkeypatch, chunk):
     entries = [entry(f"J-{i}", 4 + i / 7, text='tricky ] } \\" , [ é') for i in range(5)]
     path = tmp_path / "a.json"
-    path.write_text("\ufeff \n" + json.dumps(entries, indent=1, ensure_ascii=False) + "\n ", "utf-8")
+    path.write_text(
+        "\ufeff \n" + json.dumps(entries, indent=1, ensure_ascii=False) + "\n ", "utf-8"
+    )
     monkeypatch.setattr(jarvis, "_CHUNK", chunk)
     assert [record.targets["text"] for record in read(path)] == [entries[0]["text"]] * 5
 
@@ -57,7 +59,9 @@ def test_cartesian_coordinates_are_converted(tmp_path):
         atoms(lattice_mat=lattice, coords=cartesian, cartesian=True),
         atoms(lattice_mat=lattice, coords=fractional.tolist()),
     ]
-    path = write_archive(tmp_path / "a.json", [entry(f"J-{n}", cell=c) for n, c in enumerate(cells)])
+    path = write_archive(
+        tmp_path / "a.json", [entry(f"J-{n}", cell=c) for n, c in enumerate(cells)]
+    )
     first, second = (record.structure for record in read(path))
     np.testing.assert_allclose(first.frac_coords, fractional, atol=1e-12)
     assert first.structure_id == second.structure_id

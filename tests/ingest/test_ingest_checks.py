@@ -19,9 +19,7 @@ from ingest.structures.symmetry import crystal_system, symmetry
 
 def cell(lattice, coords, species=None) -> Crystal:
     coords = np.array(coords, dtype=float).reshape(-1, 3)
-    return Crystal(
-        np.array(lattice, dtype=float), tuple(species or ["Na"] * len(coords)), coords
-    )
+    return Crystal(np.array(lattice, dtype=float), tuple(species or ["Na"] * len(coords)), coords)
 
 
 CUBE = np.eye(3) * 4

@@ -76,7 +76,6 @@ def write_kinds(folder: Path) -> list[Path]:
     for name, text in texts.items():
         (folder / name).write_text(text, "utf-8")
     ase.io.write(folder / "g.json", AseAtomsAdaptor.get_atoms(structure), format="json")
-    structure.to(str(folder / "h.cssr"))
     return [*(folder / name for name in texts), folder / "g.json"]
 
 
@@ -89,7 +88,11 @@ def test_every_kind_of_file_gives_the_same_structure(tmp_path):
 
 
 def test_files_are_named_by_their_stem(tmp_path):
-    for name, stem in {"POSCAR-J-1.vasp": "POSCAR-J-1", "x.y.cif": "x.y", "POSCAR": "POSCAR"}.items():
+    for name, stem in {
+        "POSCAR-J-1.vasp": "POSCAR-J-1",
+        "x.y.cif": "x.y",
+        "POSCAR": "POSCAR",
+    }.items():
         (tmp_path / name).write_text("nonsense")
         assert read_structure_file(tmp_path / name)[0].material_id == stem
 

@@ -57,6 +57,9 @@ CRYSTALS = {
     "coordinates outside the cell": crystal(
         _SKEWED, ["Ga", "N", "O"], [[-0.3, 1.2, 0.1], [0.9, 0.4, -0.2], [2.1, 0.7, 0.6]]
     ),
+    "a site ten cells away": crystal(
+        _SKEWED, ["Ga", "N", "O"], [[0.1, 0.2, 0.1], [10.3, 0.4, -3.2], [0.6, 0.7, 0.6]]
+    ),
     "two sites nearly in one place": cubic(
         4.0, ["Fe", "Co", "Al"], [[0, 0, 0], [0.001, 0, 0], [0.5, 0.5, 0.5]]
     ),

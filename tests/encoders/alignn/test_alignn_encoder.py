@@ -26,10 +26,15 @@ LAYERS = ("embedding", "alignn_1", "alignn_2", "gcn_1", "gcn_2")
 
 @pytest.fixture
 def dgl():
+    """DGL, on one thread: with more it waits for a busy machine at every small operation."""
+    threads = torch.get_num_threads()
     try:
-        return import_dgl()
+        module = import_dgl()
     except InvalidInputError as error:
         pytest.skip(str(error))
+    torch.set_num_threads(1)
+    yield module
+    torch.set_num_threads(threads)
 
 
 def vectors(encoder, crystals):

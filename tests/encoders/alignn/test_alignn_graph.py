@@ -11,7 +11,7 @@ from library_graph import edge_multiset, expanded_edges, library_edges, line_gra
 
 from featurestore.errors import InvalidInputError
 from ingest.encoders.alignn.batch import collate
-from ingest.encoders.alignn.graph import GraphSettings, build_graph
+from ingest.encoders.alignn.graph import GraphSettings, _times_lattice, build_graph
 
 CANONIZED = GraphSettings(use_canonize=True)
 NOT_CANONIZED = GraphSettings(use_canonize=False)
@@ -60,6 +60,16 @@ def test_edges_are_the_librarys_where_distances_tie(lengths, tilt, sites, canoni
     assert_same_edges(
         crystal(lattice, ["Si"] * len(sites), sites), GraphSettings(use_canonize=canonize)
     )
+
+
+def test_many_vectors_are_multiplied_as_the_library_multiplies_each():
+    """Trap: a product of two matrices may differ from it in the last bit, which decides ties."""
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        lattice = rng.normal(scale=5, size=(3, 3))
+        vectors = rng.integers(-5, 6, size=(200, 3)) + rng.random((200, 3))
+        each = np.array([np.dot(vector, lattice) for vector in vectors])
+        assert np.array_equal(_times_lattice(vectors, lattice), each)
 
 
 def test_every_edge_has_a_reverse():

@@ -1,0 +1,56 @@
+"""A text generator without a model, and the way to have worker processes use it."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import ingest.stages.text as stage
+from featurestore.crystal import Crystal
+from ingest.text.base import GeneratorSpec, Sentence
+
+
+class FakeGenerator:
+    """Two sentences on every crystal; the edge of the cell says what else happens."""
+
+    spec = GeneratorSpec("fake", {"version": 1})
+
+    def __init__(self, behaviour: dict[float, str] | None = None) -> None:
+        self.behaviour = behaviour or {}
+
+    def warm_up(self) -> None:
+        """Nothing to load."""
+
+    def describe(self, crystal: Crystal) -> list[Sentence]:
+        edge = round(float(crystal.lattice[0, 0]), 6)
+        match self.behaviour.get(edge):
+            case "raise":
+                raise ValueError(f"no words for {edge}")
+            case "empty":
+                return [Sentence(" ", "summary", ())]
+            case "die":
+                os._exit(9)
+            case "hang":
+                time.sleep(60)
+        return [
+            Sentence(f"The cell has an edge of {edge} Å.", "summary", ("summary",)),
+            Sentence("It is a cube.", "other", ()),
+        ]
+
+
+def start_fake(behaviour: dict[float, str], _: bool) -> None:
+    """Take the place of the stage's initializer in a worker."""
+    stage._worker_generator = FakeGenerator(behaviour)
+
+
+def run_here(work: Any, items: Any, *, initializer: Any, initargs: Any, **_: Any) -> Any:
+    """Take the place of `run_parallel`: the same results, in this process."""
+    from featurestore.failure import Failure
+
+    initializer(*initargs)
+    for key, item in items:
+        try:
+            yield key, work(item)
+        except Exception as error:
+            yield key, Failure.of(error)
