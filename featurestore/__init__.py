@@ -1,6 +1,21 @@
 """An embedding feature store for materials: LanceDB tables, DuckDB SQL, content identity."""
 
-from featurestore.store import FeatureStore
-from featurestore.views import TrainingView
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from featurestore.store import FeatureStore
+    from featurestore.views import TrainingView
 
 __all__ = ["FeatureStore", "TrainingView"]
+
+_HOMES = {"FeatureStore": "featurestore.store", "TrainingView": "featurestore.views"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: the command line's help needs neither Arrow nor DuckDB."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'featurestore' has no attribute {name!r}")

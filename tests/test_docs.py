@@ -115,7 +115,7 @@ def test_the_demonstration_runs_and_its_ingestion_is_then_a_no_op(
     monkeypatch.setattr(
         demo,
         "demo_commands",
-        lambda output: [["2" if word == "300" else word for word in c] for c in commands(output)],
+        lambda output: [["2" if word == "1000" else word for word in c] for c in commands(output)],
     )
     root.main(["demo"], prog_name="featurestore", standalone_mode=False)
     assert len(list((tmp_path / "demo-results").glob("*.png"))) == 2

@@ -32,8 +32,6 @@ def main() -> None:
     except FeatureStoreError as error:
         click.echo(f"Error: {error}", err=True)
         code = 1
-    except BrokenPipeError:
-        code = 0
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -25,7 +25,7 @@ def demo_commands(output: str) -> list[list[str]]:
     target = ["--property", PROPERTY, "--split", SPLIT]
     variants = ["--variant", "full", "--variant", "without:each"]
     # Fewer epochs than the paper's 2000: fifty materials show how it works, not how well.
-    short = ["--max-epochs", "300"]
+    short = ["--max-epochs", "1000"]
     return [
         ["models", "pull", STRUCTURE_ENCODER],
         ["models", "pull", TEXT_ENCODER],
@@ -47,7 +47,14 @@ def demo_commands(output: str) -> list[list[str]]:
 
 
 @click.command(context_settings=CONTEXT)
-@click.option("--store", "store_uri", default="demo-store", show_default=True, metavar="URI")
+@click.option(
+    "--store",
+    "store_uri",
+    default="demo-store",
+    show_default=True,
+    metavar="URI",
+    help="Folder of the feature store.",
+)
 @click.option(
     "-o",
     "--output",

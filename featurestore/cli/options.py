@@ -7,8 +7,6 @@ from typing import Any, TypeVar
 
 import click
 
-from featurestore.output import PRINTED_FORMATS
-
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -30,6 +28,8 @@ def store_option(command: Command) -> Command:
 
 def format_option(command: Command) -> Command:
     """Add ``--format``; the command gets it as ``output_format``."""
+    from featurestore.output import PRINTED_FORMATS  # brings Arrow, which help does not need
+
     return click.option(
         "--format",
         "output_format",

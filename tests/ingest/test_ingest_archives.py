@@ -159,7 +159,7 @@ def test_a_zip_that_lost_a_piece_but_kept_its_end(tmp_path, lost):
     """As a download that was resumed at the wrong place: the directory at the end is whole."""
     data = sample_archive().read_bytes()
     (tmp_path / "a.json.zip").write_bytes(data[:30_000] + data[30_000 + lost :])
-    with pytest.raises(InvalidInputError, match="a.json.zip"):
+    with pytest.raises(InvalidInputError, match=r"a.json.zip"):
         read(tmp_path / "a.json.zip")
 
 

@@ -224,7 +224,7 @@ def test_an_encoder_of_another_width_is_refused(store):
     """The same id with another width: as if a fingerprint had forgotten what sets the width."""
     structures(store, FakeEncoder("structure"), selection=Selection(where="material_id = 'm5'"))
     wide = FakeEncoder("structure", dimension=6, spoil=lambda _: np.ones(6, np.float32))
-    with pytest.raises(InvalidRowsError, match="width 4.*these have width 6; another encoder"):
+    with pytest.raises(InvalidRowsError, match=r"width 4.*these have width 6; another encoder"):
         structures(store, wide)
     assert len(vectors(store, FakeEncoder("structure"))) == 1
 

@@ -36,7 +36,7 @@ RUN = Run("run")
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
-    """Six materials; "a" to "d" have a band gap, "c" to "f" an SLME; "f" has the structure of "e"."""
+    """Six materials: a to d have a band gap, c to f an SLME; f has the structure of e."""
     folder = tmp_path_factory.mktemp("splits")
     store = FeatureStore.open(folder / "store", create=True)
     sizes = dict(zip("abcdef", (4, 5, 6, 7, 8, 8), strict=True))
