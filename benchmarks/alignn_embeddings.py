@@ -18,9 +18,9 @@ from pathlib import Path
 import click
 import numpy as np
 
+from benchmarks.options import sample_options
 from benchmarks.text_comparison import choose
 from featurestore.crystal import Crystal
-from ingest.sample import sample_archive
 
 REFERENCE = "reference"
 ROUNDS = 2
@@ -179,14 +179,7 @@ def reference_flops(folder: Path, crystals: Sequence[Crystal]) -> tuple[float, f
 
 
 @click.command()
-@click.option(
-    "--archive",
-    type=click.Path(path_type=Path, exists=True),
-    default=sample_archive,
-    help="A JARVIS archive; the bundled sample by default.",
-)
-@click.option("--n", default=500, show_default=True, help="Number of random structures.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the choice.")
+@sample_options
 @click.option(
     "--weights",
     default=None,

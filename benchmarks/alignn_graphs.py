@@ -11,12 +11,12 @@ import click
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.options import sample_options
 from benchmarks.text_comparison import choose
 from featurestore.crystal import Crystal
 from featurestore.errors import FeatureStoreError
 from ingest.encoders.alignn.batch import collate
 from ingest.encoders.alignn.graph import CrystalGraph, GraphSettings, build_graph
-from ingest.sample import sample_archive
 from ingest.structures.convert import to_jarvis
 
 FEATURES = 92
@@ -66,14 +66,7 @@ def library_graph(crystal: Crystal, settings: GraphSettings) -> None:
 
 
 @click.command()
-@click.option(
-    "--archive",
-    type=click.Path(path_type=Path, exists=True),
-    default=sample_archive,
-    help="A JARVIS archive; the bundled sample by default.",
-)
-@click.option("--n", default=500, show_default=True, help="Number of random structures.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the choice.")
+@sample_options
 @click.option("--canonize/--no-canonize", default=True, show_default=True)
 def main(archive: Path, n: int, seed: int, canonize: bool) -> None:
     """Compare edges and times; the exit code is 1 where an edge differs.

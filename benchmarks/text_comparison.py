@@ -45,6 +45,23 @@ def choose(archive: Path, n: int, seed: int) -> list[tuple[str, Crystal]]:
     return random.Random(seed).sample(readable, min(n, len(readable)))
 
 
+def run(
+    source: str,
+    ours: Callable[[], Callable[[Crystal], Described]],
+    plain: Callable[[], Callable[[Crystal], Described]],
+    steps: Mapping[str, str],
+    chosen: Sequence[tuple[str, Crystal]],
+    workers: int,
+) -> None:
+    """Compare two ways of describing and print all about it; exit 1 where a text differs."""
+    names, crystals = zip(*chosen, strict=True)
+    fast = measure(ours, crystals, workers)
+    equal = compare(names, fast, measure(plain, crystals, workers))
+    tag_table(source, fast.described)
+    hot_spots(source, crystals[:50], steps)
+    raise SystemExit(0 if equal else 1)
+
+
 def measure(
     way: Callable[[], Callable[[Crystal], Described]], crystals: Sequence[Crystal], workers: int
 ) -> Measured:

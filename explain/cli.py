@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from featurestore.cli.options import CONTEXT, format_option, store_option
-from featurestore.views import FOLDS
+from featurestore.view_request import FOLDS
 
 if TYPE_CHECKING:
     import pyarrow as pa

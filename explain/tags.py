@@ -19,7 +19,8 @@ from featurestore.schemas import TABLES
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.variants import Variant
-from featurestore.views import TrainingView, ViewParameters, load_view, view_sql
+from featurestore.view_parameters import ViewParameters, view_sql
+from featurestore.views import TrainingView, load_view
 from train.ablation import seed_groups
 from train.models import StoredModel
 from train.predictors import LoadedModel, load_model

@@ -15,7 +15,9 @@ from featurestore.runs import Run, recorded_run
 from featurestore.schemas import table_schema
 from featurestore.session import Session, quoted
 from featurestore.tables import MergeResult, Tables
-from featurestore.views import TrainingView, load_view, resolve_parameters
+from featurestore.view_parameters import resolve
+from featurestore.view_request import ViewRequest
+from featurestore.views import TrainingView, load_view
 
 
 class FeatureStore:
@@ -98,34 +100,16 @@ class FeatureStore:
         with self.session() as session:
             return session.read_only_query(query, parameters)
 
-    def training_view(
-        self,
-        property: str,
-        *,
-        features: str = "structure+text",
-        text_source: str | None = None,
-        structure_encoder: str | None = None,
-        text_encoder: str | None = None,
-        variant: str = "full",
-        split: str | None = None,
-        property_source: str | None = None,
-    ) -> TrainingView:
+    def training_view(self, property: str, **choices: Any) -> TrainingView:
         """The training view of a property.
 
         Parameters
         ----------
         property : str
             For example ``"mbj_bandgap"``.
-        features : {"structure", "text", "structure+text"}
-            Which vectors make up the feature matrix.
-        text_source, structure_encoder, text_encoder : str
-            Names or ids; needed as far as ``features`` needs them.
-        variant : str
-            ``full``, ``without:TAG,…`` or ``only:TAG,…``.
-        split : str
-            Only materials with a fold in this split.
-        property_source : str
-            Needed where the property comes from several sources.
+        **choices
+            The other fields of `ViewRequest`: features, text_source, structure_encoder,
+            text_encoder, variant, split, property_source.
 
         Raises
         ------
@@ -134,19 +118,12 @@ class FeatureStore:
         MissingDataError
             If no material has all that is asked for.
         """
+        return self.view(ViewRequest(property, **choices))
+
+    def view(self, request: ViewRequest) -> TrainingView:
+        """The training view of a request; raises as `training_view` does."""
         with self.session() as session:
-            parameters = resolve_parameters(
-                session,
-                property,
-                features=features,
-                text_source=text_source,
-                structure_encoder=structure_encoder,
-                text_encoder=text_encoder,
-                variant=variant,
-                split=split,
-                property_source=property_source,
-            )
-            return load_view(session, parameters)
+            return load_view(session, resolve(session, request))
 
     def merge(self, table: str, rows: pa.Table, *, replace: bool = False) -> MergeResult:
         """Insert the rows whose key is new, in one atomic commit; see `Tables.merge`."""

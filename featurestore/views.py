@@ -13,50 +13,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.catalogue import (
-    Encoder,
-    check_split,
-    find_encoder,
-    find_generator,
-    find_property,
-)
-from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.catalogue import Encoder, find_encoder, find_generator
+from featurestore.errors import MissingDataError
 from featurestore.identity import canonical_json
 from featurestore.output import write_table
 from featurestore.schemas import embedding_table
 from featurestore.session import Session, quoted
-from featurestore.variants import FULL, parse_variant
+from featurestore.view_parameters import ViewParameters, view_sql
 
 if TYPE_CHECKING:
     import torch
 
-FEATURES = ("structure", "text", "structure+text")
-FOLDS = ("train", "val", "test")
-
 _ROWS_A_READ = 8192
-
-
-@dataclass(frozen=True)
-class ViewParameters:
-    """What a training view was asked for, with every name resolved to an id.
-
-    ``generator_id``, ``text_encoder`` and ``structure_encoder`` are None where ``features`` does
-    not need them; ``split`` None means all materials, without folds.
-    """
-
-    property: str
-    property_source: str
-    unit: str
-    features: str
-    generator_id: str | None
-    structure_encoder: str | None
-    text_encoder: str | None
-    variant: str
-    split: str | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The parameters as JSON values."""
-        return dict(vars(self))
 
 
 @dataclass(frozen=True)
@@ -146,77 +114,6 @@ class TrainingView:
             f"<TrainingView {p.property} {p.features} rows={len(self)} "
             f"width={self.features.shape[1]} fingerprint={self.fingerprint[:12]}>"
         )
-
-
-def resolve_parameters(
-    session: Session,
-    property: str,
-    *,
-    features: str = "structure+text",
-    text_source: str | None = None,
-    structure_encoder: str | None = None,
-    text_encoder: str | None = None,
-    variant: str = "full",
-    split: str | None = None,
-    property_source: str | None = None,
-) -> ViewParameters:
-    """Turn names into ids.
-
-    Raises
-    ------
-    UnknownNameError
-        With the nearest known names.
-    InvalidInputError
-        If something that ``features`` needs is not named, or a name is ambiguous.
-    """
-    if features not in FEATURES:
-        raise InvalidInputError(f"features must be one of {', '.join(FEATURES)}; got {features!r}")
-    source, unit = find_property(session, property, property_source)
-    if split is not None:
-        check_split(session, split, property)
-    needed = {"structure": {"a structure encoder": structure_encoder}}
-    needed["text"] = {"a text source": text_source, "a text encoder": text_encoder}
-    for part in features.split("+"):
-        for what, given in needed[part].items():
-            if given is None:
-                raise InvalidInputError(f"features {features!r} need {what}")
-    generator, text, structure, parsed = None, None, None, FULL
-    if "structure" in features:
-        assert structure_encoder is not None
-        structure = find_encoder(session, structure_encoder, "structure").encoder_id
-    if "text" in features:
-        assert text_source is not None and text_encoder is not None
-        found = find_generator(session, text_source)
-        parsed = parse_variant(variant, found.tags, found.reference_tags)
-        generator, text = found.generator_id, find_encoder(session, text_encoder, "text").encoder_id
-    return ViewParameters(
-        property, source, unit, features, generator, structure, text, str(parsed), split
-    )
-
-
-def view_sql(parameters: ViewParameters) -> str:
-    """The query for the rows of a view, without its vectors."""
-    p = parameters
-    split = quoted(p.split) if p.split is not None else "NULL"
-    targets = (
-        f"targets({quoted(p.property)}, split := {split}, "
-        f"property_source := {quoted(p.property_source)})"
-    )
-    lines = ["FROM " + targets + " t"]
-    columns = ["t.material_id", "t.structure_id"]
-    if p.generator_id is not None:
-        variant = f"{quoted(p.generator_id)}, variant := {quoted(p.variant)}"
-        lines.append(f"JOIN texts({variant}) x ON x.structure_id = t.structure_id")
-        lines.append(f"JOIN text_embeddings__{p.text_encoder} e ON e.text_id = x.text_id")
-        columns += ["x.text_id", "t.fold", "t.target", "e.n_tokens", "e.truncated"]
-    else:
-        columns += ["NULL::VARCHAR AS text_id", "t.fold", "t.target"]
-        columns += ["NULL::INTEGER AS n_tokens", "NULL::BOOLEAN AS truncated"]
-    if p.structure_encoder is not None:
-        lines.append(
-            f"JOIN structure_embeddings__{p.structure_encoder} s ON s.structure_id = t.structure_id"
-        )
-    return "\n".join([f"SELECT {', '.join(columns)}", *lines, "ORDER BY t.material_id"])
 
 
 def load_view(session: Session, parameters: ViewParameters) -> TrainingView:

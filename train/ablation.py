@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from featurestore.identity import canonical_json
 from featurestore.session import Session
-from featurestore.views import FEATURES, FOLDS
+from featurestore.view_request import FEATURES, FOLDS
 from train.display import predictor_label
 from train.models import StoredModel
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from featurestore.cli.options import CONTEXT, features_of, format_option, store_option, view_options
-from featurestore.views import FEATURES, FOLDS
+from featurestore.cli.options import CONTEXT, format_option, store_option, view_options
+from featurestore.view_request import FOLDS, ViewRequest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,11 +24,6 @@ def train() -> None:
 
 @train.command(context_settings=CONTEXT)
 @click.option("--property", "property_name", required=True, metavar="NAME", help="What to predict.")
-@click.option(
-    "--features",
-    type=click.Choice(FEATURES),
-    help="Which vectors to take. Default: those whose encoders are named.",
-)
 @view_options
 @click.option("--seed", default=0, show_default=True, help="Of weights and shuffling.")
 @click.option(
@@ -48,14 +43,7 @@ def train() -> None:
 @store_option
 @format_option
 def mlp(
-    property_name: str,
-    features: str | None,
-    text_source: str | None,
-    structure_encoder: str | None,
-    text_encoder: str | None,
-    variant: str,
-    split: str | None,
-    property_source: str | None,
+    request: ViewRequest,
     seed: int,
     max_epochs: int,
     patience: int,
@@ -73,20 +61,10 @@ def mlp(
     """
     from featurestore.store import FeatureStore
 
-    if split is None:
+    if request.split is None:
         raise click.UsageError("Name a --split: training needs train, val and test folds.")
-    features = features_of(features, structure_encoder, text_encoder)
     store = FeatureStore.open(store_uri)
-    view = store.training_view(
-        property_name,
-        features=features,
-        text_source=text_source,
-        structure_encoder=structure_encoder,
-        text_encoder=text_encoder,
-        variant=variant,
-        split=split,
-        property_source=property_source,
-    )
+    view = store.view(request)
     from train.display import print_captioned
     from train.mlp import MLP
     from train.training import train_model

@@ -8,7 +8,7 @@ from typing import Any
 
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.session import Session
-from featurestore.views import ViewParameters
+from featurestore.view_parameters import ViewParameters
 
 
 @dataclass(frozen=True)

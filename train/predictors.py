@@ -12,7 +12,7 @@ import numpy.typing as npt
 from featurestore.errors import InvalidInputError
 from featurestore.progress import Progress
 from featurestore.store import FeatureStore
-from featurestore.views import ViewParameters
+from featurestore.view_parameters import ViewParameters
 from train.models import StoredModel, find_model, stored_weights
 from train.trainer import Epoch
 

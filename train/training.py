@@ -19,7 +19,8 @@ from featurestore.progress import progress_bar
 from featurestore.runs import Run
 from featurestore.schemas import TABLES
 from featurestore.store import FeatureStore
-from featurestore.views import FOLDS, TrainingView
+from featurestore.view_request import FOLDS
+from featurestore.views import TrainingView
 from train.metrics import regression_metrics
 from train.models import StoredModel, stored_models
 from train.predictors import Examples, Fitted, Recipe

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+
+from featurestore.view_request import FEATURES, ViewRequest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -41,42 +44,54 @@ def format_option(command: Command) -> Command:
 
 
 def view_options(command: Command) -> Command:
-    """Add the options that name a training view's parts."""
-    for option in reversed(
-        [
-            click.option("--text", "text_source", metavar="SOURCE", help="Text source."),
-            click.option("--structure-encoder", metavar="NAME", help="Structure encoder."),
-            click.option("--text-encoder", metavar="NAME", help="Text encoder."),
-            click.option(
-                "--variant",
-                default="full",
-                show_default=True,
-                help="Text variant: full, without:TAG or only:TAG.",
-            ),
-            click.option("--split", metavar="NAME", help="Split that gives the folds."),
-            click.option(
-                "--property-source",
-                metavar="NAME",
-                help="Source of the targets, where a property has several.",
-            ),
-        ]
-    ):
-        command = option(command)
-    return command
+    """Add the options that name a training view's parts.
 
-
-def features_of(
-    features: str | None, structure_encoder: str | None, text_encoder: str | None
-) -> str:
-    """``--features`` as given, else those whose encoders are named.
-
-    Raises
-    ------
-    click.UsageError
-        If neither is.
+    The command has an argument or option ``property_name``; it gets all of them as ``request``, a
+    `ViewRequest`.
     """
-    named = {"structure": structure_encoder, "text": text_encoder}
-    chosen = features or "+".join(part for part, encoder in named.items() if encoder)
-    if not chosen:
-        raise click.UsageError("Name --structure-encoder, --text-encoder or both.")
-    return chosen
+
+    @functools.wraps(command)
+    def with_request(property_name: str, features: str | None, **given: Any) -> Any:
+        fields = {name: given.pop(name) for name in _VIEW_FIELDS}
+        named = {"structure": fields["structure_encoder"], "text": fields["text_encoder"]}
+        chosen = features or "+".join(part for part, encoder in named.items() if encoder)
+        if not chosen:
+            raise click.UsageError("Name --structure-encoder, --text-encoder or both.")
+        return command(request=ViewRequest(property_name, chosen, **fields), **given)
+
+    decorated: Any = with_request
+    for option in reversed(_VIEW_OPTIONS):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+_VIEW_OPTIONS = (
+    click.option(
+        "--features",
+        type=click.Choice(FEATURES),
+        help="Which vectors to take. Default: those whose encoders are named.",
+    ),
+    click.option("--text", "text_source", metavar="SOURCE", help="Text source."),
+    click.option("--structure-encoder", metavar="NAME", help="Structure encoder."),
+    click.option("--text-encoder", metavar="NAME", help="Text encoder."),
+    click.option(
+        "--variant",
+        default="full",
+        show_default=True,
+        help="Text variant: full, without:TAG or only:TAG.",
+    ),
+    click.option("--split", metavar="NAME", help="Split that gives the folds."),
+    click.option(
+        "--property-source",
+        metavar="NAME",
+        help="Source of the targets, where a property has several.",
+    ),
+)
+_VIEW_FIELDS = (
+    "text_source",
+    "structure_encoder",
+    "text_encoder",
+    "variant",
+    "split",
+    "property_source",
+)

@@ -6,16 +6,12 @@ from pathlib import Path
 
 import click
 
-from featurestore.cli.options import CONTEXT, features_of, store_option, view_options
+from featurestore.cli.options import CONTEXT, store_option, view_options
+from featurestore.view_request import ViewRequest
 
 
 @click.command(context_settings=CONTEXT)
 @click.argument("property_name", metavar="PROPERTY")
-@click.option(
-    "--features",
-    type=click.Choice(["structure", "text", "structure+text"]),
-    help="Which vectors to take. Default: those whose encoders are named.",
-)
 @view_options
 @store_option
 @click.option("--show-sql", is_flag=True, help="Print the SQL that selects the rows, and stop.")
@@ -25,19 +21,7 @@ from featurestore.cli.options import CONTEXT, features_of, store_option, view_op
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write to a .parquet, .arrow, .csv, .json, .ndjson or .npz file.",
 )
-def view(
-    property_name: str,
-    features: str | None,
-    text_source: str | None,
-    structure_encoder: str | None,
-    text_encoder: str | None,
-    variant: str,
-    split: str | None,
-    property_source: str | None,
-    store_uri: str,
-    show_sql: bool,
-    output: Path | None,
-) -> None:
+def view(request: ViewRequest, store_uri: str, show_sql: bool, output: Path | None) -> None:
     """Assemble the training view of PROPERTY and print its fingerprint.
 
     \b
@@ -46,21 +30,11 @@ def view(
           --structure-encoder alignn-ff --text-encoder minilm --split paper -o view.parquet
     """
     from featurestore.store import FeatureStore
-    from featurestore.views import load_view, resolve_parameters, view_sql, write_view
+    from featurestore.view_parameters import resolve, view_sql
+    from featurestore.views import load_view, write_view
 
-    features = features_of(features, structure_encoder, text_encoder)
     with FeatureStore.open(store_uri).session() as session:
-        parameters = resolve_parameters(
-            session,
-            property_name,
-            features=features,
-            text_source=text_source,
-            structure_encoder=structure_encoder,
-            text_encoder=text_encoder,
-            variant=variant,
-            split=split,
-            property_source=property_source,
-        )
+        parameters = resolve(session, request)
         if show_sql:
             click.echo(view_sql(parameters))
             return
@@ -68,7 +42,7 @@ def view(
     for name, value in parameters.as_dict().items():
         if value is not None:
             click.echo(f"{name:18} {value}")
-    folds = loaded.rows["fold"].value_counts().to_pylist() if split else []
+    folds = loaded.rows["fold"].value_counts().to_pylist() if request.split else []
     counts = ", ".join(f"{entry['counts']} {entry['values']}" for entry in folds)
     click.echo(f"{'rows':18} {len(loaded)}" + (f" ({counts})" if counts else ""))
     for name, start, stop in loaded.segments:

@@ -12,7 +12,7 @@ CREATE OR REPLACE TEMP MACRO generator_of(wanted) AS (
         WHEN count(*) = 1 THEN min(generator_id)
         WHEN count(*) = 0 THEN error('the store has no text source or generator ''' || wanted || '''')
         ELSE error('text source ''' || wanted || ''' has several generators, name one of: '
-                   || string_agg(generator_id, ', '))
+                   || string_agg(generator_id, ', ' ORDER BY generator_id))
     END
     FROM generators WHERE wanted IN (generator_id, source)
 );

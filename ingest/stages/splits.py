@@ -14,7 +14,7 @@ from featurestore.errors import ConflictError, InvalidInputError, MissingDataErr
 from featurestore.failure import Failure
 from featurestore.runs import Run
 from featurestore.store import FeatureStore
-from featurestore.views import FOLDS
+from featurestore.view_request import FOLDS
 from ingest.stages.outcome import Outcome
 
 _FILE_KEYS = {"id_train": "train", "id_val": "val", "id_test": "test"}

@@ -103,6 +103,8 @@ def ingest_structures(
         ):
             store.record_failures(stage, dataset, outcome.failures, run)
             store.clear_failures(stage, dataset, succeeded - set(outcome.failures))
+    for table in ("materials", "properties"):
+        store.compact(table)
     if ignored:
         names = ", ".join(name for name, _ in ignored.most_common(12))
         more = f" and {len(ignored) - 12} more" if len(ignored) > 12 else ""

@@ -243,6 +243,15 @@ def test_batches_make_no_difference(tmp_path, archive, monkeypatch):
     assert found[0] == found[1] == found[2]
 
 
+def test_many_batches_do_not_leave_many_fragments(store, archive, monkeypatch):
+    monkeypatch.setattr("ingest.stages.structures._BATCH", 1)
+    ingest(store, archive(*(entry(f"J-{i}", 4 + i, slme=i) for i in range(12))))
+    with store.session() as session:
+        for table in ("materials", "properties"):
+            assert len(session.dataset(table).get_fragments()) == 1
+            assert session.dataset(table).count_rows() == 12
+
+
 def test_workers_give_what_one_process_gives(store, archive, tmp_path, monkeypatch):
     entries = [entry(f"J-{i}", 4 + i / 100) for i in range(30)] + [entry("bad", cell=atoms(0.3))]
     monkeypatch.setattr(analysis, "_ENOUGH_FOR_WORKERS", 10)
