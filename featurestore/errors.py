@@ -50,7 +50,7 @@ class UnknownNameError(FeatureStoreError):
     def __init__(self, what: str, name: str, valid: Iterable[str], hint: str = "") -> None:
         valid = sorted(set(valid))
         folded = {candidate.lower(): candidate for candidate in valid}
-        near = difflib.get_close_matches(name.lower(), list(folded), n=3, cutoff=0.4)
+        near = difflib.get_close_matches(name.lower(), list(folded), n=3, cutoff=0.55)
         if near:
             suggestion = "did you mean " + " or ".join(repr(folded[n]) for n in near) + "?"
         elif valid:
