@@ -176,6 +176,7 @@ def _ingest_structures(
     from featurestore.registry import load_registry
     from ingest.properties_file import read_property_file
     from ingest.runner import cpu_count
+    from ingest.stages.plausibility import implausible_targets
     from ingest.stages.structures import ingest_structures
     from ingest.stages.targets import ingest_targets
 
@@ -198,6 +199,7 @@ def _ingest_structures(
             store, cells, source=dataset, registry=registry, run=run, replace=replace
         )
         outcomes = (outcomes[0], outcomes[1].joined(from_files))
+    outcomes[1].notes += implausible_targets(store, dataset, registry)
     _report(run, *outcomes)
 
 

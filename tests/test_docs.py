@@ -6,6 +6,7 @@ nothing is downloaded; the outputs shown in the documents come from the real one
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 from collections.abc import Iterator
@@ -57,6 +58,19 @@ def test_every_command_is_documented() -> None:
     text = "\n".join((ROOT / document).read_text("utf-8") for document in DOCUMENTS)
     for command in all_commands(root):
         assert f"featurestore {command}" in text or f"make {command}" in text, command
+
+
+def test_every_benchmark_that_is_cited_exists() -> None:
+    text = (ROOT / "docs" / "results.md").read_text("utf-8")
+    cited = set(re.findall(r"python -m (benchmarks\.\w+)", text))
+    assert len(cited) > 4
+    for name in cited:
+        command = importlib.import_module(name).main
+        context = click.Context(command)
+        options = {o for parameter in command.get_params(context) for o in parameter.opts}
+        used = re.findall(rf"python -m {name} ([^`]*)`", text)
+        for arguments in used:
+            assert set(re.findall(r"--[\w-]+", arguments)) <= options, (name, arguments)
 
 
 @pytest.fixture
