@@ -6,7 +6,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 # PyPI's Linux wheel of torch carries gigabytes of CUDA. By default the CPU build is taken, from the
-# places pip is set up with or from PyTorch's own index. For a GPU name another build, for example:
+# places pip is set up with or from PyTorch's own index; where neither can be reached, the package
+# index's build is the last resort and is announced. For a GPU name another build, for example:
 #   make demo TORCH=torch==2.13.0+cu130 TORCH_INDEX=https://download.pytorch.org/whl/cu130
 TORCH_VERSION = $(shell sed -n 's/^torch==//p' constraints.txt)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
@@ -23,7 +24,10 @@ install: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-deps "$(TORCH)" || \
-	  $(BIN)/python -m pip install --quiet --no-deps --index-url $(TORCH_INDEX) "$(TORCH)"
+	  $(BIN)/python -m pip install --quiet --no-deps --index-url $(TORCH_INDEX) "$(TORCH)" || \
+	  { echo "$(TORCH) is to be had nowhere here; taking the package index's own build, which on" \
+	         "Linux is gigabytes of CUDA"; \
+	    $(BIN)/python -m pip install --quiet "torch==$(TORCH_VERSION)"; }
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
