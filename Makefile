@@ -44,6 +44,7 @@ lint: install
 	$(BIN)/lint-imports
 
 bench: install
+	$(BIN)/featurestore models pull minilm
 	$(BIN)/python -m benchmarks
 
 clean:
