@@ -221,7 +221,9 @@ def _row(record: MaterialRecord, crystal: Crystal, found: Symmetry) -> dict[str,
         **vars(found),
         "lattice": crystal.lattice.reshape(-1).tolist(),
         "species": list(crystal.species),
-        "frac_coords": crystal.frac_coords.reshape(-1).tolist(),
+        # Wrapped: jarvis's neighbour search misses sites that lie several cells away, and equal
+        # structure_ids must mean equal inputs.
+        "frac_coords": crystal.wrapped_coords.reshape(-1).tolist(),
     }
 
 

@@ -74,6 +74,15 @@ def test_a_material_with_everything_about_it(store, archive):
     assert back.structure_id == crystal().structure_id
 
 
+def test_coordinates_are_stored_wrapped_into_the_cell(store, archive):
+    moved = atoms(coords=[[3.0, -1.0, 0.0], [0.5, -3.5, 7.5]])
+    path = archive(entry("moved", cell=moved), entry("plain"))
+    ingest(store, path)
+    stored = store.sql("SELECT structure_id, frac_coords FROM materials").to_pylist()
+    assert stored[0] == stored[1]
+    assert stored[0]["frac_coords"] == [0.0, 0.0, 0.0, 0.5, 0.5, 0.5]
+
+
 def test_a_repeated_run_changes_nothing(store, archive):
     path = archive(*(entry(f"J-{i}", 4 + i, slme=i) for i in range(5)))
     ingest(store, path)
