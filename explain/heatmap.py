@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.tags import TagEffects
-from featurestore.errors import StorageError
+from featurestore.output import atomic_path
 from train.display import distinctions, printed_unit
 
 _CELL_INCHES = (1.25, 0.55)
@@ -61,11 +61,8 @@ def write_tag_heatmap(results: Sequence[TagEffects], path: Path) -> None:
     bar.set_label("change of the MAE (%)", fontsize=9)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, bbox_inches="tight")
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error}") from error
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", bbox_inches="tight")
 
 
 def _panel(result: TagEffects) -> tuple[str, tuple[str, ...]]:

@@ -58,7 +58,7 @@ def write_table(table: pa.Table, path: Path, metadata: Mapping[str, str] | None 
     table = _distinct(table)
     if metadata:
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata})
-    with _atomic(path) as temporary:
+    with atomic_path(path) as temporary:
         if suffix == ".parquet":
             from pyarrow import parquet
 
@@ -86,7 +86,14 @@ def _distinct(table: pa.Table) -> pa.Table:
 
 
 @contextmanager
-def _atomic(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place when the block ends without an error.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

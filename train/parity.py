@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from featurestore.errors import StorageError
+from featurestore.output import atomic_path
 from featurestore.session import Session
 from train.ablation import AblationRow
 from train.display import distinctions, features_label, printed_unit
@@ -70,11 +70,8 @@ def write_parity_plot(session: Session, rows: Sequence[AblationRow], path: Path)
         axes.remove()
     figure.supxlabel(f"target {p.property}{unit}", fontsize=9)
     figure.supylabel(f"predicted {p.property}{unit}", fontsize=9)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, bbox_inches="tight")
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error}") from error
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", bbox_inches="tight")
 
 
 def _test_fold(

@@ -18,9 +18,7 @@ from ingest.encoders.alignn.batch import collate
 from ingest.encoders.alignn.checkpoint import Checkpoint, read_checkpoint
 from ingest.encoders.alignn.cores import all_cores, has_bfloat16_products
 from ingest.encoders.alignn.graph import GRAPH_VERSION, CrystalGraph, build_graph
-from ingest.encoders.base import EncoderSpec, Segment, StructureVector
-
-Precision = Literal["float32", "bfloat16"]
+from ingest.encoders.base import EncoderSpec, Precision, Segment, StructureVector
 
 _SEGMENTS = ("atom", "bond", "angle")
 

@@ -12,14 +12,13 @@ import torch
 
 from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
-from ingest.encoders.base import EncoderSpec, Segment, TextEncoder, TextVector
+from ingest.encoders.base import EncoderSpec, Precision, Segment, TextEncoder, TextVector
 from ingest.encoders.bert.model import Transformer, load_transformer, weights_file
 from ingest.encoders.bert.packing import pack_by_length
 from ingest.encoders.bert.tokens import TOKENIZER_FILES, Tokenizer, Tokens
 from ingest.weights.cache import file_sha256, weights_folder
 
 Pooling = Literal["mean", "cls"]
-Precision = Literal["float32", "bfloat16"]
 
 # Tokens of a batch, padding included. On a CPU larger batches only push the activations out of
 # the caches; a GPU needs many to be busy.
