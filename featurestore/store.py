@@ -172,11 +172,11 @@ class FeatureStore:
 
     def failed_items(self, stage: str, context: str) -> set[str]:
         """The items whose failure is on record."""
-        with self.session() as session:
-            failed = session.query(
-                "SELECT item FROM failures WHERE stage = ? AND context = ?", [stage, context]
-            )
-        return set(failed["item"].to_pylist())
+        failures = self._tables.dataset("failures")
+        if failures is None:
+            return set()
+        where = f"stage = {quoted(stage)} AND context = {quoted(context)}"
+        return set(failures.to_table(columns=["item"], filter=where)["item"].to_pylist())
 
     def clear_failures(self, stage: str, context: str, items: Iterable[str]) -> None:
         """Remove the failures of items that have succeeded since."""

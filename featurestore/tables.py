@@ -107,15 +107,13 @@ class Tables:
         """The table's newest version as a ``lance.LanceDataset``; None where it does not exist."""
         import lance
 
-        if name not in self.names():
-            return None
         with self._storage("read", name):
             try:
                 return lance.dataset(
                     f"{self.uri}/{name}.lance", storage_options=self._storage_options or None
                 )
             except ValueError as error:
-                # A process killed while it made the table leaves a folder without a version.
+                # Likewise the folder without a version that a process killed in making it leaves.
                 if "not found" in str(error):
                     return None
                 raise
@@ -152,7 +150,7 @@ class Tables:
 
     def delete(self, name: str, condition: str) -> None:
         """Remove the rows for which the SQL ``condition`` holds, in one atomic commit."""
-        if name in self.names():
+        if self.dataset(name) is not None:
             with self._storage("delete from", name):
                 self._database.open_table(name).delete(condition)
 
