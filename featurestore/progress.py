@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 _SECONDS_BETWEEN_LINES = 15.0
 
@@ -43,6 +43,20 @@ class _Lines:
             self._last = now
 
 
+class _Bar:
+    """A bar whose rate, too, leaves out the start-up before the first items."""
+
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+
+    def update(self, done: int = 1) -> None:
+        if not self._bar.n:
+            self._bar.unpause()
+            self._bar.start_t = self._bar.last_print_t
+            self._bar.initial = done
+        self._bar.update(done)
+
+
 @contextmanager
 def progress_bar(total: int | None, description: str, unit: str) -> Iterator[Progress]:
     """A progress bar on standard error if that is a terminal, else a line now and then.
@@ -57,7 +71,10 @@ def progress_bar(total: int | None, description: str, unit: str) -> Iterator[Pro
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        with tqdm(total=total, desc=description, unit=f" {unit}", dynamic_ncols=True) as bar:
-            yield bar
+        # The mean rate, not the latest: items differ in size.
+        with tqdm(
+            total=total, desc=description, unit=f" {unit}", dynamic_ncols=True, smoothing=0
+        ) as bar:
+            yield _Bar(bar)
     else:
         yield _Lines(total, description, unit)

@@ -318,6 +318,13 @@ def splits(
     type=click.FloatRange(min=0.1),
     help="Seconds that one structure may take before it counts as failed.",
 )
+@click.option(
+    "--worker-memory",
+    type=click.FloatRange(min=0.1),
+    metavar="GIB",
+    help="Memory that a process may take; a structure that needs more counts as failed. Default: "
+    "all together four fifths of the machine's.",
+)
 @retry_option
 @store_option
 def text(
@@ -329,6 +336,7 @@ def text(
     where: str | None,
     workers: int | None,
     time_limit: float,
+    worker_memory: float | None,
     retry_failures: bool,
     store_uri: str,
 ) -> None:
@@ -350,6 +358,7 @@ def text(
             selection=Selection(properties, split, fold, where),
             workers=workers or cpu_count(),
             time_limit=time_limit,
+            memory_limit=None if worker_memory is None else int(worker_memory * 2**30),
             retry_failures=retry_failures,
             run=run,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, TimeoutError, wait
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from multiprocessing.connection import wait as wait_for_objects
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -29,6 +31,14 @@ _IN_FLIGHT_A_WORKER = 4
 def cpu_count() -> int:
     """Number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def machine_memory() -> int:
+    """Bytes of memory that this machine, or the container around this process, has."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    text = limit.read_text().strip() if limit.is_file() else "max"
+    return total if text == "max" else min(total, int(text))
 
 
 def no_initializer() -> None:
@@ -60,6 +70,9 @@ class WorkerPool:
         Number of processes.
     initializer, initargs
         Called once in each worker.
+    memory_limit : int, optional
+        Bytes that a worker may allocate: an item that needs more is a `Failure`, and the machine
+        does not run out of memory. Where the operating system has no such limit, there is none.
     """
 
     def __init__(
@@ -67,9 +80,10 @@ class WorkerPool:
         workers: int,
         initializer: Callable[..., None] = no_initializer,
         initargs: tuple[Any, ...] = (),
+        memory_limit: int | None = None,
     ) -> None:
         self._workers = workers
-        self._initargs = (initializer, initargs)
+        self._initargs = (initializer, initargs, memory_limit)
 
     @cached_property
     def _pool(self) -> Any:
@@ -129,20 +143,6 @@ class WorkerPool:
                 yield pending.pop(future), _outcome(future, time_limit)
 
 
-def run_parallel(
-    work: Callable[[Item], Result],
-    items: Iterable[tuple[Key, Item]],
-    *,
-    workers: int,
-    initializer: Callable[..., None],
-    initargs: tuple[Any, ...],
-    time_limit: float,
-) -> Iterator[tuple[Key, Result | Failure]]:
-    """`WorkerPool.run` with workers that live only for these items."""
-    with WorkerPool(workers, initializer, initargs) as pool:
-        yield from pool.run(work, items, time_limit)
-
-
 def _outcome(future: Any, time_limit: float) -> Any:
     from pebble import ProcessExpired
 
@@ -169,19 +169,33 @@ def _attempt(work: Callable[[Item], Result], item: Item) -> Result | Failure | _
         return _not_started
     try:
         return work(item)
+    except MemoryError:
+        return Failure("MemoryError", "needs more memory than a worker process may take")
     except Exception as error:
         return Failure.of(error)
 
 
-def _start(initializer: Callable[..., None], initargs: tuple[Any, ...]) -> None:
+def _start(
+    initializer: Callable[..., None], initargs: tuple[Any, ...], memory_limit: int | None
+) -> None:
     global _not_started
     # Ctrl-C reaches the whole process group; the parent decides when its workers end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         initializer(*initargs)
+        if memory_limit is not None:
+            _limit_memory(memory_limit)
     except Exception as error:
         _not_started = _NotStarted(f"{type(error).__name__}: {error}")
+
+
+def _limit_memory(limit: int) -> None:
+    if sys.platform == "linux":
+        import resource
+
+        # What the process allocates for itself, not the address space it maps files into.
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def _end_with_parent() -> None:

@@ -24,9 +24,12 @@ def main() -> None:
     except click.ClickException as misuse:
         misuse.show()
         code = misuse.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as stop:
+        how_far = str(stop.__cause__ or stop)  # click wraps what a command raises
+        after = f" after {how_far}" if how_far else ""
         click.echo(
-            "Interrupted. What was written stays; the same command goes on from there.", err=True
+            f"Interrupted{after}. What was written stays; the same command goes on from there.",
+            err=True,
         )
         code = 130
     except FeatureStoreError as error:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from itertools import islice
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +13,6 @@ import pyarrow as pa
 from featurestore.catalogue import Generator, find_generator
 from featurestore.failure import Failure
 from featurestore.identity import canonical_json
-from featurestore.progress import progress_bar
 from featurestore.runs import Run
 from featurestore.schemas import embedding_table
 from featurestore.session import Session
@@ -27,16 +25,16 @@ from ingest.encoders.base import (
     TextEncoder,
     TextVector,
 )
+from ingest.engines import InThisProcess
 from ingest.stages.crystals import stored_crystals
+from ingest.stages.failures import still_to_do
 from ingest.stages.outcome import Outcome
+from ingest.stages.pipeline import Job, run_job
 from ingest.stages.selection import Selection
 
 # Large enough for an encoder to pack its batches well, small enough to lose little to a kill.
 _ITEMS_A_CALL = 256
-_SECONDS_A_WRITE = 20.0
 _ITEMS_A_WRITE = 4096
-
-Item = TypeVar("Item")
 
 
 def ingest_structure_embeddings(
@@ -88,8 +86,7 @@ def ingest_text_embeddings(
             rows = rows.filter(pa.compute.is_in(rows["structure_id"], chosen))
             asked += rows.num_rows
             texts |= dict(zip(rows["text_id"].to_pylist(), rows["text"].to_pylist(), strict=True))
-        ids = sorted(texts, key=lambda text_id: (len(texts[text_id]), text_id))
-        todo = _missing(store, session, encoder.spec, ids, retry_failures, outcome)
+        todo = _missing(store, session, encoder.spec, sorted(texts), retry_failures, outcome)
         if asked > len(texts):
             outcome.notes.append(f"{asked:,} texts asked for, {len(texts):,} of them distinct")
         items = ((text_id, texts[text_id]) for text_id in todo)
@@ -130,13 +127,7 @@ def _missing(
     dataset = session.dataset(embedding_table(spec.kind, spec.encoder_id))
     key = f"{spec.kind}_id"
     present = set() if dataset is None else set(dataset.to_table([key])[key].to_pylist())
-    todo = [name for name in ids if name not in present]
-    outcome.present = len(ids) - len(todo)
-    if retry_failures:
-        return todo
-    failed = store.failed_items("embeddings", spec.encoder_id)
-    outcome.failed_before = sum(name in failed for name in todo)
-    return [name for name in todo if name not in failed]
+    return still_to_do(store, "embeddings", spec.encoder_id, ids, present, retry_failures, outcome)
 
 
 def _encode(
@@ -151,36 +142,20 @@ def _encode(
         return
     spec = encoder.spec
     _register(store, spec, run)
-    waiting: dict[str, StructureVector | TextVector] = {}
-    last_write = time.monotonic()
-    done: list[str] = []
-    with progress_bar(total, spec.name, f"{spec.kind}s") as progress:
-        try:
-            for call in _calls(items):
-                ids, values = zip(*call, strict=True)
-                for name, result in zip(ids, encoder.encode(values), strict=True):
-                    result = _checked(result, spec)
-                    if isinstance(result, Failure):
-                        outcome.failures[name] = result
-                    else:
-                        waiting[name] = result
-                        done.append(name)
-                progress.update(len(call))
-                due = time.monotonic() - last_write > _SECONDS_A_WRITE
-                if due or len(waiting) >= _ITEMS_A_WRITE:
-                    _write(store, spec, waiting, outcome, run)
-                    waiting, last_write = {}, time.monotonic()
-        finally:
-            _write(store, spec, waiting, outcome, run)
-            store.record_failures("embeddings", spec.encoder_id, outcome.failures, run)
-            store.clear_failures("embeddings", spec.encoder_id, done)
-    store.compact(embedding_table(spec.kind, spec.encoder_id))
 
+    def encode(values: Sequence[Any]) -> list[StructureVector | TextVector | Failure]:
+        return [_checked(result, spec) for result in encoder.encode(values)]
 
-def _calls(items: Iterable[Item]) -> Iterator[list[Item]]:
-    iterator = iter(items)
-    while call := list(islice(iterator, _ITEMS_A_CALL)):
-        yield call
+    job = Job(
+        "embeddings",
+        spec.encoder_id,
+        spec.name,
+        f"{spec.kind}s",
+        embedding_table(spec.kind, spec.encoder_id),
+        partial(_write, store, spec, run),
+        _ITEMS_A_WRITE,
+    )
+    run_job(store, job, InThisProcess(encode, _ITEMS_A_CALL), items, total, outcome, run)
 
 
 def _checked(
@@ -217,12 +192,9 @@ def _register(store: FeatureStore, spec: EncoderSpec, run: Run) -> None:
 def _write(
     store: FeatureStore,
     spec: EncoderSpec,
-    vectors: dict[str, StructureVector | TextVector],
-    outcome: Outcome,
     run: Run,
+    vectors: dict[str, StructureVector | TextVector],
 ) -> None:
-    if not vectors:
-        return
     flat = np.concatenate([result.vector for result in vectors.values()]).astype(np.float32)
     columns: dict[str, Any] = {
         f"{spec.kind}_id": pa.array(list(vectors)),
@@ -234,5 +206,3 @@ def _write(
         columns["n_tokens"] = pa.array([result.n_tokens for result in texts], pa.int32())
         columns["truncated"] = pa.array([result.truncated for result in texts])
     store.merge(embedding_table(spec.kind, spec.encoder_id), pa.table(columns))
-    outcome.written += len(vectors)
-    run.counts = outcome.counts()

@@ -15,6 +15,7 @@ from featurestore.failure import Failure
 from featurestore.runs import Run
 from featurestore.store import FeatureStore
 from featurestore.view_request import FOLDS
+from ingest.stages.failures import kept_failures
 from ingest.stages.outcome import Outcome
 
 _FILE_KEYS = {"id_train": "train", "id_val": "val", "id_test": "test"}
@@ -163,16 +164,15 @@ def ingest_split(
             f"none of the {len(folds)} ids of split {split!r} is in the store; ingest the "
             "structures first"
         )
-    result = store.merge_rows("splits", rows)
-    outcome.written, outcome.present = result.written, result.present
     outcome.failures = {
         material_id: Failure("UnknownMaterial", f"the store has no material {material_id!r}")
         for material_id in folds
         if material_id not in known
     }
-    context = f"{split} {key}"
-    store.record_failures("splits", context, outcome.failures, run)
-    store.clear_failures("splits", context, [row["material_id"] for row in rows])
+    with kept_failures(store, "splits", f"{split} {key}", outcome, run) as succeeded:
+        result = store.merge_rows("splits", rows)
+        outcome.written, outcome.present = result.written, result.present
+        succeeded |= {row["material_id"] for row in rows}
     counts = ", ".join(f"{sum(row['fold'] == fold for row in rows):,} {fold}" for fold in FOLDS)
     outcome.notes.append(f"split {split!r} for {key}: {counts}")
     return outcome

@@ -15,7 +15,10 @@ from featurestore.registry import PropertyRegistry
 from featurestore.runs import Run
 from featurestore.schemas import TABLES
 from featurestore.store import FeatureStore
+from ingest.interruption import stop_on_interrupt
+from ingest.overlap import read_ahead
 from ingest.runner import WorkerPool
+from ingest.stages.failures import kept_failures
 from ingest.stages.outcome import Outcome
 from ingest.structures.analysis import analyse_all
 from ingest.structures.composition import composition_prototype, reduced_formula
@@ -23,6 +26,7 @@ from ingest.structures.records import MaterialRecord
 from ingest.structures.symmetry import Symmetry
 
 _BATCH = 2000
+_BATCHES_AHEAD = 1
 _MISSING = {"na", ""}
 
 
@@ -60,49 +64,48 @@ def ingest_structures(
     known = {row["material_id"]: row["structure_id"] for row in stored}
     failed_targets = store.failed_items("targets", dataset)
     accepted: set[str] = set()
-    solved_targets: set[str] = set()
     ignored: Counter[str] = Counter()
-    try:
-        with WorkerPool(workers) as pool:
-            for batch in _batches(records):
-                rows: list[dict[str, Any]] = []
-                values: list[dict[str, Any]] = []
-                for record, found in zip(batch, _analysed(batch, known, pool), strict=True):
-                    name, structure = record.material_id, record.structure
-                    if isinstance(found, Failure):
-                        materials.failures[name] = found
-                        continue
-                    assert isinstance(structure, Crystal)  # an unreadable one is refused above
-                    there = known.get(name)
-                    if there == structure.structure_id:
-                        materials.present += 1
-                    elif there is None or (replace and name not in accepted):
-                        assert found is not None
-                        rows.append(
-                            _row(record, structure, found)
-                            | {"dataset": dataset, "run_id": run.run_id}
-                        )
-                        known[name] = structure.structure_id
+    with (
+        stop_on_interrupt() as interruption,
+        kept_failures(store, "structures", dataset, materials, run) as succeeded,
+        kept_failures(store, "targets", dataset, targets, run) as solved_targets,
+        WorkerPool(workers) as pool,
+        read_ahead(_batches(records), _BATCHES_AHEAD) as batches,
+    ):
+        for batch in interruption.until_asked(batches):
+            rows: list[dict[str, Any]] = []
+            values: list[dict[str, Any]] = []
+            for record, found in zip(batch, _analysed(batch, known, pool), strict=True):
+                name, structure = record.material_id, record.structure
+                if isinstance(found, Failure):
+                    materials.failures[name] = found
+                    continue
+                assert isinstance(structure, Crystal)  # an unreadable one is refused above
+                there = known.get(name)
+                if there == structure.structure_id:
+                    materials.present += 1
+                elif there is None or (replace and name not in accepted):
+                    assert found is not None
+                    rows.append(
+                        _row(record, structure, found) | {"dataset": dataset, "run_id": run.run_id}
+                    )
+                    known[name] = structure.structure_id
+                else:
+                    materials.failures[name] = _other_structure(record, structure, there)
+                    continue
+                accepted.add(name)
+                for field, value in record.targets.items():
+                    if field in registry:
+                        values += parsed_target(name, field, value, dataset, registry, targets)
                     else:
-                        materials.failures[name] = _other_structure(record, structure, there)
-                        continue
-                    accepted.add(name)
-                    for field, value in record.targets.items():
-                        if field in registry:
-                            values += parsed_target(name, field, value, dataset, registry, targets)
-                        else:
-                            ignored[field] += 1
-                _merge(store, "materials", rows, materials, replace)
-                write_targets(store, values, targets, run, replace)
-                solved_targets |= failed_targets & {target_item(row) for row in values}
-                progress.update(len(batch))
-    finally:
-        for stage, outcome, succeeded in (
-            ("structures", materials, accepted),
-            ("targets", targets, solved_targets),
-        ):
-            store.record_failures(stage, dataset, outcome.failures, run)
-            store.clear_failures(stage, dataset, succeeded - set(outcome.failures))
+                        ignored[field] += 1
+            _merge(store, "materials", rows, materials, replace)
+            write_targets(store, values, targets, run, replace)
+            succeeded |= accepted
+            solved_targets |= failed_targets & {target_item(row) for row in values}
+            progress.update(len(batch))
+    if interruption.asked:
+        raise KeyboardInterrupt(f"{materials.written:,} materials written")
     for table in ("materials", "properties"):
         store.compact(table)
     if ignored:

@@ -9,6 +9,7 @@ from featurestore.failure import Failure
 from featurestore.registry import PropertyRegistry
 from featurestore.runs import Run
 from featurestore.store import FeatureStore
+from ingest.stages.failures import kept_failures
 from ingest.stages.outcome import Outcome
 from ingest.stages.structures import (
     parse_target,
@@ -43,8 +44,7 @@ def ingest_targets(
             outcome.failures[f"{material_id} {name}"] = Failure(
                 "UnknownMaterial", f"the store has no material {material_id!r}"
             )
-    write_targets(store, rows, outcome, run, replace)
-    store.record_failures("targets", source, outcome.failures, run)
-    solved = {target_item(row) for row in rows} - set(outcome.failures)
-    store.clear_failures("targets", source, solved)
+    with kept_failures(store, "targets", source, outcome, run) as succeeded:
+        write_targets(store, rows, outcome, run, replace)
+        succeeded |= {target_item(row) for row in rows}
     return outcome

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from featurestore.crystal import Crystal
-from featurestore.failure import Failure
 from featurestore.identity import canonical_json
-from featurestore.progress import progress_bar
 from featurestore.runs import Run
 from featurestore.store import FeatureStore
-from ingest.runner import run_parallel
+from ingest.engines import InWorkers
+from ingest.runner import machine_memory
 from ingest.stages.crystals import stored_crystals
+from ingest.stages.failures import still_to_do
 from ingest.stages.outcome import Outcome
+from ingest.stages.pipeline import Job, run_job
 from ingest.stages.selection import Selection
 from ingest.text import TAGS, generator
 from ingest.text.base import GeneratorSpec, Sentence, TextGenerator
 
-_SECONDS_A_WRITE = 20.0
 _STRUCTURES_A_WRITE = 500
+_SHARE_OF_MEMORY = 0.8
 
 _worker_generator: TextGenerator | None = None
 
@@ -33,6 +34,7 @@ def ingest_text(
     selection: Selection,
     workers: int,
     time_limit: float,
+    memory_limit: int | None = None,
     retry_failures: bool,
     run: Run,
 ) -> Outcome:
@@ -48,55 +50,48 @@ def ingest_text(
         Number of processes.
     time_limit : float
         Seconds that one structure may take; a slower one is a failure.
+    memory_limit : int, optional
+        Bytes that a process may allocate; a structure that needs more is a failure. Default: all
+        of them together four fifths of the machine's.
     """
     spec = generator(source, guess_oxidation_states=guess_oxidation_states).spec
     outcome = Outcome("structures described")
     with store.session() as session:
-        chosen = selection.structure_ids(session)
-        described = set(
-            session.query(
-                "SELECT DISTINCT structure_id FROM sentences WHERE generator_id = ?",
-                [spec.generator_id],
-            )["structure_id"].to_pylist()
+        described = session.query(
+            "SELECT DISTINCT structure_id FROM sentences WHERE generator_id = ?",
+            [spec.generator_id],
         )
-        failed = store.failed_items("text", spec.generator_id)
-        todo = [name for name in chosen if name not in described]
-        outcome.present = len(chosen) - len(todo)
-        if not retry_failures:
-            outcome.failed_before = sum(name in failed for name in todo)
-            todo = [name for name in todo if name not in failed]
+        todo = still_to_do(
+            store,
+            "text",
+            spec.generator_id,
+            selection.structure_ids(session),
+            set(described["structure_id"].to_pylist()),
+            retry_failures,
+            outcome,
+        )
         if not todo:
             return outcome
         _register(store, spec, run)
-        waiting: dict[str, list[Sentence]] = {}
-        done: list[str] = []
-        last_write = time.monotonic()
-        with progress_bar(len(todo), source, "structures") as progress:
-            results = run_parallel(
-                _describe,
-                stored_crystals(session, todo),
-                workers=min(workers, len(todo)),
-                initializer=_start_worker,
-                initargs=(source, guess_oxidation_states),
-                time_limit=time_limit,
-            )
-            try:
-                for structure_id, result in results:
-                    progress.update()
-                    if isinstance(result, Failure):
-                        outcome.failures[structure_id] = result
-                    else:
-                        waiting[structure_id] = result
-                        done.append(structure_id)
-                    due = time.monotonic() - last_write > _SECONDS_A_WRITE
-                    if due or len(waiting) >= _STRUCTURES_A_WRITE:
-                        _write(store, spec.generator_id, waiting, outcome, run)
-                        waiting, last_write = {}, time.monotonic()
-            finally:
-                _write(store, spec.generator_id, waiting, outcome, run)
-                store.record_failures("text", spec.generator_id, outcome.failures, run)
-                store.clear_failures("text", spec.generator_id, done)
-    store.compact("sentences")
+        workers = min(workers, len(todo))
+        engine = InWorkers(
+            _describe,
+            workers,
+            _start_worker,
+            (source, guess_oxidation_states),
+            time_limit,
+            memory_limit or int(machine_memory() * _SHARE_OF_MEMORY / workers),
+        )
+        job = Job(
+            "text",
+            spec.generator_id,
+            source,
+            "structures",
+            "sentences",
+            partial(_write, store, spec.generator_id, run),
+            _STRUCTURES_A_WRITE,
+        )
+        run_job(store, job, engine, stored_crystals(session, todo), len(todo), outcome, run)
     return outcome
 
 
@@ -115,11 +110,7 @@ def _register(store: FeatureStore, spec: GeneratorSpec, run: Run) -> None:
 
 
 def _write(
-    store: FeatureStore,
-    generator_id: str,
-    described: dict[str, list[Sentence]],
-    outcome: Outcome,
-    run: Run,
+    store: FeatureStore, generator_id: str, run: Run, described: dict[str, list[Sentence]]
 ) -> None:
     rows = [
         {
@@ -135,8 +126,6 @@ def _write(
         for position, sentence in enumerate(sentences)
     ]
     store.merge_rows("sentences", rows)
-    outcome.written += len(described)
-    run.counts = outcome.counts()
 
 
 def _start_worker(source: str, guess_oxidation_states: bool) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import ingest.stages.text as stage
 from featurestore.crystal import Crystal
+from featurestore.failure import Failure
 from ingest.text.base import GeneratorSpec, Sentence
 
 
@@ -44,13 +46,21 @@ def start_fake(behaviour: dict[float, str], _: bool) -> None:
     stage._worker_generator = FakeGenerator(behaviour)
 
 
-def run_here(work: Any, items: Any, *, initializer: Any, initargs: Any, **_: Any) -> Any:
-    """Take the place of `run_parallel`: the same results, in this process."""
-    from featurestore.failure import Failure
+@dataclass(frozen=True)
+class Here:
+    """Take the place of `InWorkers`: the same results, in this process."""
 
-    initializer(*initargs)
-    for key, item in items:
-        try:
-            yield key, work(item)
-        except Exception as error:
-            yield key, Failure.of(error)
+    work: Any
+    workers: int
+    initializer: Any
+    initargs: Any
+    time_limit: float
+    memory_limit: int
+
+    def run(self, items: Any) -> Any:
+        self.initializer(*self.initargs)
+        for key, item in items:
+            try:
+                yield key, self.work(item)
+            except Exception as error:
+                yield key, Failure.of(error)

@@ -11,10 +11,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from featurestore.failure import Failure
-from ingest.runner import WorkerPool, WorkersError, cpu_count, run_parallel
+from ingest.engines import InThisProcess, InWorkers
+from ingest.runner import WorkerPool, WorkersError, cpu_count, machine_memory
 
 KILLED_PARENT = """
     import os, signal
@@ -53,6 +55,8 @@ def work(item: int | str) -> int:
         os._exit(3)
     if item == "hang":
         time.sleep(60)
+    if item == "big":
+        return len(np.ones(2 * 2**30, dtype=np.uint8))
     return int(item) + _offset
 
 
@@ -62,7 +66,7 @@ def cannot_start(message: str) -> None:
 
 def run(items: list[int | str], **options: object) -> dict[int | str, int | Failure]:
     settings = {"workers": 2, "initializer": start, "initargs": (100,), "time_limit": 2.0} | options
-    results = list(run_parallel(work, ((item, item) for item in items), **settings))
+    results = list(InWorkers(work, **settings).run((item, item) for item in items))
     assert len(results) == len(items)
     return dict(results)
 
@@ -76,6 +80,28 @@ def test_one_bad_item_costs_only_itself():
     assert results["hang"] == Failure("TimeLimit", "took more than 2 s")
     died = results["die"]
     assert isinstance(died, Failure) and died.error == "WorkerDied" and "code 3" in died.message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what a process allocates")
+def test_an_item_that_needs_too_much_memory_costs_only_itself():
+    results = run([1, "big", 2], memory_limit=2**30)
+    assert (results[1], results[2]) == (101, 102)
+    assert results["big"] == Failure(
+        "MemoryError", "needs more memory than a worker process may take"
+    )
+
+
+def test_work_in_this_process_is_called_with_some_items_at_a_time():
+    calls = []
+
+    def double(items):
+        calls.append(list(items))
+        return [2 * item for item in items]
+
+    engine = InThisProcess(double, items_a_call=3)
+    assert list(engine.run((str(n), n) for n in range(7))) == [(str(n), 2 * n) for n in range(7)]
+    assert calls == [[0, 1, 2], [3, 4, 5], [6]]
+    assert list(engine.run([])) == []
 
 
 def test_no_items_start_no_workers():
@@ -138,5 +164,6 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     assert not worker.exists()
 
 
-def test_there_is_a_processor():
+def test_there_is_a_processor_and_memory():
     assert cpu_count() >= 1
+    assert machine_memory() > 2**28

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_generator import FakeGenerator, run_here, start_fake
+from fake_generator import FakeGenerator, Here, start_fake
 from made_up_materials import crystal, entry, ingest, rows, write_archive
 
 import ingest.stages.text as stage
@@ -38,7 +38,7 @@ def describe(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(stage, "generator", lambda source, **_: fake)
     monkeypatch.setattr(stage, "TAGS", {"fake": (("summary", "other"), ("summary",))})
     monkeypatch.setattr(stage, "_start_worker", lambda *_: start_fake(behaviour, False))
-    monkeypatch.setattr(stage, "run_parallel", run_here)
+    monkeypatch.setattr(stage, "InWorkers", Here)
 
     def run(*, misbehave: dict[float, str] | None = None, **options: Any) -> Outcome:
         behaviour.clear()
@@ -125,18 +125,19 @@ def test_failures_are_recorded_left_out_and_retried(store, describe):
 
 
 def test_an_interruption_keeps_what_is_done(store, describe, monkeypatch):
-    def interrupted(*args: Any, **options: Any) -> Any:
-        for number, result in enumerate(run_here(*args, **options)):
-            if number == 2:
-                raise KeyboardInterrupt
-            yield result
+    class Interrupted(Here):
+        def run(self, items: Any) -> Any:
+            for number, result in enumerate(super().run(items)):
+                if number == 2:
+                    raise KeyboardInterrupt
+                yield result
 
-    monkeypatch.setattr(stage, "run_parallel", interrupted)
+    monkeypatch.setattr(stage, "InWorkers", Interrupted)
     with pytest.raises(KeyboardInterrupt):
         describe(misbehave={EDGES[0]: "raise"})
     done = len(described(store))
     assert done + len(rows(store, "failures")) == 2
-    monkeypatch.setattr(stage, "run_parallel", run_here)
+    monkeypatch.setattr(stage, "InWorkers", Here)
     outcome = describe(retry_failures=True)
     assert (outcome.present, outcome.written) == (done, 4 - done)
     assert len(described(store)) == 4 and rows(store, "failures") == []
