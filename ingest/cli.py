@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from featurestore.cli.options import CONTEXT, store_option
-from featurestore.errors import FeatureStoreError
+from featurestore.errors import FeatureStoreError, InvalidInputError
 
 if TYPE_CHECKING:
     from featurestore.runs import Run
@@ -65,9 +65,9 @@ def retry_option(command: Command) -> Command:
 
 @contextmanager
 def _recorded(
-    store_uri: str, command: str, create: bool = False
+    store_uri: str, command: str, create: bool = False, files: Sequence[Path] = ()
 ) -> Iterator[tuple[FeatureStore, Run]]:
-    """The store and a recorded run with the arguments of the present command."""
+    """The store and a recorded run: the present command's arguments, its source files' hashes."""
     from featurestore.store import FeatureStore
 
     store = FeatureStore.open(store_uri, create=create)
@@ -76,8 +76,20 @@ def _recorded(
         for name, value in click.get_current_context().params.items()
         if value is not None and value is not False and value != () and name != "store_uri"
     }
+    if files:
+        arguments["source_sha256"] = {str(path): _file_sha256(path) for path in files}
     with store.run(f"ingest {command}", arguments) as run:
         yield store, run
+
+
+def _file_sha256(path: Path) -> str:
+    from hashlib import file_digest
+
+    try:
+        with path.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InvalidInputError(f"cannot read {path}: {error}") from error
 
 
 def _as_json(value: Any) -> Any:
@@ -151,7 +163,8 @@ def structures(
     from ingest.structures.sources import dataset_name, expand_sources, read_sources
 
     paths = expand_sources(sources)
-    with _recorded(store_uri, "structures", create=True) as (store, run):
+    files = [*paths, *property_files]
+    with _recorded(store_uri, "structures", create=True, files=files) as (store, run):
         _ingest_structures(
             store,
             run,
@@ -224,7 +237,7 @@ def jarvis(dataset: str, folder: Path | None, store_uri: str) -> None:
     from ingest.structures.jarvis import read_jarvis
 
     path = jarvis_archive(dataset, folder)
-    with _recorded(store_uri, "jarvis", create=True) as (store, run):
+    with _recorded(store_uri, "jarvis", create=True, files=[path]) as (store, run):
         _ingest_structures(store, run, read_jarvis(path), (), dataset, (), False)
 
 
@@ -240,7 +253,8 @@ def sample(store_uri: str) -> None:
     from ingest.sample import sample_archive
     from ingest.structures.jarvis import read_jarvis
 
-    with _recorded(store_uri, "sample", create=True) as (store, run):
+    files = [sample_archive()]
+    with _recorded(store_uri, "sample", create=True, files=files) as (store, run):
         records = read_jarvis(sample_archive())
         _ingest_structures(store, run, records, (), "jarvis_sample", (), False)
 
@@ -280,7 +294,7 @@ def splits(
 
     if bool(files) == bool(fractions):
         raise click.UsageError("Give either split FILES or --random.")
-    with _recorded(store_uri, "splits") as (store, run):
+    with _recorded(store_uri, "splits", files=files) as (store, run):
         if fractions:
             parts = parse_fractions(fractions)
             folds = random_folds(materials_with(store, property_name), parts, seed)

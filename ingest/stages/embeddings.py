@@ -17,6 +17,7 @@ from featurestore.runs import Run
 from featurestore.schemas import embedding_table
 from featurestore.session import Session
 from featurestore.store import FeatureStore
+from featurestore.stored_structures import stored_crystals
 from featurestore.variants import parse_variant
 from ingest.encoders.base import (
     EncoderSpec,
@@ -26,7 +27,6 @@ from ingest.encoders.base import (
     TextVector,
 )
 from ingest.engines import InThisProcess
-from ingest.stages.crystals import stored_crystals
 from ingest.stages.failures import still_to_do
 from ingest.stages.outcome import Outcome
 from ingest.stages.pipeline import Job, run_job

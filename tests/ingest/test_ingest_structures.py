@@ -12,8 +12,8 @@ from featurestore.failure import Failure
 from featurestore.registry import load_registry
 from featurestore.runs import Run
 from featurestore.store import FeatureStore
+from featurestore.stored_structures import stored_crystals
 from ingest.properties_file import read_property_file
-from ingest.stages.crystals import stored_crystals
 from ingest.stages.structures import ingest_structures, parse_target
 from ingest.stages.targets import ingest_targets
 from ingest.structures import analysis
