@@ -27,7 +27,7 @@ from ingest.weights.registry import LocalSource, Weights
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ["README.md"] + [
     f"docs/{name}.md"
-    for name in ("ingestion", "tables", "sql", "weights", "training", "explanation")
+    for name in ("ingestion", "tables", "sql", "weights", "training", "source_models", "explanation")
 ]
 _BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -1,0 +1,1 @@
+"""ALIGNN trained on the store's own structures: from scratch, or as a source of embeddings."""
