@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import platform
+import queue
 import resource
 import shutil
 import tempfile
@@ -30,6 +31,7 @@ from ingest.encoders.base import TextVector
 from ingest.encoders.bert import load_bert_encoder
 from ingest.encoders.bert.encoder import TOKEN_BUDGET
 from ingest.encoders.bert.packing import pack_by_length
+from ingest.encoders.parallel import all_cores
 from ingest.sample import sample_archive
 from ingest.text import TEXT_SOURCES, generator
 from ingest.weights.cache import weights_folder
@@ -114,35 +116,45 @@ def sentence_transformers(folder: Path, texts: Sequence[str]) -> Callable[[], np
 def matrix_products(
     config: dict[str, int], lengths: Sequence[int], dtype: torch.dtype
 ) -> Callable[[], None]:
-    """The matrix products of our batches alone, attention's included, into buffers made once."""
+    """The matrix products of our batches alone, attention's included, into buffers made once.
+
+    Threads take the batches as the encoder's do: products split over threads that wait for each
+    other would be a lower mark to reach.
+    """
     hidden, wide = config["hidden_size"], config["intermediate_size"]
     heads, layers = config["num_attention_heads"], config["num_hidden_layers"]
-    shapes = []
-    for batch in pack_by_length(lengths, TOKEN_BUDGET["cpu"]):
-        shapes.append((len(batch), lengths[batch[0]]))
+    batches = pack_by_length(lengths, TOKEN_BUDGET["cpu"])
+    shapes = [(len(batch), lengths[batch[0]]) for batch in batches]
     weights = [
         torch.randn(rows, columns, dtype=dtype).T
         for rows, columns in [(hidden, hidden)] * 4 + [(wide, hidden), (hidden, wide)]
     ]
     largest = max(n * length for n, length in shapes)
     narrow, broad = (torch.randn(largest, size, dtype=dtype) for size in (hidden, wide))
-    results = [torch.empty(largest, w.shape[1], dtype=dtype) for w in weights]
-    attention = {}
-    for n, length in set(shapes):
-        queries = torch.randn(n * heads, length, hidden // heads, dtype=dtype)
-        scores = torch.empty(n * heads, length, length, dtype=dtype)
-        attention[n, length] = (queries, scores, torch.empty_like(queries))
+    free: queue.SimpleQueue[dict[Any, list[torch.Tensor]]] = queue.SimpleQueue()
+    for _ in range(torch.get_num_threads()):
+        buffers = {None: [torch.empty(largest, w.shape[1], dtype=dtype) for w in weights]}
+        for n, length in set(shapes):
+            queries = torch.randn(n * heads, length, hidden // heads, dtype=dtype)
+            scores = torch.empty(n * heads, length, length, dtype=dtype)
+            buffers[n, length] = [queries, scores, torch.empty_like(queries)]
+        free.put(buffers)
+
+    def multiply(shape: tuple[int, int]) -> None:
+        buffers = free.get()
+        rows = shape[0] * shape[1]
+        queries, scores, mixed = buffers[shape]
+        for _ in range(layers):
+            for weight, result in zip(weights, buffers[None], strict=True):
+                source = broad if weight.shape[0] == wide else narrow
+                torch.mm(source[:rows], weight, out=result[:rows])
+            torch.bmm(queries, queries.transpose(1, 2), out=scores)
+            torch.bmm(scores, queries, out=mixed)
+        free.put(buffers)
 
     def run() -> None:
-        for n, length in shapes:
-            rows = n * length
-            queries, scores, mixed = attention[n, length]
-            for _ in range(layers):
-                for weight, result in zip(weights, results, strict=True):
-                    source = broad if weight.shape[0] == wide else narrow
-                    torch.mm(source[:rows], weight, out=result[:rows])
-                torch.bmm(queries, queries.transpose(1, 2), out=scores)
-                torch.bmm(scores, queries, out=mixed)
+        with all_cores() as pool:
+            list(pool.map(multiply, shapes))
 
     return run
 

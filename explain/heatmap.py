@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.tags import TagEffects
+from featurestore.figures import figure_metadata
 from featurestore.output import atomic_path
 from train.display import distinctions, printed_unit
 
@@ -61,8 +62,9 @@ def write_tag_heatmap(results: Sequence[TagEffects], path: Path) -> None:
     bar.set_label("change of the MAE (%)", fontsize=9)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
+    metadata = figure_metadata(model.model_id for result in results for model in result.models)
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", bbox_inches="tight")
+        figure.savefig(temporary, format="png", bbox_inches="tight", metadata=metadata)
 
 
 def _panel(result: TagEffects) -> tuple[str, tuple[str, ...]]:

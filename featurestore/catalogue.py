@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
-from featurestore.session import Session
+from featurestore.session import Session, Version, by_standing
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,10 @@ def find_encoder(session: Session, name: str, kind: str) -> Encoder:
         If several versions share the name: they are never mixed or chosen between silently.
     """
     known = [encoder for encoder in encoders(session) if encoder.kind == kind]
-    found = [encoder for encoder in known if name in (encoder.encoder_id, encoder.name)]
+    found = [encoder for encoder in known if name == encoder.encoder_id]
+    if not found:
+        named = [encoder for encoder in known if name == encoder.name]
+        found = _by_name(session, f"{kind} encoder", name, named, [e.encoder_id for e in named])
     if len(found) == 1:
         return found[0]
     if found:
@@ -93,7 +96,10 @@ def find_generator(session: Session, name: str) -> Generator:
         If the text source has several generator versions.
     """
     known = generators(session)
-    found = [generator for generator in known if name in (generator.generator_id, generator.source)]
+    found = [generator for generator in known if name == generator.generator_id]
+    if not found:
+        named = [generator for generator in known if name == generator.source]
+        found = _by_name(session, "text source", name, named, [g.generator_id for g in named])
     if len(found) == 1:
         return found[0]
     if found:
@@ -105,6 +111,17 @@ def find_generator(session: Session, name: str) -> Generator:
     raise UnknownNameError(
         "text source", name, names, "(make texts with: featurestore ingest text)"
     )
+
+
+def _by_name(
+    session: Session, what: str, name: str, named: list[Version], ids: list[str]
+) -> list[Version]:
+    """The versions that a name stands for; a retired one is found by its id alone."""
+    standings = session.standings()
+    found = by_standing(named, [standings.get(one) for one in ids])
+    if named and not found:
+        raise InvalidInputError(f"{what} {name!r} is retired; name its id: {', '.join(ids)}")
+    return found
 
 
 def stored_properties(session: Session, name: str) -> list[dict[str, str]]:

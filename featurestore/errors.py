@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from featurestore.redaction import redacted
+
 
 class FeatureStoreError(Exception):
     """Base of all errors that are reported as one line, without a traceback (exit code 1)."""
@@ -31,7 +33,14 @@ class MissingDataError(FeatureStoreError):
 
 
 class StorageError(FeatureStoreError):
-    """The folder or bucket of the store refused a read or a write."""
+    """The folder or bucket of the store refused a read or a write; credentials are hidden."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redacted(message))
+
+
+class ReadOnlyStoreError(FeatureStoreError):
+    """A store that was opened as of a snapshot or a time was asked to write."""
 
 
 class UnknownNameError(FeatureStoreError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
@@ -16,7 +17,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from featurestore.host import host_facts, is_gone
 from featurestore.identity import canonical_json
+from featurestore.redaction import redacted
 from featurestore.schemas import TABLES
 from featurestore.tables import Tables
 
@@ -83,20 +86,29 @@ def git_commit() -> str | None:
 def recorded_run(tables: Tables, command: str, arguments: Mapping[str, Any]) -> Iterator[Run]:
     """Record a run as ``running`` on entry and how it ended on exit.
 
-    A killed process leaves its run as ``running`` with the process id, which is how it is known.
+    A killed process leaves its run as ``running``. It is shown as ``killed`` once its process is
+    known to be gone, and the next run on the same machine records it so.
+
+    Raises
+    ------
+    ReadOnlyStoreError
+        If the store is seen as of a snapshot or a time.
     """
+    tables.writable()
     started = datetime.now(UTC)
     run = Run(f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}")
     row = {
         "run_id": run.run_id,
         "command": command,
-        "arguments": canonical_json(dict(arguments)),
+        "arguments": redacted(canonical_json(dict(arguments))),
         "versions": canonical_json(recorded_versions()),
         "git_commit": git_commit(),
         "pid": os.getpid(),
         "started_at": started,
+        "host": canonical_json(host_facts()),
     }
-    _write(tables, row | {"status": "running"})
+    killed = [dead | {"status": "killed"} for dead in killed_runs(tables.dataset("runs"))]
+    _write(tables, row | {"status": "running"}, *killed)
     status, message = "finished", None
     try:
         yield run
@@ -104,14 +116,32 @@ def recorded_run(tables: Tables, command: str, arguments: Mapping[str, Any]) -> 
         status = "interrupted"
         raise
     except BaseException as error:
-        status, message = "failed", f"{type(error).__name__}: {error}"
+        status, message = "failed", redacted(f"{type(error).__name__}: {error}")
         raise
     finally:
-        ended = {"ended_at": datetime.now(UTC), "counts": canonical_json(run.counts)}
+        ended = {
+            "ended_at": datetime.now(UTC),
+            "counts": canonical_json(run.counts),
+            "host": canonical_json(host_facts()),  # torch may have been imported since
+        }
         _write(tables, row | ended | {"status": status, "message": message})
 
 
-def _write(tables: Tables, row: dict[str, Any]) -> None:
+def killed_runs(runs: Any | None) -> list[dict[str, Any]]:
+    """The rows of runs without an end whose process is gone.
+
+    Parameters
+    ----------
+    runs : lance.LanceDataset or None
+        The ``runs`` table.
+    """
+    if runs is None or "host" not in runs.schema.names:
+        return []
+    open_ended = runs.to_table(filter="status = 'running' AND host IS NOT NULL").to_pylist()
+    return [row for row in open_ended if is_gone(row["pid"], json.loads(row["host"]))]
+
+
+def _write(tables: Tables, *rows: dict[str, Any]) -> None:
     schema = TABLES["runs"].schema
-    complete = {name: row.get(name) for name in schema.names}
-    tables.merge("runs", pa.Table.from_pylist([complete], schema=schema), replace=True)
+    complete = [{name: row.get(name) for name in schema.names} for row in rows]
+    tables.merge("runs", pa.Table.from_pylist(complete, schema=schema), replace=True)

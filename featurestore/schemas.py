@@ -86,6 +86,12 @@ _TABLES = (
         content=("fold",),
     ),
     TableSchema(
+        "duplicates",
+        ("structure_id",),
+        pa.schema(_strings("structure_id", "group_id", "matcher", "run_id")),
+        content=("group_id", "matcher"),
+    ),
+    TableSchema(
         "generators",
         ("generator_id",),
         pa.schema(
@@ -138,6 +144,18 @@ _TABLES = (
         ),
     ),
     TableSchema(
+        "standings",
+        ("id",),
+        pa.schema(
+            [
+                *_strings("id", "standing", "reason"),
+                _required("changed_at", _TIMESTAMP),
+                *_strings("run_id"),
+            ]
+        ),
+        content=("standing", "reason"),
+    ),
+    TableSchema(
         "failures",
         ("stage", "item", "context"),
         pa.schema(_strings("stage", "item", "context", "error", "message", "run_id")),
@@ -155,9 +173,34 @@ _TABLES = (
                 pa.field("git_commit", pa.string()),
                 pa.field("counts", pa.string()),
                 pa.field("message", pa.string()),
+                pa.field("host", pa.string()),
             ]
         ),
         content=("status",),
+    ),
+    TableSchema(
+        "snapshots",
+        ("name",),
+        pa.schema(
+            [
+                *_strings("name", "message"),
+                _required("created_at", _TIMESTAMP),
+                _required(
+                    "versions",
+                    pa.list_(
+                        pa.struct(
+                            [
+                                _required("table", pa.string()),
+                                _required("version", pa.int64()),
+                                _required("rows", pa.int64()),
+                            ]
+                        )
+                    ),
+                ),
+                *_strings("run_id"),
+            ]
+        ),
+        content=("run_id",),
     ),
     TableSchema(
         "models",
@@ -200,6 +243,8 @@ _TABLES = (
                 _required("target", pa.float64()),
                 _required("prediction", pa.float64()),
                 *_strings("run_id"),
+                # of predictors that know their uncertainty; the interval holds 90 % of the targets
+                *[pa.field(name, pa.float64()) for name in ("std", "lower", "upper")],
             ]
         ),
         content=("fold", "target", "prediction"),

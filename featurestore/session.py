@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
 
 from featurestore.errors import FeatureStoreError, InvalidInputError
+from featurestore.redaction import redacted
+from featurestore.runs import killed_runs
 from featurestore.schemas import (
     STRUCTURE_EMBEDDINGS,
     TABLES,
@@ -18,7 +20,10 @@ from featurestore.schemas import (
     embedding_table,
     table_schema,
 )
+from featurestore.storage import hiding
 from featurestore.tables import Tables
+
+Version = TypeVar("Version")
 
 MACRO_FILES = ("texts", "training_view", "coverage")
 
@@ -31,6 +36,20 @@ _READING = {
 
 # The table of an encoder_id as `identity.versioned_id` makes them, without its fingerprint.
 _VERSIONED = re.compile(r"(.+__.+)_[0-9a-f]{10}")
+
+_RANKS = {
+    "erasures": -3,
+    "predictions": -2,
+    "models": -1,
+    # the embeddings, failures and snapshots
+    "encoders": 1,
+    "sentences": 2,
+    "generators": 3,
+    "splits": 4,
+    "properties": 5,
+    "materials": 6,
+    "runs": 7,
+}
 
 
 class QueryError(FeatureStoreError):
@@ -52,20 +71,47 @@ class Session:
     """
 
     def __init__(self, tables: Tables) -> None:
-        self._connection = duckdb.connect(config={"python_enable_replacements": "false"})
-        found = {name: tables.dataset(name) for name in tables.names()}
+        # Before anything of the store is looked at: a stranger's store must not reach the machine.
+        self._connection = duckdb.connect(
+            config={"python_enable_replacements": "false", "enable_external_access": "false"}
+        )
+        found = {name: tables.dataset(name) for name in reading_order(tables.names())}
         self._datasets: dict[str, Any] = {
             name: data for name, data in found.items() if data is not None
         }
         self.versions = {name: data.version for name, data in self._datasets.items()}
+        # At the time of a snapshot its own run was under way, and is to be seen so.
+        killed = [] if tables.is_past else killed_runs(self._datasets.get("runs"))
         for name, expected in TABLES.items():
-            self._connection.register(name, self._datasets.get(name, expected.schema.empty_table()))
+            self._register(name, expected.schema, killed if name == "runs" else [])
         encoders = self._register_embeddings()
         self._register_key_views(encoders)
         for name in MACRO_FILES:
             self._connection.execute(macro_source(name))
-        self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
+
+    def _register(self, name: str, schema: pa.Schema, killed: Sequence[Mapping[str, Any]]) -> None:
+        """Register a table of the design, also where it does not exist or lacks later columns.
+
+        ``killed`` are rows of the table ``runs`` whose process is gone, whatever their status says.
+        """
+        dataset = self._datasets.get(name)
+        empty = schema.empty_table()
+        if dataset is None:
+            self._connection.register(name, empty)
+            return
+        if not killed and set(schema.names) <= set(dataset.schema.names):
+            self._connection.register(name, dataset)
+            return
+        self._connection.register(f"stored_{name}", dataset)
+        self._connection.register(f"empty_{name}", empty)
+        ids = ", ".join(quoted(row["run_id"]) for row in killed)
+        status = f"CASE WHEN run_id IN ({ids}) THEN 'killed' ELSE status END AS status"
+        self._connection.execute(
+            f"CREATE TEMP VIEW {name} AS SELECT *"
+            + (f" REPLACE ({status})" if killed else "")
+            + f" FROM (FROM stored_{name} UNION ALL BY NAME FROM empty_{name})"
+        )
 
     def _register_embeddings(self) -> dict[str, str]:
         """Register the embedding tables, by encoder id and, where it is unique, by name."""
@@ -83,11 +129,21 @@ class Session:
                 found[name] = row["encoder_id"]
                 schema = table_schema(name, row["dimension"]).schema
                 self._connection.register(name, schema.empty_table())
-        short = {name: match[1] for name in found if (match := _VERSIONED.fullmatch(name))}
-        for name, alias in short.items():
-            if alias not in found and list(short.values()).count(alias) == 1:
-                self._connection.execute(f'CREATE TEMP VIEW "{alias}" AS FROM "{name}"')
+        versions: dict[str, list[str]] = {}
+        for name in found:
+            if match := _VERSIONED.fullmatch(name):
+                versions.setdefault(match[1], []).append(name)
+        standings = self.standings()
+        for alias, names in versions.items():
+            meant = by_standing(names, [standings.get(found[name]) for name in names])
+            if alias not in found and len(meant) == 1:
+                self._connection.execute(f'CREATE TEMP VIEW "{alias}" AS FROM "{meant[0]}"')
         return found
+
+    def standings(self) -> dict[str, str]:
+        """Which encoders and generators are "promoted" or "retired", by id."""
+        rows = self.query("SELECT id, standing FROM standings").to_pylist()
+        return {row["id"]: row["standing"] for row in rows}
 
     def _register_key_views(self, encoders: Mapping[str, str]) -> None:
         for prefix, key in ((STRUCTURE_EMBEDDINGS, "structure_id"), (TEXT_EMBEDDINGS, "text_id")):
@@ -120,7 +176,7 @@ class Session:
             relation = self._connection.sql(sql, params=parameters or None)
             return relation.to_arrow_table()
         except duckdb.Error as error:
-            raise QueryError(_without_prefix(str(error))) from error
+            raise QueryError(redacted(_without_prefix(str(error)))) from hiding(error)
 
     def read_only_query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Like `query`, for SQL from outside: one statement that only reads.
@@ -135,7 +191,7 @@ class Session:
         try:
             statements = self._connection.extract_statements(sql)
         except duckdb.Error as error:
-            raise QueryError(_without_prefix(str(error))) from error
+            raise QueryError(redacted(_without_prefix(str(error)))) from hiding(error)
         if len(statements) != 1:
             raise InvalidInputError(f"give one SQL statement, got {len(statements)}")
         if statements[0].type not in _READING:
@@ -146,6 +202,22 @@ class Session:
     def close(self) -> None:
         """Release the connection."""
         self._connection.close()
+
+
+def reading_order(names: Iterable[str]) -> list[str]:
+    """Table names, what is derived before what it is derived from.
+
+    Writers commit in the opposite order, so that whatever a row refers to is among the rows that
+    are seen, although other processes write while the versions are looked up.
+    """
+    return sorted(names, key=lambda name: (_RANKS.get(name, 0), name))
+
+
+def by_standing(versions: Sequence[Version], standings: Sequence[str | None]) -> list[Version]:
+    """What a name that several versions share stands for: the promoted ones, else the unretired."""
+    paired = list(zip(versions, standings, strict=True))
+    promoted = [version for version, standing in paired if standing == "promoted"]
+    return promoted or [version for version, standing in paired if standing != "retired"]
 
 
 def macro_source(name: str) -> str:

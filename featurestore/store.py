@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from featurestore.errors import InvalidRowsError, StorageError, StoreNotFoundError
+from featurestore.differences import TableDifference, compare
+from featurestore.errors import InvalidRowsError, StoreNotFoundError
 from featurestore.failure import Failure
 from featurestore.runs import Run, recorded_run
 from featurestore.schemas import table_schema
 from featurestore.session import Session, quoted
+from featurestore.snapshots import (
+    Snapshot,
+    check_new_name,
+    create_snapshot,
+    delete_snapshot,
+    find_snapshot,
+    list_snapshots,
+    restoration,
+    restore_snapshot,
+)
+from featurestore.storage import Storage
 from featurestore.tables import MergeResult, Tables
+from featurestore.versions import tables_at
 from featurestore.view_parameters import resolve
 from featurestore.view_request import ViewRequest
 from featurestore.views import TrainingView, load_view
@@ -41,6 +56,7 @@ class FeatureStore:
         uri: str | Path,
         *,
         create: bool = False,
+        at: str | datetime | None = None,
         storage_options: Mapping[str, str] | None = None,
     ) -> FeatureStore:
         """Open the store at ``uri``.
@@ -48,35 +64,47 @@ class FeatureStore:
         Parameters
         ----------
         uri : str or Path
-            Folder of the store.
+            Folder of the store, or ``s3://bucket/prefix``.
         create : bool
             Whether a store that does not exist yet is fine; it comes to be with its first rows.
+        at : str or datetime
+            Name of a snapshot, or a moment (UTC unless it says otherwise): every table is seen at
+            its version of then, tables of later times are absent, and nothing can be written.
         storage_options : mapping of str to str
-            Options of an object store, handed to Lance.
+            Options of an object store, handed to Lance. What they leave out comes from the
+            environment (``AWS_ACCESS_KEY_ID``, ``AWS_PROFILE``, ``AWS_ENDPOINT_URL``, …).
 
         Raises
         ------
         StoreNotFoundError
             If there is no store and ``create`` is false, or the place is a file or a folder with
             other files.
+        InvalidInputError
+            If the URI carries credentials, or ``at`` is a moment in the future.
+        UnknownNameError
+            If ``at`` is neither a snapshot nor a time.
+        MissingDataError
+            If what the store held at that time has been cleaned up.
         StorageError
-            If the folder cannot be read.
+            If the folder or bucket cannot be read.
         """
-        place = str(uri)
-        if "://" not in place:
-            place = str(Path(place).expanduser())
-            _check_folder(Path(place))
-        tables = Tables(place, storage_options)
-        if not create and not tables.names():
+        storage = Storage.at(uri, storage_options)
+        storage.check()
+        tables = Tables(storage)
+        if (not create or at is not None) and not tables.names():
             raise StoreNotFoundError(
-                f"there is no store at {place}; make one with "
-                f"'featurestore ingest structures … --store {place}'"
+                f"there is no store at {storage.uri}; make one with "
+                f"'featurestore ingest structures … --store {storage.uri}'"
             )
-        return cls(tables)
+        return cls(tables if at is None else tables_at(tables, at))
 
     def tables(self) -> list[str]:
         """Names of the tables that exist."""
         return self._tables.names()
+
+    def dataset(self, table: str) -> Any | None:
+        """The newest version of a table as a ``lance.LanceDataset``; None where there is none."""
+        return self._tables.dataset(table)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -150,6 +178,10 @@ class FeatureStore:
             raise InvalidRowsError(f"rows for table {table!r}: {error}") from error
         return self.merge(table, converted, replace=replace)
 
+    def remove(self, table: str, condition: str) -> None:
+        """Remove the rows for which the SQL ``condition`` holds, in one atomic commit."""
+        self._tables.delete(table, condition)
+
     def record_failures(
         self, stage: str, context: str, failures: Mapping[str, Failure], run: Run
     ) -> None:
@@ -192,18 +224,52 @@ class FeatureStore:
         """Record a command in the ``runs`` table while it goes on; see `recorded_run`."""
         return recorded_run(self._tables, command, arguments)
 
+    def snapshots(self) -> list[Snapshot]:
+        """All snapshots, oldest first."""
+        return list_snapshots(self._tables)
+
+    def snapshot(self, name: str) -> Snapshot:
+        """The snapshot of that name; raises `UnknownNameError` if there is none."""
+        return find_snapshot(self._tables, name)
+
+    def create_snapshot(self, name: str, message: str = "") -> Snapshot:
+        """Name the present state of every table; see `snapshots.create_snapshot`."""
+        self._tables.writable()
+        check_new_name(self._tables, name)
+        with self.run("snapshot create", {"name": name, "message": message}) as run:
+            snapshot = create_snapshot(self._tables, name, message, run)
+            run.counts["tables"] = len(snapshot.versions)
+        return snapshot
+
+    def delete_snapshot(self, name: str) -> None:
+        """Forget a snapshot; see `snapshots.delete_snapshot`."""
+        self._tables.writable()
+        find_snapshot(self._tables, name)
+        with self.run("snapshot delete", {"name": name}):
+            delete_snapshot(self._tables, name)
+
+    def restoration(self, name: str) -> list[TableDifference]:
+        """What `restore_snapshot` would change; see `snapshots.restoration`."""
+        return restoration(self._tables, name)
+
+    def restore_snapshot(self, name: str) -> list[TableDifference]:
+        """Make a snapshot's content the newest; see `snapshots.restore_snapshot`."""
+        self._tables.writable()
+        find_snapshot(self._tables, name)
+        with self.run("snapshot restore", {"name": name}) as run:
+            changes = restore_snapshot(self._tables, name)
+            run.counts["tables"] = len(changes)
+        return changes
+
+    def differences(self, later: FeatureStore) -> list[TableDifference]:
+        """What ``later`` differs from this store in; see `differences.compare`."""
+        return compare(self._tables, later._tables)
+
     def compact(self, table: str) -> None:
-        """Join a table's small fragments; see `Tables.compact`."""
-        self._tables.compact(table)
-
-
-def _check_folder(path: Path) -> None:
-    try:
-        if path.exists() and not path.is_dir():
-            raise StoreNotFoundError(f"{path} is a file; a store is a folder")
-        if path.is_dir() and any(path.iterdir()) and not any(path.glob("*.lance")):
-            raise StoreNotFoundError(
-                f"{path} is a folder with other files in it, not a store; name another folder"
+        """Join a table's small fragments, or say that other writers were in the way."""
+        if not self._tables.compact(table):
+            print(
+                f"Note: table {table} is being written to; its fragments are left for the next "
+                "run to join.",
+                file=sys.stderr,
             )
-    except OSError as error:
-        raise StorageError(f"cannot read the folder {path}: {error}") from error

@@ -9,7 +9,7 @@ from featurestore.catalogue import check_split, find_encoder, find_generator, fi
 from featurestore.errors import InvalidInputError
 from featurestore.session import Session, quoted
 from featurestore.variants import FULL, parse_variant
-from featurestore.view_request import FEATURES, ViewRequest
+from featurestore.view_request import FEATURES, GRAPH, ViewRequest
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,15 @@ def resolve(session: Session, request: ViewRequest) -> ViewParameters:
         If something that ``features`` needs is not named, or a name is ambiguous.
     """
     r = request
-    if r.features not in FEATURES:
+    if r.features not in (*FEATURES, GRAPH):
         raise InvalidInputError(
             f"features must be one of {', '.join(FEATURES)}; got {r.features!r}"
         )
     source, unit = find_property(session, r.property, r.property_source)
     if r.split is not None:
         check_split(session, r.split, r.property)
-    needed = {
+    needed: dict[str, dict[str, str | None]] = {
+        GRAPH: {},
         "structure": {"a structure encoder": r.structure_encoder},
         "text": {"a text source": r.text_source, "a text encoder": r.text_encoder},
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FEATURES = ("structure", "text", "structure+text")
+# No vectors: targets and folds, for a model that reads the structures themselves.
+GRAPH = "graph"
 FOLDS = ("train", "val", "test")
 
 
@@ -16,8 +18,8 @@ class ViewRequest:
     ----------
     property : str
         For example ``"mbj_bandgap"``.
-    features : {"structure", "text", "structure+text"}
-        Which vectors make up the feature matrix.
+    features : {"structure", "text", "structure+text", "graph"}
+        Which vectors make up the feature matrix; none for "graph".
     text_source, structure_encoder, text_encoder : str
         Names or ids; needed as far as ``features`` needs them.
     variant : str

@@ -20,6 +20,7 @@ from featurestore.output import write_table
 from featurestore.schemas import embedding_table
 from featurestore.session import Session, quoted
 from featurestore.view_parameters import ViewParameters, view_sql
+from featurestore.view_request import GRAPH
 
 if TYPE_CHECKING:
     import torch
@@ -80,6 +81,8 @@ class TrainingView:
         """The rows with the vectors as fixed-size list columns ``structure_vector`` and so on."""
         table = self.rows
         for part in self.parameters.features.split("+"):
+            if part == GRAPH:
+                continue
             slices = [item for item in self.segments if item[0].startswith(f"{part}.")]
             start, stop = slices[0][1], slices[-1][2]
             values = np.ascontiguousarray(self.features[:, start:stop]).reshape(-1)

@@ -263,6 +263,12 @@ def sample(store_uri: str) -> None:
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--random", "fractions", metavar="80/10/10", help="Draw folds at random instead.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the random folds.")
+@click.option(
+    "--group-by",
+    metavar="GROUP",
+    help="With --random: keep materials that agree in this together in one fold: structure, "
+    "duplicates, formula (all polymorphs), prototype, or an SQL expression over materials.",
+)
 @click.option("--property", "property_name", help="Property the split is for.")
 @click.option("--name", help="Name of the split. Default: paper, or random with the seed.")
 @store_option
@@ -270,6 +276,7 @@ def splits(
     files: tuple[Path, ...],
     fractions: str | None,
     seed: int,
+    group_by: str | None,
     property_name: str | None,
     name: str | None,
     store_uri: str,
@@ -282,9 +289,12 @@ def splits(
     Example:
       featurestore ingest splits splits/dataset_split_*.json --name paper
       featurestore ingest splits --random 80/10/10 --seed 1 --property mbj_bandgap
+      featurestore ingest splits --random 80/10/10 --group-by formula --property mbj_bandgap
     """
     from ingest.stages.splits import (
+        grouped_folds,
         ingest_split,
+        material_groups,
         materials_with,
         parse_fractions,
         property_of_file,
@@ -294,11 +304,20 @@ def splits(
 
     if bool(files) == bool(fractions):
         raise click.UsageError("Give either split FILES or --random.")
+    if group_by and not fractions:
+        raise click.UsageError("--group-by goes with --random.")
     with _recorded(store_uri, "splits", files=files) as (store, run):
         if fractions:
             parts = parse_fractions(fractions)
-            folds = random_folds(materials_with(store, property_name), parts, seed)
-            split = name or f"random-{'-'.join(map(str, parts))}-seed-{seed}"
+            ids = materials_with(store, property_name)
+            split = f"random-{'-'.join(map(str, parts))}-seed-{seed}"
+            if group_by:
+                groups = material_groups(store, ids, group_by)
+                folds = grouped_folds(groups, parts, seed)
+                split += f"-by-{group_by}"
+            else:
+                folds = random_folds(ids, parts, seed)
+            split = name or split
             outcomes = [ingest_split(store, folds, split=split, name=property_name, run=run)]
         else:
             read = [
@@ -312,6 +331,52 @@ def splits(
         for outcome in outcomes[1:]:
             total = total.joined(outcome)
         _report(run, total)
+
+
+@ingest.command(context_settings=CONTEXT)
+@selection_options
+@click.option("--workers", type=click.IntRange(1), help="Processes. Default: one a processor.")
+@click.option(
+    "--time-limit",
+    default=300.0,
+    show_default=True,
+    type=click.FloatRange(min=0.1),
+    help="Seconds that one formula may take before it counts as failed.",
+)
+@retry_option
+@store_option
+def duplicates(
+    properties: tuple[str, ...],
+    split: str | None,
+    fold: str | None,
+    where: str | None,
+    workers: int | None,
+    time_limit: float,
+    retry_failures: bool,
+    store_uri: str,
+) -> None:
+    """Find structures of one formula that are the same crystal, by pymatgen's StructureMatcher.
+
+    'featurestore train leakage' and 'ingest splits --group-by duplicates' read what it finds.
+
+    \b
+    Example:
+      featurestore ingest duplicates --property Tc_supercon
+    """
+    from ingest.runner import cpu_count
+    from ingest.stages.duplicates import ingest_duplicates
+    from ingest.stages.selection import Selection
+
+    with _recorded(store_uri, "duplicates") as (store, run):
+        outcome = ingest_duplicates(
+            store,
+            selection=Selection(properties, split, fold, where),
+            workers=workers or cpu_count(),
+            time_limit=time_limit,
+            retry_failures=retry_failures,
+            run=run,
+        )
+        _report(run, outcome)
 
 
 @ingest.command(context_settings=CONTEXT)

@@ -27,7 +27,20 @@ from ingest.weights.registry import LocalSource, Weights
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ["README.md"] + [
     f"docs/{name}.md"
-    for name in ("ingestion", "tables", "sql", "weights", "training", "source_models", "explanation")
+    for name in (
+        "ingestion",
+        "tables",
+        "sql",
+        "weights",
+        "training",
+        "source_models",
+        "benchmark",
+        "explanation",
+        "snapshots",
+        "lineage",
+        "maintenance",
+        "guarantees",
+    )
 ]
 _BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

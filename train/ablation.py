@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from featurestore.identity import canonical_json
 from featurestore.session import Session
-from featurestore.view_request import FEATURES, FOLDS
+from featurestore.view_request import FEATURES, FOLDS, GRAPH
 from train.display import predictor_label
 from train.models import StoredModel
 
@@ -127,7 +127,7 @@ def _order(model: StoredModel) -> tuple[Any, ...]:
     return (
         p.property,
         p.split or "",
-        FEATURES.index(p.features),
+        (*FEATURES, GRAPH).index(p.features),
         model.text_source or "",
         p.structure_encoder or "",
         p.text_encoder or "",

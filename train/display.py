@@ -48,9 +48,9 @@ def printed_unit(unit: str) -> str:
 
 def predictor_label(model: StoredModel) -> str:
     """The predictor's name, with the settings in which it departs from its defaults."""
-    from train.mlp import MLP
+    from train.recipes import default_settings
 
-    defaults = MLP().settings if model.predictor == MLP.name else {}
+    defaults = default_settings(model.predictor)
     changed = [
         f"{name}={canonical_json(value)}"
         for name, value in sorted(model.settings.items())

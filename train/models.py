@@ -33,7 +33,9 @@ class StoredModel:
     settings : dict
         The recipe's settings.
     metrics : dict
-        ``folds`` (per fold n, mae, rmse, r2), ``epochs``, ``best_epoch``, ``seconds``.
+        ``folds`` (per fold n, mae, rmse, r2), ``epochs``, ``best_epoch``, ``seconds``; where the
+        predictor knows its uncertainty ``coverage`` (per nominal level the share of the test
+        targets in the intervals); and what the recipe chose by itself.
     """
 
     model_id: str
@@ -103,6 +105,12 @@ def find_model(session: Session, name: str) -> StoredModel:
     raise UnknownNameError(
         "model", name, [model.model_id for model in models], "(see: featurestore train list)"
     )
+
+
+def stored_history(session: Session, model_id: str) -> list[dict[str, Any]]:
+    """The loss curve of a model: ``epoch``, ``train_mae`` and ``val_mae`` of each epoch."""
+    rows = session.query("SELECT history FROM models WHERE model_id = ?", [model_id])
+    return list(rows["history"][0].as_py())
 
 
 def stored_weights(session: Session, model_id: str) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from featurestore.figures import figure_metadata
 from featurestore.output import atomic_path
 from featurestore.session import Session
 from train.ablation import AblationRow
@@ -70,8 +71,9 @@ def write_parity_plot(session: Session, rows: Sequence[AblationRow], path: Path)
         axes.remove()
     figure.supxlabel(f"target {p.property}{unit}", fontsize=9)
     figure.supylabel(f"predicted {p.property}{unit}", fontsize=9)
+    metadata = figure_metadata(panel[0].first.model_id for panel in panels)
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", bbox_inches="tight")
+        figure.savefig(temporary, format="png", bbox_inches="tight", metadata=metadata)
 
 
 def _test_fold(

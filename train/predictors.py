@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +15,21 @@ from featurestore.store import FeatureStore
 from featurestore.view_parameters import ViewParameters
 from train.models import StoredModel, find_model, stored_weights
 from train.trainer import Epoch
+from train.uncertainty import Uncertainty
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Features, float32 of shape (n, width), and targets, float64 of shape (n,)."""
+    """Features, float32 of shape (n, width), and targets, float64 of shape (n,).
 
-    features: npt.NDArray[np.float32]
+    A recipe may take other inputs than features: an array of n objects.
+
+    ``segments`` are named slices of the features, as in `TrainingView`.
+    """
+
+    features: npt.NDArray[Any]
     targets: npt.NDArray[np.float64]
+    segments: tuple[tuple[str, int, int], ...] = ()
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -45,6 +52,15 @@ class Predictor(Protocol):
         ...
 
 
+@runtime_checkable
+class UncertainPredictor(Protocol):
+    """A trained predictor that says how far off it may be."""
+
+    def uncertainty(self, features: npt.NDArray[np.float32]) -> Uncertainty | None:
+        """The error to expect of each prediction; None if it could not be calibrated."""
+        ...
+
+
 @dataclass(frozen=True)
 class Fitted:
     """A trained predictor with the history of its training.
@@ -57,11 +73,14 @@ class Fitted:
         One record for each epoch.
     best_epoch : int
         The epoch whose weights were kept, from 1.
+    details : mapping
+        What the training chose by itself, as JSON values; it goes into the model's metrics.
     """
 
     predictor: Predictor
     history: list[Epoch]
     best_epoch: int
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Recipe(Protocol):
@@ -93,7 +112,38 @@ def _restore_mlp(settings: Mapping[str, Any], weights: bytes) -> Predictor:
     return MLPPredictor.from_bytes(settings, weights)
 
 
-_RESTORERS: dict[str, Callable[[Mapping[str, Any], bytes], Predictor]] = {"mlp": _restore_mlp}
+def _restore_ensemble(settings: Mapping[str, Any], weights: bytes) -> Predictor:
+    from train.ensemble.recipe import EnsemblePredictor
+
+    return EnsemblePredictor.from_bytes(settings, weights)
+
+
+def _restore_trees(settings: Mapping[str, Any], weights: bytes) -> Predictor:
+    from train.baselines.boosted_trees import Trees
+
+    return Trees.from_bytes(settings, weights)
+
+
+def _restore_constant(settings: Mapping[str, Any], weights: bytes) -> Predictor:
+    from train.baselines.constant import ConstantPredictor
+
+    return ConstantPredictor.from_bytes(settings, weights)
+
+
+def _restore_alignn(settings: Mapping[str, Any], weights: bytes) -> Predictor:
+    from train.graph.scratch import AlignnPredictor
+
+    return AlignnPredictor.from_bytes(settings, weights)
+
+
+_RESTORERS: dict[str, Callable[[Mapping[str, Any], bytes], Predictor]] = {
+    "mlp": _restore_mlp,
+    "ensemble": _restore_ensemble,
+    "gbt": _restore_trees,
+    "alignn": _restore_alignn,
+    "mean": _restore_constant,
+    "median": _restore_constant,
+}
 
 
 @dataclass(frozen=True)
@@ -139,6 +189,33 @@ class LoadedModel:
         InvalidInputError
             If the features have another width than those the model was trained on.
         """
+        self._check_width(features)
+        return self.predictor.predict(features)
+
+    def uncertainty(self, features: npt.NDArray[np.float32]) -> Uncertainty:
+        """The error to expect of each prediction.
+
+        Parameters
+        ----------
+        features : ndarray, shape (n, width), float32
+            Laid out as in the model's training view.
+
+        Raises
+        ------
+        InvalidInputError
+            If the features have another width, or the model knows no uncertainty.
+        """
+        self._check_width(features)
+        known = isinstance(self.predictor, UncertainPredictor)
+        found = self.predictor.uncertainty(features) if known else None  # type: ignore[attr-defined]
+        if found is None:
+            raise InvalidInputError(
+                f"model {self.model_id} ({self.stored.predictor}) has no uncertainty; train one "
+                "that has, on enough validation rows, with: featurestore train ensemble"
+            )
+        return found
+
+    def _check_width(self, features: npt.NDArray[np.float32]) -> None:
         width = features.shape[1]
         if width != self.predictor.n_features:
             raise InvalidInputError(
@@ -146,7 +223,6 @@ class LoadedModel:
                 f"have {width}: they come from another encoder; the model's are "
                 f"{self.stored.encoders}"
             )
-        return self.predictor.predict(features)
 
 
 def load_model(store: FeatureStore, name: str) -> LoadedModel:

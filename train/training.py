@@ -23,7 +23,8 @@ from featurestore.view_request import FOLDS
 from featurestore.views import TrainingView
 from train.metrics import regression_metrics
 from train.models import StoredModel, stored_models
-from train.predictors import Examples, Fitted, Recipe
+from train.predictors import Examples, Fitted, Recipe, UncertainPredictor
+from train.uncertainty import STORED_LEVEL, Uncertainty, coverage
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,11 @@ class TrainingResult:
 
 
 def train_model(
-    store: FeatureStore, view: TrainingView, recipe: Recipe, seed: int
+    store: FeatureStore,
+    view: TrainingView,
+    recipe: Recipe,
+    seed: int,
+    inputs: npt.NDArray[Any] | None = None,
 ) -> TrainingResult:
     """Train on a view and store the model and its predictions for every fold.
 
@@ -63,6 +68,9 @@ def train_model(
         How to train.
     seed : int
         Of everything random.
+    inputs : ndarray, shape (n, …), optional
+        What the recipe learns from, a row for each of the view's, where that is not its features:
+        for example graphs of its structures.
 
     Raises
     ------
@@ -82,19 +90,23 @@ def train_model(
     arguments = {
         "view": view.parameters.as_dict(),
         "view_fingerprint": view.fingerprint,
+        "view_versions": view.versions,
         "settings": recipe.settings,
         "seed": seed,
     }
+    learned = view.features if inputs is None else inputs
     with store.run(f"train {recipe.name}", arguments) as run:
         start = time.perf_counter()
         with progress_bar(recipe.max_epochs, model_id, "epochs") as progress:
-            train, val = (_examples(view, folds[fold]) for fold in ("train", "val"))
+            train, val = (_examples(view, learned, folds[fold]) for fold in ("train", "val"))
             fitted = recipe.fit(train, val, seed, progress)
         seconds = time.perf_counter() - start
-        predictions = fitted.predictor.predict(view.features)
-        rows = _prediction_rows(model_id, view, predictions, run)
+        predictions = fitted.predictor.predict(learned)
+        uncertainty = _uncertainty(learned, fitted)
+        rows = _prediction_rows(model_id, view, predictions, uncertainty, run)
         run.counts["predictions"] = store.merge("predictions", rows, replace=True).written
-        metrics = _metrics(view, folds, predictions, fitted) | {"seconds": round(seconds, 3)}
+        metrics = _metrics(view, folds, predictions, uncertainty, fitted)
+        metrics["seconds"] = round(seconds, 3)
         row = _model_row(model_id, view, recipe, seed, metrics, fitted, run)
         run.counts["models"] = store.merge_rows("models", [row]).written
     stored = _stored(store, model_id)
@@ -158,16 +170,21 @@ def _stored(store: FeatureStore, model_id: str) -> StoredModel | None:
     return found[0] if found else None
 
 
-def _examples(view: TrainingView, rows: npt.NDArray[np.bool_]) -> Examples:
-    return Examples(view.features[rows], view.targets[rows])
+def _examples(
+    view: TrainingView, inputs: npt.NDArray[Any], rows: npt.NDArray[np.bool_]
+) -> Examples:
+    return Examples(inputs[rows], view.targets[rows], view.segments)
 
 
 def _metrics(
     view: TrainingView,
     folds: Mapping[str, npt.NDArray[np.bool_]],
     predictions: npt.NDArray[np.float64],
+    uncertainty: Uncertainty | None,
     fitted: Fitted,
 ) -> dict[str, Any]:
+    errors, test = predictions - view.targets, folds["test"]
+    covered = {} if uncertainty is None else {"coverage": coverage(errors, uncertainty, test)}
     return {
         "folds": {
             fold: regression_metrics(view.targets[rows], predictions[rows])
@@ -175,13 +192,29 @@ def _metrics(
         },
         "epochs": len(fitted.history),
         "best_epoch": fitted.best_epoch,
+        **covered,
+        **fitted.details,
     }
 
 
+def _uncertainty(inputs: npt.NDArray[Any], fitted: Fitted) -> Uncertainty | None:
+    if isinstance(fitted.predictor, UncertainPredictor):
+        return fitted.predictor.uncertainty(inputs)
+    return None
+
+
 def _prediction_rows(
-    model_id: str, view: TrainingView, predictions: npt.NDArray[np.float64], run: Run
+    model_id: str,
+    view: TrainingView,
+    predictions: npt.NDArray[np.float64],
+    uncertainty: Uncertainty | None,
+    run: Run,
 ) -> pa.Table:
     n = len(view)
+    std = lower = upper = pa.nulls(n, pa.float64())
+    if uncertainty is not None:
+        half_widths = uncertainty.half_widths[STORED_LEVEL]
+        std, lower, upper = uncertainty.std, predictions - half_widths, predictions + half_widths
     return pa.table(
         {
             "model_id": pa.repeat(model_id, n),
@@ -189,6 +222,9 @@ def _prediction_rows(
             "fold": view.rows["fold"],
             "target": view.targets,
             "prediction": predictions,
+            "std": std,
+            "lower": lower,
+            "upper": upper,
             "run_id": pa.repeat(run.run_id, n),
         },
         schema=TABLES["predictions"].schema,

@@ -53,7 +53,7 @@ def demo_commands(output: str) -> list[list[str]]:
     default="demo-store",
     show_default=True,
     metavar="URI",
-    help="Folder of the feature store.",
+    help="Folder of the feature store, or s3://bucket/prefix.",
 )
 @click.option(
     "-o",
@@ -82,7 +82,8 @@ def demo(store_uri: str, output: str) -> None:
             raise click.exceptions.Exit(status)
         click.echo(f"({time.monotonic() - before:.1f} s)", err=True)
     click.echo(f"\nThe whole demonstration took {time.monotonic() - started:.0f} s.")
-    click.echo(f"The store is in {Path(store_uri).resolve()}; look into it with:")
+    place = store_uri if "://" in store_uri else Path(store_uri).resolve()
+    click.echo(f"The store is in {place}; look into it with:")
     click.echo(f"  featurestore info --store {store_uri}")
     click.echo("The figures:")
     for path in sorted(Path(output).glob("*.png")):

@@ -25,7 +25,16 @@ def store_option(command: Command) -> Command:
         envvar="FEATURESTORE_URI",
         show_envvar=True,
         metavar="URI",
-        help="Folder of the feature store.",
+        help="Folder of the feature store, or s3://bucket/prefix.",
+    )(command)
+
+
+def at_option(command: Command) -> Command:
+    """Add ``--at``, for commands that only read; the command gets it as ``at``."""
+    return click.option(
+        "--at",
+        metavar="NAME|TIME",
+        help="See the store as of a snapshot, or of a time such as 2026-11-22T18:30 (UTC).",
     )(command)
 
 

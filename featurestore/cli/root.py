@@ -14,6 +14,13 @@ _BUILT_IN = {
     "sql": ("featurestore.cli.sql:sql", "Query the tables and macros with SQL."),
     "view": ("featurestore.cli.view:view", "Assemble the training view of a property."),
     "info": ("featurestore.cli.info:info", "Show what the store holds, at a glance."),
+    "verify": ("featurestore.cli.verify:verify", "Check that a store is what it says it is."),
+    "maintain": ("featurestore.cli.maintain:maintain", "Compact tables, drop old versions."),
+    "lineage": ("featurestore.cli.lineage:lineage", "Show what a model or figure was made from."),
+    "snapshot": ("featurestore.cli.snapshot:snapshot", "Name states of the store, restore them."),
+    "backup": ("featurestore.cli.backup:backup", "Copy the store elsewhere; again, only news."),
+    "migrate": ("featurestore.cli.migrate:migrate", "Bring an older store to today's schema."),
+    "encoders": ("featurestore.cli.encoders:encoders", "Compare, promote and retire versions."),
     "demo": ("featurestore.cli.demo:demo", "Take a bundled sample through every step."),
 }
 _SUMMARIES = {

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from featurestore.cli.options import CONTEXT, format_option, store_option
+from featurestore.cli.options import CONTEXT, at_option, format_option, store_option
 
 
 @click.command(context_settings=CONTEXT)
 @click.argument("query")
 @store_option
+@at_option
 @format_option
 @click.option(
     "-o",
@@ -19,7 +20,9 @@ from featurestore.cli.options import CONTEXT, format_option, store_option
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write to a .parquet, .arrow, .csv, .json, .ndjson or .npz file instead.",
 )
-def sql(query: str, store_uri: str, output_format: str, output: Path | None) -> None:
+def sql(
+    query: str, store_uri: str, at: str | None, output_format: str, output: Path | None
+) -> None:
     """Run one reading SQL QUERY over the tables and the macros.
 
     The macros are texts(text_source, variant := …), training_view(property, text_source,
@@ -32,7 +35,7 @@ def sql(query: str, store_uri: str, output_format: str, output: Path | None) -> 
     from featurestore.output import print_table, write_table
     from featurestore.store import FeatureStore
 
-    table = FeatureStore.open(store_uri).sql(query)
+    table = FeatureStore.open(store_uri, at=at).sql(query)
     if output is None:
         print_table(table, output_format)
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from featurestore.cli.options import CONTEXT, store_option, view_options
+from featurestore.cli.options import CONTEXT, at_option, store_option, view_options
 from featurestore.view_request import ViewRequest
 
 
@@ -14,6 +14,7 @@ from featurestore.view_request import ViewRequest
 @click.argument("property_name", metavar="PROPERTY")
 @view_options
 @store_option
+@at_option
 @click.option("--show-sql", is_flag=True, help="Print the SQL that selects the rows, and stop.")
 @click.option(
     "-o",
@@ -21,7 +22,9 @@ from featurestore.view_request import ViewRequest
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write to a .parquet, .arrow, .csv, .json, .ndjson or .npz file.",
 )
-def view(request: ViewRequest, store_uri: str, show_sql: bool, output: Path | None) -> None:
+def view(
+    request: ViewRequest, store_uri: str, at: str | None, show_sql: bool, output: Path | None
+) -> None:
     """Assemble the training view of PROPERTY and print its fingerprint.
 
     \b
@@ -33,7 +36,7 @@ def view(request: ViewRequest, store_uri: str, show_sql: bool, output: Path | No
     from featurestore.view_parameters import resolve, view_sql
     from featurestore.views import load_view, write_view
 
-    with FeatureStore.open(store_uri).session() as session:
+    with FeatureStore.open(store_uri, at=at).session() as session:
         parameters = resolve(session, request)
         if show_sql:
             click.echo(view_sql(parameters))

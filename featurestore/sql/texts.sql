@@ -7,6 +7,7 @@
 --                of the reference implementation
 --
 -- A structure whose sentences are all removed has the empty text.
+-- of several generators of a source the promoted one is meant, or the only one that is not retired
 CREATE OR REPLACE TEMP MACRO generator_of(wanted) AS (
     SELECT CASE
         WHEN count(*) = 1 THEN min(generator_id)
@@ -14,7 +15,16 @@ CREATE OR REPLACE TEMP MACRO generator_of(wanted) AS (
         ELSE error('text source ''' || wanted || ''' has several generators, name one of: '
                    || string_agg(generator_id, ', ' ORDER BY generator_id))
     END
-    FROM generators WHERE wanted IN (generator_id, source)
+    FROM (
+        SELECT generator_id,
+               CASE WHEN generator_id = wanted THEN 3
+                    WHEN standing = 'promoted' THEN 2
+                    WHEN standing = 'retired' THEN 0
+                    ELSE 1 END AS rank
+        FROM generators LEFT JOIN standings ON id = generator_id
+        WHERE wanted IN (generator_id, source)
+        QUALIFY rank > 0 AND rank = max(rank) OVER ()
+    )
 );
 
 CREATE OR REPLACE TEMP MACRO variant_tags(variant) AS

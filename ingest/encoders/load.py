@@ -12,6 +12,8 @@ from ingest.encoders.base import Precision, StructureEncoder, TextEncoder
 from ingest.weights.cache import cached_folder, weights_folder
 
 CONFIG = "config.json"
+#: Hand-made features: an encoder without weights.
+MATMINER = "matminer"
 
 
 _SETTINGS = {
@@ -33,7 +35,7 @@ def load_encoder(
     ----------
     name : str
         Name of pulled weights, or a folder with ``config.json`` and weights; a folder's name
-        becomes the encoder's.
+        becomes the encoder's. ``matminer`` needs neither.
     precision : {"float32", "bfloat16"}
         Arithmetic of the encoder.
     device : str
@@ -52,6 +54,12 @@ def load_encoder(
         If the folder holds no configuration of an ALIGNN or BERT kind, or a setting is not one of
         this kind of encoder.
     """
+    if name == MATMINER:
+        from ingest.encoders.matminer import MatminerEncoder
+
+        if settings or precision != "float32":
+            raise InvalidInputError("the encoder 'matminer' takes no settings and no --precision")
+        return MatminerEncoder()
     folder = weights_folder(name)
     short = name if folder == cached_folder(name) else folder.resolve().name
     kind = "structure" if _is_alignn(folder) else "text"

@@ -20,6 +20,7 @@ from ingest.stages.outcome import Outcome
 
 _FILE_KEYS = {"id_train": "train", "id_val": "val", "id_test": "test"}
 _FILE_PREFIX = "dataset_split_"
+_GROUPS = {"structure": "structure_id", "duplicates": "coalesce(group_id, structure_id)"}
 
 
 def property_of_file(path: Path) -> str | None:
@@ -78,6 +79,100 @@ def random_folds(ids: Sequence[str], fractions: Sequence[int], seed: int) -> dic
     n_train = len(ordered) - n_val - n_test
     folds = ["train"] * n_train + ["val"] * n_val + ["test"] * n_test
     return {ordered[position]: fold for position, fold in zip(order, folds, strict=True)}
+
+
+def grouped_folds(groups: Mapping[str, str], fractions: Sequence[int], seed: int) -> dict[str, str]:
+    """Random folds that keep each group in one of them, the same for the same groups and seed.
+
+    Groups come in random order. Each goes to a fold with room for it, the likelier the more room
+    there is; a group too large for any goes where there is most. Each fold gets one group at least.
+
+    Parameters
+    ----------
+    groups : mapping of str to str
+        The group of each id; three or more distinct groups.
+    fractions : sequence of int
+        Parts of the ids for train, val and test, for example (80, 10, 10). Whole groups can only
+        come near them.
+
+    Raises
+    ------
+    MissingDataError
+        If there are fewer than three groups.
+    """
+    members: dict[str, list[str]] = {}
+    for name, group in sorted(groups.items()):
+        members.setdefault(group, []).append(name)
+    if len(members) < len(FOLDS):
+        raise MissingDataError(
+            f"the {len(groups):,} materials are in {len(members)} groups; a split needs three"
+        )
+    generator = np.random.default_rng(seed)
+    ordered = sorted(members)
+    room = np.array(fractions, dtype=np.float64) / sum(fractions) * len(groups)
+    taken = np.zeros(len(FOLDS), dtype=bool)
+    folds: dict[str, str] = {}
+    for done, position in enumerate(generator.permutation(len(ordered))):
+        names = members[ordered[position]]
+        allowed = np.ones(len(FOLDS), dtype=bool)
+        if len(ordered) - done <= np.count_nonzero(~taken):
+            allowed = ~taken
+        fits = allowed & (room >= len(names))
+        if fits.any():
+            weights = np.where(fits, room, 0.0)
+            fold = int(generator.choice(len(FOLDS), p=weights / weights.sum()))
+        else:
+            fold = int(np.argmax(np.where(allowed, room, -np.inf)))
+        room[fold] -= len(names)
+        taken[fold] = True
+        folds |= dict.fromkeys(names, FOLDS[fold])
+    return folds
+
+
+def material_groups(store: FeatureStore, ids: Sequence[str], group_by: str) -> dict[str, str]:
+    """The group of each material.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Where the materials are.
+    ids : sequence of str
+        Material ids.
+    group_by : str
+        ``structure`` (equal structure ids), ``duplicates`` (the same crystal by
+        ``featurestore ingest duplicates``, else equal structure ids), or an SQL expression over
+        the columns of ``materials``, such as ``formula`` or ``prototype``.
+
+    Raises
+    ------
+    MissingDataError
+        If ``duplicates`` has not been run.
+    InvalidInputError
+        If the expression is NULL for a material, or is more than one.
+    QueryError
+        If DuckDB cannot run it.
+    """
+    expression = _GROUPS.get(group_by, group_by)
+    with store.session() as session:
+        if group_by == "duplicates" and session.dataset("duplicates") is None:
+            raise MissingDataError(
+                "it is not known which structures are the same crystal; run: featurestore ingest "
+                "duplicates"
+            )
+        # The line break ends a comment that the expression may end with.
+        rows = session.read_only_query(
+            f"SELECT material_id, CAST(({expression}\n) AS VARCHAR) AS chosen_group "
+            "FROM materials LEFT JOIN (SELECT structure_id, group_id FROM duplicates) "
+            "USING (structure_id)"
+        ).to_pylist()
+    groups = {row["material_id"]: row["chosen_group"] for row in rows}
+    lacking = [name for name in ids if groups.get(name) is None]
+    if lacking:
+        raise InvalidInputError(
+            f"--group-by {group_by!r} is NULL for {len(lacking):,} materials, the first is "
+            f"{lacking[0]!r}"
+        )
+    return {name: groups[name] for name in ids}
 
 
 def parse_fractions(text: str) -> tuple[int, int, int]:

@@ -18,7 +18,6 @@ from explain.tags import tag_effects
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.schemas import embedding_table, table_schema
 from featurestore.store import FeatureStore
-from featurestore.tables import Tables
 from train.mlp import MLP
 from train.models import StoredModel
 from train.predictors import load_model
@@ -140,7 +139,7 @@ def test_changed_vectors_are_noticed(tmp_path: Path) -> None:
     rows = store.sql(f'FROM "{name}"').to_pylist()
     moved = [row | {"vector": [1.0] * toy.STRUCTURE_WIDTH} for row in rows]
     schema = table_schema(name, toy.STRUCTURE_WIDTH).schema
-    Tables(store.uri).delete(name, "true")
+    store.remove(name, "true")
     store.merge(name, pa.Table.from_pylist(moved, schema=schema))
     with pytest.raises(InvalidInputError, match="no longer gives its stored predictions"):
         tag_effects(store, [model], fold="test", tagger="store")

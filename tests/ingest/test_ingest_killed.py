@@ -152,7 +152,7 @@ def test_structures(archive, quiet, tmp_path):
     assert failures == {row["item"] for row in rows(quiet, "failures")}
     assert failures == {*(f"broken-{n}" for n in range(4)), "other", "twice slme"}
     statuses = store.sql("SELECT status FROM runs ORDER BY started_at")["status"].to_pylist()
-    assert statuses[-1] == "finished" and set(statuses) <= {"running", "finished"}
+    assert statuses[-1] == "finished" and set(statuses) <= {"killed", "finished"}
 
 
 def test_embeddings(archive, quiet, tmp_path):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import lance
 import pytest
 
 from featurestore.errors import InvalidInputError
@@ -63,14 +66,77 @@ def test_every_run_has_an_id_of_its_own(store):
     assert store.sql("SELECT count(DISTINCT run_id) AS n FROM runs")["n"].to_pylist() == [3]
 
 
-def test_a_killed_run_stays_running_with_its_process_id(store):
-    script = """
-        import os, signal, sys
-        from featurestore import FeatureStore
-        with FeatureStore.open(sys.argv[1], create=True).run("x", {}):
-            os.kill(os.getpid(), signal.SIGKILL)
-    """
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script), store.uri])
+KILLED = """
+    import os, signal, sys
+    from featurestore import FeatureStore
+    with FeatureStore.open(sys.argv[1], create=True).run("x", {}):
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a run whose process was killed has written."""
+    place = str(tmp_path_factory.mktemp("killed") / "store")
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(KILLED), place])
     assert process.wait(60) == -signal.SIGKILL
-    row = only_run(store)
+    [row] = lance.dataset(f"{place}/runs.lance").to_table().to_pylist()
     assert (row["status"], row["pid"], row["ended_at"]) == ("running", process.pid, None)
+    return dict(row)
+
+
+def stored_status(store: FeatureStore) -> list[str]:
+    """As the table holds it, in order of the start."""
+    found = lance.dataset(f"{store.uri}/runs.lance").to_table().sort_by("started_at")
+    return list(found["status"].to_pylist())
+
+
+def test_a_killed_run_is_shown_as_killed_and_the_next_run_records_it(store, killed):
+    store.merge_rows("runs", [killed])
+    assert only_run(store) == killed | {"status": "killed"}
+    assert stored_status(store) == ["running"]
+    with store.run("y", {}):
+        assert stored_status(store) == ["killed", "running"]
+        statuses = store.sql("SELECT status FROM runs ORDER BY started_at")["status"]
+        assert statuses.to_pylist() == ["killed", "running"]
+    assert stored_status(store) == ["killed", "finished"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "status"),
+    [
+        ({}, "killed"),
+        ({"boot": "another"}, "killed"),
+        ({"process_start": "1"}, "killed"),
+        ({"machine": "another"}, "running"),
+    ],
+)
+def test_who_is_known_to_be_gone(store, killed, facts, status):
+    # The number of a living process: only its start and the machine tell it from the killed one.
+    pid = killed["pid"] if not facts or "machine" in facts else os.getpid()
+    host = json.dumps(json.loads(killed["host"]) | facts)
+    store.merge_rows("runs", [killed | {"host": host, "pid": pid}])
+    assert only_run(store)["status"] == status
+
+
+def test_a_run_of_before_hosts_were_recorded_is_left_as_it_is(store, killed):
+    store.merge_rows("runs", [killed | {"host": None}])
+    assert only_run(store)["status"] == "running"
+
+
+def test_the_host_is_recorded_without_saying_which_it_is(store):
+    with store.run("x", {}):
+        pass
+    host = json.loads(only_run(store)["host"])
+    assert host["processors"] >= 1 and host["device"] and host["platform"] and host["python"]
+    assert host.keys() >= {"threads", "machine", "boot", "process_start"}
+    assert platform.node() not in json.dumps(host)
+
+
+def test_torch_in_use_is_recorded(store, monkeypatch):
+    cuda = SimpleNamespace(is_initialized=lambda: True, get_device_name=lambda: "A card")
+    torch = SimpleNamespace(get_num_threads=lambda: 3, cuda=cuda)
+    with store.run("x", {}):
+        monkeypatch.setitem(sys.modules, "torch", torch)
+    host = json.loads(only_run(store)["host"])
+    assert (host["threads"], host["device"]) == (3, "A card")

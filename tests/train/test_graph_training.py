@@ -16,6 +16,7 @@ from featurestore.crystal import Crystal
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.failure import Failure
 from featurestore.store import FeatureStore
+from featurestore.view_request import GRAPH, ViewRequest
 from ingest.encoders.alignn.checkpoint import read_checkpoint
 from ingest.encoders.load import load_encoder
 from ingest.sample import sample_archive
@@ -25,7 +26,9 @@ from train.errors import TrainingError
 from train.graph import trainer as trainer_module
 from train.graph.examples import GraphExample, collated, graph_example, parts, shuffled
 from train.graph.network import AlignnRegressor
+from train.graph.scratch import AlignnPredictor, view_graphs
 from train.graph.trainer import GraphRows, GraphTrainer, GraphTraining, predict
+from train.predictors import load_model
 
 SMALL = GraphTraining(
     alignn_layers=1, gcn_layers=1, hidden_features=8, epochs=4, batch_size=6, learning_rate=5e-3
@@ -247,3 +250,35 @@ def test_only_the_architecture_with_layernorm_is_trained():
     assert architecture.norm == "layernorm"
     with pytest.raises(ValueError, match="LayerNorm"):
         AlignnRegressor(type(architecture)(**{**vars(architecture), "norm": "batchnorm"}))
+
+
+def test_alignn_from_scratch_is_a_model_like_any_other(store):
+    random = ["--random", "60/20/20", "--property", "formation_energy_peratom", "--name", "r"]
+    assert invoke("ingest", "splits", *random, "--store", store).exit_code == 0
+    small = ["--epochs", "1", "--hidden-features", "8", "--alignn-layers", "1", "--gcn-layers", "1"]
+    command = ["train", "scratch", "--property", "formation_energy_peratom", "--split", "r", *small]
+    first = invoke(*command, "--store", store)
+    assert first.exit_code == 0, first.output
+    again = invoke(*command, "--store", store)
+    assert "already trained; nothing was done" in again.output
+
+    opened = FeatureStore.open(store)
+    model = load_model(opened, "formation_energy_peratom_graph")
+    view = opened.view(ViewRequest("formation_energy_peratom", GRAPH, split="r"))
+    assert view.features.shape == (50, 0) and view.table.num_rows == 50
+    graphs = view_graphs(opened, view, model.predictor.training)
+    stored = opened.sql(
+        "SELECT prediction FROM predictions WHERE model_id = ? ORDER BY material_id",
+        [model.model_id],
+    )
+    predicted = model.predictor.predict(graphs)
+    np.testing.assert_allclose(predicted, stored["prediction"].to_numpy(), atol=1e-6)
+    with pytest.raises(InvalidInputError, match="takes 0 features, these rows have 3"):
+        model.predict(np.zeros((2, 3), dtype=np.float32))
+    listed = invoke("train", "list", "--store", store).output
+    assert "graph" in listed and "alignn" in listed
+
+
+def test_weights_that_do_not_fit_are_refused():
+    with pytest.raises(InvalidInputError, match="weights of an 'alignn' model do not load"):
+        AlignnPredictor.from_bytes(vars(SMALL), b"nonsense")

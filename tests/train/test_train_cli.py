@@ -10,6 +10,7 @@ import synthetic_store as toy
 from click.testing import CliRunner, Result
 
 from featurestore.errors import MissingDataError
+from featurestore.figures import figure_models
 from featurestore.store import FeatureStore
 from train.cli import train
 
@@ -48,6 +49,44 @@ def test_train_list_and_report(store: FeatureStore, tmp_path: Path) -> None:
     assert "structure+text" in shown.stdout
     assert "unit               eV" in shown.stdout
     assert (tmp_path / "out" / "parity_mbj_bandgap_toy.png").stat().st_size > 10_000
+
+
+def test_the_ensemble_prints_its_coverage(tmp_path: Path) -> None:
+    store = toy.make_store(tmp_path / "store", 100)
+    arguments = ["ensemble", "--property", toy.PROPERTY, "--split", toy.SPLIT, *STRUCTURE, *TEXT]
+    result = _run(store, *arguments, "--max-epochs", "2")
+    assert result.exit_code == 0
+    assert "Share of the Gaussian process in the average" in result.stderr
+    assert "intervals of nominal coverage: 68%: " in result.stderr
+    assert "already trained" in _run(store, *arguments, "--max-epochs", "2").stderr
+    (row,) = json.loads(_run(store, "list", "--format", "json").stdout)
+    assert row["predictor"] == "ensemble max_epochs=2"
+
+
+def test_an_ensemble_without_intervals_says_so(store: FeatureStore) -> None:
+    arguments = ["ensemble", "--property", toy.PROPERTY, "--split", toy.SPLIT, *STRUCTURE]
+    result = _run(store, *arguments, "--max-epochs", "1")
+    assert "too few validation rows to calibrate intervals" in result.stderr
+
+
+def test_the_loss_curve_is_drawn(store: FeatureStore, tmp_path: Path) -> None:
+    trained = _run(
+        store, "mlp", "--property", toy.PROPERTY, "--split", toy.SPLIT, *STRUCTURE, *TEXT,
+        "--max-epochs", "3", "--seed", "9", "--format", "csv",
+    )  # fmt: skip
+    (model_id, *_) = {row["model_id"] for row in csv.DictReader(io.StringIO(trained.stdout))}
+    path = tmp_path / "curves" / "loss.png"
+    result = _run(store, "curve", model_id, "-o", str(path))
+    assert str(path) in result.stderr
+    assert path.stat().st_size > 10_000
+    assert figure_models(path) == [model_id]
+
+
+def test_a_single_epoch_is_no_curve(store: FeatureStore, tmp_path: Path) -> None:
+    trained = _train(store, *STRUCTURE, "--seed", "8", "--format", "csv")
+    model_id = next(csv.DictReader(io.StringIO(trained.stdout)))["model_id"]
+    with pytest.raises(MissingDataError, match="has no loss curve"):
+        _run(store, "curve", model_id, "-o", str(tmp_path / "curve.png"))
 
 
 @pytest.mark.parametrize(

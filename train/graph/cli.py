@@ -1,12 +1,74 @@
-"""``featurestore train source``."""
+"""``featurestore train scratch`` and ``train source``: ALIGNN itself."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
-from featurestore.cli.options import CONTEXT, store_option
+from featurestore.cli.options import CONTEXT, format_option, store_option
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_NETWORK_OPTIONS = (
+    click.option("--epochs", type=click.IntRange(1), default=50, show_default=True),
+    click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True),
+    click.option("--learning-rate", type=float, default=1e-3, show_default=True),
+    click.option("--alignn-layers", type=click.IntRange(1), default=4, show_default=True),
+    click.option("--gcn-layers", type=click.IntRange(1), default=4, show_default=True),
+    click.option("--hidden-features", type=click.IntRange(4), default=256, show_default=True),
+    click.option(
+        "--precision",
+        type=click.Choice(["float32", "bfloat16"]),
+        default="float32",
+        show_default=True,
+    ),
+    click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
+)
+
+
+def network_options(command: Command) -> Command:
+    """Add the options of `GraphTraining`, under the names of its fields."""
+    for option in reversed(_NETWORK_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command(context_settings=CONTEXT)
+@click.option("--property", "property_name", required=True, metavar="NAME", help="What to predict.")
+@click.option("--split", required=True, help="Split that gives the folds.")
+@click.option("--seed", default=0, show_default=True, help="Of weights and order.")
+@network_options
+@store_option
+@format_option
+def scratch(
+    property_name: str,
+    split: str,
+    seed: int,
+    store_uri: str,
+    output_format: str,
+    **network: Any,
+) -> None:
+    """Train ALIGNN itself on a property, from the store's structures, as a baseline.
+
+    \b
+    Example:
+      featurestore train scratch --property Tc_supercon --split paper --epochs 100
+    """
+    from featurestore.store import FeatureStore
+    from featurestore.view_request import GRAPH, ViewRequest
+    from train.graph.scratch import Alignn, view_graphs
+    from train.graph.trainer import GraphTraining
+    from train.result import print_result
+    from train.training import train_model
+
+    settings = GraphTraining(**network)
+    store = FeatureStore.open(store_uri)
+    view = store.view(ViewRequest(property_name, GRAPH, split=split))
+    graphs = view_graphs(store, view, settings)
+    print_result(train_model(store, view, Alignn(settings), seed, graphs), output_format)
 
 
 @click.command(context_settings=CONTEXT)
@@ -22,16 +84,7 @@ from featurestore.cli.options import CONTEXT, store_option
 @click.option("--split", help="A stored split. Default: a random 90/5/5, by structure.")
 @click.option("--limit", type=click.IntRange(20), help="Only so many structures, at random.")
 @click.option("--seed", default=0, show_default=True, help="Of folds, weights and order.")
-@click.option("--epochs", type=click.IntRange(1), default=50, show_default=True)
-@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
-@click.option("--learning-rate", type=float, default=1e-3, show_default=True)
-@click.option("--alignn-layers", type=click.IntRange(1), default=4, show_default=True)
-@click.option("--gcn-layers", type=click.IntRange(1), default=4, show_default=True)
-@click.option("--hidden-features", type=click.IntRange(4), default=256, show_default=True)
-@click.option(
-    "--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True
-)
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@network_options
 @store_option
 def source(
     property_name: str,
@@ -39,15 +92,8 @@ def source(
     split: str | None,
     limit: int | None,
     seed: int,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    alignn_layers: int,
-    gcn_layers: int,
-    hidden_features: int,
-    precision: str,
-    device: str,
     store_uri: str,
+    **network: Any,
 ) -> None:
     """Train an ALIGNN source model on a property, to encode structures with.
 
@@ -62,16 +108,7 @@ def source(
     from train.graph.source import source_rows, train_source
     from train.graph.trainer import GraphTraining
 
-    settings = GraphTraining(
-        alignn_layers=alignn_layers,
-        gcn_layers=gcn_layers,
-        hidden_features=hidden_features,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        precision=precision,
-        device=device,
-    )
+    settings = GraphTraining(**network)
     store = FeatureStore.open(store_uri)
     arguments = {"property": property_name, "split": split, "limit": limit, "seed": seed}
     with store.run("train source", arguments | {"settings": vars(settings)}) as run:

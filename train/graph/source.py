@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -166,11 +166,11 @@ def train_source(
     begun = len(trainer.history)
     with progress_bar(settings.epochs, folder.name, "epochs") as progress:
         network = trainer.fit(progress)
-    cpu = replace(settings, device="cpu", precision="float32")
     metrics: dict[str, Any] = {
         "folds": {
             fold: regression_metrics(
-                rows.rows[fold].targets, predict(network, rows.rows[fold].examples, cpu)
+                rows.rows[fold].targets,
+                predict(network, rows.rows[fold].examples, settings.reference),
             )
             for fold in FOLDS
             if fold != "train"

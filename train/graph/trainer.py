@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,9 @@ from featurestore.errors import InvalidInputError
 from featurestore.identity import canonical_json
 from featurestore.output import atomic_path
 from featurestore.progress import Progress
-from ingest.encoders.alignn.cores import all_cores
 from ingest.encoders.alignn.graph import GraphSettings
 from ingest.encoders.alignn.model import Architecture
+from ingest.encoders.parallel import all_cores
 from train.errors import TrainingError
 from train.graph.examples import GraphExample, collated, parts, shuffled
 from train.graph.network import AlignnRegressor
@@ -69,6 +69,11 @@ class GraphTraining:
     use_canonize: bool = True
     precision: str = "float32"
     device: str = "cpu"
+
+    @property
+    def reference(self) -> GraphTraining:
+        """The same in float32 on the CPU, as results are stated."""
+        return replace(self, device="cpu", precision="float32")
 
     @property
     def architecture(self) -> Architecture:

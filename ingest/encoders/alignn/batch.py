@@ -7,8 +7,7 @@ equal k are put side by side, and what a graph library does by index becomes a b
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,12 +23,14 @@ class AtomBlock:
 
     Parameters
     ----------
+    atoms : slice
     edges : slice
         The edges into these atoms, by atom.
     degree : int
         k.
     """
 
+    atoms: slice
     edges: slice
     degree: int
 
@@ -49,6 +50,8 @@ class AngleBlock:
         By atom, edge out and edge in.
     weight, count : Tensor, shape (n_atoms * k * k, 1), float32
         Copies of the angle for one copy of its edge out, and for all.
+    single : bool
+        Whether every angle is there once.
     """
 
     n_atoms: int
@@ -57,6 +60,7 @@ class AngleBlock:
     cosine: torch.Tensor
     weight: torch.Tensor
     count: torch.Tensor
+    single: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +76,12 @@ class GraphBatch:
         Atoms at both ends, and index of the same edge in the other direction.
     count : Tensor, shape (n_edges, 1), float32
         Copies of each edge.
+    single : bool
+        Whether every edge is there once.
     atom_blocks : tuple of AtomBlock
-        One for each degree.
-    angle_blocks : tuple of AngleBlock
         One or more for each degree, small enough for a cache.
+    angle_blocks : tuple of AngleBlock
+        The same, with fewer atoms each.
     pool_atoms, pool_edges, pool_angles : Tensor, shape (n_graphs, n_atoms), float64
         Weights that turn sums over each atom's own atom, edges or angles into means over graphs.
     """
@@ -86,6 +92,7 @@ class GraphBatch:
     target: torch.Tensor
     reverse: torch.Tensor
     count: torch.Tensor
+    single: bool
     atom_blocks: tuple[AtomBlock, ...]
     angle_blocks: tuple[AngleBlock, ...]
     pool_atoms: torch.Tensor
@@ -104,7 +111,7 @@ def collate(
 
     The features are one array for each graph, float32 of shape (n_atoms, n_features).
 
-    An angle block holds ``block_angles`` bond angles or those of one atom, if they are more.
+    A block holds ``block_angles`` edges or bond angles, or those of one atom if they are more.
     """
     n_atoms = np.array([graph.n_atoms for graph in graphs])
     n_edges = np.array([len(graph.source) for graph in graphs])
@@ -153,23 +160,26 @@ def collate(
             cosine=tensor(cosine.reshape(-1)),
             weight=tensor(weight.reshape(-1, 1).astype(np.float32)),
             count=tensor(copies.reshape(-1, 1).astype(np.float32)),
+            single=bool((weight == 1).all() and (copies == 1).all()),
         )
 
-    atom_blocks, angle_blocks = [], []
     first_edge_of = np.concatenate([[0], np.cumsum(degree)])
-    for k, start in zip(*np.unique(degree, return_index=True), strict=True):
-        stop = int(np.searchsorted(degree, k, side="right"))
+
+    def blocks(start: int, stop: int, k: int, rows_an_atom: int) -> Iterator[AtomBlock]:
+        step = max(1, block_angles // rows_an_atom)
+        for first in range(start, stop, step):
+            last = min(first + step, stop)
+            edges = slice(int(first_edge_of[first]), int(first_edge_of[last]))
+            yield AtomBlock(slice(first, last), edges, k)
+
+    atom_blocks: list[AtomBlock] = []
+    angle_blocks: list[AngleBlock] = []
+    for number, first in zip(*np.unique(degree, return_index=True), strict=True):
+        k, start, stop = int(number), int(first), int(np.searchsorted(degree, number, side="right"))
         edges = slice(int(first_edge_of[start]), int(first_edge_of[stop]))
         edges_per_atom[start:stop] = count[edges].reshape(-1, k).sum(axis=1)
-        atom_blocks.append(AtomBlock(edges, int(k)))
-        first = int(start)
-        while first < stop:
-            # Powers of two keep the shapes few: a bfloat16 product of a new shape is compiled.
-            n = 2 ** int(math.log2(min(max(1, block_angles // int(k * k)), stop - first)))
-            last = first + n
-            inner = slice(int(first_edge_of[first]), int(first_edge_of[last]))
-            angle_blocks.append(angle_block(slice(first, last), inner, int(k)))
-            first = last
+        atom_blocks += blocks(start, stop, k, k)
+        angle_blocks += [angle_block(b.atoms, b.edges, k) for b in blocks(start, stop, k, k * k)]
 
     def pool(per_atom: np.ndarray) -> torch.Tensor:
         total = np.bincount(graph_of_atom, weights=per_atom, minlength=len(graphs))
@@ -184,6 +194,7 @@ def collate(
         target=tensor(np.repeat(np.arange(len(degree)), degree)),
         reverse=tensor(reverse),
         count=tensor(count[:, None]),
+        single=bool((count == 1).all()),
         atom_blocks=tuple(atom_blocks),
         angle_blocks=tuple(angle_blocks),
         pool_atoms=pool(np.ones(len(degree))),

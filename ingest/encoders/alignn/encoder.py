@@ -16,14 +16,14 @@ from featurestore.failure import Failure
 from ingest.encoders.alignn.atoms import element_features
 from ingest.encoders.alignn.batch import collate
 from ingest.encoders.alignn.checkpoint import Checkpoint, read_checkpoint
-from ingest.encoders.alignn.cores import all_cores, has_bfloat16_products
 from ingest.encoders.alignn.graph import GRAPH_VERSION, CrystalGraph, build_graph
 from ingest.encoders.base import EncoderSpec, Precision, Segment, StructureVector
+from ingest.encoders.parallel import all_cores, has_bfloat16_products
 
 _SEGMENTS = ("atom", "bond", "angle")
 
 _GROUP_ATOMS = 256
-"""Atoms that one thread takes at a time."""
+"""Atoms that one thread takes at a time, about."""
 
 _BATCH_ANGLES = 65_536
 """Bond angles evaluated together: 64 MB of angle features at the published width in float32."""
@@ -31,7 +31,7 @@ _BATCH_ANGLES = 65_536
 _MAX_ANGLES = 2_000_000
 """Bond angles of the largest structure that is encoded: 2 GB of angle features."""
 
-_CACHED_ANGLES = 512
+_CACHED_ANGLES = 1024
 """Bond angles in a block on a CPU: at the published width some of its arrays fit a core's cache."""
 
 Atoms = npt.NDArray[np.float32]
@@ -84,7 +84,7 @@ class AlignnEncoder:
     def encode(self, crystals: Sequence[Crystal]) -> list[StructureVector | Failure]:
         """One vector or failure for each crystal, in order."""
         results: list[StructureVector | Failure | None] = [None] * len(crystals)
-        groups = list(_groups([crystal.n_atoms for crystal in crystals]))
+        groups = _groups([crystal.n_atoms for crystal in crystals], torch.get_num_threads())
         with all_cores(bfloat16_products=self._backend.bfloat16_products) as pool:
             encoded = pool.map(lambda g: self._encode_group([crystals[i] for i in g]), groups)
             for group, group_results in zip(groups, encoded, strict=True):
@@ -127,18 +127,19 @@ class AlignnEncoder:
         return graph, np.stack(features)
 
 
-def _groups(n_atoms: Sequence[int]) -> Iterator[list[int]]:
-    """Indices in groups of about equal work, the largest structures first."""
-    group: list[int] = []
-    total = 0
+def _groups(n_atoms: Sequence[int], n_threads: int) -> list[list[int]]:
+    """Indices in groups of about equal work, as many for each thread, largest structures first."""
+    total = sum(n_atoms)
+    n_groups = n_threads * -(-total // (n_threads * _GROUP_ATOMS))
+    groups: list[list[int]] = []
+    done = 0
     for index in sorted(range(len(n_atoms)), key=lambda i: -n_atoms[i]):
-        if group and total + n_atoms[index] > _GROUP_ATOMS:
-            yield group
-            group, total = [], 0
-        group.append(index)
-        total += n_atoms[index]
-    if group:
-        yield group
+        # The next group begins where its equal share of all atoms does.
+        if not groups or done * n_groups >= len(groups) * total:
+            groups.append([])
+        groups[-1].append(index)
+        done += n_atoms[index]
+    return groups
 
 
 def _batches(n_angles: dict[int, int]) -> Iterator[list[int]]:

@@ -8,18 +8,19 @@ updated in place and small enough to stay in a core's cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal, cast
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ingest.encoders.alignn.batch import GraphBatch
+from ingest.encoders.alignn.batch import AngleBlock, GraphBatch
 
 _GATE_EPSILON = 1e-6
+
+_FEW_ROWS = 64
+_MANY_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,41 @@ class _Dense(nn.Module):
         return F.silu(norm(linear(x)), inplace=True)
 
 
+def padded(n: int) -> int:
+    """Rows to compute for ``n``: few different numbers, each of which is a product's shape.
+
+    oneDNN compiles a bfloat16 product anew for every shape, in more time than it takes to run.
+    """
+    step = _FEW_ROWS if n <= 8 * _FEW_ROWS else _MANY_ROWS
+    return -(-n // step) * step
+
+
+def _with_inert_rows(rows: torch.Tensor, n: int) -> torch.Tensor:
+    """``rows`` and zeros after them, ``n`` together."""
+    extended = rows.new_zeros((n, *rows.shape[1:]))
+    extended[: len(rows)] = rows
+    return extended
+
+
+@dataclass(frozen=True, eq=False)
+class _Scratch:
+    """Room for one block's gates, used again for every block so that it stays in a cache.
+
+    Both tensors have shape (rows of the largest block, features).
+    """
+
+    gate: torch.Tensor
+    sigma: torch.Tensor
+
+    @classmethod
+    def of(cls, batch: GraphBatch, features: int) -> _Scratch:
+        n_edges = max(block.edges.stop - block.edges.start for block in batch.atom_blocks)
+        n_angles = max(len(block.cosine) for block in batch.angle_blocks)
+        # Zeros, because rows that no edge fills are multiplied too.
+        both = batch.atom_features.new_zeros((2, padded(max(n_edges, n_angles)), features))
+        return cls(both[0], both[1])
+
+
 class _EdgeGatedConvolution(nn.Module):
     """Gates each edge by its own and its ends' features, and sums gated sources at the targets.
 
@@ -165,33 +201,46 @@ class _EdgeGatedConvolution(nn.Module):
     def gate_(
         self,
         edges: torch.Tensor,
-        ends: torch.Tensor,
+        scratch: _Scratch,
+        shape: tuple[int, int, int, int],
         values: torch.Tensor,
-        weight: torch.Tensor,
-        sums: Callable[[torch.Tensor], torch.Tensor],
-    ) -> torch.Tensor:
-        """Update ``edges`` in place; return the gated mean of ``values`` at each target.
+        weight: torch.Tensor | None,
+        received: torch.Tensor,
+    ) -> None:
+        """Update ``edges`` in place; put the gated mean of ``values`` at each target.
 
         Parameters
         ----------
-        edges : Tensor, shape (n_edges, features)
-            Updated in place.
-        ends : Tensor, same number of elements
-            Sum of both ends' shares of the gate; overwritten.
-        values : Tensor, broadcastable to ``ends``
+        edges : Tensor, shape (padded(n_edges), features)
+            Its first rows are updated in place.
+        scratch : _Scratch
+            Its ``gate`` holds the sum of both ends' shares of the gate.
+        shape : tuple of int
+            ``(n, targets, edges of a target, features)`` of the rows that are updated.
+        values : Tensor, broadcastable to ``shape``
             What the sources send.
-        weight : Tensor, shape (n_edges, 1)
-            How often each edge counts.
-        sums : callable
-            Sums of rows like ``edges`` at each target.
+        weight : Tensor, shape (n_edges, 1), or None
+            How often each edge counts; None for once.
+        received : Tensor, shape (n * targets, features)
+            Written.
         """
-        gate = self.edge_gate.add_product_(ends.view(edges.shape), edges)
-        sigma = torch.sigmoid(gate).mul_(weight)
-        total = sums(sigma)
-        sigma.view(ends.shape).mul_(values)
-        received = sums(sigma).div_(total.add_(_GATE_EPSILON))
-        edges.add_(F.silu(self.bn_edges(gate), inplace=True))
-        return received
+        n_targets, degree = shape[0] * shape[1], shape[2]
+        n_edges = n_targets * degree
+        self.edge_gate.add_product_(scratch.gate[: len(edges)], edges)
+        gate, sigma = scratch.gate[:n_edges], scratch.sigma[:n_edges]
+        torch.sigmoid(gate, out=sigma)
+        if weight is not None:
+            sigma.mul_(weight)
+        by_target = sigma.view(n_targets, degree, -1)
+        total = by_target.sum(dim=1)
+        sigma.view(shape).mul_(values)
+        torch.sum(by_target, dim=1, out=received)
+        received.div_(total.add_(_GATE_EPSILON))
+        if isinstance(self.bn_edges, _BatchNorm):
+            change = torch.addcmul(self.bn_edges.shift, gate, self.bn_edges.scale, out=sigma)
+        else:
+            change = self.bn_edges(gate)
+        edges[:n_edges].add_(F.silu(change, inplace=True))
 
     def update_nodes(self, nodes: torch.Tensor, received: torch.Tensor) -> torch.Tensor:
         """The nodes' new features."""
@@ -199,32 +248,59 @@ class _EdgeGatedConvolution(nn.Module):
         return F.silu(self.bn_nodes(change), inplace=True).add_(nodes)
 
     def on_crystal(
-        self, batch: GraphBatch, atoms: torch.Tensor, bonds: torch.Tensor
+        self, batch: GraphBatch, atoms: torch.Tensor, bonds: torch.Tensor, scratch: _Scratch
     ) -> torch.Tensor:
         """New atom features; ``bonds`` are updated in place."""
-        ends = self.source_gate_with_bias(atoms).index_select(0, batch.source)
-        ends.add_(self.dst_gate(atoms).index_select(0, batch.target))
-        values = self.dst_update(atoms).index_select(0, batch.source)
-        received = self.gate_(bonds, ends, values, batch.count, partial(_sums_at_atoms, batch))
+        source, target = self.source_gate_with_bias(atoms), self.dst_gate(atoms)
+        value = self.dst_update(atoms)
+        received = torch.zeros_like(atoms)
+        for block in batch.atom_blocks:
+            start, stop, k = block.edges.start, block.edges.stop, block.degree
+            n_atoms, n_edges = (stop - start) // k, stop - start
+            shape = (n_atoms, 1, k, atoms.shape[1])
+            from_atoms = batch.source[block.edges]
+            gate = scratch.gate[:n_edges]
+            torch.index_select(source, 0, from_atoms, out=gate)
+            gate.view(shape).add_(target[block.atoms].view(n_atoms, 1, 1, -1))
+            self.gate_(
+                bonds[start : start + padded(n_edges)],
+                scratch,
+                shape,
+                value.index_select(0, from_atoms).view(shape),
+                None if batch.single else batch.count[block.edges],
+                received[block.atoms],
+            )
         return self.update_nodes(atoms, received)
 
     def on_line_graph(
-        self, batch: GraphBatch, bonds: torch.Tensor, angles: list[torch.Tensor]
+        self,
+        batch: GraphBatch,
+        bonds: torch.Tensor,
+        angles: list[torch.Tensor],
+        reverse: torch.Tensor,
+        scratch: _Scratch,
     ) -> torch.Tensor:
         """New bond features; ``angles``, a tensor for each block, are updated in place."""
         source = self.source_gate_with_bias(bonds)
-        target = self.dst_gate(bonds).index_select(0, batch.reverse)
+        target = self.dst_gate(bonds).index_select(0, reverse)
         value = self.dst_update(bonds)
-        received = []
+        received = torch.zeros_like(bonds)
         for block, block_angles in zip(batch.angle_blocks, angles, strict=True):
             n, k = block.n_atoms, block.degree
+            shape = (n, k, k, bonds.shape[1])
             into = source[block.edges].view(n, 1, k, -1)
             out = target[block.edges].view(n, k, 1, -1)
-            values = value[block.edges].view(n, 1, k, -1)
-            sums = partial(_sums_of, k)
-            received.append(self.gate_(block_angles, into + out, values, block.weight, sums))
+            torch.add(into, out, out=scratch.gate[: n * k * k].view(shape))
+            self.gate_(
+                block_angles,
+                scratch,
+                shape,
+                value[block.edges].view(n, 1, k, -1),
+                None if block.single else block.weight,
+                received[block.edges],
+            )
         # Rows come by edge out, which is the reverse of the edge in at the same place.
-        return self.update_nodes(bonds, torch.cat(received).index_select(0, batch.reverse))
+        return self.update_nodes(bonds, received.index_select(0, reverse))
 
 
 class _AlignnLayer(nn.Module):
@@ -241,9 +317,11 @@ class _AlignnLayer(nn.Module):
         atoms: torch.Tensor,
         bonds: torch.Tensor,
         angles: list[torch.Tensor],
+        reverse: torch.Tensor,
+        scratch: _Scratch,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        atoms = self.node_update.on_crystal(batch, atoms, bonds)
-        return atoms, self.edge_update.on_line_graph(batch, bonds, angles)
+        atoms = self.node_update.on_crystal(batch, atoms, bonds, scratch)
+        return atoms, self.edge_update.on_line_graph(batch, bonds, angles, reverse, scratch)
 
 
 class AlignnModel(nn.Module):
@@ -298,40 +376,53 @@ class AlignnModel(nn.Module):
         Tensor, shape (n_graphs, 3 * hidden_features), float32
         """
         names = iter(self.architecture.layers)
-        atoms = self.atom_embedding(batch.atom_features)
-        bonds = self._embed_bonds(batch.bond_length)
-        angles = [self.angle_embedding(block.cosine) for block in batch.angle_blocks]
+        n_atoms, n_bonds = len(batch.atom_features), len(batch.bond_length)
+        # A block's rows are read up to their padded number, also those of the last one.
+        room = padded(n_bonds + _MANY_ROWS)
+        reverse = _with_inert_rows(batch.reverse, room)
+        scratch = _Scratch.of(batch, self.architecture.hidden_features)
+        atoms = self.atom_embedding(_with_inert_rows(batch.atom_features, padded(n_atoms)))
+        bonds = self._embed_bonds(_with_inert_rows(batch.bond_length, room))
+        angles = [
+            self.angle_embedding(_with_inert_rows(block.cosine, padded(len(block.cosine))))
+            for block in batch.angle_blocks
+        ]
         name = next(names)
         for alignn_layer in self.alignn_layers:
             if name == layer:
                 break
-            atoms, bonds = alignn_layer(batch, atoms, bonds, angles)
+            atoms, bonds = alignn_layer(batch, atoms, bonds, angles, reverse, scratch)
             name = next(names)
         for gcn_layer in cast("list[_EdgeGatedConvolution]", self.gcn_layers):
             if name == layer:
                 break
-            atoms = gcn_layer.on_crystal(batch, atoms, bonds)
+            atoms = gcn_layer.on_crystal(batch, atoms, bonds, scratch)
             name = next(names)
         angles_at_atoms = torch.cat(
             [
-                _sums_of(block.degree**2, rows * block.count)
+                _sums_of(block.degree**2, _counted(rows[: len(block.cosine)], block))
                 for rows, block in zip(angles, batch.angle_blocks, strict=True)
+            ]
+        )
+        bonds_at_atoms = torch.cat(
+            [
+                _sums_of(block.degree, bonds[block.edges] * batch.count[block.edges])
+                for block in batch.atom_blocks
             ]
         )
         # In float64, whatever the precision of products in float32 is set to.
         pooled = [
-            batch.pool_atoms @ atoms.double(),
-            batch.pool_edges @ _sums_at_atoms(batch, bonds * batch.count).double(),
+            batch.pool_atoms @ atoms[:n_atoms].double(),
+            batch.pool_edges @ bonds_at_atoms.double(),
             batch.pool_angles @ angles_at_atoms.double(),
         ]
         return torch.cat(pooled, dim=1).float()
 
 
+def _counted(rows: torch.Tensor, block: AngleBlock) -> torch.Tensor:
+    return rows if block.single else rows * block.count
+
+
 def _sums_of(k: int, rows: torch.Tensor) -> torch.Tensor:
     """Sums of consecutive rows, k at a time."""
     return rows.view(-1, k, rows.shape[1]).sum(dim=1)
-
-
-def _sums_at_atoms(batch: GraphBatch, edges: torch.Tensor) -> torch.Tensor:
-    """Sums of rows for edges at their target atoms."""
-    return torch.cat([_sums_of(block.degree, edges[block.edges]) for block in batch.atom_blocks])

@@ -16,12 +16,13 @@ from ingest.encoders.base import EncoderSpec, Precision, Segment, TextEncoder, T
 from ingest.encoders.bert.model import Transformer, load_transformer, weights_file
 from ingest.encoders.bert.packing import pack_by_length
 from ingest.encoders.bert.tokens import TOKENIZER_FILES, Tokenizer, Tokens
+from ingest.encoders.parallel import all_cores
 from ingest.weights.cache import file_sha256, weights_folder
 
 Pooling = Literal["mean", "cls"]
 
-# Tokens of a batch, padding included. On a CPU larger batches only push the activations out of
-# the caches; a GPU needs many to be busy.
+# Tokens of a batch, padding included. On a CPU, where every core has a batch of its own, larger
+# ones only push the activations out of the caches; a GPU needs many to be busy.
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 65536}
 
 
@@ -158,9 +159,9 @@ class BertEncoder:
             else:
                 usable.append((text, tokens))
         budget = TOKEN_BUDGET[self._device.type]
-        for batch in pack_by_length([len(tokens.ids) for _, tokens in usable], budget):
-            members = [usable[index] for index in batch]
-            vectors = self._forward([tokens for _, tokens in members])
+        packed = pack_by_length([len(tokens.ids) for _, tokens in usable], budget)
+        batches = [[usable[index] for index in batch] for batch in packed]
+        for members, vectors in zip(batches, self._vectors(batches), strict=True):
             for (text, tokens), vector in zip(members, vectors, strict=True):
                 results[text] = (
                     TextVector(vector, tokens.n_tokens, tokens.truncated)
@@ -168,6 +169,16 @@ class BertEncoder:
                     else Failure("NonFiniteVector", "the model's output is not finite")
                 )
         return [results[text] for text in texts]
+
+    def _vectors(
+        self, batches: Sequence[Sequence[tuple[str, Tokens]]]
+    ) -> list[npt.NDArray[np.float32]]:
+        """Vectors of each batch, in order."""
+        tokens = [[tokens for _, tokens in batch] for batch in batches]
+        if self._device.type != "cpu":
+            return [self._forward(batch) for batch in tokens]
+        with all_cores() as pool:
+            return list(pool.map(self._forward, tokens))
 
     def _refusal(self, tokens: Tokens) -> Failure | None:
         if tokens.mostly_unknown:

@@ -16,9 +16,9 @@ from featurestore.failure import Failure
 from ingest.encoders.alignn import load_alignn_encoder
 from ingest.encoders.alignn.atoms import element_features
 from ingest.encoders.alignn.checkpoint import read_checkpoint
-from ingest.encoders.alignn.cores import has_bfloat16_products
 from ingest.encoders.alignn.dgl_backend import import_dgl
 from ingest.encoders.alignn.graph import build_graph
+from ingest.encoders.parallel import has_bfloat16_products
 
 TOLERANCE = 2e-5
 LAYERS = ("embedding", "alignn_1", "alignn_2", "gcn_1", "gcn_2")

@@ -2,6 +2,7 @@
 
 A batch is a long row of operations of some 0.1 ms. Splitting each over the cores costs more in
 waiting than it gains, and stalls when another process wants a core; whole batches do not wait.
+A batch's result does not depend on the number of threads, because one thread computes all of it.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ def _set_up_thread() -> None:
 
 
 @contextmanager
-def all_cores(*, bfloat16_products: bool) -> Iterator[ThreadPoolExecutor]:
+def all_cores(*, bfloat16_products: bool = False) -> Iterator[ThreadPoolExecutor]:
     """A pool of as many threads as torch would use.
 
     The number of threads and the precision of products belong to the process: they are set back
-    afterwards, and no two pools are open at once.
+    afterwards, also after an error, and no two pools are open at once. Work that has not begun
+    when the block is left by an error or Ctrl-C is dropped.
 
     Parameters
     ----------
@@ -39,12 +41,13 @@ def all_cores(*, bfloat16_products: bool) -> Iterator[ThreadPoolExecutor]:
     matmul: Any = getattr(torch.backends.mkldnn, "matmul")  # noqa: B009 - untyped in torch
     with _SETTINGS:
         threads, precision = torch.get_num_threads(), matmul.fp32_precision
+        pool = ThreadPoolExecutor(threads, initializer=_set_up_thread)
         try:
             if bfloat16_products:
                 matmul.fp32_precision = "bf16"
-            with ThreadPoolExecutor(threads, initializer=_set_up_thread) as pool:
-                yield pool
+            yield pool
         finally:
+            pool.shutdown(cancel_futures=True)
             matmul.fp32_precision = precision
             torch.set_num_threads(threads)
 

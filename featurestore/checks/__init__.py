@@ -1,0 +1,1 @@
+"""What `featurestore verify` looks at: readability, keys, content hashes, vectors, references."""

@@ -1,0 +1,144 @@
+"""Checks of content against identity: structures, texts, encoders and generators hash to their ids.
+
+Everything is read in batches; only ids are held in memory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from featurestore.catalogue import Encoder, encoders
+from featurestore.checks.finding import RESTORE, Finding, command_for, removable
+from featurestore.crystal import Crystal
+from featurestore.identity import versioned_id
+from featurestore.renderings import unrendered
+from featurestore.schemas import embedding_table
+from featurestore.session import Session
+
+_ROWS_A_READ = 1024
+
+
+def check_structures(session: Session) -> Iterator[Finding]:
+    """Materials whose lattice, species and coordinates do not hash to their structure_id."""
+    dataset = session.dataset("materials")
+    if dataset is None:
+        return
+    columns = ["material_id", "structure_id", "n_atoms", "lattice", "species", "frac_coords"]
+    bad = [
+        row["material_id"]
+        for batch in dataset.to_batches(columns=columns, batch_size=_ROWS_A_READ)
+        for row in batch.to_pylist()
+        if not _is_itself(row)
+    ]
+    if bad:
+        yield removable(
+            "materials",
+            "structures do not hash to their structure_id",
+            pa.table({"material_id": sorted(bad)}),
+            command_for("materials"),
+        )
+
+
+def _is_itself(row: dict[str, Any]) -> bool:
+    lattice = np.array(row["lattice"], dtype=np.float64)
+    coords = np.array(row["frac_coords"], dtype=np.float64)
+    species = tuple(row["species"])
+    if lattice.size != 9 or coords.size != 3 * len(species) or row["n_atoms"] != len(species):
+        return False
+    if not (np.isfinite(lattice).all() and np.isfinite(coords).all()):
+        return False
+    crystal = Crystal(lattice.reshape(3, 3), species, coords.reshape(-1, 3))
+    return bool(crystal.structure_id == row["structure_id"])
+
+
+def check_registered(session: Session) -> Iterator[Finding]:
+    """Encoders and generators whose fingerprint does not hash to their id."""
+    for table, key, name in (
+        ("encoders", "encoder_id", "name"),
+        ("generators", "generator_id", "source"),
+    ):
+        rows = session.query(f"SELECT {key}, {name}, fingerprint FROM {table} ORDER BY {key}")
+        bad = [
+            row[key]
+            for row in rows.to_pylist()
+            if versioned_id(row[name], json.loads(row["fingerprint"])) != row[key]
+        ]
+        if bad:
+            found = f"{len(bad)} ids do not match their fingerprints, for example {bad[0]}"
+            yield Finding(table, found, RESTORE)
+
+
+def check_vectors(session: Session) -> Iterator[Finding]:
+    """Vectors of another width than their encoder's, not finite, or zero throughout."""
+    for encoder in encoders(session):
+        table = embedding_table(encoder.kind, encoder.encoder_id)
+        dataset = session.dataset(table)
+        if dataset is None:
+            continue
+        width = dataset.schema.field("vector").type.list_size
+        covered = [*sorted((start, stop) for _, start, stop in encoder.segments)]
+        ends = [0, *(stop for _, stop in covered)]
+        if width != encoder.dimension:
+            yield Finding(
+                table, f"vectors have width {width}, their encoder {encoder.dimension}", RESTORE
+            )
+            continue
+        if [start for start, _ in covered] != ends[:-1] or ends[-1] != width:
+            yield Finding("encoders", f"segments of {encoder.encoder_id} leave a gap", RESTORE)
+        yield from _check_values(session, encoder, table)
+
+
+def _check_values(session: Session, encoder: Encoder, table: str) -> Iterator[Finding]:
+    key = f"{encoder.kind}_id"
+    bad: dict[str, list[str]] = {"not finite": [], "zero throughout": []}
+    dataset = session.dataset(table)
+    assert dataset is not None
+    for batch in dataset.to_batches(columns=[key, "vector"], batch_size=_ROWS_A_READ):
+        values = batch["vector"].flatten().to_numpy(zero_copy_only=False)
+        vectors = values.reshape(-1, encoder.dimension)
+        finite = np.isfinite(vectors).all(axis=1)
+        for what, rows in (
+            ("not finite", ~finite),
+            ("zero throughout", finite & ~vectors.any(axis=1)),
+        ):
+            if rows.any():
+                bad[what] += batch[key].filter(pa.array(rows)).to_pylist()
+    for what, ids in bad.items():
+        if ids:
+            rows = pa.table({key: sorted(ids)})
+            yield removable(table, f"vectors are {what}", rows, command_for(table, encoder.name))
+
+
+def check_texts(session: Session) -> Iterator[Finding]:
+    """Vectors of texts that no stored sentences render to, in any variant."""
+    texts = [encoder for encoder in encoders(session) if encoder.kind == "text"]
+    tables = [embedding_table("text", encoder.encoder_id) for encoder in texts]
+    stored = [session.dataset(table) for table in tables]
+    ids = [
+        dataset.to_table(columns=["text_id"])["text_id"].combine_chunks()
+        for dataset in stored
+        if dataset is not None
+    ]
+    if not ids:
+        return
+    orphans = unrendered(session, pc.unique(pa.chunked_array(ids)))
+    if not len(orphans):
+        return
+    for encoder, table, dataset in zip(texts, tables, stored, strict=True):
+        if dataset is None:
+            continue
+        column = dataset.to_table(columns=["text_id"])["text_id"]
+        here = column.filter(pc.is_in(column, orphans))
+        if len(here):
+            yield removable(
+                table,
+                "vectors of texts that no stored sentences render to",
+                pa.table({"text_id": here}),
+                command_for(table, encoder.name),
+            )

@@ -1,0 +1,68 @@
+"""One thing that is not as it should be, and how to mend it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+RESTORE = "restore a snapshot (featurestore snapshot restore) or copy a backup back"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that `verify` reports.
+
+    Parameters
+    ----------
+    table : str
+        Where it was found.
+    problem : str
+        What is wrong, with a count and an example.
+    mend : str
+        What to run or do.
+    wrong : bool
+        False for what an interruption or a replacement leaves behind: it harms nothing.
+    rows : pyarrow.Table, optional
+        Keys of rows that may be removed because a later command writes them again.
+    """
+
+    table: str
+    problem: str
+    mend: str
+    wrong: bool = True
+    rows: pa.Table | None = field(default=None, repr=False)
+
+
+def example(rows: pa.Table) -> str:
+    """The first row as ``a=1, b=2``."""
+    return ", ".join(f"{name}={value}" for name, value in rows.slice(0, 1).to_pylist()[0].items())
+
+
+def removable(table: str, what: str, rows: pa.Table, again: str) -> Finding:
+    """A finding whose rows can be removed and written again by the command ``again``."""
+    return Finding(
+        table,
+        f"{rows.num_rows:,} {what}, for example {example(rows)}",
+        f"featurestore verify --mend removes them; then {again}",
+        rows=rows,
+    )
+
+
+def command_for(table: str, encoder_name: str = "NAME") -> str:
+    """The command that writes rows of a table."""
+    if table.startswith("structure_embeddings__"):
+        return f"featurestore ingest embeddings --encoder {encoder_name}"
+    if table.startswith("text_embeddings__"):
+        return f"featurestore ingest embeddings --encoder {encoder_name} --source SOURCE"
+    return {
+        "materials": "featurestore ingest structures SOURCES",
+        "properties": "featurestore ingest structures SOURCES",
+        "splits": "featurestore ingest splits",
+        "sentences": "featurestore ingest text --source SOURCE",
+        "generators": "featurestore ingest text --source SOURCE",
+        "encoders": "featurestore ingest embeddings --encoder NAME",
+        "models": "featurestore train mlp",
+        "predictions": "featurestore train mlp",
+        "erasures": "featurestore explain tags",
+    }.get(table, "run the command that wrote them again")

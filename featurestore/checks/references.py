@@ -1,0 +1,126 @@
+"""Checks between tables: whatever is referred to is there, and every run has its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from featurestore.checks.finding import RESTORE, Finding, command_for, example, removable
+from featurestore.schemas import STRUCTURE_EMBEDDINGS, TABLES, TEXT_EMBEDDINGS, table_schema
+from featurestore.session import Session
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """Rows of ``table`` for which ``dangling`` holds refer to something that is not there."""
+
+    table: str
+    what: str
+    dangling: str
+    # What commands leave in the ordinary course of things: a replaced structure's texts, the
+    # predictions of a training that was killed before it wrote its model.
+    leftover: str | None = None
+
+
+def _lacks(column: str, table: str, key: str | None = None) -> str:
+    key = key or column
+    return f"{column} IS NOT NULL AND {column} NOT IN (SELECT {key} FROM {table})"
+
+
+_REPLACED = "nothing needs doing: they belong to structures that --replace has replaced"
+_REFERENCES = (
+    _Reference("properties", "targets of unknown materials", _lacks("material_id", "materials")),
+    _Reference("splits", "folds of unknown materials", _lacks("material_id", "materials")),
+    _Reference(
+        "sentences", "sentences of an unknown generator", _lacks("generator_id", "generators")
+    ),
+    _Reference(
+        "sentences",
+        "sentences of structures that no material has",
+        _lacks("structure_id", "materials"),
+        _REPLACED,
+    ),
+    _Reference("models", "models without predictions", _lacks("model_id", "predictions")),
+    _Reference("models", "models of an unknown generator", _lacks("generator_id", "generators")),
+    _Reference(
+        "models",
+        "models of an unknown structure encoder",
+        _lacks("structure_encoder", "encoders", "encoder_id"),
+    ),
+    _Reference(
+        "models",
+        "models of an unknown text encoder",
+        _lacks("text_encoder", "encoders", "encoder_id"),
+    ),
+    _Reference(
+        "predictions",
+        "predictions without a model",
+        _lacks("model_id", "models"),
+        "an interrupted training left them; the same featurestore train command completes it",
+    ),
+    _Reference(
+        "predictions", "predictions for unknown materials", _lacks("material_id", "materials")
+    ),
+    _Reference("erasures", "erasures of unknown models", _lacks("model_id", "models")),
+    _Reference("erasures", "erasures of unknown materials", _lacks("material_id", "materials")),
+    _Reference(
+        "erasures", "erasures of texts without a vector", _lacks("text_id", "text_embedding_keys")
+    ),
+)
+
+
+def check_references(session: Session) -> Iterator[Finding]:
+    """Rows that refer to a material, generator, encoder, model or text that is not there."""
+    for reference in _REFERENCES:
+        yield from _dangling(session, reference, TABLES[reference.table].key)
+    registered = session.query("SELECT encoder_id FROM encoders")["encoder_id"].to_pylist()
+    for table in session.versions:
+        if not table.startswith((STRUCTURE_EMBEDDINGS, TEXT_EMBEDDINGS)):
+            continue
+        if table.split("__", 1)[1] not in registered:
+            yield Finding(table, "belongs to an encoder that is not registered", RESTORE)
+        if table.startswith(STRUCTURE_EMBEDDINGS):
+            orphans = _Reference(
+                table,
+                "vectors of structures that no material has",
+                _lacks("structure_id", "materials"),
+                _REPLACED,
+            )
+            yield from _dangling(session, orphans, table_schema(table, 1).key)
+
+
+def _dangling(session: Session, reference: _Reference, key: tuple[str, ...]) -> Iterator[Finding]:
+    columns = ", ".join(key)
+    rows = session.query(
+        f'SELECT {columns} FROM "{reference.table}" WHERE {reference.dangling} ORDER BY ALL'
+    )
+    if not rows.num_rows:
+        return
+    if reference.leftover is None:
+        yield removable(reference.table, reference.what, rows, command_for(reference.table))
+    else:
+        yield Finding(
+            reference.table,
+            f"{rows.num_rows:,} {reference.what}, for example {example(rows)}",
+            reference.leftover,
+            wrong=False,
+        )
+
+
+def check_runs(session: Session) -> Iterator[Finding]:
+    """Rows whose run is not on record, and runs that were cut off."""
+    for table in session.versions:
+        dataset = session.dataset(table)
+        if table == "runs" or dataset is None or "run_id" not in dataset.schema.names:
+            continue
+        unknown = session.query(
+            f'SELECT run_id, count(*) AS n FROM "{table}" '
+            "WHERE run_id NOT IN (SELECT run_id FROM runs) GROUP BY ALL ORDER BY ALL"
+        )
+        if unknown.num_rows:
+            yield Finding(
+                table,
+                f"rows of {unknown.num_rows} runs that are not on record, for example "
+                + example(unknown),
+                RESTORE,
+            )

@@ -1,0 +1,83 @@
+"""Checks of a table by itself: readable, of its schema, keys present once, numbers finite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from featurestore.checks.finding import RESTORE, Finding, command_for, removable
+from featurestore.schemas import TableSchema
+from featurestore.session import Session
+
+_ROWS_A_READ = 8192
+# A model's weights are tens of megabytes: a batch of many would not be bounded.
+_LARGE = {"weights"}
+
+
+def check_table(session: Session, table: str, expected: TableSchema) -> Iterator[Finding]:
+    """Everything about one table that needs no other."""
+    dataset: Any = session.dataset(table)
+    columns = list(_columns(dataset, expected))
+    yield from columns
+    if any(finding.wrong for finding in columns):
+        return
+    unreadable = _unreadable(dataset)
+    if unreadable is not None:
+        yield Finding(table, f"cannot be read: {unreadable}", RESTORE)
+        return
+    again = command_for(table)
+    keys = ", ".join(expected.key)
+    twice = session.query(
+        f'SELECT {keys}, count(*) AS copies FROM "{table}" GROUP BY ALL HAVING copies > 1 '
+        f"ORDER BY {keys}"
+    )
+    if twice.num_rows:
+        yield removable(table, "keys occur more than once", twice.drop(["copies"]), again)
+    for name, condition, what in _conditions(expected, dataset.schema.names):
+        bad = session.query(f'SELECT {keys} FROM "{table}" WHERE {condition} ORDER BY {keys}')
+        if bad.num_rows:
+            yield removable(table, f"rows whose {name} {what}", bad, again)
+
+
+def _columns(dataset: Any, expected: TableSchema) -> Iterator[Finding]:
+    there = dataset.schema
+    for field in expected.schema:
+        if field.name not in there.names:
+            # An earlier version of this package wrote the table.
+            older = field.nullable
+            fix = "featurestore migrate" if older else RESTORE
+            yield Finding(expected.name, f"column {field.name!r} is missing", fix, not older)
+        elif not there.field(field.name).type.equals(field.type):
+            yield Finding(
+                expected.name,
+                f"column {field.name!r} is {there.field(field.name).type}, not {field.type}",
+                RESTORE,
+            )
+
+
+def _unreadable(dataset: Any) -> str | None:
+    """Read every column once, in bounded batches; the error if that fails."""
+    small = [name for name in dataset.schema.names if name not in _LARGE]
+    large = [name for name in dataset.schema.names if name in _LARGE]
+    try:
+        dataset.validate()
+        for columns, size in ((small, _ROWS_A_READ), (large, 1)):
+            if columns:
+                for _ in dataset.to_batches(columns=columns, batch_size=size):
+                    pass
+    # Lance raises any of these; a panic in its Rust code is a BaseException of its own.
+    except (OSError, RuntimeError, ValueError, pa.ArrowException) as error:
+        return str(error)
+    return None
+
+
+def _conditions(expected: TableSchema, there: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    for field in expected.schema:
+        if field.name not in there:
+            continue
+        if not field.nullable and field.name not in _LARGE and not pa.types.is_nested(field.type):
+            yield field.name, f'"{field.name}" IS NULL', "is null"
+        if pa.types.is_floating(field.type):
+            yield field.name, f'NOT isfinite("{field.name}")', "is not finite"

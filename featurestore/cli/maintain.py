@@ -1,0 +1,49 @@
+"""``featurestore maintain``: compaction, indexes and the dropping of old versions."""
+
+from __future__ import annotations
+
+import click
+
+from featurestore.cli.options import CONTEXT, format_option, store_option
+
+_KEEP_DAYS = 14.0
+
+
+@click.command(context_settings=CONTEXT)
+@click.option(
+    "--keep-days",
+    default=_KEEP_DAYS,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Days for which superseded versions stay readable; snapshots stay for ever.",
+)
+@click.option("--dry-run", is_flag=True, help="Change nothing, say what would be dropped.")
+@store_option
+@format_option
+def maintain(keep_days: float, dry_run: bool, store_uri: str, output_format: str) -> None:
+    """Compact tables, refresh indexes and drop superseded versions.
+
+    It may run beside writers: versions that a run under way may still read are kept, and so are
+    files younger than seven days that may belong to a write in progress.
+
+    \b
+    Example:
+      featurestore maintain --keep-days 30
+    """
+    import pyarrow as pa
+
+    from featurestore.maintenance import maintain as keep
+    from featurestore.output import print_table
+    from featurestore.store import FeatureStore
+
+    store = FeatureStore.open(store_uri)
+    if dry_run:
+        done = keep(store, keep_days=keep_days, dry_run=True)
+    else:
+        with store.run("maintain", {"keep_days": keep_days}) as run:
+            done = keep(store, keep_days=keep_days)
+            run.counts = {"bytes_freed": sum(t.bytes_before - t.bytes_after for t in done)}
+    print_table(pa.Table.from_pylist([vars(table) for table in done]), output_format)
+    before, after = (sum(getattr(t, f"bytes_{when}") for t in done) for when in ("before", "after"))
+    verb = "would be" if dry_run else "are"
+    click.echo(f"{before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB {verb} left", err=True)

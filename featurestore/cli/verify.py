@@ -1,0 +1,64 @@
+"""``featurestore verify``: what is wrong with a store, and how to mend it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from featurestore.cli.options import CONTEXT, format_option, store_option
+
+if TYPE_CHECKING:
+    from featurestore.checks.finding import Finding
+
+
+@click.command(context_settings=CONTEXT)
+@click.option(
+    "--mend",
+    "mending",
+    is_flag=True,
+    help="Remove the rows found wrong, so that the command named writes them again.",
+)
+@store_option
+@format_option
+def verify(mending: bool, store_uri: str, output_format: str) -> None:
+    """Re-hash structures and texts, check keys, vectors, references and runs.
+
+    Everything is read. The exit code is 1 if anything is wrong; what interruptions leave behind
+    is reported as a note and is no fault. Rows that --mend removes stay in earlier versions.
+
+    \b
+    Example:
+      featurestore verify
+    """
+    import pyarrow as pa
+
+    from featurestore.output import print_table
+    from featurestore.store import FeatureStore
+    from featurestore.verify import mend
+    from featurestore.verify import verify as check
+
+    store = FeatureStore.open(store_uri)
+    findings: list[Finding] = []
+    for finding in check(store):
+        findings.append(finding)
+        if output_format == "table":
+            head = click.style("WRONG", fg="red") if finding.wrong else "note "
+            click.echo(f"{head}  {finding.table}: {finding.problem}\n       {finding.mend}")
+    if output_format != "table":
+        columns = ("table", "problem", "mend", "wrong")
+        rows = [{name: getattr(finding, name) for name in columns} for finding in findings]
+        kinds = [pa.string(), pa.string(), pa.string(), pa.bool_()]
+        schema = pa.schema(list(zip(columns, kinds, strict=True)))
+        print_table(pa.Table.from_pylist(rows, schema=schema), output_format)
+    wrong = [finding for finding in findings if finding.wrong]
+    if mending and wrong:
+        with store.run("verify", {"mend": True}) as run:
+            run.counts = mend(store, wrong)
+        for table, count in run.counts.items():
+            click.echo(f"removed {count:,} rows of {table}", err=True)
+    if output_format == "table":
+        notes = len(findings) - len(wrong)
+        click.echo(f"{len(store.tables())} tables checked: {len(wrong)} wrong, {notes} notes")
+    if wrong:
+        raise click.exceptions.Exit(1)

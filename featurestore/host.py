@@ -1,0 +1,101 @@
+"""The machine and process that a run is on: what matters for its results, and whether it lives."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from featurestore.identity import sha256_hex
+
+
+def host_facts() -> dict[str, Any]:
+    """What a result or a duration can depend on, and who the process is.
+
+    ``processors`` are those this process may use; ``threads`` and ``device`` are torch's, where it
+    has been imported, else ``threads`` is the limit set by ``OMP_NUM_THREADS``. ``machine`` is a
+    digest that says nothing about the machine but tells it from others; ``boot`` and
+    ``process_start`` tell a process from a later one with the same number.
+    """
+    torch = sys.modules.get("torch")
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    threads = int(limit) if limit.isdigit() else None
+    device = "cpu"
+    if torch is not None:
+        threads = torch.get_num_threads()
+        if torch.cuda.is_initialized():
+            device = torch.cuda.get_device_name()
+    return {
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "processors": _processors(),
+        "threads": threads,
+        "device": device,
+        "machine": _machine(),
+        "boot": _boot(),
+        "process_start": _process_start(os.getpid()),
+    }
+
+
+def is_gone(pid: int, facts: dict[str, Any]) -> bool:
+    """Whether the process of a run is known to have ended; unknown on another machine: False.
+
+    Parameters
+    ----------
+    pid : int
+        Its number.
+    facts : dict
+        `host_facts` as it recorded them.
+    """
+    if facts.get("machine") != _machine():
+        return False
+    if facts.get("boot") != _boot():
+        return True
+    return _process_start(pid) != facts.get("process_start")
+
+
+@cache
+def _machine() -> str:
+    """A digest of the host's name, its installation and the container's processes."""
+    parts = [platform.node()]
+    parts += [_read(Path(path)) for path in ("/etc/machine-id", "/var/lib/dbus/machine-id")]
+    space = Path("/proc/self/ns/pid")
+    parts.append(str(space.readlink()) if space.is_symlink() else "")
+    return sha256_hex("\n".join(parts).encode())[:12]
+
+
+@cache
+def _boot() -> str:
+    return sha256_hex(_read(Path("/proc/sys/kernel/random/boot_id")).encode())[:12]
+
+
+def _process_start(pid: int) -> str | None:
+    """When the process began, in the kernel's ticks; None if there is none.
+
+    Without /proc only "alive" is known.
+    """
+    if Path("/proc/self/stat").exists():
+        fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+        # A zombie has ended although its entry is still there.
+        return None if not fields or fields[0] == "Z" else fields[19]
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return "alive"
+    except OSError:
+        return None
+    return "alive"
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except OSError:
+        return ""

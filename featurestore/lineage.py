@@ -1,0 +1,372 @@
+"""Where a number comes from: from a model, prediction, vector or figure back to source files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path, PurePath
+from typing import Any
+
+import pyarrow as pa
+
+from featurestore.catalogue import find_encoder
+from featurestore.errors import FeatureStoreError, InvalidInputError, UnknownNameError
+from featurestore.figures import figure_models
+from featurestore.renderings import find_rendering
+from featurestore.schemas import embedding_table
+from featurestore.session import Session
+from featurestore.view_parameters import ViewParameters
+from featurestore.views import load_view
+
+_SHOWN_FILES = 5
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A row of ``runs``: the command that wrote something, and how it ended."""
+
+    run_id: str
+    command: str
+    status: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    arguments: dict[str, Any] = field(repr=False)
+    versions: dict[str, str] = field(repr=False)
+    git_commit: str | None
+    counts: dict[str, int]
+    message: str | None
+
+
+@dataclass(frozen=True)
+class Node:
+    """One thing in the store, and what it was made from.
+
+    Parameters
+    ----------
+    kind : str
+        "model", "training view", "vectors", "sentences", "structures", "targets", "folds", …
+    name : str
+        Its id, or how many there are.
+    facts : dict
+        What identifies its content: fingerprints, hashes, versions. JSON values.
+    table : str
+        The table that holds it; empty for a view, a figure or a source file.
+    runs : tuple of RunRecord
+        What wrote it.
+    inputs : tuple of Node
+        What it was made from.
+    """
+
+    kind: str
+    name: str
+    facts: dict[str, Any]
+    table: str = ""
+    runs: tuple[RunRecord, ...] = ()
+    inputs: tuple[Node, ...] = ()
+
+
+def figure_lineage(session: Session, path: Path) -> Node:
+    """A PNG that `featurestore train report` or `featurestore explain` wrote.
+
+    Raises
+    ------
+    InvalidInputError
+        If it does not name its models.
+    UnknownNameError
+        If the store does not have one of them.
+    """
+    models = figure_models(path)
+    inputs = tuple(model_lineage(session, model) for model in models)
+    return Node("figure", path.name, {"models": models}, inputs=inputs)
+
+
+def prediction_lineage(session: Session, model: str, material_id: str) -> Node:
+    """A model's prediction for one material: the model, and the vectors it was given.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such model, or it predicted no such material.
+    """
+    made_by = model_lineage(session, model)
+    rows = session.query(
+        "SELECT fold, target, prediction, run_id FROM predictions "
+        "WHERE model_id = ? AND material_id = ?",
+        [made_by.name, material_id],
+    ).to_pylist()
+    if not rows:
+        known = session.query(
+            "SELECT material_id FROM predictions WHERE model_id = ?", [made_by.name]
+        )["material_id"].to_pylist()
+        raise UnknownNameError(f"material of model {made_by.name}", material_id, known)
+    row = rows[0]
+    parameters, sql = _stored_view(session, made_by.name)
+    selected = session.query(sql)
+    selected = selected.filter(pa.compute.equal(selected["material_id"], material_id))
+    inputs = (made_by, *_vectors_of_view(session, parameters, selected))
+    facts = {name: row[name] for name in ("fold", "target", "prediction")}
+    runs = _runs(session, [row["run_id"]])
+    name = f"{made_by.name} for {material_id}"
+    return Node("prediction", name, facts, "predictions", runs, inputs)
+
+
+def model_lineage(session: Session, name: str) -> Node:
+    """A stored model: its training view and everything that made up the view.
+
+    Parameters
+    ----------
+    name : str
+        Model id or its beginning.
+
+    Raises
+    ------
+    UnknownNameError, InvalidInputError
+        If no model or several are so named.
+    """
+    model_id = _model_id(session, name)
+    row = session.query(
+        "SELECT predictor, seed, settings, view_fingerprint, created_at, run_id FROM models "
+        "WHERE model_id = ?",
+        [model_id],
+    ).to_pylist()[0]
+    parameters, sql = _stored_view(session, model_id)
+    runs = _runs(session, [row["run_id"]])
+    facts = {
+        "predictor": row["predictor"],
+        "seed": row["seed"],
+        "settings": json.loads(row["settings"]),
+        "created_at": row["created_at"].isoformat(),
+    }
+    versions = runs[0].arguments.get("view_versions") if runs else None
+    view = _view_node(session, parameters, sql, row["view_fingerprint"], versions)
+    return Node("model", model_id, facts, "models", runs, (view,))
+
+
+def vector_lineage(session: Session, content_id: str, encoder: str | None = None) -> Node:
+    """The vector of a structure or of a text.
+
+    Parameters
+    ----------
+    content_id : str
+        A structure_id or text_id.
+    encoder : str, optional
+        Name or id of the encoder; needed where several have encoded it.
+
+    Raises
+    ------
+    UnknownNameError
+        If no encoder, or not this one, has encoded it.
+    InvalidInputError
+        If several have and none is named.
+    """
+    found = session.query(
+        "SELECT 'structure' AS kind, encoder_id FROM structure_embedding_keys "
+        "WHERE structure_id = ?1 UNION ALL SELECT 'text', encoder_id FROM text_embedding_keys "
+        "WHERE text_id = ?1 ORDER BY ALL",
+        [content_id],
+    ).to_pylist()
+    if encoder is not None and found:
+        chosen = find_encoder(session, encoder, found[0]["kind"])
+        found = [row for row in found if row["encoder_id"] == chosen.encoder_id]
+    if not found:
+        raise UnknownNameError("vector of", content_id, [], "(give a structure_id or a text_id)")
+    if len(found) > 1:
+        ids = ", ".join(row["encoder_id"] for row in found)
+        raise InvalidInputError(f"several encoders have encoded it, name one by --encoder: {ids}")
+    kind, encoder_id = found[0]["kind"], found[0]["encoder_id"]
+    return _vectors(session, kind, encoder_id, [content_id])
+
+
+def _model_id(session: Session, name: str) -> str:
+    known = session.query("SELECT model_id FROM models ORDER BY ALL")["model_id"].to_pylist()
+    found = (
+        [name] if name in known else [known_id for known_id in known if known_id.startswith(name)]
+    )
+    if len(found) > 1:
+        raise InvalidInputError(f"several models' ids start with {name!r}: {', '.join(found)}")
+    if not found:
+        raise UnknownNameError("model", name, known, "(see: featurestore train list)")
+    return str(found[0])
+
+
+def _stored_view(session: Session, model_id: str) -> tuple[ViewParameters, str]:
+    row = session.query(
+        "SELECT view_parameters, view_sql FROM models WHERE model_id = ?", [model_id]
+    ).to_pylist()[0]
+    return ViewParameters(**json.loads(row["view_parameters"])), row["view_sql"]
+
+
+def _view_node(
+    session: Session,
+    parameters: ViewParameters,
+    sql: str,
+    fingerprint: str,
+    versions: dict[str, int] | None,
+) -> Node:
+    rows = session.query(sql)
+    facts: dict[str, Any] = {
+        "parameters": parameters.as_dict(),
+        "sql": sql,
+        "fingerprint": fingerprint,
+        "table_versions": versions or "not recorded",
+        "rows": rows.num_rows,
+        "today": _today(session, parameters, fingerprint),
+    }
+    p = parameters
+    targets = session.query(
+        "SELECT DISTINCT run_id FROM properties WHERE property = ? AND source = ? ORDER BY ALL",
+        [p.property, p.property_source],
+    )["run_id"].to_pylist()
+    described = {"unit": p.unit, "source": p.property_source}
+    inputs = [
+        *_vectors_of_view(session, parameters, rows),
+        Node("targets", p.property, described, "properties", _runs(session, targets)),
+    ]
+    if p.split is not None:
+        folds = session.query(
+            "SELECT DISTINCT run_id FROM splits WHERE split = ? AND property IN (?, '*') "
+            "ORDER BY ALL",
+            [p.split, p.property],
+        )["run_id"].to_pylist()
+        inputs.append(Node("folds", p.split, {}, "splits", _runs(session, folds)))
+    return Node("training view", fingerprint[:12], facts, inputs=tuple(inputs))
+
+
+def _today(session: Session, parameters: ViewParameters, fingerprint: str) -> str:
+    """Whether the view, made now, is the one the model was trained on."""
+    try:
+        now = load_view(session, parameters).fingerprint
+    except FeatureStoreError as error:
+        return f"cannot be made: {error}"
+    return "the same, byte for byte" if now == fingerprint else f"another: {now[:12]}"
+
+
+def _vectors_of_view(
+    session: Session, parameters: ViewParameters, rows: pa.Table
+) -> tuple[Node, ...]:
+    made = []
+    if parameters.structure_encoder is not None:
+        ids = rows["structure_id"].unique().to_pylist()
+        made.append(_vectors(session, "structure", parameters.structure_encoder, ids))
+    if parameters.text_encoder is not None:
+        assert parameters.generator_id is not None
+        texts = rows["text_id"].unique().to_pylist()
+        structures = rows["structure_id"].unique().to_pylist()
+        sentences = _sentences(session, parameters.generator_id, parameters.variant, structures)
+        made.append(_vectors(session, "text", parameters.text_encoder, texts, sentences))
+    return tuple(made)
+
+
+def _vectors(
+    session: Session,
+    kind: str,
+    encoder_id: str,
+    ids: Sequence[str],
+    sentences: Node | None = None,
+) -> Node:
+    encoder = find_encoder(session, encoder_id, kind)
+    table, key = embedding_table(kind, encoder_id), f"{kind}_id"
+    runs = session.query(
+        f'SELECT DISTINCT run_id FROM "{table}" WHERE {key} IN (SELECT unnest(?)) ORDER BY ALL',
+        [list(ids)],
+    )["run_id"].to_pylist()
+    facts = {"encoder_id": encoder_id, "dimension": encoder.dimension, **encoder.fingerprint}
+    if kind == "structure":
+        inputs: tuple[Node, ...] = (_structures(session, ids),)
+    else:
+        inputs = (sentences,) if sentences else _rendered(session, ids[0])
+    name = ids[0] if len(ids) == 1 else f"{len(ids):,} {kind}s by {encoder.name}"
+    return Node(f"{kind} vectors", name, facts, table, _runs(session, runs), inputs)
+
+
+def _rendered(session: Session, text_id: str) -> tuple[Node, ...]:
+    found = find_rendering(session, text_id)
+    if found is None:
+        return (Node("sentences", "none in the store render to this text", {}),)
+    return (_sentences(session, found.generator_id, found.variant, [found.structure_id]),)
+
+
+def _sentences(
+    session: Session, generator_id: str, variant: str, structure_ids: Sequence[str]
+) -> Node:
+    rows = session.query(
+        "SELECT run_id, count(*) AS n FROM sentences WHERE generator_id = ? "
+        "AND structure_id IN (SELECT unnest(?)) GROUP BY ALL ORDER BY ALL",
+        [generator_id, list(structure_ids)],
+    )
+    generator = session.query(
+        "SELECT fingerprint FROM generators WHERE generator_id = ?", [generator_id]
+    )["fingerprint"][0].as_py()
+    facts = {"generator_id": generator_id, "variant": variant, **json.loads(generator)}
+    return Node(
+        "sentences",
+        f"{sum(rows['n'].to_pylist()):,} by {generator_id}",
+        facts,
+        "sentences",
+        _runs(session, rows["run_id"].to_pylist()),
+        (_structures(session, structure_ids),),
+    )
+
+
+def _structures(session: Session, structure_ids: Sequence[str]) -> Node:
+    rows = session.query(
+        "SELECT material_id, structure_id, formula, dataset, source_file, run_id FROM materials "
+        "WHERE structure_id IN (SELECT unnest(?)) ORDER BY material_id",
+        [list(structure_ids)],
+    )
+    facts: dict[str, Any] = {"datasets": sorted(set(rows["dataset"].to_pylist()))}
+    if len(structure_ids) == 1:
+        facts |= {
+            "structure_id": structure_ids[0],
+            "materials": [f"{row['material_id']} ({row['formula']})" for row in rows.to_pylist()],
+        }
+    runs = _runs(session, sorted(set(rows["run_id"].to_pylist())))
+    files = sorted(set(rows["source_file"].to_pylist()))
+    shown = tuple(_source_file(name, runs) for name in files[:_SHOWN_FILES])
+    if len(files) > _SHOWN_FILES:
+        rest = Node("source file", f"and {len(files) - _SHOWN_FILES:,} more", {})
+        shown = (*shown, rest)
+    name = structure_ids[0] if len(structure_ids) == 1 else f"{len(structure_ids):,} structures"
+    return Node("structures", name, facts, "materials", runs, shown)
+
+
+def _source_file(name: str, runs: Sequence[RunRecord]) -> Node:
+    """A source file with the SHA-256 that the run which read it recorded."""
+    hashes = sorted(
+        {
+            digest
+            for run in runs
+            for path, digest in run.arguments.get("source_sha256", {}).items()
+            if PurePath(path).name == name
+        }
+    )
+    return Node("source file", name, {"sha256": hashes or "not recorded"})
+
+
+def _runs(session: Session, run_ids: Sequence[str]) -> tuple[RunRecord, ...]:
+    """The runs, oldest first; one that is not on record has the status "unknown"."""
+    rows = session.query(
+        "SELECT * FROM runs WHERE run_id IN (SELECT unnest(?)) ORDER BY started_at", [list(run_ids)]
+    ).to_pylist()
+    known = tuple(
+        RunRecord(
+            row["run_id"],
+            row["command"],
+            row["status"],
+            row["started_at"],
+            row["ended_at"],
+            json.loads(row["arguments"]),
+            json.loads(row["versions"]),
+            row["git_commit"],
+            json.loads(row["counts"] or "{}"),
+            row["message"],
+        )
+        for row in rows
+    )
+    lacking = set(run_ids) - {run.run_id for run in known}
+    return known + tuple(
+        RunRecord(run_id, "?", "unknown", None, None, {}, {}, None, {}, None)
+        for run_id in sorted(lacking)
+    )

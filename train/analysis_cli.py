@@ -1,0 +1,245 @@
+"""``featurestore train groups``, ``parity``, ``leakage`` and ``leaderboard``: looking at models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from featurestore.cli.options import CONTEXT, at_option, format_option, store_option
+
+if TYPE_CHECKING:
+    from featurestore.session import Session
+    from train.models import StoredModel
+
+
+@click.command(context_settings=CONTEXT)
+@click.option("--property", "property_name", metavar="NAME", help="All models of this property.")
+@click.option("--split", metavar="NAME", help="All models of this split.")
+@click.option(
+    "--model",
+    "names",
+    multiple=True,
+    metavar="ID",
+    help="Model id or its beginning (may be repeated); see: featurestore train list.",
+)
+@click.option(
+    "--by",
+    default="crystal_system",
+    show_default=True,
+    metavar="SQL",
+    help="What makes the groups: a column of materials, as prototype, or an expression over them.",
+)
+@click.option(
+    "--at-least",
+    default=5,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Groups with fewer test materials are put together.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "figure",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="PNG file for a chart.",
+)
+@store_option
+@at_option
+@format_option
+def groups(
+    property_name: str | None,
+    split: str | None,
+    names: tuple[str, ...],
+    by: str,
+    at_least: int,
+    figure: Path | None,
+    store_uri: str,
+    at: str | None,
+    output_format: str,
+) -> None:
+    """Show the test error by group of materials, and where the best tenth of predictions lies.
+
+    Models that differ only by their seed share a row: their errors are averaged for each material.
+    best_10_share is the group's share of the 10 % of test materials that are predicted best, to be
+    compared with its share of all; the bounds are a 95 % bootstrap interval over test materials.
+
+    \b
+    Example:
+      featurestore train groups --property Tc_supercon --split paper --by prototype -o groups.png
+    """
+    from featurestore.store import FeatureStore
+    from train.ablation import seed_groups
+    from train.display import print_captioned
+    from train.groups import group_errors, groups_table, write_groups_figure
+
+    with FeatureStore.open(store_uri, at=at).session() as session:
+        models = _chosen(session, names, property_name, split)
+        found = group_errors(session, seed_groups(models), by, at_least)
+    print_captioned(groups_table(found), output_format, ["property", "model", "seeds", "unit"])
+    if figure is not None:
+        write_groups_figure(found, by, figure)
+        click.echo(f"Wrote {figure}", err=True)
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("names", nargs=-1, required=True, metavar="MODEL...")
+@click.option(
+    "-o",
+    "--output",
+    "figure",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    metavar="FILE",
+    help="PNG file.",
+)
+@store_option
+@at_option
+def parity(names: tuple[str, ...], figure: Path, store_uri: str, at: str | None) -> None:
+    """Draw predicted against target on the test fold for chosen models, side by side.
+
+    \b
+    Example:
+      featurestore train parity Tc_supercon_structure_7b Tc_supercon_structure_chemnlp_0c -o p.png
+    """
+    from featurestore.errors import InvalidInputError
+    from featurestore.store import FeatureStore
+    from train.ablation import ablation_rows, comparison_warnings
+    from train.parity import write_parity_plot
+
+    with FeatureStore.open(store_uri, at=at).session() as session:
+        models = _chosen(session, names, None, None)
+        properties = sorted({model.parameters.property for model in models})
+        if len(properties) > 1:
+            raise InvalidInputError(
+                f"one figure is for one property; these models are of {', '.join(properties)}"
+            )
+        rows = ablation_rows(session, models)
+        write_parity_plot(session, rows, figure)
+    for sentence in comparison_warnings(rows):
+        click.echo(f"Note: {sentence}", err=True)
+    click.echo(f"Wrote {figure}", err=True)
+
+
+@click.command(context_settings=CONTEXT)
+@click.option("--property", "property_name", required=True, metavar="NAME", help="Its targets.")
+@click.option("--split", required=True, metavar="NAME", help="Whose folds to look at.")
+@click.option(
+    "--seen",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="CSV file with a column material_id: what the source model was trained on.",
+)
+@click.option(
+    "--models",
+    is_flag=True,
+    help="Show instead the test MAE of each stored model with such materials left out.",
+)
+@click.option(
+    "--property-source", metavar="NAME", help="Source of the targets, where there are several."
+)
+@store_option
+@at_option
+@format_option
+def leakage(
+    property_name: str,
+    split: str,
+    seen: Path | None,
+    models: bool,
+    property_source: str | None,
+    store_uri: str,
+    at: str | None,
+    output_format: str,
+) -> None:
+    """Count test materials that the training has met: equal, alike, or seen by a source model.
+
+    A material of the first fold counts once if the other has one with the same structure, with the
+    same crystal by pymatgen's StructureMatcher (after 'featurestore ingest duplicates'), or with
+    the same formula. The last is often a polymorph, which may or may not be wanted in a test;
+    'featurestore ingest splits --random … --group-by formula' keeps such together.
+
+    \b
+    Example:
+      featurestore train leakage --property Tc_supercon --split paper
+    """
+    from featurestore.store import FeatureStore
+    from train.display import print_captioned
+    from train.leakage import errors_on_new_materials, leakage_table
+    from train.leakage import leakage as found_leakage
+
+    with FeatureStore.open(store_uri, at=at).session() as session:
+        found = found_leakage(session, property_name, split, property_source, seen)
+        if models:
+            table = errors_on_new_materials(session, property_name, split, property_source)
+        else:
+            table = leakage_table(found)
+    print_captioned(table, output_format, ["unit"] if models else [])
+    for note in found.notes:
+        click.echo(f"Note: {note}", err=True)
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("name", metavar="MODEL")
+@click.option(
+    "-o",
+    "--output",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="File that ends in .csv.zip. Default: the leaderboard's own name, in this folder.",
+)
+@click.option(
+    "--dataset", metavar="NAME", help="The leaderboard's name of the data set, as dft_3d."
+)
+@store_option
+@at_option
+def leaderboard(
+    name: str, path: Path | None, dataset: str | None, store_uri: str, at: str | None
+) -> None:
+    """Export a model's test predictions in the JARVIS-Leaderboard's format.
+
+    \b
+    Example:
+      featurestore train leaderboard Tc_supercon_structure_7b
+    """
+    from featurestore.store import FeatureStore
+    from train.leaderboard import leaderboard_name, write_leaderboard
+    from train.models import find_model
+
+    if path is not None and not path.name.endswith(".csv.zip"):
+        raise click.UsageError("The file's name ends in .csv.zip.")
+    with FeatureStore.open(store_uri, at=at).session() as session:
+        model = find_model(session, name)
+        expected = leaderboard_name(session, model, dataset)
+        path = path or Path(expected)
+        n = write_leaderboard(session, model, path)
+    click.echo(f"Wrote {n:,} predictions to {path}", err=True)
+    if path.name != expected:
+        click.echo(f"Note: the leaderboard expects the name {expected}", err=True)
+
+
+def _chosen(
+    session: Session, names: Sequence[str], property_name: str | None, split: str | None
+) -> list[StoredModel]:
+    """The models named, or all of a property or split."""
+    from featurestore.errors import MissingDataError
+    from train.models import find_model, stored_models
+
+    if not names and not property_name:
+        raise click.UsageError("Name models with --model, or all of a --property.")
+    if names and (property_name or split):
+        raise click.UsageError("Give either --model, or --property and --split.")
+    if names:
+        found = [find_model(session, name) for name in names]
+        return list({model.model_id: model for model in found}.values())
+    models = stored_models(session, property_name, split)
+    if not models:
+        raise MissingDataError(
+            f"the store has no model of property {property_name!r}"
+            + (f", split {split!r}" if split else "")
+            + "; train one with: featurestore train mlp"
+        )
+    return models

@@ -1,0 +1,1 @@
+"""What a learned predictor has to beat: constants, and trees on hand-made features."""

@@ -1,0 +1,1 @@
+"""The benchmark: a grid of models on equal materials, compared with intervals and paired tests."""

@@ -1,0 +1,158 @@
+"""The benchmark as a dot-and-interval chart: a panel a property, a line for each feature set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from featurestore.figures import figure_metadata
+from featurestore.output import atomic_path
+from train.benchmark.output import features_name, published_beside
+from train.benchmark.published import Published
+from train.benchmark.rows import BenchmarkRow
+from train.display import predictor_label, printed_unit
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_GREY = "#8c8c8c"
+_PANELS_A_ROW = 2
+
+
+def write_benchmark_figure(
+    rows: Sequence[BenchmarkRow], path: Path, published: Sequence[Published] = ()
+) -> None:
+    """Write a PNG: the test MAE of each row with its 95 % interval, a colour for each predictor.
+
+    Small dots are the seeds; open diamonds the published errors.
+
+    Parameters
+    ----------
+    rows : sequence of BenchmarkRow
+        Rows of a property stand together; one without test materials is left out.
+    path : Path
+        The file.
+    published : sequence of Published
+        Drawn on the line with the same features.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    drawn = [row for row in rows if row.errors.size]
+    panels = [list(group) for _, group in groupby(drawn, lambda row: row.cell.request.property)]
+    if not panels:
+        return
+    predictors = list(dict.fromkeys(predictor_label(row.models[0]) for row in drawn))
+    colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(predictors)}
+    across = min(_PANELS_A_ROW, len(panels))
+    down = -(-len(panels) // across)
+    lines = max(len(_lines(panel)) for panel in panels)
+    figure = Figure(
+        figsize=(5.2 * across, down * (0.9 + 0.34 * max(lines, 3)) + 0.5),
+        dpi=150,
+        layout="constrained",
+    )
+    grid = figure.subplots(down, across, squeeze=False).flat
+    for axes, panel in zip(grid, panels, strict=False):
+        _draw(axes, panel, colours, published)
+    for axes in list(grid)[len(panels) :]:
+        axes.remove()
+    figure.legend(handles=_legend(colours, drawn, published), **_LEGEND)
+    models = (model.model_id for row in drawn for model in row.models)
+    with atomic_path(path) as temporary:
+        figure.savefig(
+            temporary, format="png", bbox_inches="tight", metadata=figure_metadata(models)
+        )
+
+
+_LEGEND: dict[str, Any] = {
+    "loc": "outside lower center",
+    "ncols": 4,
+    "frameon": False,
+    "fontsize": 8,
+}
+
+
+def _line(row: BenchmarkRow) -> str:
+    name = features_name(row)
+    if row.features == "none":
+        return "none"
+    p = row.models[0].parameters
+    # The name without the fingerprint's ten digits.
+    encoders = [str(e).rsplit("_", 1)[0] for e in (p.structure_encoder, p.text_encoder) if e]
+    return f"{name}\n{', '.join(encoders)}"
+
+
+def _lines(panel: Sequence[BenchmarkRow]) -> list[str]:
+    return list(dict.fromkeys(_line(row) for row in panel))
+
+
+def _draw(
+    axes: Any,
+    panel: Sequence[BenchmarkRow],
+    colours: dict[str, str],
+    published: Sequence[Published],
+) -> None:
+    lines = _lines(panel)
+    of_line: dict[str, list[BenchmarkRow]] = {line: [] for line in lines}
+    for row in panel:
+        of_line[_line(row)].append(row)
+    for position, line in enumerate(lines):
+        rows = of_line[line]
+        for number, row in enumerate(rows):
+            y = position + (number - (len(rows) - 1) / 2) * min(0.7 / len(rows), 0.28)
+            colour = colours[predictor_label(row.models[0])]
+            mae = row.test_mae
+            axes.plot([mae.low, mae.high], [y, y], color=colour, linewidth=1.4, zorder=2)
+            axes.plot(mae.value, y, "o", color=colour, markersize=5, zorder=4)
+            if len(row.models) > 1:
+                seeds = list(row.seed_maes.values())
+                axes.plot(
+                    seeds,
+                    [y] * len(seeds),
+                    "o",
+                    color="white",
+                    mec=colour,
+                    ms=2.6,
+                    mew=0.7,
+                    zorder=3,
+                )
+        for entry in published_beside(rows[0], published):
+            axes.plot(
+                entry.test_mae, position, "D", mfc="none", mec="black", ms=5, mew=0.9, zorder=3
+            )
+    first = panel[0]
+    unit = first.models[0].parameters.unit
+    axes.set_yticks(range(len(lines)), lines, fontsize=7.5)
+    axes.set_ylim(len(lines) - 0.4, -0.6)
+    axes.set_xlabel("test MAE" + ("" if unit == "1" else f" ({printed_unit(unit)})"), fontsize=8)
+    axes.set_title(f"{first.cell.request.property}, n = {first.fold_sizes['test']:,}", fontsize=9)
+    axes.tick_params(axis="x", labelsize=8, color=_GREY)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="#e4e4e4", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(_GREY)
+
+
+def _legend(
+    colours: dict[str, str], rows: Sequence[BenchmarkRow], published: Sequence[Published]
+) -> list[Any]:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], marker="o", markersize=5, linewidth=1.4, color=colour, label=name)
+        for name, colour in colours.items()
+    ]
+    if any(len(row.models) > 1 for row in rows):
+        dot: dict[str, Any] = {"linestyle": "none", "mfc": "white", "mec": _GREY}
+        handles.append(Line2D([], [], marker="o", markersize=2.6, label="a seed", **dot))
+    if any(published_beside(row, published) for row in rows):
+        diamond: dict[str, Any] = {"linestyle": "none", "mfc": "none", "mec": "black"}
+        handles.append(Line2D([], [], marker="D", markersize=5, label="published", **diamond))
+    return handles

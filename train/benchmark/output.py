@@ -1,0 +1,232 @@
+"""A benchmark as tables: every number in columns for programs, a few composed ones for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from math import isnan
+from typing import Any
+
+import click
+import pyarrow as pa
+
+from featurestore.output import print_table
+from featurestore.view_request import FOLDS
+from train.benchmark.published import Published
+from train.benchmark.rows import BenchmarkRow, Comparison
+from train.display import predictor_label, printed_unit
+from train.resampling import Estimate
+
+_STRINGS = (
+    "property",
+    "split",
+    "features",
+    "text_source",
+    "structure_encoder",
+    "text_encoder",
+    "predictor",
+)
+_COMPARED = ("", "_low", "_high", "_p", "_p_holm")
+
+
+def benchmark_table(rows: Sequence[BenchmarkRow], published: Sequence[Published] = ()) -> pa.Table:
+    """All numbers, one row for each set of models that differ only by their seed.
+
+    ``test_mae`` and what derives from it are in ``unit``; ``seconds`` is the time of training one
+    seed, ``coverage_90`` the share of test targets in the 90 % intervals of a predictor that has
+    them. ``text_gain`` and ``predictor_gain`` are NULL where a row has nothing to be compared with.
+    """
+    fields = [pa.field(name, pa.string()) for name in _STRINGS]
+    fields += [pa.field(name, pa.int64()) for name in (*[f"n_{fold}" for fold in FOLDS], "seeds")]
+    fields += [
+        pa.field(name, pa.float64())
+        for name in ("test_mae", "test_mae_std", "test_mae_low", "test_mae_high", "val_mae")
+    ]
+    fields += [pa.field(name, pa.float64()) for name in ("seconds", "coverage_90")]
+    for kind in ("text_gain", "predictor_gain"):
+        fields.append(pa.field(f"{kind}_over", pa.string()))
+        fields += [pa.field(kind + suffix, pa.float64()) for suffix in _COMPARED]
+        fields += [pa.field(f"{kind}_seeds{suffix}", pa.int64()) for suffix in ("", "_better")]
+    fields += [pa.field("published", pa.string()), pa.field("unit", pa.string())]
+    return pa.Table.from_pylist([_numbers(row, published) for row in rows], pa.schema(fields))
+
+
+def print_benchmark(
+    rows: Sequence[BenchmarkRow], output_format: str, published: Sequence[Published] = ()
+) -> None:
+    """Print the rows; as ``table`` and ``markdown`` a table for each property."""
+    if output_format not in ("table", "markdown"):
+        print_table(benchmark_table(rows, published), output_format)
+        return
+    for number, (_, group) in enumerate(groupby(rows, key=lambda row: row.cell.request.property)):
+        if number:
+            click.echo()
+        _print_property(list(group), published, output_format)
+    for sentence in verdicts(rows):
+        click.echo(f"\n{sentence}")
+
+
+def verdicts(rows: Sequence[BenchmarkRow]) -> list[str]:
+    """One sentence for each kind of comparison: how many gains and losses stand out."""
+    sentences = []
+    for kind, subject in (("text_gain", "Text"), ("predictor_gain", "Another predictor")):
+        found: list[Comparison] = [getattr(row, kind) for row in rows if getattr(row, kind)]
+        if found:
+            clear = [c for c in found if c.p_corrected < 0.05]
+            helps = sum(c.difference.gain.value > 0 for c in clear)
+            sentences.append(
+                f"{subject} helps in {helps} of {len(found)} comparisons and hurts in "
+                f"{len(clear) - helps}, at p < 0.05 after Holm's correction for all {len(found)}; "
+                f"in the other {len(found) - len(clear)} the difference does not stand out."
+            )
+    return sentences
+
+
+def features_name(row: BenchmarkRow) -> str:
+    """Features with the text source: ``structure + chemnlp``."""
+    parts = row.features.split("+")
+    return " + ".join(str(row.models[0].text_source) if part == "text" else part for part in parts)
+
+
+def published_beside(row: BenchmarkRow, published: Sequence[Published]) -> list[Published]:
+    """What is published for the features of a row; nothing for a constant."""
+    if row.features == "none":
+        return []
+    return [entry for entry in published if entry.stands_beside(row.cell.request)]
+
+
+def short(value: float) -> str:
+    """Four significant digits, as errors are printed."""
+    return "–" if isnan(value) else f"{value:#.4g}".rstrip(".")
+
+
+def _print_property(
+    rows: Sequence[BenchmarkRow], published: Sequence[Published], output_format: str
+) -> None:
+    first = rows[0]
+    request, unit = first.cell.request, first.models[0].parameters.unit
+    sizes = " / ".join(f"{first.fold_sizes[fold]:,}" for fold in FOLDS)
+    shown_unit = "" if unit == "1" else f" in {printed_unit(unit)}"
+    caption = (
+        f"{request.property}: test MAE{shown_unit}, split {request.split}, "
+        f"{sizes} materials (train / val / test)"
+    )
+    columns: dict[str, Callable[[BenchmarkRow], str]] = {
+        "features": features_name,
+        "structure encoder": lambda row: _of_kind(row, "structure"),
+        "text encoder": lambda row: _of_kind(row, "text"),
+        "predictor": lambda row: predictor_label(row.models[0]),
+        "seeds": lambda row: str(len(row.models)),
+        "MAE ± std": _mae,
+        "95 % interval": lambda row: _interval(row.test_mae),
+        "text gains": lambda row: _gain(row.text_gain),
+        "p": lambda row: _p(row.text_gain),
+        "over the first predictor": lambda row: _gain(row.predictor_gain),
+        "p ": lambda row: _p(row.predictor_gain),
+        "seconds": lambda row: f"{row.seconds:.3g}",
+        "published": lambda row: _published(row, published),
+    }
+    cells = {name: [cell(row) for row in rows] for name, cell in columns.items()}
+    for name in ("structure encoder", "text encoder"):
+        # Named below the caption where all rows that have one have the same.
+        kinds = set(cells[name]) - {""}
+        if len(kinds) == 1:
+            del cells[name]
+            caption += f"; {name} {kinds.pop()}"
+    cells = {name: values for name, values in cells.items() if any(values)}
+    if output_format == "markdown":
+        click.echo(f"**{caption}**\n")
+        _print_markdown(cells)
+    else:
+        click.echo(f"{caption}\n")
+        print_table(pa.table(cells))
+
+
+def _print_markdown(cells: dict[str, list[str]]) -> None:
+    names = [name.strip() for name in cells]
+    click.echo(f"| {' | '.join(names)} |")
+    click.echo(f"|{'---|' * len(names)}")
+    for row in zip(*cells.values(), strict=True):
+        click.echo("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
+
+
+def _of_kind(row: BenchmarkRow, kind: str) -> str:
+    p = row.models[0].parameters
+    if row.features == "none":
+        return ""
+    return (p.structure_encoder if kind == "structure" else p.text_encoder) or ""
+
+
+def _mae(row: BenchmarkRow) -> str:
+    spread = row.test_mae_std
+    return short(row.test_mae.value) + ("" if spread is None else f" ± {spread:.2g}")
+
+
+def _interval(estimate: Estimate) -> str:
+    if isnan(estimate.low):
+        return "–"
+    return f"{short(estimate.low)} to {short(estimate.high)}"
+
+
+def _gain(comparison: Comparison | None) -> str:
+    if comparison is None:
+        return ""
+    gain = comparison.difference.gain
+    return (
+        f"{gain.value:+.3g} ({gain.low:+.3g} to {gain.high:+.3g}), "
+        f"{comparison.seeds_better}/{comparison.seeds} seeds"
+    )
+
+
+def _p(comparison: Comparison | None) -> str:
+    return "" if comparison is None else f"{comparison.p_corrected:.2g}"
+
+
+def _published(row: BenchmarkRow, published: Sequence[Published]) -> str:
+    found = published_beside(row, published)
+    return ", ".join(f"{entry.test_mae:g} ({entry.model})" for entry in found)
+
+
+def _numbers(row: BenchmarkRow, published: Sequence[Published]) -> dict[str, Any]:
+    model, request = row.models[0], row.cell.request
+    looks = row.features != "none"
+    numbers: dict[str, Any] = {
+        "property": request.property,
+        "split": request.split,
+        "features": row.features,
+        "text_source": model.text_source if looks else None,
+        "structure_encoder": model.parameters.structure_encoder if looks else None,
+        "text_encoder": model.parameters.text_encoder if looks else None,
+        "predictor": predictor_label(model),
+        **{f"n_{fold}": n for fold, n in row.fold_sizes.items()},
+        "seeds": len(row.models),
+        "test_mae": row.test_mae.value,
+        "test_mae_std": row.test_mae_std,
+        "test_mae_low": row.test_mae.low,
+        "test_mae_high": row.test_mae.high,
+        "val_mae": row.val_mae,
+        "seconds": row.seconds,
+        "coverage_90": row.coverage_90,
+        "published": _published(row, published) or None,
+        "unit": model.parameters.unit,
+    }
+    for kind in ("text_gain", "predictor_gain"):
+        comparison: Comparison | None = getattr(row, kind)
+        if comparison is not None:
+            gain = comparison.difference.gain
+            values = (
+                gain.value,
+                gain.low,
+                gain.high,
+                comparison.difference.p,
+                comparison.p_corrected,
+            )
+            numbers |= {
+                f"{kind}{suffix}": value for suffix, value in zip(_COMPARED, values, strict=True)
+            }
+            numbers |= {
+                f"{kind}_over": comparison.baseline,
+                f"{kind}_seeds": comparison.seeds,
+                f"{kind}_seeds_better": comparison.seeds_better,
+            }
+    return numbers

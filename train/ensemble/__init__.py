@@ -1,0 +1,1 @@
+"""Our predictor: an exact Gaussian process and a few small networks, blended and calibrated."""
