@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from featurestore.cli import main
 from featurestore.cli.root import root
+from featurestore.identity import sha256_hex
 from featurestore.store import FeatureStore
 from ingest.sample import sample_archive
 
@@ -332,7 +333,11 @@ def test_ingest_structures_with_targets_and_a_registry(tmp_path, monkeypatch):
     ]
     runs = store.sql("FROM runs ORDER BY started_at").to_pylist()
     assert [row["status"] for row in runs] == ["failed", "finished"]
-    assert json.loads(runs[1]["arguments"]) == {
+    recorded = json.loads(runs[1]["arguments"])
+    read = recorded.pop("source_sha256")
+    assert sorted(read) == ["cells/README.md", "cells/a.json", "cells/b.json", "t.csv"]
+    assert read["t.csv"] == sha256_hex(Path("t.csv").read_bytes())
+    assert recorded == {
         "property_files": ["t.csv"],
         "registries": ["p.toml"],
         "sources": ["cells"],

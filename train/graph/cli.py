@@ -13,17 +13,54 @@ from featurestore.cli.options import CONTEXT, format_option, store_option
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _NETWORK_OPTIONS = (
-    click.option("--epochs", type=click.IntRange(1), default=50, show_default=True),
-    click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True),
-    click.option("--learning-rate", type=float, default=1e-3, show_default=True),
-    click.option("--alignn-layers", type=click.IntRange(1), default=4, show_default=True),
-    click.option("--gcn-layers", type=click.IntRange(1), default=4, show_default=True),
-    click.option("--hidden-features", type=click.IntRange(4), default=256, show_default=True),
+    click.option(
+        "--epochs",
+        type=click.IntRange(1),
+        default=50,
+        show_default=True,
+        help="Passes over the training rows.",
+    ),
+    click.option(
+        "--batch-size",
+        type=click.IntRange(1),
+        default=64,
+        show_default=True,
+        help="Crystals in a step.",
+    ),
+    click.option(
+        "--learning-rate",
+        type=float,
+        default=1e-3,
+        show_default=True,
+        help="The highest of the one-cycle schedule.",
+    ),
+    click.option(
+        "--alignn-layers",
+        type=click.IntRange(1),
+        default=4,
+        show_default=True,
+        help="Convolutions on bonds and angles.",
+    ),
+    click.option(
+        "--gcn-layers",
+        type=click.IntRange(1),
+        default=4,
+        show_default=True,
+        help="Convolutions on bonds alone.",
+    ),
+    click.option(
+        "--hidden-features",
+        type=click.IntRange(4),
+        default=256,
+        show_default=True,
+        help="Width of the layers.",
+    ),
     click.option(
         "--precision",
         type=click.Choice(["float32", "bfloat16"]),
         default="float32",
         show_default=True,
+        help="Of matrix products.",
     ),
     click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
 )
