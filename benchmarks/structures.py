@@ -13,7 +13,7 @@ import click
 from featurestore.crystal import Crystal
 from featurestore.registry import load_registry
 from featurestore.store import FeatureStore
-from ingest.runner import cpu_count
+from featurestore.workers import cpu_count
 from ingest.sample import sample_archive
 from ingest.stages.structures import ingest_structures
 from ingest.structures.checks import check_structure

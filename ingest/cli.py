@@ -187,8 +187,8 @@ def _ingest_structures(
 ) -> None:
     from featurestore.progress import progress_bar
     from featurestore.registry import load_registry
+    from featurestore.workers import cpu_count
     from ingest.properties_file import read_property_file
-    from ingest.runner import cpu_count
     from ingest.stages.plausibility import implausible_targets
     from ingest.stages.structures import ingest_structures
     from ingest.stages.targets import ingest_targets
@@ -363,7 +363,7 @@ def duplicates(
     Example:
       featurestore ingest duplicates --property Tc_supercon
     """
-    from ingest.runner import cpu_count
+    from featurestore.workers import cpu_count
     from ingest.stages.duplicates import ingest_duplicates
     from ingest.stages.selection import Selection
 
@@ -425,7 +425,7 @@ def text(
     Example:
       featurestore ingest text --source robocrystallographer --property Tc_supercon
     """
-    from ingest.runner import cpu_count
+    from featurestore.workers import cpu_count
     from ingest.stages.selection import Selection
     from ingest.stages.text import ingest_text
 

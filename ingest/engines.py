@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from featurestore.failure import Failure
-from ingest.runner import WorkerPool
+from featurestore.workers import WorkerPool
 
 
 class Engine(Protocol):

@@ -19,8 +19,8 @@ from featurestore.runs import Run
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
+from featurestore.workers import no_initializer
 from ingest.engines import InWorkers
-from ingest.runner import no_initializer
 from ingest.stages.failures import still_to_do
 from ingest.stages.outcome import Outcome
 from ingest.stages.pipeline import Job, run_job

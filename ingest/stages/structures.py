@@ -15,9 +15,9 @@ from featurestore.registry import PropertyRegistry
 from featurestore.runs import Run
 from featurestore.schemas import TABLES
 from featurestore.store import FeatureStore
+from featurestore.workers import WorkerPool
 from ingest.interruption import stop_on_interrupt
 from ingest.overlap import read_ahead
-from ingest.runner import WorkerPool
 from ingest.stages.failures import kept_failures
 from ingest.stages.outcome import Outcome
 from ingest.structures.analysis import analyse_all

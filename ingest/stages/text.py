@@ -11,8 +11,8 @@ from featurestore.identity import canonical_json
 from featurestore.runs import Run
 from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
+from featurestore.workers import machine_memory
 from ingest.engines import InWorkers
-from ingest.runner import machine_memory
 from ingest.stages.failures import still_to_do
 from ingest.stages.outcome import Outcome
 from ingest.stages.pipeline import Job, run_job

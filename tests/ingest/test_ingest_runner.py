@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from featurestore.failure import Failure
+from featurestore.workers import WorkerPool, WorkersError, cpu_count, machine_memory
 from ingest.engines import InThisProcess, InWorkers
-from ingest.runner import WorkerPool, WorkersError, cpu_count, machine_memory
 
 KILLED_PARENT = """
     import os, signal
-    from ingest.runner import WorkerPool
+    from featurestore.workers import WorkerPool
 
     def process_id(item):
         return os.getpid()

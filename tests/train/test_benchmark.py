@@ -74,7 +74,10 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     ) -> Iterator[tuple[Cell, Trained | Failure]]:
         workers._view.cache_clear()
         for cell in cells:
-            yield cell, workers._train(store_uri, cell, changes.get(cell.predictor))
+            try:
+                yield cell, workers._train((store_uri, cell, changes.get(cell.predictor)))
+            except Exception as error:
+                yield cell, Failure.of(error)
 
     monkeypatch.setattr(benchmark_run, "train_cells", train_here)
 

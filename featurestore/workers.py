@@ -111,7 +111,7 @@ class WorkerPool:
         self,
         work: Callable[[Item], Result],
         items: Iterable[tuple[Key, Item]],
-        time_limit: float,
+        time_limit: float | None = None,
     ) -> Iterator[tuple[Key, Result | Failure]]:
         """Results as they come, in no particular order; what raises or is too slow is a `Failure`.
 
@@ -121,7 +121,7 @@ class WorkerPool:
             A module-level function of one item.
         items : iterable of (key, item)
             Read only as fast as the workers go.
-        time_limit : float
+        time_limit : float, optional
             Seconds that one item may take.
 
         Raises
@@ -143,7 +143,7 @@ class WorkerPool:
                 yield pending.pop(future), _outcome(future, time_limit)
 
 
-def _outcome(future: Any, time_limit: float) -> Any:
+def _outcome(future: Any, time_limit: float | None) -> Any:
     from pebble import ProcessExpired
 
     try:
