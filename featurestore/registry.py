@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,7 +74,9 @@ def load_registry(*extensions: Path) -> PropertyRegistry:
     for path in extensions:
         try:
             content = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        # Beside its own errors, tomllib raises ValueError on a number of thousands of digits and
+        # RecursionError on deep nesting.
+        except (OSError, ValueError, RecursionError) as error:
             raise InvalidInputError(f"property registry {path}: {error}") from error
         entries |= _parse(content, str(path))
     return PropertyRegistry(entries)
@@ -84,11 +87,12 @@ def _parse(content: Mapping[str, Any], origin: str) -> dict[str, Property]:
     for name, entry in content.items():
         try:
             low, high = (float(limit) for limit in entry["range"])
-            if not low < high or not isinstance(entry["unit"], str):
+            if not -math.inf < low < high < math.inf or not isinstance(entry["unit"], str):
                 raise ValueError
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InvalidInputError(
-                f'{origin}: [{name}] needs unit = "…" and range = [low, high] with low < high'
+                f'{origin}: [{name}] needs unit = "…" and range = [low, high], finite, with '
+                "low < high"
             ) from error
         entries[name] = Property(name, entry["unit"], (low, high))
     return entries

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from featurestore.errors import InvalidInputError
+from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.registry import PropertyRegistry
 
 _ID_COLUMNS = ("material_id", "jid", "id")
@@ -18,9 +18,8 @@ def read_property_file(path: Path, registry: PropertyRegistry) -> Iterator[tuple
     Raises
     ------
     InvalidInputError
-        If the file is missing, has no id column or a row of another length.
-    UnknownNameError
-        If a column is not in the property registry.
+        If the file is missing, has no id column or a row of another length, or a column is not in
+        the property registry.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -46,5 +45,7 @@ def read_property_file(path: Path, registry: PropertyRegistry) -> Iterator[tuple
                     )
                 for number, name in columns:
                     yield row[position].strip(), name, row[number]
+    except UnknownNameError as error:
+        raise InvalidInputError(f"{path}: {error}") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidInputError(f"cannot read {path}: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from ingest.stages.outcome import Outcome
 
 _FILE_KEYS = {"id_train": "train", "id_val": "val", "id_test": "test"}
 _FILE_PREFIX = "dataset_split_"
+_PART = re.compile(r"0{0,9}[1-9][0-9]{0,8}")
 _GROUPS = {"structure": "structure_id", "duplicates": "coalesce(group_id, structure_id)"}
 
 
@@ -38,8 +40,9 @@ def read_split_file(path: Path) -> dict[str, str]:
         If the file is missing or of another format, or puts one id into two folds.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        content = json.loads(path.read_text("utf-8"), object_pairs_hook=_without_doubled_keys)
+    # RecursionError on deep nesting.
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidInputError(f"cannot read split file {path}: {error}") from error
     if not isinstance(content, dict) or set(content) != set(_FILE_KEYS):
         found = sorted(content) if isinstance(content, dict) else type(content).__name__
@@ -51,12 +54,26 @@ def read_split_file(path: Path) -> dict[str, str]:
         ids = content[key]
         if not isinstance(ids, list) or not all(isinstance(name, str) and name for name in ids):
             raise InvalidInputError(f"split file {path}: {key} must be a list of material ids")
+        try:
+            "".join(ids).encode()
+        except UnicodeEncodeError as error:
+            raise InvalidInputError(
+                f"split file {path}: an id in {key} is no text: {error}"
+            ) from error
         for name in ids:
             if name in folds:
                 where = fold if folds[name] == fold else f"{folds[name]} and {fold}"
                 raise InvalidInputError(f"split file {path} has {name} more than once: in {where}")
             folds[name] = fold
     return folds
+
+
+def _without_doubled_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of a key that stands there twice Python would keep the last, in silence."""
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError(f"one of the keys {sorted(content)} stands there twice")
+    return content
 
 
 def random_folds(ids: Sequence[str], fractions: Sequence[int], seed: int) -> dict[str, str]:
@@ -184,7 +201,7 @@ def parse_fractions(text: str) -> tuple[int, int, int]:
         If it has another form.
     """
     parts = text.split("/")
-    if len(parts) != 3 or not all(part.isdigit() and int(part) > 0 for part in parts):
+    if len(parts) != 3 or not all(_PART.fullmatch(part) for part in parts):
         raise InvalidInputError(
             f"a random split is train/val/test in whole parts, as 80/10/10; got {text!r}"
         )

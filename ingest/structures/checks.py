@@ -42,6 +42,10 @@ def check_structure(crystal: Crystal) -> None:
         )
     if not (np.isfinite(crystal.lattice).all() and np.isfinite(crystal.frac_coords).all()):
         raise InvalidStructureError("the lattice or the coordinates hold NaN or infinity")
+    with np.errstate(over="ignore", invalid="ignore"):
+        volume = crystal.volume
+    if not np.isfinite(volume):
+        raise InvalidStructureError("the cell is too large for its volume to be a number")
     unknown = sorted(set(crystal.species) - ELEMENTS)
     if unknown:
         raise InvalidStructureError(f"unknown element {', '.join(map(repr, unknown))}")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 _LARGEST_FILE = 256 << 20  # bytes
+_POSCAR_SUFFIXES = (".vasp", ".poscar", ".contcar")
+_POSCAR_NAMES = ("POSCAR", "CONTCAR")
 
 
 def read_structure_file(path: Path) -> list[MaterialRecord]:
@@ -104,10 +107,32 @@ def _crystals(path: Path) -> Iterator[Crystal]:
         ):
             yield crystal_from_pymatgen(structure)
         return
-    if path.suffix.lower() in (".vasp", ".poscar", ".contcar"):
-        yield crystal_from_pymatgen(Structure.from_str(path.read_text("utf-8"), fmt="poscar"))
+    if path.suffix.lower() in _POSCAR_SUFFIXES or path.name in _POSCAR_NAMES:
+        text = path.read_text("utf-8")
+        _check_poscar_counts(text)
+        yield crystal_from_pymatgen(Structure.from_str(text, fmt="poscar"))
         return
     yield crystal_from_pymatgen(Structure.from_file(path))
+
+
+def _check_poscar_counts(text: str) -> None:
+    """Refuse a POSCAR that announces more sites than it has lines.
+
+    pymatgen makes a list of the sites before it reads them: a count of 1,000,000,000 in a file of
+    a hundred bytes takes 8 GB.
+    """
+    lines = text.splitlines()
+    for line in lines[5:7]:
+        announced = 0
+        for field in line.split():
+            try:
+                announced += int(field)
+            except ValueError:
+                break
+        if announced > len(lines):
+            raise InvalidStructureError(
+                f"the file announces {announced} sites and has {len(lines)} lines"
+            )
 
 
 def _from_json(path: Path) -> Iterator[Crystal]:
@@ -123,6 +148,7 @@ def _from_json(path: Path) -> Iterator[Crystal]:
     elif "ids" in document:
         from ase.io import read
 
+        _check_ase_arrays(document)
         for atoms in read(path, index=":", format="json"):
             yield crystal_from_ase(atoms)
     else:
@@ -130,3 +156,24 @@ def _from_json(path: Path) -> Iterator[Crystal]:
             f"the JSON object with keys {sorted(document)[:8]} is neither a JARVIS, a pymatgen nor "
             "an ASE structure"
         )
+
+
+def _check_ase_arrays(document: Any) -> None:
+    """Refuse an array whose stated shape is not that of its data: ASE allocates what is stated."""
+    waiting = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            stated = value.get("__ndarray__")
+            if isinstance(stated, list) and len(stated) == 3:
+                shape, _, data = stated
+                n = len(data) if isinstance(data, list) else -1
+                whole = isinstance(shape, list) and all(isinstance(x, int) for x in shape)
+                # Complex numbers are two values each.
+                if not whole or n not in (math.prod(shape), 2 * math.prod(shape)):
+                    raise InvalidStructureError(
+                        f"an array is stated to have shape {shape!r} and has {n} values"
+                    )
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += [item for item in value if isinstance(item, dict | list)]

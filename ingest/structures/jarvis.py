@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -61,7 +62,20 @@ def read_jarvis(path: Path) -> Iterator[MaterialRecord]:
             for key, value in entry.items()
             if key not in _ID_KEYS and key not in ("atoms", "formula")
         }
-        yield MaterialRecord(str(material_id), _structure(entry.get("atoms")), targets, path.name)
+        written = str(material_id).encode("utf-8", "backslashreplace").decode()
+        if written != str(material_id) or not _is_text("".join(targets)):
+            lone = Failure("InvalidNameError", "its id or a field holds half of a surrogate pair")
+            yield MaterialRecord(written, lone, source_file=path.name)
+            continue
+        yield MaterialRecord(written, _structure(entry.get("atoms")), targets, path.name)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _structure(atoms: Any) -> Crystal | Failure:
@@ -82,12 +96,13 @@ def crystal_from_jarvis(atoms: Any) -> Crystal:
     try:
         lattice = np.array(atoms["lattice_mat"], dtype=np.float64)
         species = tuple(str(symbol).strip() for symbol in atoms["elements"])
+        "".join(species).encode()  # a JSON escape can be half a character, which has no hash
         coords = np.array(atoms["coords"], dtype=np.float64).reshape(-1, 3)
         if atoms.get("cartesian"):
             coords = coords @ np.linalg.inv(lattice)
     except KeyError as error:
         raise InvalidStructureError(f"the atoms lack {error}") from error
-    except (TypeError, ValueError, AttributeError, np.linalg.LinAlgError) as error:
+    except (TypeError, ValueError, OverflowError, AttributeError, np.linalg.LinAlgError) as error:
         raise InvalidStructureError(f"the atoms cannot be read: {error}") from error
     return Crystal(lattice, species, coords)
 
@@ -98,7 +113,7 @@ def _entries(path: Path) -> Iterator[Mapping[str, Any]]:
             yield from _records(_text(path, stack), path)
         except FileNotFoundError as error:
             raise InvalidInputError(f"there is no file {path}") from error
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
             raise InvalidInputError(
                 f"{path} is damaged or was not downloaded to its end ({error}); fetch it again"
             ) from error
