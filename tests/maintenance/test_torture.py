@@ -1,4 +1,4 @@
-"""A short round of the crash torture, so that it cannot rot: ten kills, a few failing writes."""
+"""A short round of the crash torture, so that it cannot rot: a few kills, a few failing writes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 
 def test_kills_and_failing_writes_lose_nothing():
-    command = [sys.executable, "-m", "benchmarks.torture_crashes", "--kills", "10"]
+    command = [sys.executable, "-m", "benchmarks.torture_crashes", "--kills", "4"]
     done = subprocess.run(
-        [*command, "--refusals", "4"],
+        [*command, "--refusals", "2"],
         cwd=Path(__file__).parents[2],
         env={name: value for name, value in os.environ.items() if name != "TORTURE_SHIM"},
         capture_output=True,
@@ -22,5 +22,5 @@ def test_kills_and_failing_writes_lose_nothing():
     )
     assert done.returncode == 0, done.stdout + done.stderr
     kills = re.search(r"SIGKILL: (\d+)", done.stdout)
-    assert kills and int(kills[1]) >= 10
+    assert kills and int(kills[1]) >= 4
     assert "found wrong: 0; rows lost, doubled or changed: 0" in done.stdout
