@@ -12,7 +12,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from featurestore.errors import ConflictError, InvalidInputError, StorageError
 from featurestore.session import reading_order
-from featurestore.storage import UNFINISHED, Storage, hiding
+from featurestore.storage import UNFINISHED, Storage, storage_errors
 from featurestore.store import FeatureStore
 from featurestore.tables import Tables
 
@@ -256,13 +256,8 @@ def table_digest(dataset: Any) -> str:
     return digest.hexdigest()
 
 
-@contextmanager
-def _access(place: Storage) -> Iterator[None]:
-    try:
-        yield
-    # Lance raises any of these; a file of the source that maintenance has removed is among them.
-    except (OSError, RuntimeError, ValueError) as error:
-        raise StorageError(
-            f"cannot back up to {place.uri}: {error}. What was copied stays; run the same command "
-            "again to go on"
-        ) from hiding(error)
+def _access(place: Storage) -> AbstractContextManager[None]:
+    # A file of the source that maintenance has removed is among what Lance refuses.
+    return storage_errors(
+        f"back up to {place.uri}", "What was copied stays; run the same command again to go on"
+    )

@@ -10,8 +10,7 @@ stay, whatever their age.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -19,9 +18,9 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from featurestore.errors import InvalidInputError, MissingDataError, StorageError
+from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.session import Session
-from featurestore.storage import hiding
+from featurestore.storage import storage_errors
 from featurestore.store import FeatureStore
 
 KEEP_DAYS = 14
@@ -177,16 +176,12 @@ def _compacted(store: FeatureStore, name: str) -> str:
     return "is being written to; left for the next time"
 
 
-@contextmanager
-def _storage(store: FeatureStore, action: str) -> Iterator[None]:
-    try:
-        yield
-    # Lance raises any of these.
-    except (OSError, RuntimeError, ValueError) as error:
-        raise StorageError(
-            f"cannot {action} in {store.uri}: {error}. What was committed before is intact; free "
-            "space or mend permissions there and run the command again"
-        ) from hiding(error)
+def _storage(store: FeatureStore, action: str) -> AbstractContextManager[None]:
+    return storage_errors(
+        f"{action} in {store.uri}",
+        "What was committed before is intact; free space or mend permissions there and run the "
+        "command again",
+    )
 
 
 def _dataset(store: FeatureStore, name: str) -> Any:

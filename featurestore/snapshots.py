@@ -8,8 +8,8 @@ which the next creation or deletion removes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +21,7 @@ from featurestore.errors import ConflictError, InvalidInputError, StorageError, 
 from featurestore.runs import Run, killed_runs
 from featurestore.schemas import TABLES
 from featurestore.session import quoted, reading_order
-from featurestore.storage import hiding
+from featurestore.storage import storage_errors
 from featurestore.tables import Tables
 from featurestore.versions import SNAPSHOTS, stored_snapshots, tables_at
 
@@ -270,12 +270,9 @@ def _remove_tags(tables: Tables, tag: str) -> None:
                 dataset.tags.delete(tag)
 
 
-@contextmanager
-def _refusals(action: str, tables: Tables, name: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, RuntimeError, ValueError) as error:
-        raise StorageError(
-            f"cannot {action} table {name!r} in {tables.uri}: {error}. The tables themselves are "
-            "as they were; free space or mend permissions there and run the command again"
-        ) from hiding(error)
+def _refusals(action: str, tables: Tables, name: str) -> AbstractContextManager[None]:
+    return storage_errors(
+        f"{action} table {name!r} in {tables.uri}",
+        "The tables themselves are as they were; free space or mend permissions there and run the "
+        "command again",
+    )

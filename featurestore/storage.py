@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,11 +90,8 @@ class Storage:
         StorageError
             If the folder or bucket cannot be read.
         """
-        try:
+        with storage_errors(f"list the tables in {self.uri}"):
             found = self._local_names() if self.is_local else self._remote_names()
-        # Lance's bindings raise a RuntimeError or ValueError for an object store's refusal.
-        except (OSError, RuntimeError, ValueError) as error:
-            raise StorageError(f"cannot list the tables in {self.uri}: {error}") from hiding(error)
         if UNFINISHED in found:
             raise StoreNotFoundError(
                 f"{self.uri} is an unfinished backup; run featurestore backup {self.uri} again on "
@@ -137,6 +135,17 @@ class Storage:
         session = LanceFileSession(self.uri, storage_options=self.lance_options)
         found = session.list_with_delimiter()
         return [path.rstrip("/") for path in (*found.common_prefixes, *found.objects)]
+
+
+@contextmanager
+def storage_errors(action: str, hint: str = "") -> Iterator[None]:
+    """Raise what the storage refuses as a `StorageError`: "cannot ``action``", why, ``hint``."""
+    try:
+        yield
+    # Lance raises any of these, a ValueError for a damaged file among them.
+    except (OSError, RuntimeError, ValueError) as error:
+        after = f". {hint}" if hint else ""
+        raise StorageError(f"cannot {action}: {error}{after}") from hiding(error)
 
 
 def hiding(error: BaseException) -> BaseException | None:

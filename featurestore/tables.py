@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from featurestore.errors import ReadOnlyStoreError, StorageError
 from featurestore.schema_version import check_not_newer
 from featurestore.schemas import TableSchema, table_schema
-from featurestore.storage import Storage, hiding
+from featurestore.storage import Storage, storage_errors
 from featurestore.validation import validated
 
 Result = TypeVar("Result")
@@ -91,21 +91,14 @@ class Tables:
             storage_options=self.storage.lance_options,
         )
 
-    @contextmanager
-    def _access(self, action: str, name: str) -> Iterator[None]:
-        try:
-            yield
-        # Lance raises any of these, a ValueError for a damaged file among them.
-        except (OSError, RuntimeError, ValueError) as error:
-            hint = (
-                "Its files are damaged or out of reach: mend permissions or restore a copy"
-                if action == "read"
-                else "What was committed before is intact; free space or mend permissions there "
-                "and run the command again"
-            )
-            raise StorageError(
-                f"cannot {action} table {name!r} in {self.uri}: {error}. {hint}"
-            ) from hiding(error)
+    def _access(self, action: str, name: str) -> AbstractContextManager[None]:
+        hint = (
+            "Its files are damaged or out of reach: mend permissions or restore a copy"
+            if action == "read"
+            else "What was committed before is intact; free space or mend permissions there "
+            "and run the command again"
+        )
+        return storage_errors(f"{action} table {name!r} in {self.uri}", hint)
 
     def names(self) -> list[str]:
         """Names of the tables that exist, sorted."""

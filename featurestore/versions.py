@@ -8,10 +8,9 @@ from typing import Any
 from featurestore.errors import (
     InvalidInputError,
     MissingDataError,
-    StorageError,
     UnknownNameError,
 )
-from featurestore.storage import hiding
+from featurestore.storage import storage_errors
 from featurestore.tables import Tables
 
 SNAPSHOTS = "snapshots"
@@ -86,12 +85,8 @@ def _version_at(tables: Tables, name: str, moment: datetime) -> int | None:
     dataset = tables.dataset(name)
     if dataset is None:
         return None
-    try:
+    with storage_errors(f"read the versions of table {name!r} in {tables.uri}"):
         listed = [(entry["version"], _utc(entry["timestamp"])) for entry in dataset.versions()]
-    except (OSError, RuntimeError, ValueError) as error:
-        raise StorageError(
-            f"cannot read the versions of table {name!r} in {tables.uri}: {error}"
-        ) from hiding(error)
     earlier = [version for version, committed in listed if committed <= moment]
     found = max(earlier, default=0)
     following = min((version for version, _ in listed if version > found), default=None)
