@@ -212,7 +212,7 @@ def _view_node(
         "fingerprint": fingerprint,
         "table_versions": versions or "not recorded",
         "rows": rows.num_rows,
-        "today": _today(session, parameters, fingerprint),
+        "rebuilt": _rebuilt(session, parameters, fingerprint),
     }
     p = parameters
     targets = session.query(
@@ -234,8 +234,8 @@ def _view_node(
     return Node("training view", fingerprint[:12], facts, inputs=tuple(inputs))
 
 
-def _today(session: Session, parameters: ViewParameters, fingerprint: str) -> str:
-    """Whether the view, made now, is the one the model was trained on."""
+def _rebuilt(session: Session, parameters: ViewParameters, fingerprint: str) -> str:
+    """Whether the view, made from what the session sees, is the one the model was trained on."""
     try:
         now = load_view(session, parameters).fingerprint
     except FeatureStoreError as error:

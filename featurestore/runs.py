@@ -95,6 +95,8 @@ def recorded_run(tables: Tables, command: str, arguments: Mapping[str, Any]) -> 
         If the store is seen as of a snapshot or a time.
     """
     tables.writable()
+    # Every run adds two fragments, and each merge looks through all of them.
+    tables.compact("runs")
     started = datetime.now(UTC)
     run = Run(f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}")
     row = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from featurestore.cli.options import CONTEXT, format_option, store_option
+from featurestore.cli.options import CONTEXT, at_option, format_option, store_option
 
 
 @click.group(context_settings=CONTEXT)
@@ -18,8 +18,9 @@ def encoders() -> None:
 
 @encoders.command("list", context_settings=CONTEXT)
 @store_option
+@at_option
 @format_option
-def list_(store_uri: str, output_format: str) -> None:
+def list_(store_uri: str, at: str | None, output_format: str) -> None:
     """List the encoders and generators with their standing."""
     import pyarrow as pa
 
@@ -27,7 +28,7 @@ def list_(store_uri: str, output_format: str) -> None:
     from featurestore.standing import IN_USE, versions_of
     from featurestore.store import FeatureStore
 
-    with FeatureStore.open(store_uri).session() as session:
+    with FeatureStore.open(store_uri, at=at).session() as session:
         standings = session.standings()
         rows = [
             {"id": one, "kind": kind, "name": name, "standing": standings.get(one, IN_USE)}
@@ -42,8 +43,11 @@ def list_(store_uri: str, output_format: str) -> None:
 @click.argument("b")
 @click.option("--text-encoder", metavar="NAME", help="For generators: whose vectors to compare.")
 @store_option
+@at_option
 @format_option
-def compare(a: str, b: str, text_encoder: str | None, store_uri: str, output_format: str) -> None:
+def compare(
+    a: str, b: str, text_encoder: str | None, store_uri: str, at: str | None, output_format: str
+) -> None:
     """Compare the vectors of A and B, and the test errors of models that are otherwise alike.
 
     \b
@@ -56,7 +60,7 @@ def compare(a: str, b: str, text_encoder: str | None, store_uri: str, output_for
     from featurestore.output import print_table
     from featurestore.store import FeatureStore
 
-    with FeatureStore.open(store_uri).session() as session:
+    with FeatureStore.open(store_uri, at=at).session() as session:
         drift = compare_versions(session, a, b, text_encoder=text_encoder)
     numbers = {name: value for name, value in vars(drift).items() if name != "errors"}
     print_table(pa.Table.from_pylist([numbers]), output_format)

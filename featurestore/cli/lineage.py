@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from featurestore.cli.options import CONTEXT, store_option
+from featurestore.cli.options import CONTEXT, at_option, store_option
 
 _CONTENT_ID = re.compile(r"[0-9a-f]{64}")
 
@@ -32,6 +32,7 @@ _CONTENT_ID = re.compile(r"[0-9a-f]{64}")
     help="Write OpenLineage run events to this file, too, one a line.",
 )
 @store_option
+@at_option
 def lineage(
     what: str,
     material: str | None,
@@ -39,6 +40,7 @@ def lineage(
     output_format: str,
     events_file: Path | None,
     store_uri: str,
+    at: str | None,
 ) -> None:
     """Walk back from WHAT to the files it was made from.
 
@@ -64,7 +66,7 @@ def lineage(
     from featurestore.output import atomic_path
     from featurestore.store import FeatureStore
 
-    store = FeatureStore.open(store_uri)
+    store = FeatureStore.open(store_uri, at=at)
     with store.session() as session:
         if what.lower().endswith(".png"):
             node = figure_lineage(session, Path(what))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from featurestore.cli.options import CONTEXT, format_option, store_option
+from featurestore.cli.options import CONTEXT, at_option, format_option, store_option
 
 if TYPE_CHECKING:
     from featurestore.checks.finding import Finding
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     help="Remove the rows found wrong, so that the command named writes them again.",
 )
 @store_option
+@at_option
 @format_option
-def verify(mending: bool, store_uri: str, output_format: str) -> None:
+def verify(mending: bool, store_uri: str, at: str | None, output_format: str) -> None:
     """Re-hash structures and texts, check keys, vectors, references and runs.
 
     Everything is read. The exit code is 1 if anything is wrong; what interruptions leave behind
@@ -38,7 +39,9 @@ def verify(mending: bool, store_uri: str, output_format: str) -> None:
     from featurestore.verify import mend
     from featurestore.verify import verify as check
 
-    store = FeatureStore.open(store_uri)
+    if mending and at is not None:
+        raise click.UsageError("The past is not mended: leave out --at.")
+    store = FeatureStore.open(store_uri, at=at)
     findings: list[Finding] = []
     for finding in check(store):
         findings.append(finding)

@@ -32,6 +32,7 @@ from featurestore.lineage import (
     vector_lineage,
 )
 from featurestore.lineage_output import as_json, openlineage_events, tree_lines
+from featurestore.schemas import embedding_table
 from train.ablation import ablation_rows
 from train.models import stored_models
 from train.parity import write_parity_plot
@@ -70,7 +71,7 @@ def test_a_model_leads_to_its_source_file(session, model_id, store):
     )
     assert view.facts["fingerprint"] == trained.fingerprint
     assert view.facts["sql"] == trained.sql
-    assert view.facts["today"] == "the same, byte for byte"
+    assert view.facts["rebuilt"] == "the same, byte for byte"
     assert view.facts["table_versions"]["materials"] == trained.versions["materials"]
     (structures,) = of_kind(node, "structure vectors")
     (words,) = of_kind(node, "text vectors")
@@ -96,7 +97,7 @@ def test_a_view_that_has_changed_since_is_said(store, model_id):
     store.merge_rows("properties", [row | {"value": row["value"] + 1}], replace=True)
     with store.session() as session:
         (view,) = model_lineage(session, model_id).inputs
-    assert view.facts["today"].startswith("another: ")
+    assert view.facts["rebuilt"].startswith("another: ")
 
 
 def test_a_prediction_leads_to_its_own_vectors(session, model_id):
@@ -206,6 +207,19 @@ def test_command_line(store, tmp_path, model_id):
         root, ["lineage", model_id, "toy-004", "--store", store.uri, "--format", "json"]
     )
     assert json.loads(done.output)["kind"] == "prediction"
+
+
+def test_lineage_as_of_a_snapshot(store, model_id):
+    store.create_snapshot("trained")
+    store.remove(embedding_table("structure", STRUCTURE_ENCODER), "true")
+
+    def rebuilt(*arguments: str) -> str:
+        done = CliRunner().invoke(root, ["lineage", model_id, "--store", store.uri, *arguments])
+        assert done.exit_code == 0
+        return next(line for line in done.output.splitlines() if "rebuilt:" in line)
+
+    assert "cannot be made" in rebuilt()
+    assert "the same, byte for byte" in rebuilt("--at", "trained")
 
 
 def test_the_command_line_records_source_hashes(tmp_path, monkeypatch):

@@ -234,9 +234,12 @@ def test_command_line(store):
 
     clean = run()
     assert clean.exit_code == 0 and "0 wrong, 0 notes" in clean.output
+    store.create_snapshot("clean")
     damage(store, STRUCTURE_TABLE, nan_vector)
     wrong = run()
     assert wrong.exit_code == 1
+    assert run("--at", "clean").exit_code == 0
+    assert run("--at", "clean", "--mend").exit_code == 2
     assert "WRONG" in wrong.output and "featurestore verify --mend" in wrong.output
     assert run("--format", "json").exit_code == 1
     mended = run("--mend")

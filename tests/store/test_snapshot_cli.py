@@ -67,7 +67,18 @@ def test_reading_commands_at_a_snapshot(store: FeatureStore, tmp_path: Path) -> 
     assert "10 materials" in invoke("info", "--at", "a").output
     assert "20 materials" in invoke("info").output
     assert printed("sql", "SELECT count(*) AS n FROM materials", "--at", "a") == [{"n": 10}]
-    for command in (["train", "list"], ["train", "report"], ["info"], ["view"], ["sql"]):
+    reading = (
+        ["train", "list"],
+        ["train", "report"],
+        ["info"],
+        ["view"],
+        ["sql"],
+        ["lineage"],
+        ["verify"],
+        ["encoders", "list"],
+        ["encoders", "compare"],
+    )
+    for command in reading:
         assert "--at NAME|TIME" in invoke(*command, "--help").output
 
 
