@@ -17,6 +17,9 @@ else
 TORCH ?= torch==$(TORCH_VERSION)
 endif
 
+# The tests run in so many processes; each holds torch and its friends, some 700 MB.
+TEST_PROCESSES ?= $(shell $(PYTHON) -c "import os; print(min(4, os.cpu_count() or 1))")
+
 .PHONY: demo test lint bench install clean
 
 install: $(VENV)/installed
@@ -35,7 +38,7 @@ demo: install
 	$(BIN)/featurestore demo
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES)
 
 lint: install
 	$(BIN)/ruff check .

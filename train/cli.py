@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -19,9 +18,6 @@ from featurestore.view_request import ViewRequest
 from train.analysis_cli import groups, leaderboard, leakage, parity
 from train.benchmark.cli import benchmark
 from train.graph.cli import scratch, source
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.group(context_settings=CONTEXT)
@@ -107,6 +103,33 @@ def ensemble(
     """
     changes = {"max_epochs": max_epochs}
     _train_and_print("ensemble", changes, request, seed, store_uri, output_format)
+
+
+@train.command(context_settings=CONTEXT)
+@click.option("--property", "property_name", required=True, metavar="NAME", help="What to predict.")
+@view_options
+@click.option("--seed", default=0, show_default=True, help="Of the features that splits look at.")
+@click.option(
+    "--max-trees",
+    type=click.IntRange(min=1),
+    default=2000,
+    show_default=True,
+    help="Most trees.",
+)
+@store_option
+@format_option
+def gbt(
+    request: ViewRequest, seed: int, max_trees: int, store_uri: str, output_format: str
+) -> None:
+    """Train gradient-boosted trees, the baseline on any vectors, and store them.
+
+    On the vectors of the encoder 'matminer' they are the paper's baseline of hand-made features.
+
+    \b
+    Example:
+      featurestore train gbt --property mbj_bandgap --split paper --structure-encoder matminer
+    """
+    _train_and_print("gbt", {"max_epochs": max_trees}, request, seed, store_uri, output_format)
 
 
 @train.command(context_settings=CONTEXT)

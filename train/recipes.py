@@ -32,6 +32,12 @@ def _boosted_trees() -> Any:
     return BoostedTrees()
 
 
+def _alignn() -> Any:
+    from train.graph.scratch import Alignn
+
+    return Alignn()
+
+
 def _constant(name: str) -> Callable[[], Any]:
     def make() -> Any:
         from train.baselines.constant import Constant
@@ -45,6 +51,7 @@ _RECIPES: dict[str, Callable[[], Any]] = {
     "mlp": _mlp,
     "ensemble": _ensemble,
     "gbt": _boosted_trees,
+    "alignn": _alignn,
     **{name: _constant(name) for name in CONSTANTS},
 }
 

@@ -22,13 +22,16 @@ from ingest.encoders.load import load_encoder
 from ingest.sample import sample_archive
 from ingest.structures.jarvis import read_jarvis
 from ingest.weights.cache import find_weights
+from train.benchmark.grid import Grid
+from train.benchmark.run import run_benchmark
 from train.errors import TrainingError
 from train.graph import trainer as trainer_module
 from train.graph.examples import GraphExample, collated, graph_example, parts, shuffled
 from train.graph.network import AlignnRegressor
-from train.graph.scratch import AlignnPredictor, view_graphs
+from train.graph.scratch import Alignn, AlignnPredictor, view_graphs
 from train.graph.trainer import GraphRows, GraphTrainer, GraphTraining, predict
 from train.predictors import load_model
+from train.training import train_model
 
 SMALL = GraphTraining(
     alignn_layers=1, gcn_layers=1, hidden_features=8, epochs=4, batch_size=6, learning_rate=5e-3
@@ -277,6 +280,39 @@ def test_alignn_from_scratch_is_a_model_like_any_other(store):
         model.predict(np.zeros((2, 3), dtype=np.float32))
     listed = invoke("train", "list", "--store", store).output
     assert "graph" in listed and "alignn" in listed
+
+
+def test_alignn_in_a_benchmark_beside_a_constant(store):
+    random = ["--random", "60/20/20", "--property", "formation_energy_peratom", "--name", "r"]
+    assert invoke("ingest", "splits", *random, "--store", store).exit_code == 0
+    small = {"epochs": 1, "hidden_features": 8, "alignn_layers": 1, "gcn_layers": 1}
+    grid = Grid(
+        ("formation_energy_peratom",),
+        "r",
+        (),
+        (),
+        (),
+        (),
+        ("alignn", "median"),
+        (0,),
+        {"alignn": small},
+    )
+    opened = FeatureStore.open(store)
+    found = run_benchmark(opened, grid, jobs=1)
+    assert not found.failures
+    assert [(row.cell.predictor, row.features) for row in found.rows] == [
+        ("median", "none"),
+        ("alignn", "graph"),
+    ]
+    by_hand = train_model(
+        opened,
+        view := opened.view(ViewRequest("formation_energy_peratom", GRAPH, split="r")),
+        recipe := Alignn(**small),
+        0,
+        view_graphs(opened, view, recipe),
+    )
+    assert not by_hand.trained and by_hand.model.model_id == found.rows[1].models[0].model_id
+    assert run_benchmark(opened, grid, jobs=1).trained == 0
 
 
 def test_weights_that_do_not_fit_are_refused():

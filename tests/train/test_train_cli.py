@@ -51,6 +51,13 @@ def test_train_list_and_report(store: FeatureStore, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "parity_mbj_bandgap_toy.png").stat().st_size > 10_000
 
 
+def test_boosted_trees(store: FeatureStore) -> None:
+    arguments = ["gbt", "--property", toy.PROPERTY, "--split", toy.SPLIT, *STRUCTURE]
+    result = _run(store, *arguments, "--max-trees", "3", "--format", "csv")
+    assert [row["fold"] for row in csv.DictReader(io.StringIO(result.stdout))][-1] == "test"
+    assert "already trained" in _run(store, *arguments, "--max-trees", "3").stderr
+
+
 def test_the_ensemble_prints_its_coverage(tmp_path: Path) -> None:
     store = toy.make_store(tmp_path / "store", 100)
     arguments = ["ensemble", "--property", toy.PROPERTY, "--split", toy.SPLIT, *STRUCTURE, *TEXT]

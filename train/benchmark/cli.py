@@ -59,8 +59,9 @@ class CellsFailedError(FeatureStoreError):
     default=("mlp",),
     show_default=True,
     metavar="NAME",
-    help="mlp, gbt, mean, median, …, or matminer: boosted trees on the encoder 'matminer'. Others "
-    "are compared with the first that is no constant.",
+    help="mlp, ensemble, gbt, mean, median, matminer (boosted trees on the encoder 'matminer') or "
+    "alignn (trained from scratch on the structures). Others are compared with the first that "
+    "takes vectors.",
 )
 @click.option("--seed", "seeds", multiple=True, type=int, metavar="N", help="A seed.")
 @click.option(

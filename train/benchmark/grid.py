@@ -8,12 +8,16 @@ from itertools import product
 from typing import Any
 
 from featurestore.errors import InvalidInputError
-from featurestore.view_request import FEATURES, ViewRequest
+from featurestore.view_request import FEATURES, GRAPH, ViewRequest
 from train.predictors import Recipe
 from train.recipes import CONSTANTS, make_recipe
 
 #: As a predictor: boosted trees on the vectors of the structure encoder of that name.
 MATMINER = "matminer"
+#: As a predictor: ALIGNN trained from scratch, which reads the structures and no vectors.
+ALIGNN = "alignn"
+#: Predictors that are not combined with the feature sets.
+_WITH_INPUTS_OF_THEIR_OWN = (*CONSTANTS, MATMINER, ALIGNN)
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Cell:
         r = self.request
         if self.predictor in CONSTANTS:
             return "none"
+        if r.features == GRAPH:
+            return GRAPH
         parts = []
         if "structure" in r.features:
             parts.append(str(r.structure_encoder))
@@ -66,8 +72,8 @@ class Grid:
     text_sources, structure_encoders, text_encoders : tuple of str
         Every combination is a feature set.
     predictors : tuple of str
-        Recipes, or ``matminer``. The first that is no constant is what the others are compared
-        with.
+        Recipes, or ``matminer``; ``alignn`` reads the structures. The first that takes vectors is
+        what the others are compared with.
     seeds : tuple of int
         Of each model; constants have none.
     changes : mapping
@@ -96,7 +102,7 @@ class Grid:
                 f"settings are given for {', '.join(sorted(unused))}, which is not a --predictor "
                 "of this benchmark"
             )
-        if not self._feature_sets() and set(self.predictors) != {MATMINER}:
+        if self._combined and not self._feature_sets():
             raise InvalidInputError(
                 "no feature set: name a --structure-encoder, or a --text source and a "
                 "--text-encoder"
@@ -114,7 +120,11 @@ class Grid:
     @property
     def reference_predictor(self) -> str | None:
         """The recipe with which others are compared on the same features; None if there is none."""
-        return next((name for name in self.predictors if name not in (*CONSTANTS, MATMINER)), None)
+        return next(iter(self._combined), None)
+
+    @property
+    def _combined(self) -> list[str]:
+        return [name for name in self.predictors if name not in _WITH_INPUTS_OF_THEIR_OWN]
 
     def cells(self, property_name: str) -> list[Cell]:
         """The models of one property."""
@@ -125,21 +135,25 @@ class Grid:
             ViewRequest(property_name, split=self.split, property_source=self.property_source, **s)
             for s in self._feature_sets()
         ]
-        matminer = ViewRequest(
-            property_name,
-            "structure",
-            structure_encoder=MATMINER,
-            split=self.split,
-            property_source=self.property_source,
+        matminer, graph = (
+            ViewRequest(
+                property_name,
+                features,
+                structure_encoder=encoder,
+                split=self.split,
+                property_source=self.property_source,
+            )
+            for features, encoder in (("structure", MATMINER), (GRAPH, None))
         )
         # What costs nothing first, then a feature set at a time: its vectors are read once.
         for name in self.predictors:
             if name in CONSTANTS:
-                yield Cell((sets or [matminer])[0], name, 0)
+                yield Cell((sets or [graph])[0], name, 0)
         if MATMINER in self.predictors:
             yield from (Cell(matminer, "gbt", seed) for seed in self.seeds)
-        learned = [name for name in self.predictors if name not in (*CONSTANTS, MATMINER)]
-        for request, name, seed in product(sets, learned, self.seeds):
+        if ALIGNN in self.predictors:
+            yield from (Cell(graph, ALIGNN, seed) for seed in self.seeds)
+        for request, name, seed in product(sets, self._combined, self.seeds):
             yield Cell(request, name, seed)
 
     def _feature_sets(self) -> list[dict[str, str]]:

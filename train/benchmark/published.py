@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from featurestore.errors import InvalidInputError
-from featurestore.view_request import FEATURES, ViewRequest
+from featurestore.view_request import FEATURES, GRAPH, ViewRequest
 from train.benchmark.grid import MATMINER
 
 _COLUMNS = ("property", "features", "text_source", "model", "test_mae")
@@ -20,8 +20,8 @@ class Published:
     Parameters
     ----------
     property, features, text_source : str
-        Which of our rows it stands beside; ``features`` may be ``matminer``, too. ``text_source``
-        is empty without text, and may be for any.
+        Which of our rows it stands beside; ``features`` may be ``matminer`` or ``graph``, too.
+        ``text_source`` is empty without text, and may be for any.
     model : str
         What the publication calls it.
     test_mae : float
@@ -68,7 +68,7 @@ def read_published(path: Path) -> list[Published]:
 
 def _parsed(path: Path, line: int, row: dict[str, str]) -> Published:
     values = {name: (row[name] or "").strip() for name in _COLUMNS}
-    known = (*FEATURES, MATMINER)
+    known = (*FEATURES, MATMINER, GRAPH)
     if values["features"] not in known:
         raise InvalidInputError(
             f"{path}, line {line}: features are {', '.join(known)}; got {values['features']!r}"

@@ -97,15 +97,14 @@ def scratch(
     from featurestore.store import FeatureStore
     from featurestore.view_request import GRAPH, ViewRequest
     from train.graph.scratch import Alignn, view_graphs
-    from train.graph.trainer import GraphTraining
     from train.result import print_result
     from train.training import train_model
 
-    settings = GraphTraining(**network)
+    recipe = Alignn(**network)
     store = FeatureStore.open(store_uri)
     view = store.view(ViewRequest(property_name, GRAPH, split=split))
-    graphs = view_graphs(store, view, settings)
-    print_result(train_model(store, view, Alignn(settings), seed, graphs), output_format)
+    graphs = view_graphs(store, view, recipe)
+    print_result(train_model(store, view, recipe, seed, graphs), output_format)
 
 
 @click.command(context_settings=CONTEXT)

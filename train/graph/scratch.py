@@ -66,22 +66,20 @@ class AlignnPredictor:
 
 
 @dataclass(frozen=True)
-class Alignn:
+class Alignn(GraphTraining):
     """The recipe: `GraphTrainer` on graphs of the view's structures."""
-
-    training: GraphTraining
 
     name: ClassVar[str] = "alignn"
 
     @property
     def settings(self) -> dict[str, Any]:
         """All settings of the training as JSON values."""
-        return asdict(self.training)
+        return asdict(self)
 
     @property
     def max_epochs(self) -> int:
         """Passes over the training rows."""
-        return self.training.epochs
+        return self.epochs
 
     def fit(self, train: Examples, val: Examples, seed: int, progress: Progress) -> Fitted:
         """Train a network on `GraphExample` objects.
@@ -91,9 +89,9 @@ class Alignn:
         TrainingError
             If the training diverges.
         """
-        trainer = GraphTrainer(self.training, _rows(train), _rows(val), seed)
+        trainer = GraphTrainer(self, _rows(train), _rows(val), seed)
         network = trainer.fit(progress)
-        return Fitted(AlignnPredictor(network, self.training), trainer.history, trainer.best_epoch)
+        return Fitted(AlignnPredictor(network, self), trainer.history, trainer.best_epoch)
 
 
 def view_graphs(
