@@ -53,6 +53,16 @@ def test_an_error_is_recorded_and_raised(store):
     assert json.loads(row["counts"]) == {"written": 1}
 
 
+def test_many_runs_stay_in_few_fragments(store):
+    for _ in range(12):
+        with store.run("x", {}):
+            pass
+    assert len(store.dataset("runs").get_fragments()) <= 11
+    assert store.sql("SELECT status, count(*) AS n FROM runs GROUP BY ALL").to_pylist() == [
+        {"status": "finished", "n": 12}
+    ]
+
+
 def test_an_interruption_is_recorded_and_raised(store):
     with pytest.raises(KeyboardInterrupt), store.run("x", {}):
         raise KeyboardInterrupt
