@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,10 @@ if TYPE_CHECKING:
     from featurestore.views import TrainingView
 
 __all__ = ["FeatureStore", "TrainingView"]
+
+# Lance warns of every commit that lost a race and is tried again; the store reports what matters.
+os.environ.setdefault("LANCE_LOG", "error")
+os.environ.setdefault("LANCEDB_LOG", "error")
 
 _HOMES = {"FeatureStore": "featurestore.store", "TrainingView": "featurestore.views"}
 
