@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import secrets
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
+from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
@@ -25,7 +28,9 @@ from featurestore.tables import Tables
 
 Version = TypeVar("Version")
 
-MACRO_FILES = ("texts", "training_view", "coverage")
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+MACRO_FILES = ("texts", "training_view", "coverage", "vectors")
 
 _READING = {
     duckdb.StatementType.SELECT,
@@ -73,7 +78,11 @@ class Session:
     def __init__(self, tables: Tables) -> None:
         # Before anything of the store is looked at: a stranger's store must not reach the machine.
         self._connection = duckdb.connect(
-            config={"python_enable_replacements": "false", "enable_external_access": "false"}
+            config={
+                "python_enable_replacements": "false",
+                "enable_external_access": "false",
+                "temp_directory": _spill_folder(),
+            }
         )
         found = {name: tables.dataset(name) for name in reading_order(tables.names())}
         self._datasets: dict[str, Any] = {
@@ -164,8 +173,23 @@ class Session:
         """The Lance dataset behind a table, at this session's version; None if there is none."""
         return self._datasets.get(name)
 
-    def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> pa.Table:
+    def bytes_read(self) -> int:
+        """Bytes that this session has read from the tables so far, metadata and keys included."""
+        return sum(dataset.io_stats_snapshot().read_bytes for dataset in self._datasets.values())
+
+    def interrupt(self) -> None:
+        """Make a query that runs in another thread stop with a `QueryError`."""
+        self._connection.interrupt()
+
+    def query(self, sql: str, parameters: Parameters = ()) -> pa.Table:
         """The result of a query as an Arrow table.
+
+        Parameters
+        ----------
+        sql : str
+            One statement.
+        parameters : sequence or mapping
+            Values of ``?`` in order, or of ``$name`` by name.
 
         Raises
         ------
@@ -178,7 +202,7 @@ class Session:
         except duckdb.Error as error:
             raise QueryError(redacted(_without_prefix(str(error)))) from hiding(error)
 
-    def read_only_query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+    def read_only_query(self, sql: str, parameters: Parameters = ()) -> pa.Table:
         """Like `query`, for SQL from outside: one statement that only reads.
 
         Raises
@@ -188,10 +212,7 @@ class Session:
         QueryError
             If DuckDB cannot parse, bind or run it.
         """
-        try:
-            statements = self._connection.extract_statements(sql)
-        except duckdb.Error as error:
-            raise QueryError(redacted(_without_prefix(str(error)))) from hiding(error)
+        statements = self._extracted(sql)
         if len(statements) != 1:
             raise InvalidInputError(f"give one SQL statement, got {len(statements)}")
         if statements[0].type not in _READING:
@@ -199,9 +220,28 @@ class Session:
             raise InvalidInputError(f"queries are read-only: {kind} statements are refused")
         return self.query(sql, parameters)
 
+    def statements(self, sql: str) -> list[str]:
+        """The statements of a script, without running them; raises `QueryError` on bad syntax."""
+        return [statement.query.strip() for statement in self._extracted(sql)]
+
+    def _extracted(self, sql: str) -> list[Any]:
+        try:
+            return list(self._connection.extract_statements(sql))
+        except duckdb.Error as error:
+            raise QueryError(redacted(_without_prefix(str(error)))) from hiding(error)
+
     def close(self) -> None:
         """Release the connection."""
         self._connection.close()
+
+
+def _spill_folder() -> str:
+    """Where DuckDB puts what outgrows its memory; it makes the folder when it must, and removes it.
+
+    SQL may read this folder, so nothing else may ever be in it: DuckDB's default is ``.tmp`` in the
+    working directory.
+    """
+    return str(Path(tempfile.gettempdir()) / f"featurestore-{secrets.token_hex(8)}")
 
 
 def reading_order(names: Iterable[str]) -> list[str]:

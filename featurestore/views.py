@@ -19,6 +19,7 @@ from featurestore.identity import canonical_json
 from featurestore.output import write_table
 from featurestore.schemas import embedding_table
 from featurestore.session import Session, quoted
+from featurestore.storage import storage_errors
 from featurestore.view_parameters import ViewParameters, view_sql
 from featurestore.view_request import GRAPH
 
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     import torch
 
 _ROWS_A_READ = 8192
+# Reading rows one by one costs more than passing over those between them, from this share on.
+_SHARE_TO_SCAN = 0.25
+_ROWS_A_SCAN = 2048
+_BATCHES_AHEAD = 2
+_BYTES_AHEAD = 32 * 2**20
 
 
 @dataclass(frozen=True)
@@ -166,17 +172,40 @@ def write_view(view: TrainingView, path: Path) -> None:
 def _read_vectors(
     session: Session, encoder: Encoder, key: str, wanted: Any, out: npt.NDArray[np.float32]
 ) -> None:
-    dataset = session.dataset(embedding_table(encoder.kind, encoder.encoder_id))
+    """Put the vectors of the ``wanted`` keys, in their order, into the columns of ``out``."""
+    table = embedding_table(encoder.kind, encoder.encoder_id)
+    dataset = session.dataset(table)
     assert dataset is not None  # the rows were joined with it
-    keys = dataset.to_table(columns=[key])[key].combine_chunks()
-    offsets = pc.index_in(wanted.combine_chunks(), keys).to_numpy()
-    for first in range(0, len(offsets), _ROWS_A_READ):
-        chunk = dataset.take(offsets[first : first + _ROWS_A_READ], columns=["vector"])
-        start = first
-        for batch in chunk.to_batches():
-            vectors = batch["vector"].flatten().to_numpy().reshape(-1, encoder.dimension)
-            out[start : start + len(vectors), : encoder.dimension] = vectors
-            start += len(vectors)
+    width = encoder.dimension
+    with storage_errors(f"read the vectors of table {table!r}"):
+        keys = dataset.to_table(columns=[key])[key].combine_chunks()
+        offsets = pc.index_in(wanted.combine_chunks(), keys).to_numpy()
+        order = np.argsort(offsets, kind="stable")
+        ascending = offsets[order]
+        if len(offsets) < _SHARE_TO_SCAN * len(keys):
+            for first in range(0, len(order), _ROWS_A_READ):
+                part = slice(first, first + _ROWS_A_READ)
+                rows = dataset.take(ascending[part], columns=["vector"])["vector"]
+                out[order[part], :width] = _as_matrix(rows.combine_chunks(), width)
+            return
+        # One pass in the order of the disk; the batches read ahead are the only other memory.
+        scan = dataset.to_batches(
+            columns=["vector"],
+            batch_size=_ROWS_A_SCAN,
+            batch_readahead=_BATCHES_AHEAD,
+            io_buffer_size=_BYTES_AHEAD,
+        )
+        start = 0
+        for batch in scan:
+            stop = start + batch.num_rows
+            first, last = np.searchsorted(ascending, [start, stop])
+            vectors = _as_matrix(batch["vector"], width)
+            out[order[first:last], :width] = vectors[ascending[first:last] - start]
+            start = stop
+
+
+def _as_matrix(vectors: Any, width: int) -> npt.NDArray[np.float32]:
+    return np.asarray(vectors.flatten().to_numpy()).reshape(-1, width)
 
 
 def _excluded(session: Session, parameters: ViewParameters, kept: int) -> dict[str, int]:

@@ -7,6 +7,7 @@
 --                of the reference implementation
 --
 -- A structure whose sentences are all removed has the empty text.
+
 -- of several generators of a source the promoted one is meant, or the only one that is not retired
 CREATE OR REPLACE TEMP MACRO generator_of(wanted) AS (
     SELECT CASE
