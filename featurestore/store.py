@@ -33,7 +33,7 @@ from featurestore.tables import MergeResult, Tables
 from featurestore.versions import tables_at
 from featurestore.view_parameters import resolve
 from featurestore.view_request import ViewRequest
-from featurestore.views import TrainingView, load_view
+from featurestore.views import TrainingView, select_view
 
 
 class FeatureStore:
@@ -164,7 +164,8 @@ class FeatureStore:
     def view(self, request: ViewRequest) -> TrainingView:
         """The training view of a request; raises as `training_view` does."""
         with self.session() as session:
-            return load_view(session, resolve(session, request))
+            selected = select_view(session, resolve(session, request))
+        return selected.read()
 
     def merge(self, table: str, rows: pa.Table, *, replace: bool = False) -> MergeResult:
         """Insert the rows whose key is new, in one atomic commit; see `Tables.merge`."""
