@@ -66,9 +66,7 @@ class _Thing:
         return name in self.name.split(" of ")
 
 
-def coverage(
-    session: Session, where: str | None = None, only: Sequence[str] = ()
-) -> pa.Table:
+def coverage(session: Session, where: str | None = None, only: Sequence[str] = ()) -> pa.Table:
     """How many materials have each property, text and vector, and what would fill the gaps.
 
     A text vector counts for the full text.
@@ -137,10 +135,10 @@ def _judged(session: Session, thing: _Thing, where: str | None) -> str:
 def _fill(thing: _Thing, row: dict[str, Any], where: str | None) -> str | None:
     if not row["lack"]:
         return None
-    command = thing.command
+    command: str = thing.command
     if where is not None and thing.kind != "property":
         command += f" --where {shlex.quote(where)}"
-    return command + " --retry-failures" * (row["failed"] == row["lack"])
+    return command + (" --retry-failures" if row["failed"] == row["lack"] else "")
 
 
 def _things(session: Session, only: Sequence[str]) -> list[_Thing]:
@@ -191,7 +189,9 @@ def _all_things(session: Session) -> Iterator[_Thing]:
             )
             continue
         for text in texts:
-            full = f"SELECT text_id FROM full_texts WHERE generator_id = {quoted(text.generator_id)}"
+            full = (
+                f"SELECT text_id FROM full_texts WHERE generator_id = {quoted(text.generator_id)}"
+            )
             yield _Thing(
                 "text embedding",
                 f"{encoder.encoder_id} of {text.generator_id}",

@@ -36,14 +36,14 @@ def parse_parameters(given: Sequence[str]) -> Parameters:
             bare.append(_value(item))
     if named and bare:
         raise InvalidInputError(
-            f"parameters are either all named, as {next(iter(named))}=…, for $name in the query, or "
-            f"all bare, for ?; got both (text with an equals sign goes in double quotes)"
+            f"parameters are either all named, as {next(iter(named))}=…, for $name in the query, "
+            "or all bare, for ?; got both (text with an equals sign goes in double quotes)"
         )
     return named or bare
 
 
 def _value(text: str) -> Any:
-    """``text`` as JSON says, else as it is; NaN, which JSON has not, is sodium nitride's formula."""
+    """``text`` as JSON says, else as it is; so is NaN, which JSON lacks and formulas look like."""
     try:
         value = json.loads(text, parse_constant=_refuse)
     # RecursionError on deep nesting, ValueError also on a number of thousands of digits

@@ -18,15 +18,18 @@ _INNER = {
     *("generator_of", "variant_tags", "has_variant_tag", "in_variant", "variant_is_known"),
     *("source_of", "encoder_slug", "segment_of"),
 }
-_KEYWORDS = """
-    all and any as asc between by case cast cross describe desc distinct else end exclude exists
-    explain false filter from full group having ilike in inner is join left like limit not null
-    offset on or order outer over partition pivot qualify replace right sample select semi show
-    summarize then true union unnest using values when where window with
-""".split()
-_FUNCTIONS = """
-    abs avg coalesce count list max median min quantile_cont round stddev string_agg sum
-""".split()
+_KEYWORDS = (
+    *("all", "and", "any", "as", "asc", "between", "by", "case", "cast", "cross", "describe"),
+    *("desc", "distinct", "else", "end", "exclude", "exists", "explain", "false", "filter", "from"),
+    *("full", "group", "having", "ilike", "in", "inner", "is", "join", "left", "like", "limit"),
+    *("not", "null", "offset", "on", "or", "order", "outer", "over", "partition", "pivot"),
+    *("qualify", "replace", "right", "sample", "select", "semi", "show", "summarize", "then"),
+    *("true", "union", "unnest", "using", "values", "when", "where", "window", "with"),
+)
+_FUNCTIONS = (
+    *("abs", "avg", "coalesce", "count", "list", "max", "median", "min", "quantile_cont"),
+    *("round", "stddev", "string_agg", "sum"),
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Vocabulary:
         """What may come at the end of ``before``: (completion, what it is, what it replaces)."""
         if is_in_text(before):
             typed = _TEXT.search(before)
-            kinds = {name: "name" for name in self.names}
+            kinds = dict.fromkeys(self.names, "name")
         else:
             typed = _WORD.search(before)
             kinds = dict.fromkeys(_KEYWORDS, "keyword") | dict.fromkeys(_FUNCTIONS, "function")
@@ -74,7 +77,8 @@ def load_vocabulary(session: Session) -> Vocabulary:
     """The names in a store as the session sees it."""
     rows = session.query(
         "SELECT table_name, list(column_name ORDER BY column_index) AS columns "
-        "FROM duckdb_columns() WHERE NOT internal AND NOT regexp_matches(table_name, '^(stored|empty)_') "
+        "FROM duckdb_columns() WHERE NOT internal "
+        "AND NOT regexp_matches(table_name, '^(stored|empty)_') "
         "GROUP BY table_name ORDER BY table_name"
     ).to_pylist()
     names = session.query(

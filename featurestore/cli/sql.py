@@ -52,7 +52,7 @@ def sql(
     \b
     Example:
       featurestore sql "SELECT crystal_system, count(*) FROM materials GROUP BY ALL"
-      featurestore sql "FROM materials WHERE n_atoms < \$most" --param most=4
+      featurestore sql "FROM materials WHERE n_atoms < \\$most" --param most=4
     """
     from featurestore.cli.rows import print_rows
     from featurestore.output import write_table

@@ -80,7 +80,8 @@ def render_card(view: TrainingView, facts: CardFacts, usage: str) -> str:
         "same view of the store has it again:\n\n"
         f"```json\n{json.dumps(p.as_dict(), indent=1)}\n```\n\n```sql\n{view.sql}\n```",
     ]
-    for version_id, fingerprint in (*facts.encoders, *([facts.generator] * bool(facts.generator))):
+    generator = () if facts.generator is None else (facts.generator,)
+    for version_id, fingerprint in (*facts.encoders, *generator):
         sections.append(f"### {version_id}\n\n```json\n{fingerprint}\n```")
     return "\n\n".join(sections) + "\n"
 
@@ -89,8 +90,8 @@ def _sentence(view: TrainingView) -> str:
     p = view.parameters
     made = [part for part in (p.structure_encoder, p.text_encoder) if part]
     return (
-        f"{len(view):,} materials with their {p.property} ({p.unit}, source {p.property_source}) and "
-        f"{view.features.shape[1]:,} features by {' and '.join(made)}."
+        f"{len(view):,} materials with their {p.property} ({p.unit}, source {p.property_source}) "
+        f"and {view.features.shape[1]:,} features by {' and '.join(made)}."
     )
 
 
@@ -130,7 +131,9 @@ def _columns(view: TrainingView) -> str:
 
 def _provenance(view: TrainingView, facts: CardFacts) -> str:
     p = view.parameters
-    lines = [f"- {count:,} materials of data set `{name}`" for name, count in facts.datasets.items()]
+    lines = [
+        f"- {count:,} materials of data set `{name}`" for name, count in facts.datasets.items()
+    ]
     lines += [f"- read from {_source(arguments)}" for arguments in facts.sources]
     if facts.generator is not None:
         lines.append(f"- texts: `{facts.generator[0]}`, variant `{p.variant}`")

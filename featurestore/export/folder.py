@@ -90,7 +90,9 @@ def export_view(
 def _new_folder(place: Path) -> Iterator[Path]:
     """A folder beside ``place`` that takes its name when the block ends without an error."""
     if place.exists():
-        raise InvalidInputError(f"{place} exists already: name a folder that does not, or remove it")
+        raise InvalidInputError(
+            f"{place} exists already: name a folder that does not, or remove it"
+        )
     temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
     try:
         temporary.mkdir(parents=True)

@@ -44,7 +44,7 @@ def _write_split(view: TrainingView, table: pa.Table, folder: Path, fold: str | 
     table = table.replace_schema_metadata(described)
     with pa.OSFile(str(folder / _DATA), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as out:
         out.write_table(table, max_chunksize=1000)
-    state = {
+    state: dict[str, Any] = {
         "_data_files": [{"filename": _DATA}],
         "_fingerprint": view.fingerprint[:16],
         "_format_columns": None,

@@ -17,21 +17,24 @@ def write_tensors(view: TrainingView, path: Path) -> None:
     A view without folds has ``features`` and ``targets``. The metadata holds the fingerprint, the
     unit, the segments and, under ``material_ids`` or ``train.material_ids``, the ids as JSON.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     targets = view.targets.astype(np.float32)
     ids = np.array(view.material_ids)
     chosen = {f"{fold}.": np.flatnonzero(view.in_fold(fold)) for fold in FOLDS}
     if view.parameters.split is None:
         chosen = {"": np.arange(len(view))}
-    tensors, metadata = {}, {
-        "fingerprint": view.fingerprint,
-        "unit": view.parameters.unit,
-        "segments": json.dumps(view.segments),
-    }
+    tensors, metadata = (
+        {},
+        {
+            "fingerprint": view.fingerprint,
+            "unit": view.parameters.unit,
+            "segments": json.dumps(view.segments),
+        },
+    )
     for prefix, rows in chosen.items():
         if len(rows):
             tensors[f"{prefix}features"] = view.features[rows]
             tensors[f"{prefix}targets"] = targets[rows]
             metadata[f"{prefix}material_ids"] = json.dumps(ids[rows].tolist())
-    save_file(tensors, path, metadata)
+    path.write_bytes(save(tensors, metadata))

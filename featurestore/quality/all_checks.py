@@ -67,7 +67,11 @@ def _chosen(known: Sequence[Encoder], only: Sequence[str]) -> list[Encoder]:
 
 def _materials(session: Session, encoder: Encoder) -> dict[str, str]:
     """A material of each structure or full text."""
-    of = "materials" if encoder.kind == "structure" else "full_texts JOIN materials USING (structure_id)"
+    of = (
+        "materials"
+        if encoder.kind == "structure"
+        else "full_texts JOIN materials USING (structure_id)"
+    )
     key = f"{encoder.kind}_id"
     rows = session.query(f"SELECT {key}, min(material_id) AS material_id FROM {of} GROUP BY {key}")
     return dict(zip(rows[key].to_pylist(), rows["material_id"].to_pylist(), strict=True))

@@ -13,7 +13,10 @@ WRONG, ODD, CHANGE = "wrong", "odd", "change"
 
 _SCHEMA = pa.schema(
     [
-        *[pa.field(name, pa.string()) for name in ("level", "check", "subject", "material_id", "item")],
+        *[
+            pa.field(name, pa.string())
+            for name in ("level", "check", "subject", "material_id", "item")
+        ],
         pa.field("value", pa.float64()),
         pa.field("reference", pa.float64()),
         pa.field("note", pa.string()),

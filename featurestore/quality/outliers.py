@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from featurestore.catalogue import Encoder, check_split, generators
 from featurestore.quality.finding import ODD, QualityFinding
-from featurestore.quality.vectors import vector_batches
+from featurestore.quality.vectors import finite_rows, vector_batches
 from featurestore.session import Session
 
 DEFAULT_LIMIT = 6.0
@@ -78,7 +78,7 @@ def check_outliers(
             continue
         found: list[tuple[float, str]] = []
         for ids, vectors in vector_batches(session, encoder):
-            judged = _among(ids, contents) & np.isfinite(vectors).all(axis=1)
+            judged = _among(ids, contents) & finite_rows(vectors)
             scores = np.full(len(ids), -np.inf)
             scores[judged] = measure(vectors[judged])
             found += [(float(scores[row]), ids[row]) for row in np.flatnonzero(scores > limit)]
@@ -153,7 +153,7 @@ def _sampled(
     kept = np.empty((_SAMPLE, encoder.dimension), dtype=np.float32)
     seen = 0
     for ids, vectors in vector_batches(session, encoder):
-        usable = np.isfinite(vectors).all(axis=1) & _among(ids, wanted)
+        usable = _among(ids, wanted) & finite_rows(vectors)
         for row in np.flatnonzero(usable):
             place = seen if seen < _SAMPLE else int(rng.integers(0, seen + 1))
             seen += 1

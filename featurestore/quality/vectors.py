@@ -26,10 +26,12 @@ def check_vectors(session: Session, encoder: Encoder) -> Iterator[QualityFinding
     subject = encoder.encoder_id
     seen: dict[bytes, list[str]] = {}
     for ids, vectors in vector_batches(session, encoder):
-        finite = np.isfinite(vectors).all(axis=1)
-        norms = np.linalg.norm(np.where(finite[:, None], vectors, 0), axis=1)
+        finite = finite_rows(vectors)
+        norms: npt.NDArray[np.float32] = np.linalg.norm(
+            np.where(finite[:, None], vectors, 0), axis=1
+        )
         for row in np.flatnonzero(~finite):
-            bad = int((~np.isfinite(vectors[row])).sum())
+            bad = int(np.count_nonzero(~np.isfinite(vectors[row])))
             yield QualityFinding(
                 WRONG, "not finite", subject, ids[row], bad, 0, "elements that are NaN or infinite"
             )
@@ -48,6 +50,11 @@ def check_vectors(session: Session, encoder: Encoder) -> Iterator[QualityFinding
                     *(ODD, "duplicate vector", subject, other, len(same), 1),
                     f"contents with this very vector, {first} among them",
                 )
+
+
+def finite_rows(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Which vectors (n, width) have neither NaN nor infinity in them: shape (n,)."""
+    return np.asarray(np.isfinite(vectors).all(axis=1))
 
 
 def vector_batches(
