@@ -14,6 +14,7 @@ from featurestore.session import Parameters, Session
 
 _SECONDS_BETWEEN_LOOKS = 0.05
 _SECONDS_BEFORE_REPORT = 1.0
+_LOOKS_FOR_A_START = 20
 
 
 def run_query(session: Session, sql: str, parameters: Parameters = ()) -> pa.Table:
@@ -31,29 +32,38 @@ def run_query(session: Session, sql: str, parameters: Parameters = ()) -> pa.Tab
     """
     results: list[pa.Table] = []
     errors: list[BaseException] = []
+    done = threading.Event()
 
     def work() -> None:
         try:
             results.append(session.read_only_query(sql, parameters))
         except BaseException as error:  # also a panic of Lance's; raised again below
             errors.append(error)
+        finally:
+            done.set()
 
     thread = threading.Thread(target=work, name="query", daemon=True)
     with _report(session) as look:
-        thread.start()
         try:
-            while thread.is_alive():
-                thread.join(_SECONDS_BETWEEN_LOOKS)
+            thread.start()
+            while not done.wait(_SECONDS_BETWEEN_LOOKS):
                 look()
         except KeyboardInterrupt:
-            # Again and again: an interruption that comes before DuckDB has begun is lost.
-            while thread.is_alive():
-                session.interrupt()
-                thread.join(_SECONDS_BETWEEN_LOOKS)
+            _stop(session, thread, done)
             raise
     if errors:
         raise errors[0]
     return results[0]
+
+
+def _stop(session: Session, thread: threading.Thread, done: threading.Event) -> None:
+    """Interrupt the query until it has ended: what comes before DuckDB has begun is lost."""
+    looks = 0
+    while not done.wait(_SECONDS_BETWEEN_LOOKS):
+        session.interrupt()
+        looks += 1
+        if thread.ident is None and looks == _LOOKS_FOR_A_START:
+            return  # Ctrl-C came before there was a thread
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -94,10 +95,11 @@ class Session:
         for name, expected in TABLES.items():
             self._register(name, expected.schema, killed if name == "runs" else [])
         encoders = self._register_embeddings()
-        self._register_key_views(encoders)
-        for name in MACRO_FILES:
-            self._connection.execute(macro_source(name))
-        self._connection.execute("SET lock_configuration = true")
+        with _ctrl_c():
+            self._register_key_views(encoders)
+            for name in MACRO_FILES:
+                self._connection.execute(macro_source(name))
+            self._connection.execute("SET lock_configuration = true")
 
     def _register(self, name: str, schema: pa.Schema, killed: Sequence[Mapping[str, Any]]) -> None:
         """Register a table of the design, also where it does not exist or lacks later columns.
@@ -197,8 +199,9 @@ class Session:
             If DuckDB cannot parse, bind or run it.
         """
         try:
-            relation = self._connection.sql(sql, params=parameters or None)
-            return relation.to_arrow_table()
+            with _ctrl_c():
+                relation = self._connection.sql(sql, params=parameters or None)
+                return relation.to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(redacted(_without_prefix(str(error)))) from hiding(error)
 
@@ -252,6 +255,17 @@ class Session:
     def close(self) -> None:
         """Release the connection."""
         self._connection.close()
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C be one: in the main thread DuckDB makes a RuntimeError of it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _spill_folder() -> str:

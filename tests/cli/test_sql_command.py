@@ -90,6 +90,13 @@ def test_ctrl_c_stops_a_query_and_the_session_goes_on(store, delay):
         assert run_query(session, "SELECT 1 AS a")["a"].to_pylist() == [1]
 
 
+def test_ctrl_c_where_no_thread_is_used(store):
+    interrupting = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    with store.session() as session, pytest.raises(KeyboardInterrupt):
+        interrupting.start()
+        session.query(ENDLESS)
+
+
 def test_errors_come_out_of_the_thread(store):
     with store.session() as session:
         with pytest.raises(QueryError, match="nothing does not exist"):
