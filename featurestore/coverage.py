@@ -177,7 +177,7 @@ def _all_things(session: Session) -> Iterator[_Thing]:
         )
     for encoder in encoders(session):
         own = quoted(encoder.encoder_id)
-        options = made.get(encoder.encoder_id, {}) | {"encoder": encoder.name}
+        options = {"encoder": encoder.name} | made.get(encoder.encoder_id, {})
         if encoder.kind == "structure":
             yield _Thing(
                 "structure embedding",
