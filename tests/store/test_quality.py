@@ -225,8 +225,10 @@ def test_the_command(clean, store, tmp_path):
     assert quality(store, "--strict").exit_code == 1
     assert len(quality(store, "--format", "csv").output.splitlines()) == 1 + 14
     assert quality(store, "-o", str(tmp_path / "found.parquet")).exit_code == 0
-    since = quality(store, "--since", "2020-01-01", "--strict")
-    assert since.exit_code in (0, 1)
+    store.create_snapshot("then")
+    put(store, {20: [3, 4, 0, 0]})
+    since = quality(store, "--since", "then", "--strict", "--format", "csv")
+    assert since.exit_code == 0 and since.output.splitlines()[1].startswith("change,changed,")
 
 
 @pytest.mark.parametrize(
