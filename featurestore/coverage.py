@@ -54,6 +54,8 @@ class _Thing:
         The SQL expression for the message of a failed attempt; NULL if there was none.
     command : str
         What makes it.
+    called : tuple of str
+        The ids and names by which it may be asked for.
     """
 
     kind: str
@@ -62,8 +64,7 @@ class _Thing:
     failure: str
     command: str
 
-    def is_called(self, name: str) -> bool:
-        return name in self.name.split(" of ")
+    called: tuple[str, ...]
 
 
 def coverage(session: Session, where: str | None = None, only: Sequence[str] = ()) -> pa.Table:
@@ -76,7 +77,7 @@ def coverage(session: Session, where: str | None = None, only: Sequence[str] = (
     where : str, optional
         Only materials for which this SQL condition over ``materials`` holds.
     only : sequence of str
-        Only these properties, generators and encoders; retired ones only if named here.
+        Only these properties, generators and encoders, by id or name; retired ones only if named.
 
     Returns
     -------
@@ -144,13 +145,13 @@ def _fill(thing: _Thing, row: dict[str, Any], where: str | None) -> str | None:
 def _things(session: Session, only: Sequence[str]) -> list[_Thing]:
     found = list(_all_things(session))
     for name in only:
-        if not any(thing.is_called(name) for thing in found):
-            known = {part for thing in found for part in thing.name.split(" of ")}
+        known = {called for thing in found for called in thing.called}
+        if name not in known:
             raise UnknownNameError("property, generator or encoder", name, known)
     if only:
-        return [thing for thing in found if any(thing.is_called(name) for name in only)]
+        return [thing for thing in found if set(only) & set(thing.called)]
     retired = {one for one, standing in session.standings().items() if standing == RETIRED}
-    return [thing for thing in found if not retired & set(thing.name.split(" of "))]
+    return [thing for thing in found if not retired & set(thing.called)]
 
 
 def _all_things(session: Session) -> Iterator[_Thing]:
@@ -163,6 +164,7 @@ def _all_things(session: Session) -> Iterator[_Thing]:
             "(SELECT min(message) FROM failures f WHERE f.stage = 'targets' "
             f"AND f.item = m.material_id || ' ' || {quoted(name)})",
             "featurestore ingest structures SOURCES --properties TARGETS.csv",
+            (name,),
         )
     made = _made_with(session)
     texts = generators(session)
@@ -174,6 +176,7 @@ def _all_things(session: Session) -> Iterator[_Thing]:
             f"WHERE generator_id = {quoted(text.generator_id)})",
             _failed("text", text.generator_id, "m.structure_id"),
             _command("ingest text", made.get(text.generator_id, {}) | {"source": text.source}),
+            (text.generator_id, text.source),
         )
     for encoder in encoders(session):
         own = quoted(encoder.encoder_id)
@@ -186,6 +189,7 @@ def _all_things(session: Session) -> Iterator[_Thing]:
                 f"WHERE encoder_id = {own})",
                 _failed("embeddings", encoder.encoder_id, "m.structure_id"),
                 _command("ingest embeddings", options),
+                (encoder.encoder_id, encoder.name),
             )
             continue
         for text in texts:
@@ -204,6 +208,7 @@ def _all_things(session: Session) -> Iterator[_Thing]:
                     f"({full} AND structure_id = m.structure_id)",
                 ),
                 _command("ingest embeddings", options | {"source": text.source}),
+                (encoder.encoder_id, encoder.name, text.generator_id, text.source),
             )
 
 

@@ -167,7 +167,8 @@ class Session:
             self._connection.execute(f"CREATE TEMP VIEW {view} AS " + " UNION ALL ".join(parts))
         self._connection.execute(
             "CREATE TEMP VIEW full_texts AS SELECT structure_id, generator_id, "
-            "sha256(string_agg(sentence, ' ' ORDER BY position)) AS text_id "
+            "sha256(array_to_string(list_select(list(sentence), list_grade_up(list(position))), "
+            "' ')) AS text_id "
             "FROM sentences GROUP BY structure_id, generator_id"
         )
 

@@ -21,7 +21,7 @@ from featurestore.cli.options import CONTEXT, at_option, format_option, store_op
     "only",
     multiple=True,
     metavar="NAME",
-    help="Only this property, generator id or encoder id. Repeatable.",
+    help="Only this property, generator or encoder, by id or name. Repeatable.",
 )
 @click.option("--where", metavar="SQL", help="Only materials for which this condition holds.")
 @store_option

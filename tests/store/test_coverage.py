@@ -61,6 +61,8 @@ def test_counts(store):
         toy.STRUCTURE_ENCODER: (0, 2, 0),
         TEXTS: (2, 0, 0),
     }
+    assert set(counted(store, only=["toy-text", toy.PROPERTY])) == {TEXTS, toy.PROPERTY}
+    assert set(counted(store, only=["robocrystallographer"])) == {GENERATOR, TEXTS}
     with store.session() as session:
         percent = coverage(session, only=[TEXTS.split()[0]])["percent"].to_pylist()
     assert percent == [70.0]
