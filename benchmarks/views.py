@@ -169,16 +169,12 @@ def main(
     ours, paper, bare = found["store"], found["paper"], found["bare read"]
     rows = ours["check"][2]
     print(f"{rows:,} rows, result {ours['bytes'] / 1e6:.0f} MB; median of {repeats} processes")
-    print(
-        f"{'way':12} {'s':>7} {'CPU s':>7} {'peak MB':>8} {'imports MB':>11} {'/ result':>9} {'without':>8}"
-    )
+    _print_row("way", ["s", "CPU s", "peak MB", "imports MB", "/ result", "without"])
     for name, run in found.items():
-        megabytes = [run[part] / 1e6 for part in ("peak", "imports")]
-        ratio, above = (run["peak"] - less for less in (0, run["imports"]))
-        print(
-            f"{name:12} {run['seconds']:7.2f} {run['cpu']:7.2f} {megabytes[0]:8.0f} {megabytes[1]:11.0f} "
-            f"{ratio / run['bytes']:9.2f} {above / run['bytes']:8.2f}"
-        )
+        above = run["peak"] - run["imports"]
+        numbers = [run["seconds"], run["cpu"], run["peak"] / 1e6, run["imports"] / 1e6]
+        numbers += [run["peak"] / run["bytes"], above / run["bytes"]]
+        _print_row(name, [f"{number:.2f}" for number in numbers])
     same = all(np.allclose(run["check"], ours["check"], rtol=1e-6) for run in found.values())
     faster = paper["seconds"] / ours["seconds"]
     memory = (ours["peak"] - ours["imports"]) / ours["bytes"]
@@ -187,6 +183,10 @@ def main(
     print(f"slower than the bare read: {ours['seconds'] / bare['seconds']:.1f}")
     print(f"peak memory above the imports: {memory:.2f} of the result (target {_MEMORY:g})")
     sys.exit(0 if same and faster >= _TIMES_FASTER and memory <= _MEMORY else 1)
+
+
+def _print_row(name: str, cells: list[str]) -> None:
+    print(f"{name:12}" + "".join(f"{cell:>12}" for cell in cells))
 
 
 if __name__ == "__main__":
