@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import secrets
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import resources
+from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
@@ -25,7 +29,9 @@ from featurestore.tables import Tables
 
 Version = TypeVar("Version")
 
-MACRO_FILES = ("texts", "training_view", "coverage")
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+MACRO_FILES = ("texts", "training_view", "coverage", "vectors")
 
 _READING = {
     duckdb.StatementType.SELECT,
@@ -73,7 +79,11 @@ class Session:
     def __init__(self, tables: Tables) -> None:
         # Before anything of the store is looked at: a stranger's store must not reach the machine.
         self._connection = duckdb.connect(
-            config={"python_enable_replacements": "false", "enable_external_access": "false"}
+            config={
+                "python_enable_replacements": "false",
+                "enable_external_access": "false",
+                "temp_directory": _spill_folder(),
+            }
         )
         found = {name: tables.dataset(name) for name in reading_order(tables.names())}
         self._datasets: dict[str, Any] = {
@@ -85,10 +95,11 @@ class Session:
         for name, expected in TABLES.items():
             self._register(name, expected.schema, killed if name == "runs" else [])
         encoders = self._register_embeddings()
-        self._register_key_views(encoders)
-        for name in MACRO_FILES:
-            self._connection.execute(macro_source(name))
-        self._connection.execute("SET lock_configuration = true")
+        with _ctrl_c():
+            self._register_key_views(encoders)
+            for name in MACRO_FILES:
+                self._connection.execute(macro_source(name))
+            self._connection.execute("SET lock_configuration = true")
 
     def _register(self, name: str, schema: pa.Schema, killed: Sequence[Mapping[str, Any]]) -> None:
         """Register a table of the design, also where it does not exist or lacks later columns.
@@ -156,7 +167,8 @@ class Session:
             self._connection.execute(f"CREATE TEMP VIEW {view} AS " + " UNION ALL ".join(parts))
         self._connection.execute(
             "CREATE TEMP VIEW full_texts AS SELECT structure_id, generator_id, "
-            "sha256(string_agg(sentence, ' ' ORDER BY position)) AS text_id "
+            "sha256(array_to_string(list_select(list(sentence), list_grade_up(list(position))), "
+            "' ')) AS text_id "
             "FROM sentences GROUP BY structure_id, generator_id"
         )
 
@@ -164,8 +176,23 @@ class Session:
         """The Lance dataset behind a table, at this session's version; None if there is none."""
         return self._datasets.get(name)
 
-    def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> pa.Table:
+    def bytes_read(self) -> int:
+        """Bytes that this session has read from the tables so far, metadata and keys included."""
+        return sum(dataset.io_stats_snapshot().read_bytes for dataset in self._datasets.values())
+
+    def interrupt(self) -> None:
+        """Make a query that runs in another thread stop with a `QueryError`."""
+        self._connection.interrupt()
+
+    def query(self, sql: str, parameters: Parameters = ()) -> pa.Table:
         """The result of a query as an Arrow table.
+
+        Parameters
+        ----------
+        sql : str
+            One statement.
+        parameters : sequence or mapping
+            Values of ``?`` in order, or of ``$name`` by name.
 
         Raises
         ------
@@ -173,12 +200,13 @@ class Session:
             If DuckDB cannot parse, bind or run it.
         """
         try:
-            relation = self._connection.sql(sql, params=parameters or None)
-            return relation.to_arrow_table()
+            with _ctrl_c():
+                relation = self._connection.sql(sql, params=parameters or None)
+                return relation.to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(redacted(_without_prefix(str(error)))) from hiding(error)
 
-    def read_only_query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+    def read_only_query(self, sql: str, parameters: Parameters = ()) -> pa.Table:
         """Like `query`, for SQL from outside: one statement that only reads.
 
         Raises
@@ -188,10 +216,7 @@ class Session:
         QueryError
             If DuckDB cannot parse, bind or run it.
         """
-        try:
-            statements = self._connection.extract_statements(sql)
-        except duckdb.Error as error:
-            raise QueryError(redacted(_without_prefix(str(error)))) from hiding(error)
+        statements = self._extracted(sql)
         if len(statements) != 1:
             raise InvalidInputError(f"give one SQL statement, got {len(statements)}")
         if statements[0].type not in _READING:
@@ -199,9 +224,58 @@ class Session:
             raise InvalidInputError(f"queries are read-only: {kind} statements are refused")
         return self.query(sql, parameters)
 
+    def condition(self, where: str) -> str:
+        """A condition from outside as it goes into a query, in parentheses.
+
+        Raises
+        ------
+        InvalidInputError
+            If it is more, or other, than one condition.
+        """
+        # What closes our parenthesis does not parse bare, what adds a clause not in parentheses.
+        # The line break ends a comment that the condition may end with.
+        for form in (f"SELECT 1 WHERE {where}\n", f"SELECT 1 WHERE ({where}\n)"):
+            try:
+                alone = len(self._extracted(form)) == 1
+            except QueryError as error:
+                raise InvalidInputError(f"{where!r} is not an SQL condition: {error}") from error
+            if not alone:
+                raise InvalidInputError(f"{where!r} is more than one SQL condition")
+        return f"({where}\n)"
+
+    def statements(self, sql: str) -> list[str]:
+        """The statements of a script, without running them; raises `QueryError` on bad syntax."""
+        return [statement.query.strip() for statement in self._extracted(sql)]
+
+    def _extracted(self, sql: str) -> list[Any]:
+        try:
+            return list(self._connection.extract_statements(sql))
+        except duckdb.Error as error:
+            raise QueryError(redacted(_without_prefix(str(error)))) from hiding(error)
+
     def close(self) -> None:
         """Release the connection."""
         self._connection.close()
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C be one: in the main thread DuckDB makes a RuntimeError of it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _spill_folder() -> str:
+    """Where DuckDB puts what outgrows its memory; it makes the folder when it must, and removes it.
+
+    SQL may read this folder, so nothing else may ever be in it: DuckDB's default is ``.tmp`` in the
+    working directory.
+    """
+    return str(Path(tempfile.gettempdir()) / f"featurestore-{secrets.token_hex(8)}")
 
 
 def reading_order(names: Iterable[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,9 +14,10 @@ import pyarrow as pa
 from featurestore.differences import TableDifference, compare
 from featurestore.errors import InvalidRowsError, StoreNotFoundError
 from featurestore.failure import Failure
+from featurestore.query_result import QueryResult
 from featurestore.runs import Run, recorded_run
 from featurestore.schemas import table_schema
-from featurestore.session import Session, quoted
+from featurestore.session import Parameters, Session, quoted
 from featurestore.snapshots import (
     Snapshot,
     check_new_name,
@@ -32,7 +33,7 @@ from featurestore.tables import MergeResult, Tables
 from featurestore.versions import tables_at
 from featurestore.view_parameters import resolve
 from featurestore.view_request import ViewRequest
-from featurestore.views import TrainingView, load_view
+from featurestore.views import TrainingView, select_view
 
 
 class FeatureStore:
@@ -115,8 +116,20 @@ class FeatureStore:
         finally:
             session.close()
 
-    def sql(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
+    def sql(self, query: str, parameters: Parameters = ()) -> QueryResult:
         """The result of one reading SQL statement over the tables and macros.
+
+        Parameters
+        ----------
+        query : str
+            The statement.
+        parameters : sequence or mapping
+            Values of ``?`` in order, or of ``$name`` by name.
+
+        Returns
+        -------
+        QueryResult
+            An Arrow table in all but name, with ``arrow()``, ``pandas()`` and ``polars()``.
 
         Raises
         ------
@@ -126,7 +139,7 @@ class FeatureStore:
             If DuckDB cannot run it.
         """
         with self.session() as session:
-            return session.read_only_query(query, parameters)
+            return QueryResult(session.read_only_query(query, parameters))
 
     def training_view(self, property: str, **choices: Any) -> TrainingView:
         """The training view of a property.
@@ -151,7 +164,8 @@ class FeatureStore:
     def view(self, request: ViewRequest) -> TrainingView:
         """The training view of a request; raises as `training_view` does."""
         with self.session() as session:
-            return load_view(session, resolve(session, request))
+            selected = select_view(session, resolve(session, request))
+        return selected.read()
 
     def merge(self, table: str, rows: pa.Table, *, replace: bool = False) -> MergeResult:
         """Insert the rows whose key is new, in one atomic commit; see `Tables.merge`."""

@@ -14,18 +14,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.catalogue import Encoder, find_encoder, find_generator
-from featurestore.errors import MissingDataError
+from featurestore.errors import MissingDataError, UnknownNameError
 from featurestore.identity import canonical_json
 from featurestore.output import write_table
 from featurestore.schemas import embedding_table
 from featurestore.session import Session, quoted
+from featurestore.storage import storage_errors
 from featurestore.view_parameters import ViewParameters, view_sql
-from featurestore.view_request import GRAPH
+from featurestore.view_request import FOLDS, GRAPH
 
 if TYPE_CHECKING:
     import torch
+    from torch.utils.data import TensorDataset
 
-_ROWS_A_READ = 8192
+_BYTES_A_READ = 3 * 2**20
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,33 @@ class TrainingView:
             table = table.append_column(f"{part}_vector", vectors)
         return table
 
+    def to_dataset(self, fold: str | None = None) -> TensorDataset:
+        """Features and targets as a `torch.utils.data.Dataset` of (width,) and () float32.
+
+        Parameters
+        ----------
+        fold : {"train", "val", "test"}, optional
+            Only rows of this fold, copied; all rows, sharing this view's memory, by default.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such fold.
+        MissingDataError
+            If the view has no row in it.
+        """
+        from torch.utils.data import TensorDataset
+
+        features, targets = self.to_torch()
+        if fold is None:
+            return TensorDataset(features, targets)
+        if fold not in FOLDS:
+            raise UnknownNameError("fold", fold, FOLDS)
+        chosen = np.flatnonzero(self.in_fold(fold))
+        if not len(chosen):
+            raise MissingDataError(f"the view has no row in the fold {fold!r}: choose a split")
+        return TensorDataset(features[chosen], targets[chosen])
+
     def to_torch(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Features (n, width) float32, sharing this view's memory, and targets (n,) float32."""
         import torch  # only for callers that have it: the store itself needs no torch
@@ -119,10 +148,61 @@ class TrainingView:
         )
 
 
-def load_view(session: Session, parameters: ViewParameters) -> TrainingView:
-    """Run the view's query and read its vectors into one preallocated array.
+@dataclass(frozen=True)
+class SelectedView:
+    """The rows of a training view whose vectors are still to be read.
 
-    DuckDB joins the keys only: a join that carries vectors would read every one of them.
+    Parameters
+    ----------
+    parameters, sql, rows, excluded, versions
+        As in `TrainingView`.
+    parts : tuple of (Encoder, str, lance.LanceDataset)
+        Encoders in order of their columns, each with the column of ``rows`` that holds its keys
+        and the table that holds its vectors.
+    """
+
+    parameters: ViewParameters
+    sql: str
+    rows: pa.Table
+    excluded: dict[str, int]
+    versions: dict[str, int]
+    parts: tuple[tuple[Encoder, str, Any], ...]
+
+    def read(self) -> TrainingView:
+        """Read the vectors into one preallocated array; no session is needed any more.
+
+        Raises
+        ------
+        StorageError
+            If the storage refuses a read.
+        """
+        width = sum(encoder.dimension for encoder, _, _ in self.parts)
+        features = np.empty((self.rows.num_rows, width), dtype=np.float32)
+        segments: list[tuple[str, int, int]] = []
+        start = 0
+        for encoder, key, dataset in self.parts:
+            stop = start + encoder.dimension
+            with storage_errors(f"read the vectors of encoder {encoder.encoder_id}"):
+                _read_vectors(dataset, key, self.rows[key], features[:, start:stop])
+            segments += [
+                (f"{encoder.kind}.{n}", start + a, start + b) for n, a, b in encoder.segments
+            ]
+            start = stop
+        return TrainingView(
+            self.parameters,
+            self.sql,
+            self.rows,
+            features,
+            tuple(segments),
+            self.excluded,
+            self.versions,
+        )
+
+
+def select_view(session: Session, parameters: ViewParameters) -> SelectedView:
+    """Run the view's query, which joins keys only: a join with vectors would read all of them.
+
+    Close the session before `SelectedView.read`: DuckDB gives its memory back only then.
 
     Raises
     ------
@@ -135,21 +215,27 @@ def load_view(session: Session, parameters: ViewParameters) -> TrainingView:
     if not rows.num_rows:
         raise MissingDataError(_nothing_left(session, parameters, excluded))
     parts = []
-    if parameters.structure_encoder is not None:
-        encoder = find_encoder(session, parameters.structure_encoder, "structure")
-        parts.append((encoder, "structure_id"))
-    if parameters.text_encoder is not None:
-        parts.append((find_encoder(session, parameters.text_encoder, "text"), "text_id"))
-    features = np.empty((rows.num_rows, sum(e.dimension for e, _ in parts)), dtype=np.float32)
-    segments: list[tuple[str, int, int]] = []
-    start = 0
-    for encoder, key in parts:
-        _read_vectors(session, encoder, key, rows[key], features[:, start:])
-        segments += [(f"{encoder.kind}.{n}", start + a, start + b) for n, a, b in encoder.segments]
-        start += encoder.dimension
-    return TrainingView(
-        parameters, sql, rows, features, tuple(segments), excluded, dict(session.versions)
-    )
+    for kind, encoder_id in (
+        ("structure", parameters.structure_encoder),
+        ("text", parameters.text_encoder),
+    ):
+        if encoder_id is not None:
+            encoder = find_encoder(session, encoder_id, kind)
+            dataset = session.dataset(embedding_table(kind, encoder_id))
+            assert dataset is not None  # the rows were joined with it
+            parts.append((encoder, f"{kind}_id", dataset))
+    return SelectedView(parameters, sql, rows, excluded, dict(session.versions), tuple(parts))
+
+
+def load_view(session: Session, parameters: ViewParameters) -> TrainingView:
+    """The training view with these parameters, for callers that go on using the session.
+
+    Raises
+    ------
+    MissingDataError, StorageError
+        As `select_view` and `SelectedView.read`.
+    """
+    return select_view(session, parameters).read()
 
 
 def write_view(view: TrainingView, path: Path) -> None:
@@ -163,20 +249,21 @@ def write_view(view: TrainingView, path: Path) -> None:
     write_table(view.table, path, metadata)
 
 
-def _read_vectors(
-    session: Session, encoder: Encoder, key: str, wanted: Any, out: npt.NDArray[np.float32]
-) -> None:
-    dataset = session.dataset(embedding_table(encoder.kind, encoder.encoder_id))
-    assert dataset is not None  # the rows were joined with it
+def _read_vectors(dataset: Any, key: str, wanted: Any, out: npt.NDArray[np.float32]) -> None:
+    """Put the vectors of the ``wanted`` keys, in their order, into ``out``, shape (n, width).
+
+    They are read in the order of the disk, a few at a time: that takes a third of the time and a
+    tenth of the memory of one scan, whose batches pile up when they are not fetched at once.
+    """
+    width = out.shape[1]
     keys = dataset.to_table(columns=[key])[key].combine_chunks()
     offsets = pc.index_in(wanted.combine_chunks(), keys).to_numpy()
-    for first in range(0, len(offsets), _ROWS_A_READ):
-        chunk = dataset.take(offsets[first : first + _ROWS_A_READ], columns=["vector"])
-        start = first
-        for batch in chunk.to_batches():
-            vectors = batch["vector"].flatten().to_numpy().reshape(-1, encoder.dimension)
-            out[start : start + len(vectors), : encoder.dimension] = vectors
-            start += len(vectors)
+    order = np.argsort(offsets, kind="stable")
+    rows_a_read = max(1, _BYTES_A_READ // (4 * width))
+    for first in range(0, len(order), rows_a_read):
+        part = order[first : first + rows_a_read]
+        vectors = dataset.take(offsets[part], columns=["vector"])["vector"].combine_chunks()
+        out[part] = vectors.flatten().to_numpy().reshape(-1, width)
 
 
 def _excluded(session: Session, parameters: ViewParameters, kept: int) -> dict[str, int]:

@@ -31,6 +31,8 @@ DOCUMENTS = ["README.md"] + [
         "ingestion",
         "tables",
         "sql",
+        "quality",
+        "export",
         "weights",
         "training",
         "source_models",

@@ -12,6 +12,9 @@ from featurestore.cli.options import CONTEXT
 # Summaries stand here because reading them from the commands would import every room.
 _BUILT_IN = {
     "sql": ("featurestore.cli.sql:sql", "Query the tables and macros with SQL."),
+    "coverage": ("featurestore.cli.coverage:coverage", "Say which materials lack what."),
+    "quality": ("featurestore.cli.quality:quality", "Look for odd vectors and targets."),
+    "export": ("featurestore.cli.export:export", "Write a training view with its data card."),
     "view": ("featurestore.cli.view:view", "Assemble the training view of a property."),
     "info": ("featurestore.cli.info:info", "Show what the store holds, at a glance."),
     "verify": ("featurestore.cli.verify:verify", "Check that a store is what it says it is."),

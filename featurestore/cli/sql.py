@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -10,7 +11,20 @@ from featurestore.cli.options import CONTEXT, at_option, format_option, store_op
 
 
 @click.command(context_settings=CONTEXT)
-@click.argument("query")
+@click.argument("query", required=False)
+@click.option(
+    "--file",
+    "query_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Read the query from a file.",
+)
+@click.option(
+    "--param",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Value of $NAME in the query, or without NAME= of the next ?. Repeatable.",
+)
 @store_option
 @at_option
 @format_option
@@ -21,23 +35,65 @@ from featurestore.cli.options import CONTEXT, at_option, format_option, store_op
     help="Write to a .parquet, .arrow, .csv, .json, .ndjson or .npz file instead.",
 )
 def sql(
-    query: str, store_uri: str, at: str | None, output_format: str, output: Path | None
+    query: str | None,
+    query_file: Path | None,
+    parameters: tuple[str, ...],
+    store_uri: str,
+    at: str | None,
+    output_format: str,
+    output: Path | None,
 ) -> None:
     """Run one reading SQL QUERY over the tables and the macros.
 
-    The macros are texts(text_source, variant := …), training_view(property, text_source,
-    structure_encoder, text_encoder, variant := …, split := …) and coverage().
+    With - the query comes from standard input; without one, on a terminal, a shell opens. The
+    macros are texts, training_view, coverage, cosine_similarity, cosine_distance, l2_distance,
+    dot, norm and segment: see docs/sql.md, or .schema in the shell.
 
     \b
     Example:
       featurestore sql "SELECT crystal_system, count(*) FROM materials GROUP BY ALL"
+      featurestore sql "FROM materials WHERE n_atoms < \\$most" --param most=4
     """
-    from featurestore.output import print_table, write_table
+    from featurestore.cli.rows import print_rows
+    from featurestore.output import write_table
+    from featurestore.query_parameters import parse_parameters
+    from featurestore.running_query import run_query
     from featurestore.store import FeatureStore
 
-    table = FeatureStore.open(store_uri, at=at).sql(query)
+    text = _query_text(query, query_file)
+    if text is None:
+        if parameters or output:
+            raise click.UsageError("--param and --output belong to a query: give one.")
+        from featurestore.cli.shell import run_shell
+
+        run_shell(FeatureStore.open(store_uri, at=at), output_format)
+        return
+    with FeatureStore.open(store_uri, at=at).session() as session:
+        table = run_query(session, text, parse_parameters(parameters))
     if output is None:
-        print_table(table, output_format)
+        print_rows(table, output_format)
     else:
         write_table(table, output)
         click.echo(f"{table.num_rows} rows written to {output}")
+
+
+def _query_text(query: str | None, query_file: Path | None) -> str | None:
+    """The query from wherever it is; None for the shell."""
+    from featurestore.errors import InvalidInputError
+
+    if query is not None and query_file is not None:
+        raise click.UsageError("Give either a QUERY or --file, not both.")
+    try:
+        if query_file is not None:
+            return query_file.read_text("utf-8-sig")
+        if query == "-":
+            return sys.stdin.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(
+            f"cannot read the query from {query_file or 'standard input'}: {error}"
+        ) from error
+    if query is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError(
+            "Missing argument 'QUERY': give one, --file FILE, or - to read it from standard input."
+        )
+    return query

@@ -34,14 +34,15 @@ def view(
     """
     from featurestore.store import FeatureStore
     from featurestore.view_parameters import resolve, view_sql
-    from featurestore.views import load_view, write_view
+    from featurestore.views import select_view, write_view
 
     with FeatureStore.open(store_uri, at=at).session() as session:
         parameters = resolve(session, request)
         if show_sql:
             click.echo(view_sql(parameters))
             return
-        loaded = load_view(session, parameters)
+        selected = select_view(session, parameters)
+    loaded = selected.read()
     for name, value in parameters.as_dict().items():
         if value is not None:
             click.echo(f"{name:18} {value}")

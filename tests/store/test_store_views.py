@@ -5,19 +5,27 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import lance
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import synthetic_store as toy
 
-from featurestore.errors import FeatureStoreError, MissingDataError
+from featurestore.errors import (
+    FeatureStoreError,
+    MissingDataError,
+    StorageError,
+    UnknownNameError,
+)
 from featurestore.failure import Failure
 from featurestore.identity import text_id
 from featurestore.runs import Run
 from featurestore.schemas import embedding_table
 from featurestore.store import FeatureStore
-from featurestore.views import write_view
+from featurestore.view_parameters import resolve
+from featurestore.view_request import ViewRequest
+from featurestore.views import select_view, write_view
 
 ROBO = "robocrystallographer"
 BOTH = toy.view_request("structure+text")
@@ -92,13 +100,6 @@ def test_vectors_stay_aligned_whatever_the_order_in_the_table(fresh):
     np.testing.assert_array_equal(view.features, expected)
 
 
-def test_more_rows_than_one_read(fresh, monkeypatch):
-    monkeypatch.setattr("featurestore.views._ROWS_A_READ", 3)
-    view = fresh.training_view(toy.PROPERTY, **BOTH)
-    expected = np.stack([toy.structure_vector(index) for index in range(10)])
-    np.testing.assert_array_equal(view.features[:, :4], expected)
-
-
 def test_materials_that_share_a_structure_share_its_vectors(fresh):
     twin = toy._material(3) | {"material_id": "twin"}
     fresh.merge_rows("materials", [twin])
@@ -107,6 +108,67 @@ def test_materials_that_share_a_structure_share_its_vectors(fresh):
     view = fresh.training_view(toy.PROPERTY, **BOTH | {"split": None})
     assert view.material_ids[-1] == "twin" and view.targets[-1] == 9.0
     np.testing.assert_array_equal(view.features[-1], view.features[3])
+
+
+def test_rows_stay_aligned_whatever_the_order_and_the_fragments_on_disk(tmp_path, monkeypatch):
+    """Vectors written in another order than the rows, in several commits, with rows removed."""
+    store = toy.make_store(tmp_path / "store", 60)
+    structures = embedding_table("structure", toy.STRUCTURE_ENCODER)
+    texts = embedding_table("text", toy.TEXT_ENCODER)
+    shuffled = np.random.default_rng(0).permutation(60)
+    for part in np.array_split(shuffled, 7):
+        ids = ", ".join(f"'structure-{i}'" for i in part)
+        store.remove(structures, f"structure_id IN ({ids})")
+        vectors = {f"structure-{i}": toy.structure_vector(i) for i in part}
+        toy._merge_vectors(store, "structure", toy.STRUCTURE_ENCODER, "structure_id", vectors)
+    gone = text_id(" ".join(text_of(11)))
+    store.remove(texts, f"text_id = '{gone}'")
+    reads = []
+    for bytes_a_read in (1, 16 * 7, 3 * 2**20):  # a row, seven rows, all rows at a time
+        monkeypatch.setattr("featurestore.views._BYTES_A_READ", bytes_a_read)
+        view = store.training_view(toy.PROPERTY, **BOTH)
+        reads.append(view.fingerprint)
+        assert view.material_ids == [f"toy-{i:03}" for i in range(60) if i != 11]
+        for row, index in zip(view.features, map(index_of, view.material_ids), strict=True):
+            np.testing.assert_array_equal(row[:4], toy.structure_vector(index))
+            np.testing.assert_array_equal(row[4:], toy.text_vector(text_of(index)))
+    assert len(set(reads)) == 1
+    # The toy's vectors differ from each other, so that a wrong row would have shown.
+    assert len({row.tobytes() for row in view.features}) == 59
+
+
+def test_what_the_storage_refuses_is_told(fresh, monkeypatch):
+    """Vectors are read after the SQL session has ended, outside of its error handling."""
+    with fresh.session() as session:
+        selected = select_view(session, resolve(session, ViewRequest(toy.PROPERTY, **BOTH)))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("403 Forbidden: <AWSSecretAccessKey>abcdefghijkl</AWSSecretAccessKey>")
+
+    monkeypatch.setattr(lance.LanceDataset, "take", refuse)
+    with pytest.raises(StorageError, match="cannot read the vectors of encoder toy_graph") as told:
+        selected.read()
+    assert "403" in str(told.value) and "abcdefghijkl" not in str(told.value)
+
+
+def test_torch_data_sets_of_folds(store):
+    import torch
+
+    view = store.training_view(toy.PROPERTY, **BOTH)
+    for fold in ("train", "val", "test"):
+        data = view.to_dataset(fold)
+        rows = np.flatnonzero(view.in_fold(fold))
+        assert isinstance(data, torch.utils.data.Dataset) and len(data) == len(rows)
+        for row, (x, y) in zip(rows, data, strict=True):
+            np.testing.assert_array_equal(x.numpy(), view.features[row])
+            assert y.item() == np.float32(view.targets[row])
+    everything = view.to_dataset()
+    assert everything.tensors[0].data_ptr() == view.features.ctypes.data
+    with pytest.raises(UnknownNameError, match="unknown fold 'tests'; did you mean 'test'"):
+        view.to_dataset("tests")
+    unsplit = store.training_view(toy.PROPERTY, **STRUCTURE | {"split": None})
+    with pytest.raises(MissingDataError, match="no row in the fold 'train': choose a split"):
+        unsplit.to_dataset("train")
 
 
 def test_folds(store):

@@ -1,0 +1,1 @@
+"""Training views as folders for other programs, each with a data card."""

@@ -1,0 +1,162 @@
+"""The data card of an exported training view: what it is, what it was made from, what it lacks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from featurestore.export.source_terms import terms_of
+from featurestore.session import Session
+from featurestore.views import SelectedView, TrainingView
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What the store says about a view beyond its rows.
+
+    Parameters
+    ----------
+    datasets : dict of str to int
+        Materials of the view by the data set they come from.
+    sources : tuple of str
+        The arguments, as JSON, of the runs that put these materials into the store.
+    encoders : tuple of (str, str)
+        Id and fingerprint, as JSON, of each encoder.
+    generator : (str, str) or None
+        Likewise of the text generator.
+    """
+
+    datasets: dict[str, int]
+    sources: tuple[str, ...]
+    encoders: tuple[tuple[str, str], ...]
+    generator: tuple[str, str] | None
+
+
+def card_facts(session: Session, selected: SelectedView) -> CardFacts:
+    """Look up what a card says about a view, while its session is open."""
+    ids = [selected.rows["material_id"].to_pylist()]
+    datasets = session.query(
+        "SELECT dataset, count(*) AS n FROM materials WHERE list_contains(?, material_id) "
+        "GROUP BY dataset ORDER BY dataset",
+        ids,
+    ).to_pylist()
+    runs = session.query(
+        "SELECT DISTINCT arguments FROM runs WHERE run_id IN (SELECT run_id FROM materials "
+        "WHERE list_contains(?, material_id)) ORDER BY arguments",
+        ids,
+    )
+    p = selected.parameters
+    generator = session.query(
+        "SELECT generator_id, fingerprint FROM generators WHERE generator_id = ?", [p.generator_id]
+    ).to_pylist()
+    return CardFacts(
+        {row["dataset"]: row["n"] for row in datasets},
+        tuple(runs["arguments"].to_pylist()),
+        tuple((e.encoder_id, json.dumps(e.fingerprint, indent=1)) for e, _, _ in selected.parts),
+        (p.generator_id, _indented(generator[0]["fingerprint"])) if p.generator_id else None,
+    )
+
+
+def render_card(view: TrainingView, facts: CardFacts, usage: str) -> str:
+    """The card as Markdown; ``usage`` is the Python that reads the data."""
+    p = view.parameters
+    package = metadata.version("materials-featurestore")
+    sections = [
+        f"# {p.property}: a training view\n\n{_sentence(view)}",
+        f"```python\n{usage}\n```",
+        "## Rows\n\n" + _rows(view),
+        "## Columns\n\n" + _columns(view),
+        "## Where it comes from\n\n" + _provenance(view, facts),
+        "## Terms\n\n" + "\n".join(f"- {terms_of(name)}" for name in facts.datasets),
+        "## Identity\n\n"
+        f"- view fingerprint: `{view.fingerprint}`\n"
+        f"- written by materials-featurestore {package}\n"
+        f"- table versions: {_listed(view.versions)}\n\n"
+        "The fingerprint is the SHA-256 of the parameters, the SQL and every byte of the rows. The "
+        "same view of the store has it again:\n\n"
+        f"```json\n{json.dumps(p.as_dict(), indent=1)}\n```\n\n```sql\n{view.sql}\n```",
+    ]
+    generator = () if facts.generator is None else (facts.generator,)
+    for version_id, fingerprint in (*facts.encoders, *generator):
+        sections.append(f"### {version_id}\n\n```json\n{fingerprint}\n```")
+    return "\n\n".join(sections) + "\n"
+
+
+def _sentence(view: TrainingView) -> str:
+    p = view.parameters
+    made = [part for part in (p.structure_encoder, p.text_encoder) if part]
+    return (
+        f"{len(view):,} materials with their {p.property} ({p.unit}, source {p.property_source}) "
+        f"and {view.features.shape[1]:,} features by {' and '.join(made)}."
+    )
+
+
+def _rows(view: TrainingView) -> str:
+    p, targets = view.parameters, view.targets
+    lines = [f"- {len(view):,} materials, in order of material_id, one row each"]
+    if p.split is not None:
+        folds = view.rows["fold"].value_counts().to_pylist()
+        counts = ", ".join(f"{row['counts']:,} {row['values']}" for row in folds)
+        lines.append(f"- split `{p.split}`: {counts}")
+    else:
+        lines.append("- no split: every material with a target, without folds")
+    lines.append(
+        f"- target in {p.unit}: {targets.min():.6g} to {targets.max():.6g}, mean "
+        f"{targets.mean():.6g}, standard deviation {np.std(targets):.6g}"
+    )
+    lines += [
+        f"- left out: {count:,} materials with a target but without a {lacking}"
+        for lacking, count in view.excluded.items()
+    ] or ["- left out: none that has a target" + (" and a fold" if p.split else "")]
+    return "\n".join(lines)
+
+
+def _columns(view: TrainingView) -> str:
+    p = view.parameters
+    lines = [
+        "| | |\n|---|---|",
+        "| material_id | name of the material in its source |",
+        "| structure_id, text_id | SHA-256 of the structure, of the text |",
+        "| fold | train, val or test |",
+        f"| target | {p.property} in {p.unit}, float64 (float32 in safetensors) |",
+        "| n_tokens, truncated | length of the text in tokens, and whether the encoder cut it |",
+    ]
+    lines += [f"| features {a}:{b} | {name}, float32 |" for name, a, b in view.segments]
+    return "\n".join(lines)
+
+
+def _provenance(view: TrainingView, facts: CardFacts) -> str:
+    p = view.parameters
+    lines = [
+        f"- {count:,} materials of data set `{name}`" for name, count in facts.datasets.items()
+    ]
+    lines += [f"- read from {_source(arguments)}" for arguments in facts.sources]
+    if facts.generator is not None:
+        lines.append(f"- texts: `{facts.generator[0]}`, variant `{p.variant}`")
+    lines += [f"- vectors: `{encoder_id}`" for encoder_id, _ in facts.encoders]
+    return "\n".join(lines)
+
+
+def _source(arguments: str) -> str:
+    """The names and checksums of a run's files; their folders are nobody's business."""
+    given = json.loads(arguments)
+    sums = given.get("source_sha256", {})
+    files = [
+        f"`{path.rsplit('/', 1)[-1]}`" + (f" (SHA-256 {sums[path]})" if path in sums else "")
+        for path in given.get("sources", [])[:5]
+    ]
+    more = len(given.get("sources", [])) - len(files)
+    return ", ".join(files) + (f" and {more:,} more files" if more else "") or "rows without a file"
+
+
+def _listed(versions: dict[str, int]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+
+
+def _indented(text: str) -> str:
+    content: Any = json.loads(text)
+    return json.dumps(content, indent=1)

@@ -1,0 +1,45 @@
+"""Targets outside the range that the property registry calls plausible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from featurestore.quality.finding import ODD, QualityFinding
+from featurestore.registry import PropertyRegistry
+from featurestore.session import Session
+
+
+def check_targets(session: Session, registry: PropertyRegistry) -> Iterator[QualityFinding]:
+    """Values outside the plausible range, farthest first; properties the registry lacks are named.
+
+    The item of a finding is the source of the value. Values in another unit than the registry's are
+    reported as such, whatever their size.
+    """
+    stored = session.query(
+        "SELECT property, source, unit, count(*) AS n FROM properties GROUP BY ALL ORDER BY ALL"
+    ).to_pylist()
+    for row in stored:
+        name, source, unit, count = (row[key] for key in ("property", "source", "unit", "n"))
+        if name not in registry:
+            note = "values of a property that the registry does not know: nothing is checked"
+            yield QualityFinding(ODD, "unknown property", name, source, count, None, note)
+            continue
+        known = registry[name]
+        if unit != known.unit:
+            note = f"values in {unit}, the registry has {known.unit}: nothing is checked"
+            yield QualityFinding(ODD, "other unit", name, source, count, None, note)
+            continue
+        low, high = known.plausible
+        outside = session.query(
+            "SELECT material_id, value FROM properties WHERE property = ? AND source = ? "
+            "AND unit = ? AND value NOT BETWEEN ? AND ? "
+            "ORDER BY greatest(? - value, value - ?) DESC, material_id",
+            [name, source, unit, low, high, low, high],
+        ).to_pylist()
+        for found in outside:
+            limit = low if found["value"] < low else high
+            note = f"{unit}; plausible are {low:g} to {high:g}"
+            material = found["material_id"]
+            yield QualityFinding(
+                *(ODD, "implausible target", name, source, found["value"], limit, note, material)
+            )

@@ -1,0 +1,72 @@
+"""Vectors that are not finite, have length zero, or are exactly those of other contents.
+
+Vectors are read in batches; only ids and 16 bytes a vector are held in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from featurestore.catalogue import Encoder
+from featurestore.quality.finding import ODD, WRONG, QualityFinding
+from featurestore.schemas import embedding_table
+from featurestore.session import Session
+from featurestore.storage import storage_errors
+
+_ROWS_A_READ = 1024
+
+
+def check_vectors(session: Session, encoder: Encoder) -> Iterator[QualityFinding]:
+    """Findings on one encoder's vectors, by item."""
+    subject = encoder.encoder_id
+    seen: dict[bytes, list[str]] = {}
+    for ids, vectors in vector_batches(session, encoder):
+        finite = finite_rows(vectors)
+        norms: npt.NDArray[np.float32] = np.linalg.norm(
+            np.where(finite[:, None], vectors, 0), axis=1
+        )
+        for row in np.flatnonzero(~finite):
+            bad = int(np.count_nonzero(~np.isfinite(vectors[row])))
+            yield QualityFinding(
+                WRONG, "not finite", subject, ids[row], bad, 0, "elements that are NaN or infinite"
+            )
+        for row in np.flatnonzero(finite & (norms == 0)):
+            yield QualityFinding(
+                WRONG, "zero norm", subject, ids[row], 0, None, "length of the vector"
+            )
+        for row in np.flatnonzero(finite & (norms > 0)):
+            digest = hashlib.blake2b(vectors[row].data, digest_size=16).digest()
+            seen.setdefault(digest, []).append(ids[row])
+    for same in seen.values():
+        if len(same) > 1:
+            first, *others = sorted(same)
+            for other in others:
+                yield QualityFinding(
+                    *(ODD, "duplicate vector", subject, other, len(same), 1),
+                    f"contents with this very vector, {first} among them",
+                )
+
+
+def finite_rows(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Which vectors (n, width) have neither NaN nor infinity in them: shape (n,)."""
+    return np.asarray(np.isfinite(vectors).all(axis=1))
+
+
+def vector_batches(
+    session: Session, encoder: Encoder
+) -> Iterator[tuple[list[str], npt.NDArray[np.float32]]]:
+    """The keys and vectors (n, dimension) of an encoder, a thousand at a time."""
+    table = embedding_table(encoder.kind, encoder.encoder_id)
+    dataset: Any = session.dataset(table)
+    if dataset is None:
+        return
+    key = f"{encoder.kind}_id"
+    with storage_errors(f"read the vectors of table {table!r}"):
+        for batch in dataset.to_batches(columns=[key, "vector"], batch_size=_ROWS_A_READ):
+            values = batch["vector"].flatten().to_numpy(zero_copy_only=False)
+            yield batch[key].to_pylist(), values.reshape(-1, encoder.dimension)
