@@ -83,6 +83,10 @@ class ExactSearch:
     def __len__(self) -> int:
         return int(self.vectors.shape[0])
 
+    def not_finite(self) -> Rows:
+        """The rows that hold NaN or infinity; searching among them has no meaning."""
+        return np.flatnonzero(~np.isfinite(self._squares))
+
     def nearest(
         self,
         queries: Any,
