@@ -16,6 +16,8 @@ from featurestore.session import QueryError, Session, quoted
 
 _UNKNOWN_COLUMN = re.compile(r'[Cc]olumn "([^"]+)" not found')
 
+_STRING = re.compile(r"'(?:[^']|'')*'")
+
 
 def materials_where(
     session: Session,
@@ -101,9 +103,9 @@ def check_expression(where: str) -> None:
 
 
 def named_properties(session: Session, texts: Iterable[str]) -> list[str]:
-    """The stored properties whose names occur in texts, but for names of columns."""
+    """The stored properties whose names occur in SQL outside its strings, but for columns'."""
     columns = {name.lower() for name in TABLES["materials"].schema.names}
-    text = "\n".join(texts)
+    text = "\n".join(_STRING.sub("''", text) for text in texts)
     return [
         name
         for name in _all_properties(session)

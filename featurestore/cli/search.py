@@ -199,21 +199,17 @@ def build(
     Example:
       featurestore search index build --encoder alignn-ff
     """
-    from featurestore.search.indexing import build_index
     from featurestore.store import FeatureStore
 
-    store = FeatureStore.open(store_uri)
-    with store.run("search index build", {"encoder": encoder, "type": kind}) as run:
-        built = build_index(
-            store.search.space(encoder),
-            kind=kind,
-            metric=metric,
-            k=k,
-            target=recall,
-            keep_slower=keep_slower,
-            report=click.echo,
-        )
-        run.counts = {"rows": built.rows}
+    built = FeatureStore.open(store_uri).search.build_index(
+        encoder,
+        kind=kind,
+        metric=metric,
+        k=k,
+        target=recall,
+        keep_slower=keep_slower,
+        report=click.echo,
+    )
     chosen = ", ".join(f"{name} {value}" for name, value in built.settings.items())
     click.echo(
         f"kept: {built.kind} of {built.encoder_id}, {chosen}: recall@{built.k} {built.recall:.4f}, "
@@ -250,12 +246,7 @@ def drop(encoder: str | None, store_uri: str) -> None:
     Example:
       featurestore search index drop --encoder alignn-ff
     """
-    from featurestore.search.indexing import drop_index
     from featurestore.store import FeatureStore
 
-    store = FeatureStore.open(store_uri)
-    space = store.search.space(encoder)
-    with store.run("search index drop", {"encoder": space.encoder.encoder_id}):
-        there = drop_index(space.dataset, space.table)
-    name = space.encoder.encoder_id
+    name, there = FeatureStore.open(store_uri).search.drop_index(encoder)
     click.echo(f"the index of {name} is dropped" if there else f"{name} has no index")

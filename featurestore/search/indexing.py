@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from statistics import median
 from typing import Any
@@ -14,7 +13,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from featurestore.errors import InvalidInputError, MissingDataError
-from featurestore.search.exact import Vectors
+from featurestore.search.exact import ExactSearch, Vectors
 from featurestore.search.metrics import check_count, check_metric
 from featurestore.search.spaces import Space
 from featurestore.search.vector_index import KEY, NAME, VectorIndex, ask, has_index
@@ -125,7 +124,7 @@ def build_index(
         )
     with storage_errors(f"store the settings of the index of table {space.table!r}", _HINT):
         dataset.update_metadata({KEY: best.as_json()})
-    return replace(best)
+    return best
 
 
 def drop_index(dataset: Any, table: str) -> bool:
@@ -141,8 +140,6 @@ def drop_index(dataset: Any, table: str) -> bool:
 
 def held_out_queries(vectors: Vectors, seed: int, count: int = _QUERIES) -> Vectors:
     """Means of random rows and one of the ten nearest others each: (count, width), float32."""
-    from featurestore.search.exact import ExactSearch
-
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.choice(len(vectors), min(count, len(vectors)), replace=False))
     near = ExactSearch(vectors).nearest(vectors[rows], min(10, len(vectors) - 1), without=rows)

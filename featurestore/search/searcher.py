@@ -18,8 +18,10 @@ from featurestore.search.explanation import explained
 from featurestore.search.exact import Rows
 from featurestore.search.fusion import depth, fused
 from featurestore.search.hits import Among, Hits, HoldsWords, NearVector
+from featurestore.search.indexing import RECALL, build_index, drop_index
 from featurestore.search.metrics import check_count, check_metric, checked_queries
 from featurestore.search.spaces import Neighbours, Space, choose_encoder, open_space
+from featurestore.search.vector_index import VectorIndex
 from featurestore.search.words import WordIndex
 from featurestore.session import Session
 from featurestore.variants import parse_variant
@@ -179,6 +181,40 @@ class Search:
                 exact=exact,
             )
 
+    def build_index(
+        self,
+        encoder: str | None = None,
+        *,
+        kind: str = "IVF_FLAT",
+        metric: str = "cosine",
+        k: int = 10,
+        target: float = RECALL,
+        keep_slower: bool = False,
+        report: Callable[[str], None] = lambda line: None,
+    ) -> VectorIndex:
+        """Build an index over an encoder's vectors, as a run on record; see `build_index`."""
+        space = self.space(encoder)
+        arguments = {"encoder": space.encoder.encoder_id, "type": kind, "metric": metric}
+        with self._store.run("search index build", arguments) as run:
+            built = build_index(
+                space,
+                kind=kind,
+                metric=metric,
+                k=k,
+                target=target,
+                keep_slower=keep_slower,
+                report=report,
+            )
+            run.counts = {"rows": built.rows}
+        return built
+
+    def drop_index(self, encoder: str | None = None) -> tuple[str, bool]:
+        """Drop the index over an encoder's vectors; the encoder's id, and whether it had one."""
+        space = self.space(encoder)
+        encoder_id = space.encoder.encoder_id
+        with self._store.run("search index drop", {"encoder": encoder_id}):
+            return encoder_id, drop_index(space.dataset, space.table)
+
     def contents(
         self, session: Session, encoder: str | None, *, text_source: str | None, variant: str
     ) -> tuple[Space, pa.Table | None]:
@@ -322,6 +358,8 @@ class Search:
         else:
             ranking = _fused([(_name(q), r) for q, r in zip(questions, rankings, strict=True)])
             ranking = ranking.slice(0, among.k)
+        if not ranking.num_rows:
+            notes.append("no material has what is searched and fulfils the condition")
         table = self._shown(session, ranking, among)
         if explain:
             table = explained(session, self._space, table, questions, metric, explain_for)
@@ -330,7 +368,7 @@ class Search:
     def _space(self, session: Session, encoder: Encoder) -> Space:
         dataset = session.dataset(embedding_table(encoder.kind, encoder.encoder_id))
         known = self._spaces.get(encoder.encoder_id)
-        if known is not None and dataset is not None and known.dataset.version == dataset.version:
+        if known is not None and dataset is not None and known.version == dataset.version:
             return known
         space = open_space(encoder, dataset)
         self._spaces[encoder.encoder_id] = space

@@ -77,6 +77,8 @@ class Space:
         Whose they are.
     dataset : lance.LanceDataset
         The table.
+    version : int
+        Its version.
     index : VectorIndex or None
         Its search index, if one was built and measured.
     """
@@ -84,6 +86,8 @@ class Space:
     def __init__(self, encoder: Encoder, dataset: Any) -> None:
         self.encoder = encoder
         self.dataset = dataset
+        # Lance's object moves on to the version that it commits, as when an index is built.
+        self.version = int(dataset.version)
         self.index: VectorIndex | None = stored_index(dataset, encoder.encoder_id)
         self.key = f"{encoder.kind}_id"
         self.table = embedding_table(encoder.kind, encoder.encoder_id)
