@@ -99,7 +99,9 @@ def check_expression(where: str) -> None:
         duckdb.SQLExpression(where)
     except duckdb.Error as error:
         reason = str(error).partition(": ")[2].splitlines()[0]
-        raise InvalidInputError(f"the condition {where!r} is not one expression: {reason}") from None
+        raise InvalidInputError(
+            f"the condition {where!r} is not one expression: {reason}"
+        ) from None
 
 
 def named_properties(session: Session, texts: Iterable[str]) -> list[str]:

@@ -31,6 +31,7 @@ DOCUMENTS = ["README.md"] + [
         "ingestion",
         "tables",
         "sql",
+        "search",
         "weights",
         "training",
         "source_models",

@@ -99,9 +99,7 @@ def _contents(session: Session, ids: list[str], question: NearVector) -> list[st
     return [found[one] for one in ids]
 
 
-def _generators(
-    session: Session, questions: Sequence[NearVector | HoldsWords]
-) -> list[Generator]:
+def _generators(session: Session, questions: Sequence[NearVector | HoldsWords]) -> list[Generator]:
     """The generators that the questions name, else all."""
     named = [question.generator for question in questions if question.generator is not None]
     return named or generators(session)

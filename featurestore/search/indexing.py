@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -102,9 +103,8 @@ def build_index(
     highest = 0.0
     for settings in _settings(kind, n):
         recall = _recall(space, dataset, queries, truth, metric, settings)
-        milliseconds = _median_ms(
-            queries, lambda query, s=settings: ask(dataset, space.key, query, k, metric, s)
-        )
+        asking = partial(_ask_one, space, dataset, k, metric, settings)
+        milliseconds = _median_ms(queries, asking)
         named = ", ".join(f"{name} {value}" for name, value in settings.items())
         report(f"{named}: recall@{k} {recall:.4f}, {milliseconds:.2f} ms")
         highest = max(highest, recall)
@@ -165,6 +165,12 @@ def _settings(kind: str, n: int) -> Iterator[dict[str, int]]:
     for nprobes in [*probes, partitions]:
         for refine in (5, 20) if kind == "IVF_PQ" else (0,):
             yield {"nprobes": nprobes} | ({"refine_factor": refine} if refine else {})
+
+
+def _ask_one(
+    space: Space, dataset: Any, k: int, metric: str, settings: dict[str, int], query: Vectors
+) -> None:
+    ask(dataset, space.key, query, k, metric, settings)
 
 
 def _recall(

@@ -78,9 +78,7 @@ def space_map(
         raise InvalidInputError(f"the method is one of {', '.join(METHODS)}, not {method!r}")
     search = store.search
     with store.session() as session:
-        space, links = search.contents(
-            session, encoder, text_source=text_source, variant=variant
-        )
+        space, links = search.contents(session, encoder, text_source=text_source, variant=variant)
         facts = materials_where(
             session,
             where,
@@ -200,9 +198,7 @@ def _scatter(figure: Any, axes: Any, drawn: SpaceMap) -> None:
         axes.scatter(x[others], y[others], color="0.75", label=f"others ({others.sum():,})", **look)
     for name, colour in zip(shown, palette, strict=False):
         chosen = names == name
-        axes.scatter(
-            x[chosen], y[chosen], color=colour, label=f"{name} ({chosen.sum():,})", **look
-        )
+        axes.scatter(x[chosen], y[chosen], color=colour, label=f"{name} ({chosen.sum():,})", **look)
     legend = figure.legend(
         loc="outside right upper", title=label, frameon=False, markerscale=(30 / size) ** 0.5
     )

@@ -14,8 +14,8 @@ from featurestore.catalogue import Encoder, Generator, find_generator, generator
 from featurestore.conditions import materials_where, named_properties
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.schemas import embedding_table
-from featurestore.search.explanation import explained
 from featurestore.search.exact import Rows
+from featurestore.search.explanation import explained
 from featurestore.search.fusion import depth, fused
 from featurestore.search.hits import Among, Hits, HoldsWords, NearVector
 from featurestore.search.indexing import RECALL, build_index, drop_index
@@ -582,9 +582,7 @@ def _any_kind(session: Session, name: str | None, kind: str) -> Encoder:
 
 def structure_of(session: Session, material_id: str) -> str:
     """The structure_id of a stored material; raises `UnknownNameError` with the nearest ids."""
-    found = session.query(
-        "SELECT structure_id FROM materials WHERE material_id = ?", [material_id]
-    )
+    found = session.query("SELECT structure_id FROM materials WHERE material_id = ?", [material_id])
     if found.num_rows:
         return str(found["structure_id"][0].as_py())
     near = session.query(

@@ -161,7 +161,8 @@ class Space:
             )
         if not found.num_rows:
             return None
-        return _as_array(found["vector"].combine_chunks(), self.encoder.dimension)[0]
+        vectors = _as_array(found["vector"].combine_chunks(), self.encoder.dimension)
+        return np.asarray(vectors[0])
 
     def nearest(
         self,

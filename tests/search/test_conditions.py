@@ -23,7 +23,7 @@ def test_columns_and_properties_by_name(store):
     assert ids(store, '"BULK modulus" IS NULL AND space_group_number = 225') == list(
         range(1, 60, 2)
     )
-    everyone = "mbj_bandgap > -1e9 AND \"bulk modulus\" < 4 -- a comment"
+    everyone = 'mbj_bandgap > -1e9 AND "bulk modulus" < 4 -- a comment'
     assert ids(store, everyone) == [0, 2]
 
 

@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import STRUCTURE_TABLE, add_structures, clustered
+from search_store import STRUCTURE_TABLE, add_structures, clustered
 
 import featurestore.search.indexing as indexing
 import featurestore.search.spaces as spaces
@@ -108,7 +108,10 @@ def test_a_filter_far_from_the_query_falls_back_on_exact_search(store, asked):
     query = space.exact.vectors[0]
     farthest = np.sort(space.exact.nearest(query, ROWS).rows[0][-40:])
     found = space.nearest(query, 10, among=farthest)
-    assert asked and found.rows.tolist() == space.exact.nearest(query, 10, among=farthest).rows.tolist()
+    assert (
+        asked
+        and found.rows.tolist() == space.exact.nearest(query, 10, among=farthest).rows.tolist()
+    )
 
 
 def test_selective_filters_read_only_their_own_vectors(store):
@@ -147,6 +150,7 @@ def test_a_restored_table_has_the_index_of_its_time(toy_folder, tmp_path, asked)
     store = FeatureStore.open(shutil.copytree(toy_folder, tmp_path / "restored"))
     add_structures(store, clustered(ROWS - 60), 0)
     store.create_snapshot("without")
+    add_structures(store, clustered(5, seed=8), 9000)
     build_index(store.search.space(), target=1.0, keep_slower=True)
     store.create_snapshot("with")
     store.restore_snapshot("without")
@@ -156,7 +160,10 @@ def test_a_restored_table_has_the_index_of_its_time(toy_folder, tmp_path, asked)
     store.restore_snapshot("with")
     assert store.search.space().index is not None
     found = store.search.like(clustered(1), 3)
-    assert asked and found.rows.tolist() == store.search.like(clustered(1), 3, exact=True).rows.tolist()
+    assert (
+        asked
+        and found.rows.tolist() == store.search.like(clustered(1), 3, exact=True).rows.tolist()
+    )
     past = FeatureStore.open(store.uri, at="with")
     assert past.search.like(clustered(1), 3).rows.tolist() == found.rows.tolist()
     with pytest.raises(ReadOnlyStoreError):

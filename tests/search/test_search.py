@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-from conftest import N, STRUCTURE_TABLE
+from search_store import STRUCTURE_TABLE, N
 from synthetic_store import (
     STRUCTURE_ENCODER,
     TEXT_ENCODER,
@@ -172,7 +172,9 @@ def test_a_material_without_a_vector_is_told_how_to_get_one(store, space):
     missing = {"structure": "no vector of toy_graph.*--encoder toy-graph", "text": "not described"}
     with pytest.raises(MissingDataError, match=missing[space]):
         store.search.materials_like("new", space)
-    assert "new" not in store.search.materials_like("toy-001", space, Among(99)).table["material_id"]
+    assert (
+        "new" not in store.search.materials_like("toy-001", space, Among(99)).table["material_id"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,11 @@ def test_a_material_without_a_vector_is_told_how_to_get_one(store, space):
     [
         (lambda s: s.materials_like("toy-07"), UnknownNameError, "did you mean 'toy-0.7'"),
         (lambda s: s.materials_like("x' OR ''='"), UnknownNameError, "unknown material"),
-        (lambda s: s.materials_like("toy-007", "atoms"), InvalidInputError, "structure, text, both"),
+        (
+            lambda s: s.materials_like("toy-007", "atoms"),
+            InvalidInputError,
+            "structure, text, both",
+        ),
         (lambda s: s.materials_like("toy-007", among=Among(0)), InvalidInputError, "from 1"),
         (lambda s: s.like(STRUCTURES[0], 0), InvalidInputError, "from 1"),
         (lambda s: s.like(STRUCTURES[:, :3]), InvalidInputError, "width 4"),

@@ -41,7 +41,14 @@ def test_scores_are_those_of_the_formula():
 
 
 def test_words_are_parted_by_signs_and_cases_do_not_matter():
-    assert query_words("Edge-sharing  edge (LiO₆) 2.01 Å") == ["edge", "sharing", "lio₆", "2", "01", "å"]
+    assert query_words("Edge-sharing  edge (LiO₆) 2.01 Å") == [
+        "edge",
+        "sharing",
+        "lio₆",
+        "2",
+        "01",
+        "å",
+    ]
     with pytest.raises(InvalidInputError, match="no word"):
         query_words(" -- ;'")
 
