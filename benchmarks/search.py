@@ -5,9 +5,9 @@
 
 Rows are the store's own structure vectors. Where a size is larger than they are many, further rows
 are random ones of them plus normal noise whose length is about half the median distance between
-nearest neighbours; how many is printed. Each engine runs in a process of its own, whose peak memory
-above what it began with is shown; the rows are a memory-mapped file that all of them read. Distances
-are cosines. Queries for recall are held out: means of two neighbouring rows.
+nearest neighbours; how many is printed. Each engine runs in a process of its own, whose peak
+memory above what it began with is shown; the rows are a memory-mapped file that all of them read.
+Distances are cosines. Queries for recall are held out: means of two neighbouring rows.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Result = dict[str, Any]
 
 @dataclass(frozen=True)
 class Case:
-    """What an engine gets: a folder with rows.npy, queries.npy, truth.npy, batch.npy and a table."""
+    """What an engine gets: a folder with arrays of rows, queries and truth, and a Lance table."""
 
     folder: Path
 

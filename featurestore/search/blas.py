@@ -17,14 +17,17 @@ class _Products:
         self._lock = threading.Lock()
         self._users = 0
         self._threads = 1
+        self._controller: Any = None
         self._limits: Any = None
 
     def enter(self) -> int:
         with self._lock:
             if not self._users:
-                controller = ThreadpoolController().select(user_api="blas")
-                self._threads = max([pool["num_threads"] for pool in controller.info()] or [1])
-                self._limits = controller.limit(limits=1)
+                if self._controller is None:  # looking for the libraries takes milliseconds
+                    self._controller = ThreadpoolController().select(user_api="blas")
+                used = [pool["num_threads"] for pool in self._controller.info()]
+                self._threads = max(used or [1])
+                self._limits = self._controller.limit(limits=1)
             self._users += 1
             return self._threads
 

@@ -10,9 +10,11 @@ equal distances come in the order of the rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,9 +26,11 @@ from featurestore.search.metrics import check_count, check_metric, checked_queri
 Rows = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
+Product = Callable[[Vectors, Vectors, Vectors], Any]
 
 # So few queries read all vectors from memory in one go, on all cores.
 _QUERIES_AT_ONCE = 16
+_VALUES_TO_SHARE = 2**20
 _QUERIES_A_BLOCK = 1024
 _SCORES_A_BLOCK = 2**21  # 8 MB of float32
 _ROWS_A_BLOCK = 2**16
@@ -127,20 +131,21 @@ class ExactSearch:
         if not k or not len(checked):
             return found
 
-        def one(start: int) -> None:
+        def one(start: int, product: Product | None = None) -> None:
             chosen = slice(start, start + size)
             left_out = None if without is None else without[chosen]
-            block = _Block(self, checked[chosen], k, metric, among, left_out)
+            block = _Block(self, checked[chosen], k, metric, among, left_out, product)
             found.rows[chosen], found.distances[chosen] = block.nearest()
 
-        if len(checked) <= _QUERIES_AT_ONCE:
-            size = len(checked)
-            one(0)
-            return found
-        # Each core works on queries of its own, products and sorting alike, and waits for no other.
+        # Each core works on queries of its own, products and sorting alike, and waits for no other;
+        # few queries share the rows out instead.
         with single_threaded_products() as threads, ThreadPoolExecutor(threads) as pool:
-            size = min(_QUERIES_A_BLOCK, -(-len(checked) // threads))
-            list(pool.map(one, range(0, len(checked), size)))
+            if len(checked) <= _QUERIES_AT_ONCE:
+                size = len(checked)
+                one(0, None if threads == 1 else partial(_shared_product, pool, threads))
+            else:
+                size = min(_QUERIES_A_BLOCK, -(-len(checked) // threads))
+                list(pool.map(one, range(0, len(checked), size)))
         return found
 
     def distances(self, queries: Vectors, which: Rows, rows: Rows, metric: str) -> Doubles:
@@ -181,7 +186,9 @@ class _Block:
         metric: str,
         among: Rows | None,
         without: Rows | None,
+        product: Product | None,
     ) -> None:
+        self._product = product or np.matmul
         self._search, self._queries, self._k, self._metric = search, queries, k, metric
         n = len(search)
         self._gathered = among if among is not None and len(among) < _GATHERED_SHARE * n else None
@@ -240,7 +247,7 @@ class _Block:
             scores = space[:, :wide] if wide == size else np.empty((m, wide), np.float32)
             if rows is not None:
                 part = rows[part]
-            np.matmul(self._factor, search.vectors[part].T, out=scores)
+            self._product(self._factor, search.vectors[part].T, scores)
             if self._metric == "cosine":
                 scores *= search._scales[part]
             elif self._metric == "l2":
@@ -321,6 +328,19 @@ class _Block:
     def _keep(self, chosen: Rows) -> None:
         self._which = self._which[chosen]
         self._rows, self._scores = self._rows[chosen], self._scores[chosen]
+
+
+def _shared_product(
+    pool: ThreadPoolExecutor, threads: int, queries: Vectors, rows: Vectors, out: Vectors
+) -> None:
+    """``queries @ rows`` into ``out``, the columns shared out among threads if they are many."""
+    n = rows.shape[1]
+    if rows.size < _VALUES_TO_SHARE:
+        np.matmul(queries, rows, out)
+        return
+    edges = np.linspace(0, n, threads + 1).astype(int)
+    parts = [slice(first, last) for first, last in pairwise(edges)]
+    list(pool.map(lambda part: np.matmul(queries, rows[:, part], out[:, part]), parts))
 
 
 def _squares(vectors: Vectors) -> Doubles:
