@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -34,6 +35,9 @@ from featurestore.versions import tables_at
 from featurestore.view_parameters import resolve
 from featurestore.view_request import ViewRequest
 from featurestore.views import TrainingView, select_view
+
+if TYPE_CHECKING:
+    from featurestore.search.searcher import Search
 
 
 class FeatureStore:
@@ -140,6 +144,13 @@ class FeatureStore:
         """
         with self.session() as session:
             return QueryResult(session.read_only_query(query, parameters))
+
+    @cached_property
+    def search(self) -> Search:
+        """Similarity search; it keeps the vectors it has read while their tables do not change."""
+        from featurestore.search.searcher import Search
+
+        return Search(self)
 
     def training_view(self, property: str, **choices: Any) -> TrainingView:
         """The training view of a property.

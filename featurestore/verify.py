@@ -13,6 +13,7 @@ from featurestore.checks.content import (
     check_vectors,
 )
 from featurestore.checks.finding import RESTORE, Finding
+from featurestore.checks.indexes import check_indexes
 from featurestore.checks.references import check_references, check_runs
 from featurestore.checks.rows import check_table
 from featurestore.errors import StorageError
@@ -29,6 +30,7 @@ _ACROSS_TABLES: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     check_texts,
     check_references,
     check_runs,
+    check_indexes,
 )
 
 

@@ -33,6 +33,7 @@ DOCUMENTS = ["README.md"] + [
         "sql",
         "quality",
         "export",
+        "search",
         "weights",
         "training",
         "source_models",

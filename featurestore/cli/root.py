@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-from importlib import metadata
-
 import click
 
+from featurestore.cli.lazy import LazyGroup
 from featurestore.cli.options import CONTEXT
 
-# Summaries stand here because reading them from the commands would import every room.
 _BUILT_IN = {
     "sql": ("featurestore.cli.sql:sql", "Query the tables and macros with SQL."),
     "coverage": ("featurestore.cli.coverage:coverage", "Say which materials lack what."),
     "quality": ("featurestore.cli.quality:quality", "Look for odd vectors and targets."),
     "export": ("featurestore.cli.export:export", "Write a training view with its data card."),
+    "search": ("featurestore.cli.search:search", "Find materials like one, or by their texts."),
     "view": ("featurestore.cli.view:view", "Assemble the training view of a property."),
     "info": ("featurestore.cli.info:info", "Show what the store holds, at a glance."),
     "verify": ("featurestore.cli.verify:verify", "Check that a store is what it says it is."),
@@ -34,44 +32,14 @@ _SUMMARIES = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are import paths, loaded on first use."""
-
-    def _paths(self) -> dict[str, str]:
-        paths = {name: path for name, (path, _) in _BUILT_IN.items()}
-        found = metadata.entry_points(group="featurestore.commands")
-        return paths | {entry.name: entry.value for entry in found}
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of all commands, without importing them."""
-        return list(self._paths())
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command of that name."""
-        path = self._paths().get(cmd_name)
-        if path is None:
-            return None
-        module, _, name = path.partition(":")
-        command = getattr(importlib.import_module(module), name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Like click's, but an unknown name suggests only from names, importing nothing."""
-        if args and args[0] not in self._paths() and not args[0].startswith("-"):
-            raise click.NoSuchCommand(args[0], possibilities=list(self._paths()), ctx=ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the summaries without importing the commands."""
-        summaries = {name: summary for name, (_, summary) in _BUILT_IN.items()} | _SUMMARIES
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summaries.get(name, "")) for name in self._paths()])
-
-
-@click.group(cls=LazyGroup, context_settings=CONTEXT)
+@click.group(
+    cls=LazyGroup,
+    built_in=_BUILT_IN,
+    # The root command finds the other rooms' groups there.
+    entry_points="featurestore.commands",
+    summaries=_SUMMARIES,
+    context_settings=CONTEXT,
+)
 @click.version_option(package_name="materials-featurestore", prog_name="featurestore")
 def root() -> None:
     """An embedding feature store for materials.

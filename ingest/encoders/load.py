@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from featurestore.catalogue import Encoder
 from featurestore.errors import InvalidInputError
+from featurestore.identity import fingerprint
 from ingest.encoders.base import Precision, StructureEncoder, TextEncoder
 from ingest.weights.cache import cached_folder, weights_folder
 
@@ -80,7 +82,43 @@ def load_encoder(
     return load_bert_encoder(folder, name=short, precision=precision, device=device, **given)
 
 
-def _layer_number(layer: str) -> int:
+def load_like(encoder: Encoder, weights: str | None = None) -> StructureEncoder | TextEncoder:
+    """The encoder that made stored vectors, so that new ones can be compared with them.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        As it is registered; its settings are those of its fingerprint.
+    weights : str, optional
+        Name or folder of its weights; default: its own name.
+
+    Raises
+    ------
+    InvalidInputError
+        If the weights give another encoder: its vectors could not be compared.
+    MissingDataError, UnknownNameError
+        If there are no such weights, or they are not pulled.
+    """
+    parts = encoder.fingerprint
+    settings = {name: parts[name] for name in _SETTINGS[encoder.kind] if name in parts}
+    named = weights or encoder.name
+    loaded = load_encoder(
+        named,
+        precision=parts.get("precision", "float32"),
+        device=parts.get("device", "cpu"),
+        settings=settings,
+    )
+    # The name is no part of what makes a vector: the folder may be called anything.
+    if fingerprint(dict(loaded.spec.fingerprint)) != fingerprint(parts):
+        raise InvalidInputError(
+            f"the weights {named!r} make {loaded.spec.encoder_id}, not {encoder.encoder_id}, whose "
+            "vectors are stored: the two cannot be compared; name the weights it was made from "
+            "with --weights, or another --encoder"
+        )
+    return loaded
+
+
+def _layer_number(layer: str | int) -> int:
     try:
         return int(layer)
     except ValueError as error:

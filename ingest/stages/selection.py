@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from featurestore.catalogue import check_split, stored_properties
+from featurestore.conditions import materials_where
 from featurestore.errors import InvalidInputError
 from featurestore.session import Session
 
@@ -21,7 +22,7 @@ class Selection:
     split, fold : str or None
         Only materials in this fold of this split, for the one property named.
     where : str or None
-        An SQL condition over the columns of ``materials``.
+        An SQL expression over the columns of ``materials`` and the names of properties.
     """
 
     properties: tuple[str, ...] = ()
@@ -38,7 +39,7 @@ class Selection:
         Raises
         ------
         UnknownNameError
-            If a property or split is not in the store.
+            If a property, a split or a name in the condition is not in the store.
         InvalidInputError
             If a split is named without exactly one property, a fold without a split, or the
             condition is more than one.
@@ -66,12 +67,11 @@ class Selection:
                 "WHERE fold = coalesce(?, fold))"
             )
             parameters += [self.properties[0], self.split, self.fold]
-        # Read-only and with external access off, like every query from outside.
-        inner = f"SELECT * FROM materials WHERE {' AND '.join(conditions)}"
-        # The line break ends a comment that the condition may end with.
-        outer = f"WHERE ({self.where}\n)" if self.where else ""
-        rows = session.read_only_query(
-            f"SELECT DISTINCT structure_id FROM ({inner}) {outer} ORDER BY structure_id",
-            parameters,
+        rows = materials_where(
+            session,
+            self.where or None,
+            ["structure_id"],
+            among=f"SELECT * FROM materials WHERE {' AND '.join(conditions)}",
+            parameters=parameters,
         )
-        return list(rows["structure_id"].to_pylist())
+        return sorted(set(rows["structure_id"].to_pylist()))

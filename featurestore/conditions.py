@@ -1,0 +1,131 @@
+"""Users' conditions on materials: one SQL expression over metadata and the properties it names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from featurestore.catalogue import find_property
+from featurestore.errors import InvalidInputError, UnknownNameError
+from featurestore.schemas import TABLES
+from featurestore.session import QueryError, Session, quoted
+
+_UNKNOWN_COLUMN = re.compile(r'[Cc]olumn "([^"]+)" not found')
+
+_STRING = re.compile(r"'(?:[^']|'')*'")
+
+
+def materials_where(
+    session: Session,
+    where: str | None,
+    columns: Sequence[str] = ("material_id",),
+    *,
+    among: str = "FROM materials",
+    parameters: Sequence[Any] = (),
+    property_source: str | None = None,
+) -> pa.Table:
+    """Columns of the materials for which a condition holds.
+
+    Parameters
+    ----------
+    session : Session
+        Where to look.
+    where : str or None
+        An SQL expression over the columns of ``materials`` and the names of properties; where a
+        material lacks a property it is null. None: no condition.
+    columns : sequence of str
+        What to return, likewise columns of ``materials`` or names of properties.
+    among : str
+        Our own query with the columns of ``materials``, and ``parameters`` for it.
+    property_source : str, optional
+        Source of the values of properties that come from several.
+
+    Returns
+    -------
+    pyarrow.Table
+        In no particular order.
+
+    Raises
+    ------
+    InvalidInputError
+        If the condition is not one expression, or a property comes from several sources.
+    UnknownNameError
+        If it names neither a column nor a property.
+    QueryError
+        If DuckDB cannot run it.
+    """
+    if where is not None:
+        check_expression(where)
+    names = named_properties(session, [where or "", *columns])
+    joins = ""
+    for name in names:
+        # Of several sources one must be chosen; a source without this property is no choice.
+        sources = [] if property_source is None else _sources(session, name)
+        chosen = property_source if property_source in sources else None
+        source, _ = find_property(session, name, chosen)
+        joins += (
+            f" LEFT JOIN (SELECT material_id, value AS {identifier(name)} FROM properties WHERE "
+            f"property = {quoted(name)} AND source = {quoted(source)}) USING (material_id)"
+        )
+    shown = ", ".join(map(identifier, columns))
+    # The line break ends a comment that the condition may end with.
+    condition = f"WHERE ({where}\n)" if where else ""
+    try:
+        # Read-only and with external access off, like every query from outside.
+        return session.read_only_query(
+            f"SELECT {shown} FROM (SELECT * FROM ({among}){joins}) {condition}", parameters
+        )
+    except QueryError as error:
+        unknown = _UNKNOWN_COLUMN.search(str(error))
+        if unknown is None:
+            raise
+        known = [*TABLES["materials"].schema.names, *_all_properties(session)]
+        raise UnknownNameError("column or property", unknown[1], known) from error
+
+
+def check_expression(where: str) -> None:
+    """Raise unless the text is one SQL expression.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is none, several, or an expression followed by something else.
+    """
+    try:
+        duckdb.SQLExpression(where)
+    except duckdb.Error as error:
+        reason = str(error).partition(": ")[2].splitlines()[0]
+        raise InvalidInputError(
+            f"the condition {where!r} is not one expression: {reason}"
+        ) from None
+
+
+def named_properties(session: Session, texts: Iterable[str]) -> list[str]:
+    """The stored properties whose names occur in SQL outside its strings, but for columns'."""
+    columns = {name.lower() for name in TABLES["materials"].schema.names}
+    text = "\n".join(_STRING.sub("''", text) for text in texts)
+    return [
+        name
+        for name in _all_properties(session)
+        if name.lower() not in columns
+        and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE)
+    ]
+
+
+def identifier(name: str) -> str:
+    """``name`` as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _all_properties(session: Session) -> list[str]:
+    found = session.query("SELECT DISTINCT property FROM properties ORDER BY property")
+    return list(found["property"].to_pylist())
+
+
+def _sources(session: Session, name: str) -> list[str]:
+    found = session.query("SELECT DISTINCT source FROM properties WHERE property = ?", [name])
+    return list(found["source"].to_pylist())
