@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from explain.model_cli import segments
 from featurestore.cli.options import CONTEXT, format_option, store_option
 from featurestore.view_request import FOLDS
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 @click.group(context_settings=CONTEXT)
 def explain() -> None:
-    """Say which part of a text a model relies on."""
+    """Say which part of a text, and of a structure, a model relies on."""
+
+
+explain.add_command(segments)
 
 
 @explain.command(context_settings=CONTEXT)

@@ -64,7 +64,10 @@ _REFERENCES = (
     _Reference("erasures", "erasures of unknown models", _lacks("model_id", "models")),
     _Reference("erasures", "erasures of unknown materials", _lacks("material_id", "materials")),
     _Reference(
-        "erasures", "erasures of texts without a vector", _lacks("text_id", "text_embedding_keys")
+        "erasures",
+        "erasures of texts without a vector",
+        # a model of the structure alone has read no text
+        f"text_id <> '' AND {_lacks('text_id', 'text_embedding_keys')}",
     ),
 )
 
