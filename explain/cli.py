@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from explain.model_cli import segments
+from explain.model_cli import report, segments, words
 from featurestore.cli.options import CONTEXT, format_option, store_option
 from featurestore.view_request import FOLDS
 
@@ -26,6 +26,8 @@ def explain() -> None:
 
 
 explain.add_command(segments)
+explain.add_command(words)
+explain.add_command(report)
 
 
 @explain.command(context_settings=CONTEXT)

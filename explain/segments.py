@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from explain.effects import Effect, erasure_effect
 from explain.rows import ExplainedRows, explained_rows
-from explain.stored import ErasureRows, store_erasures, stored_erasures
+from explain.stored import ErasureRows, erasure_table, stored_erasures
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.runs import Run
 from featurestore.session import Session
@@ -24,7 +25,7 @@ from featurestore.store import FeatureStore
 from train.ablation import seed_groups
 from train.groups import group_names
 from train.models import StoredModel
-from train.resampling import Estimate, holm, mean_estimates, paired_difference
+from train.resampling import holm
 
 #: The name of this analysis in the ``erasures`` table.
 METHOD = "training mean"
@@ -34,8 +35,8 @@ ALL = "all"
 
 
 @dataclass(frozen=True)
-class SegmentEffect:
-    """What the models lose with one part of their input, on one group of materials.
+class SegmentEffect(Effect):
+    """The effect of one part of the input on one group of materials.
 
     Parameters
     ----------
@@ -43,30 +44,10 @@ class SegmentEffect:
         ``structure`` and ``text`` are whole vectors, ``structure.atom`` and so on parts of one.
     group : str
         "all", or a group of materials.
-    n : int
-        Materials in it.
-    mae, erased_mae : float
-        Mean over the seeds, with the full input and without the part.
-    difference : Estimate
-        The second minus the first, with a 95 % paired bootstrap interval over materials.
-    difference_std : float or None
-        Sample standard deviation over the seeds; None for a single one.
-    p : float
-        Of the two-sided sign-flip test that the difference is zero, corrected by Holm's method for
-        the number of segments and groups.
-    change : Estimate
-        Mean of the absolute change of the prediction: what the part moves, for better or worse.
     """
 
     segment: str
     group: str
-    n: int
-    mae: float
-    erased_mae: float
-    difference: Estimate
-    difference_std: float | None
-    p: float
-    change: Estimate
 
 
 @dataclass(frozen=True)
@@ -224,7 +205,7 @@ def parts(segments: Iterable[tuple[str, int, int]]) -> dict[str, tuple[int, int]
 
 
 def _measure(store: FeatureStore, rows: ExplainedRows, fold: str, run: Run) -> None:
-    train, chosen = rows.in_fold("train"), rows.in_fold(fold)
+    train, chosen = rows.stored.in_fold("train"), rows.stored.in_fold(fold)
     if not chosen.any():
         raise MissingDataError(
             f"model {rows.models[0].model_id} has no predictions for fold {fold!r}"
@@ -234,25 +215,25 @@ def _measure(store: FeatureStore, rows: ExplainedRows, fold: str, run: Run) -> N
     features = rows.features[chosen]
     ids, texts = (
         [one for one, wanted in zip(values, chosen, strict=True) if wanted]
-        for values in (rows.material_ids, rows.text_ids)
+        for values in (rows.stored.material_ids, rows.text_ids)
     )
     predictions = [model.predict(features) for model in rows.models]
     for name, (start, stop) in parts(rows.segments).items():
         silenced = features.copy()
         silenced[:, start:stop] = mean[start:stop]
         for model, full in zip(rows.models, predictions, strict=True):
-            run.counts["erasures"] += store_erasures(
-                store,
-                run,
+            table = erasure_table(
                 model.model_id,
                 METHOD,
-                f"mean:{name}",
+                [f"mean:{name}"] * len(ids),
+                run.run_id,
                 material_ids=ids,
                 text_ids=texts,
-                targets=rows.targets[chosen],
+                targets=rows.stored.targets[chosen],
                 predictions=full,
                 erased=model.predict(silenced),
             )
+            run.counts["erasures"] += store.merge("erasures", table, replace=True).written
 
 
 def _order(variant: str) -> tuple[str, ...]:
@@ -265,21 +246,7 @@ def _order(variant: str) -> tuple[str, ...]:
 def _effect(
     rows: ErasureRows, number: int, group: str, member: npt.NDArray[np.bool_]
 ) -> SegmentEffect:
-    targets, erased = rows.targets[member], rows.erased[number][:, member]
-    before = np.abs(rows.predictions[:, member] - targets)
-    after = np.abs(erased - targets)
-    compared = paired_difference(after.mean(axis=0), before.mean(axis=0))
-    change = np.abs(erased - rows.predictions[:, member]).mean(axis=0)
-    of_seeds = (after - before).mean(axis=1)
-    (moved,) = mean_estimates(change[:, None])
+    effect = erasure_effect(rows, number, member)
     return SegmentEffect(
-        rows.variants[number].partition(":")[2],
-        group,
-        int(member.sum()),
-        float(before.mean()),
-        float(after.mean()),
-        compared.gain,
-        float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else None,
-        compared.p,
-        moved,
+        **vars(effect), segment=rows.variants[number].partition(":")[2], group=group
     )

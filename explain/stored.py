@@ -9,10 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from featurestore.runs import Run
 from featurestore.schemas import TABLES
 from featurestore.session import Session
-from featurestore.store import FeatureStore
 from train.models import StoredModel
 
 
@@ -127,41 +125,39 @@ def stored_erasures(
     )
 
 
-def store_erasures(
-    store: FeatureStore,
-    run: Run,
+def erasure_table(
     model_id: str,
     method: str,
-    variant: str,
+    variants: Sequence[str],
+    run_id: str,
     *,
     material_ids: Sequence[str],
     text_ids: Sequence[str],
     targets: npt.NDArray[np.float64],
     predictions: npt.NDArray[np.float64],
     erased: npt.NDArray[np.float64],
-) -> int:
-    """Write one model's results for one variant, a row a material; how many rows were new.
+) -> pa.Table:
+    """One model's results as n rows of the table ``erasures``.
 
     Parameters
     ----------
-    material_ids, text_ids : sequence of str
-        Of the n materials; the text that was read, empty for a model without text.
+    variants, material_ids, text_ids : sequence of str
+        Of each row; the text that was read, empty for a model without text.
     targets, predictions, erased : ndarray, shape (n,), float64
         In the unit of the property.
     """
-    n = len(material_ids)
-    table = pa.table(
+    n = len(variants)
+    return pa.table(
         {
             "model_id": pa.repeat(model_id, n),
             "method": pa.repeat(method, n),
-            "variant": pa.repeat(variant, n),
+            "variant": pa.array(variants, pa.string()),
             "material_id": pa.array(material_ids, pa.string()),
             "text_id": pa.array(text_ids, pa.string()),
             "target": targets,
             "prediction": predictions,
             "erased_prediction": erased,
-            "run_id": pa.repeat(run.run_id, n),
+            "run_id": pa.repeat(run_id, n),
         },
         schema=TABLES["erasures"].schema,
     )
-    return store.merge("erasures", table, replace=True).written
