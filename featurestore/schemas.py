@@ -119,6 +119,11 @@ _TABLES = (
         ),
     ),
     TableSchema(
+        "renderings",
+        ("text_id",),
+        pa.schema(_strings("text_id", "structure_id", "generator_id", "variant", "run_id")),
+    ),
+    TableSchema(
         "encoders",
         ("encoder_id",),
         pa.schema(

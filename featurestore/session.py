@@ -43,6 +43,7 @@ _RANKS = {
     "models": -1,
     # the embeddings, failures and snapshots
     "encoders": 1,
+    "renderings": 1,
     "sentences": 2,
     "generators": 3,
     "splits": 4,

@@ -20,13 +20,10 @@ from featurestore.identity import text_id
 from featurestore.runs import Run
 from featurestore.schemas import embedding_table
 from featurestore.store import FeatureStore
-from ingest.stages.embeddings import (
-    expand_variants,
-    ingest_structure_embeddings,
-    ingest_text_embeddings,
-)
+from ingest.stages.embeddings import ingest_structure_embeddings, ingest_text_embeddings
 from ingest.stages.outcome import Outcome
 from ingest.stages.selection import Selection
+from ingest.stages.variants import expand_variants
 
 EDGES = (4.0, 5.0, 6.0, 7.0)
 SENTENCES = {
