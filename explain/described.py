@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from featurestore.catalogue import find_generator
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.session import Session
+from featurestore.variants import words_of
 
-_ACTIONS = {"deletion": "without", "mask": "mask"}
-_WORD = re.compile("[^ ]+")
+_RULES = {"deletion": "without", "mask": "mask"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Unit:
 
     def variant(self, erasure: str) -> str:
         """The text variant without it, by "deletion" or by "mask"."""
-        return f"{_ACTIONS[erasure]}:{self.part}"
+        return f"{_RULES[erasure]}:{self.part}"
 
 
 @dataclass(frozen=True)
@@ -182,7 +181,7 @@ def describe(session: Session, material_id: str, generator_id: str) -> Descripti
         )
     sentences, first = [], 0
     for row in rows:
-        words = tuple(_WORD.findall(row["sentence"]))
+        words = tuple(words_of(row["sentence"]))
         sentences.append(Sentence(row["tag"], words, first))
         first += len(words)
     return Description(

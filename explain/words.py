@@ -18,6 +18,7 @@ from explain.rows import check_encoders, check_reproduced
 from explain.stored import erasure_table, stored_erasures
 from featurestore.catalogue import Encoder, find_encoder
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
+from featurestore.renderings import render
 from featurestore.runs import Run
 from featurestore.schemas import embedding_table
 from featurestore.session import Session
@@ -242,15 +243,12 @@ def _text_ids(
     session: Session, description: Description, variants: Sequence[str]
 ) -> dict[str, str]:
     """The text of each variant that the material has."""
-    rows = session.query(
-        "SELECT variant, text_id FROM texts_of(?, ?, ?)",
-        [
-            description.generator_id,
-            [description.structure_id] * len(variants),
-            list(variants),
-        ],
-    )
-    return dict(zip(rows["variant"].to_pylist(), rows["text_id"].to_pylist(), strict=True))
+    ids = [description.structure_id] * len(variants)
+    return {
+        row["variant"]: row["text_id"]
+        for table in render(session, description.generator_id, ids, variants)
+        for row in table.select(["variant", "text_id"]).to_pylist()
+    }
 
 
 def _vectors(
@@ -283,7 +281,7 @@ def _measure(
     if case.full_text_id not in vectors:
         missing = ["full", *missing]
     if missing:
-        command = encoding_command(case.encoder, case.description.source)
+        command = encoding_command(case.encoder, case.description.generator_id)
         material_id = case.description.material_id
         command += ["--material", material_id, "--store", case.store_uri]
         raise MissingVariantsError(material_id, missing, len(variants), command)
