@@ -69,6 +69,11 @@ class Contributions:
     parts: tuple[Contribution, ...] = field(repr=False)
 
     @property
+    def how(self) -> str:
+        """What was done, as "each word deleted"."""
+        return f"each {self.kind} {'deleted' if self.erasure == 'deletion' else 'masked'}"
+
+    @property
     def largest(self) -> float:
         """The largest absolute contribution, to which colours are scaled; never zero."""
         return max(*(abs(part.mean) for part in self.parts), 0.0) or 1.0
@@ -89,7 +94,7 @@ def caption(found: Contributions) -> list[str]:
     return [
         f"{description.formula} ({description.material_id}), {description.source}",
         f"{p.property}: target {number(found.target)}{unit}, prediction "
-        f"{number(found.prediction)}{unit}{seeds}; each {found.kind} by {found.erasure}",
+        f"{number(found.prediction)}{unit}{seeds}",
     ]
 
 

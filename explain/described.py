@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from featurestore.catalogue import find_generator
@@ -177,7 +178,7 @@ def describe(session: Session, material_id: str, generator_id: str) -> Descripti
         raise MissingDataError(
             f"material {material_id!r} has no text by {generator.generator_id}. Run:\n  "
             f"featurestore ingest text --source {generator.source} "
-            f"--where \"material_id = '{material_id}'\""
+            f"--material {shlex.quote(material_id)}"
         )
     sentences, first = [], 0
     for row in rows:

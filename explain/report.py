@@ -112,21 +112,13 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
-class ColouredText:
-    """A text with contributions, and what was measured."""
-
-    title: str
-    contributions: Contributions
-
-
-@dataclass(frozen=True)
 class WorkedMaterial:
     """One material in full."""
 
     row: MaterialRow
     why: str
     description: Description | None
-    texts: tuple[ColouredText, ...]
+    texts: tuple[Contributions, ...]
     command: str | None
     neighbours: tuple[tuple[str, tuple[Neighbour, ...]], ...]
 
@@ -533,7 +525,7 @@ def _chosen(
 
 def _texts(
     session: Session, models: tuple[StoredModel, ...], material_id: str, store_uri: str
-) -> tuple[Description | None, tuple[ColouredText, ...], str | None]:
+) -> tuple[Description | None, tuple[Contributions, ...], str | None]:
     p = models[0].parameters
     if p.generator_id is None:
         return None, (), None
@@ -542,8 +534,7 @@ def _texts(
     for erasure in ERASURES:
         found = stored_contributions(session, models, description, "word", erasure)
         if found is not None:
-            done = {"deletion": "Each word deleted", "mask": "Each word masked"}[erasure]
-            texts.append(ColouredText(done, found))
+            texts.append(found)
     words = ["featurestore", "explain", "words", material_id, "--model", models[0].model_id]
     place = ["--store", store_uri] if store_uri else []
     command = None if texts else shlex.join([*words, "--encode", *place])

@@ -31,7 +31,7 @@ def coloured_text(found: Contributions, width: int) -> str:
                     word,
                     fg=(0, 0, 0),
                     bg=tint(value),
-                    underline=direction(value) == "raises",
+                    underline=direction(value) == "raises" or None,
                 )
                 for word, value in zip(words[at : at + count], values[at : at + count], strict=True)
             )
@@ -49,7 +49,7 @@ def summary(found: Contributions) -> str:
         click.style(" lowers ", fg=(0, 0, 0), bg=tint(-1.0))
         + " "
         + click.style(" raises ", fg=(0, 0, 0), bg=tint(1.0), underline=True)
-        + f" the prediction by up to {number(found.largest)}{unit}",
+        + f" the prediction by up to {number(found.largest)}{unit}; {found.how}",
         "",
         *(
             f"{signed(part.mean):>10}{unit}"

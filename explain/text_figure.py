@@ -93,5 +93,5 @@ def _key(axes: Any, found: Contributions, y: float, inches: Any) -> None:
     for word, value in (("lowers", -1.0), ("raises", 1.0)):
         _word(axes, word, value, x, y, inches(word))
         x += inches(word) + 0.15
-    text = f"the prediction by up to {number(found.largest)}{unit}"
+    text = f"the prediction by up to {number(found.largest)}{unit}; {found.how}"
     _write(axes, x, y, text, size=9, color="#333333")
