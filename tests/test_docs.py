@@ -32,6 +32,9 @@ DOCUMENTS = ["README.md"] + [
         "tables",
         "sql",
         "weights",
+        # before there is a second model of both, so that the beginning of an id names one
+        "explanation_words",
+        "report",
         "training",
         "source_models",
         "benchmark",
