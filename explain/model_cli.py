@@ -19,9 +19,7 @@ from featurestore.view_request import FOLDS
 if TYPE_CHECKING:
     from explain.contributions import Contributions
     from explain.curves import Curve
-    from explain.words import MissingVariantsError
-    from featurestore.store import FeatureStore
-    from train.models import StoredModel
+    from explain.words import MissingTextsError
 
 Result = TypeVar("Result")
 
@@ -40,7 +38,7 @@ Result = TypeVar("Result")
 @click.option(
     "--by",
     metavar="SQL",
-    help="Groups of materials: a column of materials, as crystal_system, or an expression.",
+    help="Also by group: an expression over materials, as crystal_system, or element.",
 )
 @click.option(
     "--at-least",
@@ -82,6 +80,7 @@ def segments(
       featurestore explain segments --property Tc_supercon --split paper -o segments.png
       featurestore explain segments --model Tc_supercon_structure_7b --by crystal_system
     """
+    from explain.choice import chosen_models
     from explain.segments import segment_effects, segments_table
     from explain.segments_figure import write_segments_figure
     from featurestore.errors import InvalidInputError
@@ -91,7 +90,7 @@ def segments(
     if bool(names) == bool(property_name or split):
         raise click.UsageError("Name models with --model, or all of a --property or --split.")
     store = FeatureStore.open(store_uri)
-    models = _chosen(store, names, property_name, split)
+    models = chosen_models(store, names, property_name, split)
     properties = sorted({model.parameters.property for model in models})
     if figure is not None and len(properties) > 1:
         raise InvalidInputError(
@@ -283,13 +282,13 @@ def _print_coloured(found: Sequence[Contributions]) -> None:
 
 def _with_vectors(encode: bool, measure: Callable[[], Result]) -> Result:
     """Measure; where vectors are missing, make them or say how."""
-    from explain.words import MissingVariantsError
+    from explain.words import MissingTextsError
     from featurestore.cli import root
     from featurestore.errors import MissingDataError
 
     try:
         return measure()
-    except MissingVariantsError as missing:
+    except MissingTextsError as missing:
         if not encode:
             path = _write_variants(missing) if missing.many else None
             raise MissingDataError(missing.text(path)) from None
@@ -305,7 +304,7 @@ def _with_vectors(encode: bool, measure: Callable[[], Result]) -> Result:
     return measure()
 
 
-def _write_variants(missing: MissingVariantsError) -> str:
+def _write_variants(missing: MissingTextsError) -> str:
     """Put the variants into a file in this folder, for the command that makes their vectors."""
     from featurestore.output import atomic_path
 
@@ -314,27 +313,3 @@ def _write_variants(missing: MissingVariantsError) -> str:
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join(missing.variants) + "\n", "utf-8")
     return str(path)
-
-
-def _chosen(
-    store: FeatureStore, names: Sequence[str], property_name: str | None, split: str | None
-) -> list[StoredModel]:
-    """The models named, or all of structure and full text of a property or split."""
-    from featurestore.errors import MissingDataError
-    from train.models import find_model, stored_models
-
-    with store.session() as session:
-        if names:
-            found = [find_model(session, name) for name in names]
-            return list({model.model_id: model for model in found}.values())
-        models = [
-            model
-            for model in stored_models(session, property_name, split)
-            if model.parameters.features == "structure+text" and model.parameters.variant == "full"
-        ]
-    if not models:
-        raise MissingDataError(
-            f"no model of structure and full text for property {property_name or 'any'}, split "
-            f"{split or 'any'}; see: featurestore train list"
-        )
-    return models

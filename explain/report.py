@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from explain.contributions import Contributions, stored_contributions
 from explain.described import Description, describe
-from explain.effects import Effect, erasure_effect
+from explain.effects_table import Measure, StoredEffects, stored_effects
 from explain.kinds import ERASURES
 from explain.neighbours import nearest
 from explain.numbers import number
@@ -22,20 +22,18 @@ from explain.rows import StoredPredictions, check_encoders, seed_siblings, store
 from explain.segments import parts as vector_parts
 from explain.segments import stored_segment_effects
 from explain.segments_figure import segment_label
-from explain.stored import stored_erasures
-from featurestore.catalogue import find_generator
 from featurestore.errors import MissingDataError, UnknownNameError
 from featurestore.lineage import Node, RunRecord, model_lineage
 from featurestore.session import Session
-from featurestore.variants import Variant
 from featurestore.view_request import FOLDS, GRAPH
 from featurestore.views import TrainingView, load_view
 from train.display import predictor_label, printed_unit
 from train.groups import GroupErrors, group_errors
 from train.metrics import regression_metrics
 from train.models import StoredModel
-from train.resampling import Estimate, holm, mean_estimates
+from train.resampling import Estimate, mean_estimates
 
+_CHANGE = "comprehensiveness"
 _WORST = 10
 _NEIGHBOURS = 5
 _WORKED = 3
@@ -81,11 +79,33 @@ class MaterialRow:
 
 @dataclass(frozen=True)
 class EffectRow:
-    """A line of a table of effects, with the colour of its mark."""
+    """A line of a table of effects.
+
+    Parameters
+    ----------
+    label : str
+        What was taken away.
+    erased_mae : float
+        Without it.
+    difference : Estimate
+        Minus the MAE with it.
+    p : float or None
+        Corrected for the number of rows.
+    moved : float or None
+        Mean change of the prediction: absolute of segments, signed of tags.
+    colour : str
+        Of its mark.
+    more : tuple of (Estimate or None)
+        For tags the difference beyond random sentences, and the Shapley value.
+    """
 
     label: str
-    effect: Effect
+    erased_mae: float
+    difference: Estimate
+    p: float | None
+    moved: float | None
     colour: str
+    more: tuple[Estimate | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -179,7 +199,7 @@ class Report:
     @property
     def effect_scale(self) -> Scale:
         """The width on which all effects are drawn, so that text and structure compare."""
-        of = [row.effect.difference for part in self.parts for row in part.rows]
+        of = [row.difference for part in self.parts for row in part.rows]
         return scale([x for one in of for x in (one.value, one.low, one.high)])
 
 
@@ -430,24 +450,45 @@ def _tags(session: Session, models: tuple[StoredModel, ...], command: str) -> Pa
         return Part(title, first, "", (), None, "The model reads no text.")
     if p.variant != "full":
         return Part(title, first, "", (), None, f"The model was trained on texts {p.variant}.")
-    tags = find_generator(session, p.generator_id).tags
-    tag_of = {str(Variant("without", (tag,))): tag for tag in tags}
-    rows = stored_erasures(session, models, "deletion", variants=list(tag_of), fold="test")
-    everything = np.ones(len(rows.material_ids), dtype=bool)
-    found = {
-        tag_of[variant]: erasure_effect(rows, i, everything)
-        for i, variant in enumerate(rows.variants)
-    }
-    corrected = holm([effect.p for effect in found.values()])
-    found = {tag: replace(of, p=p) for (tag, of), p in zip(found.items(), corrected, strict=True)}
+    try:
+        (found,) = stored_effects(
+            session, [models], "deletion", {"fold": "test", "tagger": "store"}
+        )
+    except MissingDataError:
+        return Part(title, first, "", (), command)
+    rows = tuple(_tag_row(found, tag) for tag in found.tags if found.find(_CHANGE, tag))
     return Part(
         title,
         first,
-        "Each tag's sentences are deleted and the model, as it is, predicts again. Long tags have "
-        "more to lose: see explain tags for the comparison with random sentences.",
-        tuple(EffectRow(tag, found[tag], "orange") for tag in tags if tag in found),
+        "Each tag's sentences are deleted and the model, as it is, predicts again. A long tag has "
+        "more to lose: 'beyond random' is the change minus that with as many random sentences "
+        "deleted. The Shapley values share out what the whole text does among its tags.",
+        rows,
         command,
     )
+
+
+def _tag_row(found: StoredEffects, tag: str) -> EffectRow:
+    change, full = found.find(_CHANGE, tag), found.find("mae")
+    assert change is not None and full is not None
+    moved = found.find("prediction_change", tag)
+    return EffectRow(
+        tag,
+        full.value + change.value,
+        _estimate(change),
+        change.p_holm,
+        None if moved is None else moved.value,
+        "orange",
+        tuple(
+            None if (of := found.find(name, tag)) is None else _estimate(of)
+            for name in ("over_control", "shapley")
+        ),
+    )
+
+
+def _estimate(measure: Measure) -> Estimate:
+    bounds = (math.nan if x is None else x for x in (measure.low, measure.high))
+    return Estimate(measure.value, *bounds)
 
 
 def _segments(session: Session, models: tuple[StoredModel, ...], command: str) -> Part:
@@ -463,7 +504,10 @@ def _segments(session: Session, models: tuple[StoredModel, ...], command: str) -
         tuple(
             EffectRow(
                 segment_label(effect.segment),
-                effect,
+                effect.erased_mae,
+                effect.difference,
+                effect.p,
+                effect.change.value,
                 "orange" if effect.segment.startswith("text") else "blue",
             )
             for effect in found.effects

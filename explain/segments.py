@@ -18,20 +18,17 @@ import pyarrow as pa
 from explain.effects import Effect, erasure_effect
 from explain.rows import ExplainedRows, explained_rows
 from explain.stored import ErasureRows, erasure_table, stored_erasures
+from explain.subsets import material_subsets
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.runs import Run
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from train.ablation import seed_groups
-from train.groups import group_names
 from train.models import StoredModel
 from train.resampling import holm
 
 #: The name of this analysis in the ``erasures`` table.
 METHOD = "training mean"
-
-#: The group of all materials.
-ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class SegmentEffect(Effect):
     segment : str
         ``structure`` and ``text`` are whole vectors, ``structure.atom`` and so on parts of one.
     group : str
-        "all", or a group of materials.
+        "all", or a group of materials, as "crystal_system = cubic".
     """
 
     segment: str
@@ -91,9 +88,9 @@ def segment_effects(
     fold : {"train", "val", "test"}
         Which rows.
     by : str, optional
-        SQL expression over ``materials`` that makes groups, as in `train.groups.group_errors`.
+        SQL expression over ``materials`` that makes groups, or ``element``, beside all materials.
     at_least : int
-        Groups with fewer materials are put together.
+        Groups with fewer materials are put together; those of ``element`` are left out.
 
     Raises
     ------
@@ -129,12 +126,15 @@ def stored_segment_effects(
     """
     rows = stored_erasures(session, models, METHOD, fold=fold)
     n = len(rows.material_ids)
-    names = [ALL] * n if by is None else group_names(session, rows.material_ids, by, at_least)
-    order = sorted(set(names), key=lambda name: (name.endswith(" others"), -names.count(name)))
+    if not n:
+        return SegmentEffects(tuple(models), fold, 0, ())
+    order = sorted(range(len(rows.variants)), key=lambda i: _order(rows.variants[i]))
     effects = [
-        _effect(rows, number, name, np.array([name == one for one in names], dtype=bool))
-        for name in order
-        for number in sorted(range(len(rows.variants)), key=lambda i: _order(rows.variants[i]))
+        _effect(rows, number, name, member)
+        for name, member in material_subsets(
+            session, rows.material_ids, np.zeros(n, dtype=bool), by, at_least
+        ).items()
+        for number in order
     ]
     corrected = holm([effect.p for effect in effects])
     effects = [replace(one, p=p) for one, p in zip(effects, corrected, strict=True)]
@@ -224,7 +224,7 @@ def _measure(store: FeatureStore, rows: ExplainedRows, fold: str, run: Run) -> N
         for model, full in zip(rows.models, predictions, strict=True):
             table = erasure_table(
                 model.model_id,
-                METHOD,
+                [METHOD] * len(ids),
                 [f"mean:{name}"] * len(ids),
                 run.run_id,
                 material_ids=ids,

@@ -7,7 +7,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from explain.segments import ALL, SegmentEffect, SegmentEffects
+from explain.segments import SegmentEffect, SegmentEffects
+from explain.subsets import ALL
 from featurestore.figures import figure_metadata
 from featurestore.output import atomic_path
 from train.display import distinctions, features_label, predictor_label, printed_unit
@@ -108,7 +109,7 @@ def _rows(
     positions, labels, headings, y = {}, [], [], 0.0
     for group, of in groupby(ordered, key=lambda effect: effect.group):
         members = list(of)
-        if group != ALL:
+        if groups != [ALL]:
             headings.append((y, f"{group} ({members[0].n})"))
             y += 1
         for effect in members:

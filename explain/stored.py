@@ -127,7 +127,7 @@ def stored_erasures(
 
 def erasure_table(
     model_id: str,
-    method: str,
+    methods: Sequence[str],
     variants: Sequence[str],
     run_id: str,
     *,
@@ -141,7 +141,7 @@ def erasure_table(
 
     Parameters
     ----------
-    variants, material_ids, text_ids : sequence of str
+    methods, variants, material_ids, text_ids : sequence of str
         Of each row; the text that was read, empty for a model without text.
     targets, predictions, erased : ndarray, shape (n,), float64
         In the unit of the property.
@@ -150,7 +150,7 @@ def erasure_table(
     return pa.table(
         {
             "model_id": pa.repeat(model_id, n),
-            "method": pa.repeat(method, n),
+            "method": pa.array(methods, pa.string()),
             "variant": pa.array(variants, pa.string()),
             "material_id": pa.array(material_ids, pa.string()),
             "text_id": pa.array(text_ids, pa.string()),

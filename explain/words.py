@@ -16,8 +16,9 @@ from explain.curves import Curve, curve_variants, curves, random_orders, ranking
 from explain.described import Description, describe
 from explain.rows import check_encoders, check_reproduced
 from explain.stored import erasure_table, stored_erasures
+from explain.variant_predictions import check_text
 from featurestore.catalogue import Encoder, find_encoder
-from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
+from featurestore.errors import MissingDataError, UnknownNameError
 from featurestore.renderings import render
 from featurestore.runs import Run
 from featurestore.schemas import embedding_table
@@ -30,7 +31,7 @@ from train.predictors import load_model
 _NAMED = 8
 
 
-class MissingVariantsError(MissingDataError):
+class MissingTextsError(MissingDataError):
     """Texts of one material have no vector yet.
 
     Parameters
@@ -113,7 +114,7 @@ def word_effects(
         models no longer give their stored predictions.
     UnknownNameError
         If there is no such material, or an encoder is gone.
-    MissingVariantsError
+    MissingTextsError
         If vectors are missing.
     """
     with store.session() as session:
@@ -152,7 +153,7 @@ def word_curves(
 
     Raises
     ------
-    MissingVariantsError
+    MissingTextsError
         If vectors are missing.
     """
     description, erasure = contributions.description, contributions.erasure
@@ -183,15 +184,8 @@ def _case(
     session: Session, models: Sequence[StoredModel], material_id: str, store_uri: str
 ) -> _Case:
     first, p = models[0], models[0].parameters
-    if p.generator_id is None:
-        raise InvalidInputError(
-            f"model {first.model_id} was trained on {p.features!r}: it has no text to erase from"
-        )
-    if p.variant != "full":
-        raise InvalidInputError(
-            f"model {first.model_id} was trained on the variant {p.variant!r}; words are erased "
-            "from full texts"
-        )
+    check_text(first)
+    assert p.generator_id is not None and p.text_encoder is not None
     check_encoders(session, first)
     description = describe(session, material_id, p.generator_id)
     rows = session.query(
@@ -225,7 +219,6 @@ def _case(
                 "featurestore verify"
             )
         structure = found[description.structure_id]
-    assert p.text_encoder is not None
     (full,) = _text_ids(session, description, ["full"]).values()
     return _Case(
         tuple(models),
@@ -284,7 +277,7 @@ def _measure(
         command = encoding_command(case.encoder, case.description.generator_id)
         material_id = case.description.material_id
         command += ["--material", material_id, "--store", case.store_uri]
-        raise MissingVariantsError(material_id, missing, len(variants), command)
+        raise MissingTextsError(material_id, missing, len(variants), command)
     texts = np.stack([vectors[case.full_text_id], *(vectors[text_ids[v]] for v in variants)])
     features = np.hstack([np.tile(case.structure, (len(texts), 1)), texts])
     arguments = {
@@ -315,7 +308,7 @@ def _store(
     n = len(variants)
     table = erasure_table(
         model.model_id,
-        erasure,
+        [erasure] * n,
         variants,
         run.run_id,
         material_ids=[case.description.material_id] * n,

@@ -38,6 +38,7 @@ _READING = {
 _VERSIONED = re.compile(r"(.+__.+)_[0-9a-f]{10}")
 
 _RANKS = {
+    "effects": -4,
     "erasures": -3,
     "predictions": -2,
     "models": -1,

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -136,15 +136,14 @@ def load_view(session: Session, parameters: ViewParameters) -> TrainingView:
         raise MissingDataError(_nothing_left(session, parameters, excluded))
     parts = []
     if parameters.structure_encoder is not None:
-        encoder = find_encoder(session, parameters.structure_encoder, "structure")
-        parts.append((encoder, "structure_id"))
+        parts.append(find_encoder(session, parameters.structure_encoder, "structure"))
     if parameters.text_encoder is not None:
-        parts.append((find_encoder(session, parameters.text_encoder, "text"), "text_id"))
-    features = np.empty((rows.num_rows, sum(e.dimension for e, _ in parts)), dtype=np.float32)
+        parts.append(find_encoder(session, parameters.text_encoder, "text"))
+    features = np.empty((rows.num_rows, sum(e.dimension for e in parts)), dtype=np.float32)
     segments: list[tuple[str, int, int]] = []
     start = 0
-    for encoder, key in parts:
-        _read_vectors(session, encoder, key, rows[key], features[:, start:])
+    for encoder in parts:
+        read_vectors(session, encoder, rows[f"{encoder.kind}_id"], features[:, start:])
         segments += [(f"{encoder.kind}.{n}", start + a, start + b) for n, a, b in encoder.segments]
         start += encoder.dimension
     return TrainingView(
@@ -163,13 +162,27 @@ def write_view(view: TrainingView, path: Path) -> None:
     write_table(view.table, path, metadata)
 
 
-def _read_vectors(
-    session: Session, encoder: Encoder, key: str, wanted: Any, out: npt.NDArray[np.float32]
+def read_vectors(
+    session: Session, encoder: Encoder, ids: pa.ChunkedArray, out: npt.NDArray[np.float32]
 ) -> None:
+    """Read an encoder's vectors into the first columns of ``out``, a row for each id.
+
+    Parameters
+    ----------
+    session : Session
+        Where they are.
+    encoder : Encoder
+        Whose.
+    ids : pyarrow.ChunkedArray
+        n structure_ids or text_ids, each with a vector.
+    out : ndarray, shape (n, at least the encoder's dimension), float32
+        Where they go.
+    """
+    key = f"{encoder.kind}_id"
     dataset = session.dataset(embedding_table(encoder.kind, encoder.encoder_id))
     assert dataset is not None  # the rows were joined with it
     keys = dataset.to_table(columns=[key])[key].combine_chunks()
-    offsets = pc.index_in(wanted.combine_chunks(), keys).to_numpy()
+    offsets = pc.index_in(ids.combine_chunks(), keys).to_numpy()
     for first in range(0, len(offsets), _ROWS_A_READ):
         chunk = dataset.take(offsets[first : first + _ROWS_A_READ], columns=["vector"])
         start = first

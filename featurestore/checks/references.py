@@ -40,6 +40,9 @@ _REFERENCES = (
         _lacks("structure_id", "materials"),
         _REPLACED,
     ),
+    _Reference(
+        "renderings", "renderings by an unknown generator", _lacks("generator_id", "generators")
+    ),
     _Reference("models", "models without predictions", _lacks("model_id", "predictions")),
     _Reference("models", "models of an unknown generator", _lacks("generator_id", "generators")),
     _Reference(

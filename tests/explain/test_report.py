@@ -21,7 +21,7 @@ from explain.cli import explain
 from explain.neighbours import nearest
 from explain.report import write_report
 from explain.segments import segment_effects
-from explain.tags import tag_effects
+from explain.tags import TagAnalysis, tag_effects
 from featurestore.errors import MissingDataError, UnknownNameError
 from featurestore.identity import text_id
 from featurestore.schemas import embedding_table
@@ -94,7 +94,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FeatureStore]:
         for features in ("structure", "text"):
             _train(store, features)
         segment_effects(store, models, fold="test")
-        tag_effects(store, models, fold="test", tagger="store")
+        tag_effects(store, models, TagAnalysis())
         yield store
 
 

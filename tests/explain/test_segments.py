@@ -112,9 +112,11 @@ def test_groups_are_compared_by_any_sql(store: FeatureStore) -> None:
     away = np.abs(((_features(TEST) - _features(TRAIN).mean(axis=0)) * WEIGHTS)[:, :4].sum(axis=1))
     found = {e.group: e for e in result.effects if e.segment == "structure"}
     first = np.array(TEST) < 30
-    assert found["first"].n == first.sum()
-    assert found["first"].difference.value == pytest.approx(away[first].mean(), abs=1e-5)
-    assert found["second"].difference.value == pytest.approx(away[~first].mean(), abs=1e-5)
+    assert list(found) == ["all", f"{by} = first", f"{by} = second"]
+    assert found[f"{by} = first"].n == first.sum()
+    for name, member in (("first", first), ("second", ~first)):
+        difference = found[f"{by} = {name}"].difference.value
+        assert difference == pytest.approx(away[member].mean(), abs=1e-5)
     with pytest.raises(QueryError, match="no_such_column"):
         segment_effects(store, [_train(store, "structure+text")], fold="test", by="no_such_column")
 
@@ -164,8 +166,9 @@ def test_the_command_prints_and_draws(store: FeatureStore, tmp_path: Path) -> No
         "--format", "csv",
     )  # fmt: skip
     rows = list(csv.DictReader(io.StringIO(shown.stdout)))
-    assert [row["segment"] for row in rows] == [*list(PARTS)[:4], *PARTS]
-    assert {row["group"] for row in rows} == {"NaCl"}
+    alone_parts = list(PARTS)[:4]
+    assert [row["segment"] for row in rows] == [*alone_parts, *alone_parts, *PARTS, *PARTS]
+    assert {row["group"] for row in rows} == {"all", "formula = NaCl"}
     assert figure_models(path) == sorted([model, alone])
     assert _run(store).exit_code == 2
     with pytest.raises(MissingDataError, match="no model of structure and full text"):

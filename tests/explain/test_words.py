@@ -27,7 +27,7 @@ from explain.described import describe, is_number
 from explain.report import write_report
 from explain.rows import seed_siblings
 from explain.terminal import coloured_text, summary
-from explain.words import MissingVariantsError, word_curves, word_effects
+from explain.words import MissingTextsError, word_curves, word_effects
 from explain.words_page import write_words_page
 from featurestore.catalogue import find_generator
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
@@ -132,7 +132,7 @@ def test_a_linear_model_of_a_bag_of_words_has_a_closed_form(
 def test_the_curves_of_a_linear_model_have_a_closed_form(store: FeatureStore, erasure: str) -> None:
     models = [_train(store)]
     (words,) = word_effects(store, models, MATERIAL, ["word"], erasure)
-    with pytest.raises(MissingVariantsError) as caught:
+    with pytest.raises(MissingTextsError) as caught:
         word_curves(store, words, orders=3, seed=1)
     assert caught.value.many
     encode(store, caught.value.variants)
