@@ -53,7 +53,7 @@ def summary(found: Contributions) -> str:
         "",
         *(
             f"{signed(part.mean):>10}{unit}"
-            + (f" ± {number(part.std, 2)}" if part.std is not None else "")
+            + (f" ± {number(part.std, 2):<8}" if part.std is not None else "")
             + f"  {textwrap.shorten(part.unit.text, 60)} [{part.unit.part}]"
             for part in strongest
         ),
