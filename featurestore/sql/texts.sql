@@ -47,8 +47,10 @@ CREATE OR REPLACE TEMP MACRO variant_unit(variant) AS
     regexp_extract(variant, '^[a-z]+:(sentence|word|random|random-words):', 1);
 
 CREATE OR REPLACE TEMP MACRO variant_numbers(variant) AS
-    TRY_CAST(string_split(regexp_extract(variant, '^[a-z]+:(?:sentence|word):([0-9,]+)$', 1), ',')
-             AS BIGINT[]);
+    CASE WHEN regexp_matches(variant, '^[a-z]+:(sentence|word):[0-9]+(,[0-9]+)*$')
+         THEN CAST(string_split(regexp_extract(variant, '[0-9,]+$'), ',') AS BIGINT[])
+         ELSE error('unknown variant ''' || variant || '''; sentences and words are numbers from 0, '
+                    || 'separated by commas') END;
 
 CREATE OR REPLACE TEMP MACRO variant_seed(variant) AS
     regexp_extract(variant, '^[a-z]+:(?:random|random-words):([0-9]+):', 1);

@@ -104,9 +104,14 @@ class Tokenizer:
         self._n_words = max_tokens - self._backend.num_special_tokens_to_add(False)
         self._check(folder, config.vocab_size)
 
+    @property
+    def can_mask(self) -> bool:
+        """Whether the model has a mask token."""
+        return self._mask is not None
+
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
-        """Tokens of each text, in order; `MASK` in it becomes the model's mask token."""
-        if self._mask not in (None, MASK):
+        """Tokens of each text, in order; ``[MASK]`` in it becomes the model's mask token."""
+        if self._mask is not None and self._mask != MASK:
             texts = [text.replace(MASK, self._mask) for text in texts]
         encodings = self._backend.encode_batch(list(texts), add_special_tokens=False)
         return [self._finish(encoding) for encoding in encodings]
