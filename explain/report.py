@@ -85,10 +85,8 @@ class EffectRow:
     ----------
     label : str
         What was taken away.
-    erased_mae : float
-        Without it.
     difference : Estimate
-        Minus the MAE with it.
+        The MAE without it minus the MAE with it.
     p : float or None
         Corrected for the number of rows.
     moved : float or None
@@ -100,7 +98,6 @@ class EffectRow:
     """
 
     label: str
-    erased_mae: float
     difference: Estimate
     p: float | None
     moved: float | None
@@ -462,19 +459,19 @@ def _tags(session: Session, models: tuple[StoredModel, ...], command: str) -> Pa
         first,
         "Each tag's sentences are deleted and the model, as it is, predicts again. A long tag has "
         "more to lose: 'beyond random' is the change minus that with as many random sentences "
-        "deleted. The Shapley values share out what the whole text does among its tags.",
+        "deleted. The Shapley values share out among the tags how much worse an empty text is, "
+        "which no model has been trained on.",
         rows,
         command,
     )
 
 
 def _tag_row(found: StoredEffects, tag: str) -> EffectRow:
-    change, full = found.find(_CHANGE, tag), found.find("mae")
-    assert change is not None and full is not None
+    change = found.find(_CHANGE, tag)
+    assert change is not None
     moved = found.find("prediction_change", tag)
     return EffectRow(
         tag,
-        full.value + change.value,
         _estimate(change),
         change.p_holm,
         None if moved is None else moved.value,
@@ -504,7 +501,6 @@ def _segments(session: Session, models: tuple[StoredModel, ...], command: str) -
         tuple(
             EffectRow(
                 segment_label(effect.segment),
-                effect.erased_mae,
                 effect.difference,
                 effect.p,
                 effect.change.value,
