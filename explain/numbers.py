@@ -38,5 +38,10 @@ def printed_in_brackets(unit: str) -> str:
 
 
 def fixed(value: float, decimals: int, sign: bool = False) -> str:
-    """A number with so many decimals and a true minus sign."""
+    """A number with so many decimals and a true minus sign, which zero never has.
+
+    >>> fixed(-0.0001, 2), fixed(-1.5, 2)
+    ('0.00', '−1.50')
+    """
+    value = round(value, decimals) + 0.0
     return f"{value:{'+' if sign else ''}.{decimals}f}".replace("-", "−")
