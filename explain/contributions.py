@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from explain.described import Description, Unit
-from explain.numbers import number, printed_after
+from explain.printed import number, printed_after
 from explain.stored import stored_erasures
 from featurestore.session import Session
 from train.models import StoredModel

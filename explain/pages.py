@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from explain.colours import direction, hexadecimal
-from explain.numbers import fixed, number, printed_after, printed_in_brackets, signed
+from explain.printed import fixed, number, printed_after, printed_in_brackets, signed
 from featurestore.output import atomic_path
 
 _LABEL_MARGIN = 0.03

@@ -16,8 +16,8 @@ from explain.described import Description, describe
 from explain.effects_table import Measure, StoredEffects, stored_effects
 from explain.kinds import ERASURES
 from explain.neighbours import nearest
-from explain.numbers import number
 from explain.pages import Scale, scale, write_page
+from explain.printed import number
 from explain.rows import StoredPredictions, check_encoders, seed_siblings, stored_predictions
 from explain.segments import parts as vector_parts
 from explain.segments import stored_segment_effects

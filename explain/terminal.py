@@ -8,7 +8,7 @@ import click
 
 from explain.colours import direction, tint
 from explain.contributions import Contributions, caption
-from explain.numbers import number, printed_after, signed
+from explain.printed import number, printed_after, signed
 
 _STRONGEST = 10
 

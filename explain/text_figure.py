@@ -7,7 +7,7 @@ from typing import Any
 
 from explain.colours import direction, hexadecimal
 from explain.contributions import Contributions, caption
-from explain.numbers import number, printed_after
+from explain.printed import number, printed_after
 from featurestore.figures import figure_metadata
 from featurestore.output import atomic_path
 
