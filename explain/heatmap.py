@@ -1,4 +1,8 @@
-"""The heatmap of tag removals: rows are tags, columns are models, panels are text sources."""
+"""The figure of tag removals: the paper's heatmap, and beside it the intervals and the controls.
+
+A row of panels for each text source. Both panels share their rows, the tags; the columns of the
+heatmap are the models, which the panel of intervals has as colours.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +14,33 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explain.tags import TagEffects
+from explain.effects_table import Measure, StoredEffects
 from featurestore.figures import figure_metadata
 from featurestore.output import atomic_path
 from train.display import distinctions, printed_unit
 
-_CELL_INCHES = (1.25, 0.55)
+_CELL_INCHES = (1.25, 0.6)
 _COLOURS = "PuOr_r"
+_SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_GREY = "#8c8c8c"
 _FULL_TEXT = "(full text)"
 
 
-def write_tag_heatmap(results: Sequence[TagEffects], path: Path) -> None:
-    """Write the MAE after the removal of each tag as a PNG; colour is its relative change.
+def write_tag_heatmap(results: Sequence[StoredEffects], path: Path, subset: str = "all") -> None:
+    """Write a PNG: the MAE after the erasure of each tag, and its change with a 95 % interval.
 
-    The form is that of Fig. 5 of Li et al., Digital Discovery 2025, 4, 376.
+    The heatmap has the form of Fig. 5 of Li et al., Digital Discovery 2025, 4, 376: colour is the
+    relative change. In the second panel a grey diamond is the control: as many random sentences
+    erased; a filled dot a change that stays significant after Holm's correction (p < 0.05).
 
     Parameters
     ----------
-    results : sequence of TagEffects
-        A column each; those of one text source make up a panel.
+    results : sequence of StoredEffects
+        Those of one text source make up a row of panels.
     path : Path
         The file.
+    subset : str
+        On which materials.
 
     Raises
     ------
@@ -40,61 +50,91 @@ def write_tag_heatmap(results: Sequence[TagEffects], path: Path) -> None:
     from matplotlib.figure import Figure
 
     ordered = sorted(results, key=_panel)
-    panels = [(key[0], list(group)) for key, group in groupby(ordered, key=_panel)]
-    rows = max(len(result.effects) for result in results) + 1
-    changes = [_relative(result) for result in results]
-    limit = max(1.0, *(float(np.nanmax(np.abs(values))) for values in changes))
-    widths = [len(columns) for _, columns in panels]
+    panels = [list(group) for _, group in groupby(ordered, key=_panel)]
+    shown = [_tags(columns) for columns in panels]
+    changes = [_relative(result, tag, subset) for result in results for tag in _tags([result])]
+    limit = max([1.0, *(abs(value) for value in changes if np.isfinite(value))])
+    widest = max(len(columns) for columns in panels)
+    heights = [len(tags) + 1 for tags in shown]
     figure = Figure(
         figsize=(
-            _CELL_INCHES[0] * sum(widths) + 2.1 * len(panels) + 1.0,
-            _CELL_INCHES[1] * rows + 1.4,
+            _CELL_INCHES[0] * widest + 6.8,
+            _CELL_INCHES[1] * sum(heights) + 1.1 * len(panels) + 0.5,
         ),
         dpi=150,
         layout="constrained",
     )
-    grid = figure.subplots(1, len(panels), squeeze=False, width_ratios=widths)[0]
+    grid = figure.subplots(
+        len(panels),
+        2,
+        squeeze=False,
+        height_ratios=heights,
+        width_ratios=[_CELL_INCHES[0] * widest + 0.4, 3.4],
+    )
     images = []
-    for axes, (name, columns) in zip(grid, panels, strict=True):
-        images.append(_draw(axes, columns, limit))
-        axes.set_title(name, fontsize=10, pad=8)
-    bar = figure.colorbar(images[0], ax=list(grid), shrink=0.8, pad=0.02)
+    for (left, right), columns, tags in zip(grid, panels, shown, strict=True):
+        images.append(_draw_heatmap(left, columns, tags, limit, subset))
+        left.set_title(columns[0].models[0].text_source or "", fontsize=10, pad=8)
+        _draw_intervals(right, columns, tags, subset)
+    bar = figure.colorbar(images[0], ax=list(grid[:, 1]), shrink=0.7, pad=0.03, aspect=30)
     bar.set_label("change of the MAE (%)", fontsize=9)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
+    what = {"deletion": "deleted", "mask": "masked"}[results[0].method]
+    figure.suptitle(
+        f"Sentences {what}, {results[0].parameters['fold']} fold"
+        + ("" if subset == "all" else f", {subset}"),
+        fontsize=10,
+    )
     metadata = figure_metadata(model.model_id for result in results for model in result.models)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", bbox_inches="tight", metadata=metadata)
 
 
-def _panel(result: TagEffects) -> tuple[str, tuple[str, ...]]:
+def _panel(result: StoredEffects) -> tuple[str, tuple[str, ...]]:
     """Columns of one panel have one text source and the same tags."""
-    return result.models[0].text_source or "", tuple(effect.tag for effect in result.effects)
+    return result.models[0].text_source or "", result.tags
 
 
-def _relative(result: TagEffects) -> npt.NDArray[np.float64]:
-    """Change of the MAE in per cent, without and with each tag removed: shape (1 + tags,).
-
-    NaN where the MAE with the full text is zero.
-    """
-    change = [
-        100 * effect.comprehensiveness / effect.mae if effect.mae else np.nan
-        for effect in result.effects
+def _tags(columns: Sequence[StoredEffects]) -> list[str]:
+    """The tags that some text of the materials has."""
+    return [
+        tag
+        for tag in columns[0].tags
+        if any(result.find("comprehensiveness", tag) for result in columns)
     ]
-    return np.array([0.0, *change])
 
 
-def _draw(axes: Any, columns: Sequence[TagEffects], limit: float) -> Any:
-    tags = [effect.tag for effect in columns[0].effects]
-    values = np.stack([_relative(column) for column in columns], axis=1)
+def _mae(result: StoredEffects, subset: str) -> float:
+    found = result.find("mae", subset=subset)
+    return found.value if found else np.nan
+
+
+def _relative(result: StoredEffects, tag: str, subset: str) -> float:
+    """Change of the MAE in per cent; NaN where it is not known or the MAE with all is zero."""
+    found, mae = result.find("comprehensiveness", tag, subset), _mae(result, subset)
+    return 100 * found.value / mae if found and mae else np.nan
+
+
+def _draw_heatmap(
+    axes: Any, columns: Sequence[StoredEffects], tags: Sequence[str], limit: float, subset: str
+) -> Any:
+    values: npt.NDArray[np.float64] = np.array(
+        [
+            [0.0 if _mae(column, subset) else np.nan for column in columns],
+            *([_relative(column, tag, subset) for column in columns] for tag in tags),
+        ]
+    )
     image = axes.imshow(values, cmap=_COLOURS, vmin=-limit, vmax=limit, aspect="auto")
     for x, column in enumerate(columns):
-        maes = [column.effects[0].mae, *(effect.erased_mae for effect in column.effects)]
-        for y, mae in enumerate(maes):
+        whole = _mae(column, subset)
+        for y, tag in enumerate(["", *tags]):
+            found = column.find("comprehensiveness", tag, subset)
+            if tag and found is None:
+                continue
             change = values[y, x]
-            text = _three_digits(mae) + (
-                f"\n{_percent(change)}" if y and np.isfinite(change) else ""
-            )
+            text = _three_digits(whole + (found.value if found else 0.0))
+            text += f"\n{_percent(change)}" if y and np.isfinite(change) else ""
             colour = "white" if abs(change) > 0.65 * limit else "black"
             axes.text(x, y, text, ha="center", va="center", fontsize=8, color=colour)
     axes.set_yticks(range(len(tags) + 1), [_FULL_TEXT, *tags], fontsize=9)
@@ -108,7 +148,84 @@ def _draw(axes: Any, columns: Sequence[TagEffects], limit: float) -> Any:
     return image
 
 
-def _column_labels(columns: Sequence[TagEffects]) -> list[str]:
+def _draw_intervals(
+    axes: Any, columns: Sequence[StoredEffects], tags: Sequence[str], subset: str
+) -> None:
+    """Dots with 95 % intervals, and the control below each."""
+    axes.axvline(0, color=_GREY, linewidth=0.8)
+    step = 0.8 / len(columns)
+    labelled = False
+    for number, column in enumerate(columns):
+        colour = _SERIES[number % len(_SERIES)]
+        mae = _mae(column, subset)
+        for y, tag in enumerate(tags, start=1):
+            middle = y + (number - (len(columns) - 1) / 2) * step
+            found = column.find("comprehensiveness", tag, subset)
+            control = column.find("control", tag, subset)
+            shift = 0.22 * step if control else 0.0
+            if found and mae:
+                sure = found.p_holm is not None and found.p_holm < 0.05
+                face = colour if sure else "white"
+                _draw_estimate(axes, found, mae, middle - shift, colour, "o", face)
+            if control and mae:
+                label = "" if labelled else "as many random sentences"
+                labelled = True
+                _draw_estimate(axes, control, mae, middle + shift, _GREY, "D", _GREY, label)
+        if len(columns) > 1:
+            axes.plot(
+                [], [], "o-", color=colour, markersize=5, label=_column_label(columns, number)
+            )
+    axes.set_ylim(len(tags) + 0.5, -0.5)
+    axes.set_yticks(range(1, len(tags) + 1), [_with_counts(columns, tag) for tag in tags])
+    axes.tick_params(labelsize=8, color=_GREY)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("change of the MAE (%), 95 % interval; filled: p < 0.05 after Holm", fontsize=8)
+    axes.grid(axis="x", color="#e4e4e4", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(_GREY)
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(loc="upper right", frameon=False, fontsize=7, borderaxespad=0.0)
+
+
+def _draw_estimate(
+    axes: Any,
+    found: Measure,
+    mae: float,
+    y: float,
+    colour: str,
+    marker: str,
+    face: str,
+    label: str = "",
+) -> None:
+    value = 100 * found.value / mae
+    if found.low is not None and found.high is not None:
+        bounds = [100 * found.low / mae, 100 * found.high / mae]
+        axes.plot(bounds, [y, y], color=colour, linewidth=1.4, zorder=2)
+    axes.plot(
+        value,
+        y,
+        marker,
+        color=colour,
+        markerfacecolor=face,
+        markersize=5.5 if marker == "o" else 4,
+        zorder=3,
+        linestyle="none",
+        label=label or None,
+    )
+
+
+def _with_counts(columns: Sequence[StoredEffects], tag: str) -> str:
+    """The number of texts with the tag, where all columns agree on it."""
+    found = {row.n for column in columns if (row := column.find("n_with_tag", tag))}
+    return f"{found.pop()} texts" if len(found) == 1 else ""
+
+
+def _column_label(columns: Sequence[StoredEffects], number: int) -> str:
+    return _column_labels(columns)[number].replace("\n", " ")
+
+
+def _column_labels(columns: Sequence[StoredEffects]) -> list[str]:
     """Property and unit, with what else tells two columns of the same property apart."""
     models = [column.models[0] for column in columns]
     differing = distinctions(models, [model.parameters.property for model in models])

@@ -1,130 +1,165 @@
-"""Erasing the tags of a text: the rows and vectors come from the store, the results go there."""
+"""What each kind of sentence does for a model's predictions, beside controls for its length.
+
+Everything is a mean over the materials of a fold, on the property's scale. With e the absolute
+error, averaged over seeds, and S the sentences of a tag, the measures are
+
+- ``comprehensiveness``: e without S minus e with the full text (DeYoung et al., ERASER, ACL 2020;
+  for a regression Li et al., Digital Discovery 2025, 4, 376). Positive where the model needs S.
+- ``sufficiency``: e with S alone minus e with the full text. Small where S is enough.
+- ``control``, ``control_words``: as comprehensiveness, but with as many random sentences, or words,
+  of the whole text erased in place of S; a mean over the control's seeds. ``over_control`` and
+  ``over_control_words`` are comprehensiveness minus these: what S does beyond its length.
+- ``shapley``: the exact Shapley value of the tag in the game whose value is minus e with the tags
+  of a set alone; over the tags they sum to e of the empty text minus e of the full text.
+  ``interaction``: of a pair of tags in it.
+- ``prediction_change``: the signed change of the prediction without S; ``shapley_prediction`` and
+  ``interaction_prediction``: in the game whose value is the prediction itself.
+- ``retrained``: the comprehensiveness where the model is trained without S, too.
+- ``mae``: e itself; ``truncated``: the share of the texts that the encoder has cut.
+
+An interval is a 95 % percentile bootstrap over materials, p that of a paired sign-flip test, and
+``p_holm`` is Holm's correction over the tags of one measure.
+"""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from explain.erasure import Comprehensiveness, Erasure
-from featurestore.catalogue import Encoder, find_encoder, find_generator
+from explain.effects_table import WHOLE, Measure, StoredEffects, store_effects
+from explain.retrain import retrained_errors
+from explain.shapley import interactions, shapley_values
+from explain.subsets import ALL, material_subsets
+from explain.variant_predictions import (
+    Explained,
+    VariantPredictions,
+    check_vectors,
+    explained_texts,
+    predict_variants,
+)
+from featurestore.catalogue import Generator, find_generator
 from featurestore.errors import InvalidInputError, MissingDataError
-from featurestore.runs import Run
-from featurestore.schemas import TABLES
 from featurestore.session import Session
 from featurestore.store import FeatureStore
-from featurestore.variants import Variant
-from featurestore.view_parameters import ViewParameters, view_sql
-from featurestore.views import TrainingView, load_view
+from featurestore.variants import CONTROLS, FULL, Variant, subsets, without
 from train.ablation import seed_groups
 from train.models import StoredModel
-from train.predictors import LoadedModel, load_model
+from train.resampling import bootstrap_means, holm, interval, paired_difference
 
 TAGGERS = ("store", "reference")
+ERASURES = ("deletion", "mask")
 
-#: The name of this analysis in the ``erasures`` table: sentences are deleted, not masked.
-METHOD = "deletion"
-
-# A prediction may differ from the stored one by what float32 sums do in another order.
-_FLOAT_NOISE = 1e-3
+#: The measures that are tested against zero.
+_TESTED = ("comprehensiveness", "over_control", "over_control_words", "retrained")
+_MOST_TAGS = 8
 
 
 @dataclass(frozen=True)
-class TagEffect:
-    """What the removal of one tag's sentences does to the models of one group.
+class TagAnalysis:
+    """How tags are analysed.
 
     Parameters
     ----------
-    tag, variant : str
-        The tag, and the text variant without it.
-    n_with_tag : int
-        Materials of the fold whose text has the tag.
-    erasures : tuple of Erasure
-        One for each model, in order of the seed.
+    fold : {"train", "val", "test"}
+        Which rows: the materials of the fold for which each model's predictions are stored.
+    tagger : {"store", "reference"}
+        The store's one tag a sentence, or the overlapping ones of the reference implementation.
+    erasure : {"deletion", "mask"}
+        Whether sentences are deleted, or each of their words becomes [MASK].
+    control_seeds : tuple of int
+        Of the random controls; none for an analysis without controls.
+    sets : bool
+        Whether every set of tags is looked at: for sufficiency, Shapley values and interactions.
+    by : str or None
+        SQL expression over ``materials`` whose values make groups, or ``element``.
+    at_least : int
+        Smaller groups are put together; for ``element``, left out.
+    retrain : bool
+        Whether models are also trained without each tag.
     """
 
-    tag: str
-    variant: str
-    n_with_tag: int
-    erasures: tuple[Erasure, ...]
+    fold: str = "test"
+    tagger: str = "store"
+    erasure: str = "deletion"
+    control_seeds: tuple[int, ...] = ()
+    sets: bool = False
+    by: str | None = None
+    at_least: int = 10
+    retrain: bool = False
+
+    def __post_init__(self) -> None:
+        if self.erasure == "mask" and self.tagger == "reference":
+            raise InvalidInputError(
+                "masking goes with the store's tags: those of the reference overlap, so that no "
+                "set of them says what is left; use --erasure deletion or --tagger store"
+            )
 
     @property
-    def mae(self) -> float:
-        """Mean over the seeds of the MAE with the full text."""
-        return float(np.mean([erasure.mae for erasure in self.erasures]))
-
-    @property
-    def erased_mae(self) -> float:
-        """Mean over the seeds of the MAE without the tag."""
-        return float(np.mean([erasure.erased_mae for erasure in self.erasures]))
-
-    @property
-    def comprehensiveness(self) -> float:
-        """Mean over the seeds of the MAE without the tag minus the MAE with it."""
-        return self.erased_mae - self.mae
-
-    @property
-    def comprehensiveness_std(self) -> float | None:
-        """Sample standard deviation over the seeds; None for a single one."""
-        values = [erasure.comprehensiveness for erasure in self.erasures]
-        return float(np.std(values, ddof=1)) if len(values) > 1 else None
+    def rule(self) -> str:
+        """The variants' rule."""
+        return "mask" if self.erasure == "mask" else "without"
 
 
 @dataclass(frozen=True)
-class TagEffects:
-    """The effects of all tags on models that differ only by their seed.
+class _Plan:
+    """The tags that the texts of a fold have, and the variants that tell about them.
 
-    Parameters
-    ----------
-    models : tuple of StoredModel
-        In order of the seed.
-    fold : str
-        The fold whose rows were used.
-    n : int
-        Number of those rows.
-    effects : tuple of TagEffect
-        In the order of the text source's tags.
+    ``shorthands`` has for each variant what a command may ask for in its place.
     """
 
-    models: tuple[StoredModel, ...]
-    fold: str
-    n: int
-    effects: tuple[TagEffect, ...]
+    analysis: TagAnalysis
+    tags: tuple[str, ...]
+    n_with_tag: Mapping[str, int]
+    shorthands: Mapping[str, str]
+
+    def erased(self, tags: Iterable[str]) -> str:
+        """The variant without these tags."""
+        chosen = without(list(tags), self.analysis.tagger == "reference")
+        if chosen == FULL:
+            return "full"
+        return str(Variant(self.analysis.rule, chosen.tags, chosen.reference))
+
+    def alone(self, tag: str) -> str:
+        """The variant with this tag alone."""
+        if self.analysis.tagger == "reference":
+            return str(Variant("only", (tag,), True))
+        return self.erased(other for other in self.tags if other != tag)
+
+    def control(self, unit: str, seed: int, tag: str) -> str:
+        """The variant without as much, at random, as the tag has."""
+        reference = self.analysis.tagger == "reference"
+        return str(Variant(self.analysis.rule, (tag,), reference, unit, seed=seed))
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Models that differ only by their seed, and the rows on which they are explained."""
+@dataclass(frozen=True, eq=False)
+class _Quantities:
+    """One number for each material, by measure and part; and over the seeds, where they differ."""
 
-    models: tuple[StoredModel, ...]
-    fold: str
-    material_ids: pa.Array
-    stored: tuple[npt.NDArray[np.float64], ...]
-    variants: dict[str, str]
+    values: dict[tuple[str, str], npt.NDArray[np.float64]] = field(default_factory=dict)
+    of_seeds: dict[tuple[str, str], npt.NDArray[np.float64]] = field(default_factory=dict)
+
+    def add(self, measure: str, part: str, values: npt.NDArray[np.float64]) -> None:
+        """Values of shape (seeds, n)."""
+        self.values[measure, part] = values.mean(axis=0)
+        self.of_seeds[measure, part] = values
 
 
 def tag_effects(
-    store: FeatureStore, models: Iterable[StoredModel], *, fold: str, tagger: str
-) -> list[TagEffects]:
-    """Comprehensiveness of every tag, stored in ``erasures`` and returned.
-
-    The rows are the materials of the fold for which each model's predictions are stored.
+    store: FeatureStore, models: Iterable[StoredModel], analysis: TagAnalysis | None = None
+) -> list[StoredEffects]:
+    """Measure every tag; predictions go to ``erasures``, measures to ``effects``.
 
     Parameters
     ----------
     store : FeatureStore
         Where everything comes from and goes to.
     models : iterable of StoredModel
-        Trained on features with full texts.
-    fold : {"train", "val", "test"}
-        Which rows.
-    tagger : {"store", "reference"}
-        The store's one tag a sentence, or the overlapping ones of the reference implementation.
+        Trained on features with full texts; those that differ only by their seed are one result.
+    analysis : TagAnalysis
+        Default: comprehensiveness on the test fold alone.
 
     Raises
     ------
@@ -132,172 +167,192 @@ def tag_effects(
         If a model has no text, was trained on a variant, or the store's rows are no longer those
         it was trained on.
     MissingDataError
-        If vectors are missing; the message has the commands that make them.
+        If texts or vectors are missing; `MissingVariantsError` has the commands that make them.
     UnknownNameError
         If a model's encoder or text generator is gone.
+    QueryError
+        If the expression for groups cannot be evaluated.
     """
+    analysis = analysis or TagAnalysis()
     models = list(models)
-    for model in models:
-        _check_text(model)
-    arguments = {"models": [model.model_id for model in models], "fold": fold, "tagger": tagger}
+    arguments = {"models": [model.model_id for model in models], **vars(analysis)}
     with store.session() as session:
-        groups = [_group(session, group, fold, tagger) for group in seed_groups(models)]
-        _check_vectors(session, groups, store.uri)
+        planned = [_plan(session, group, analysis) for group in seed_groups(models)]
+        check_vectors(session, [(group, plan.shorthands) for group, plan in planned], store.uri)
         with store.run("explain tags", arguments) as run:
-            run.counts["erasures"] = 0
-            return [_effects(store, session, group, run) for group in groups]
+            run.counts |= {"erasures": 0, "effects": 0}
+            results = []
+            for group, plan in planned:
+                predicted = predict_variants(store, session, group, run)
+                quantities = _quantities(plan, predicted)
+                if analysis.retrain:
+                    _add_retrained(store, quantities, plan, predicted)
+                measures = _measures(session, plan, predicted, quantities)
+                parameters = vars(analysis) | {"n_with_tag": dict(plan.n_with_tag)}
+                results.append(
+                    store_effects(store, group.models, analysis.erasure, parameters, measures, run)
+                )
+    return results
 
 
-def _check_text(model: StoredModel) -> None:
-    p = model.parameters
-    if p.generator_id is None:
-        raise InvalidInputError(
-            f"model {model.model_id} was trained on {p.features!r}: it has no text to erase from"
+def _plan(
+    session: Session, models: tuple[StoredModel, ...], analysis: TagAnalysis
+) -> tuple[Explained, _Plan]:
+    """The texts of one group of models in all variants that the analysis needs."""
+    plain = explained_texts(session, models, analysis.fold, [])
+    generator = find_generator(session, str(models[0].parameters.generator_id))
+    n_with_tag = _counts(session, generator, plain, analysis)
+    tags = tuple(tag for tag, n in n_with_tag.items() if n)
+    if not tags:
+        raise MissingDataError(
+            f"no text of the fold {analysis.fold!r} has any of the tags {', '.join(n_with_tag)}"
         )
-    if p.variant != "full":
+    if analysis.sets and len(tags) > _MOST_TAGS:
         raise InvalidInputError(
-            f"model {model.model_id} was trained on the variant {p.variant!r}; tags are erased "
-            "from full texts"
+            f"{len(tags)} tags have {2 ** len(tags)} sets; at most {_MOST_TAGS} tags are analysed "
+            "so: use --quick"
         )
+    plan = _Plan(analysis, tags, n_with_tag, {})
+    prefix = f"{analysis.rule}:{'reference:' if analysis.tagger == 'reference' else ''}"
+    shorthands = {plan.erased([tag]): f"{prefix}each" for tag in tags}
+    if analysis.sets:
+        shorthands = {plan.erased(chosen): f"{prefix}subsets" for chosen in subsets(tags)}
+        shorthands |= {
+            plan.alone(tag): shorthands.get(plan.alone(tag), "only:reference:each") for tag in tags
+        }
+    for seed in analysis.control_seeds:
+        for unit in CONTROLS:
+            each = prefix.replace(":", f":{unit}:{seed}:", 1) + "each"
+            shorthands |= {plan.control(unit, seed, tag): each for tag in tags}
+    plan = _Plan(analysis, tags, n_with_tag, {**shorthands, "full": "full"})
+    return explained_texts(session, models, analysis.fold, list(shorthands)), plan
 
 
-def _group(session: Session, models: tuple[StoredModel, ...], fold: str, tagger: str) -> _Group:
-    p = models[0].parameters
-    assert p.generator_id is not None
-    generator = find_generator(session, p.generator_id)
-    reference = tagger == "reference"
+def _counts(
+    session: Session, generator: Generator, texts: Explained, analysis: TagAnalysis
+) -> dict[str, int]:
+    """For each tag of the generator the number of materials whose text has it."""
+    reference = analysis.tagger == "reference"
+    column = "unnest(reference_tags)" if reference else "tag"
+    rows = session.query(
+        f"SELECT tag, count(DISTINCT material_id) AS n FROM (SELECT material_id, {column} AS tag "
+        "FROM materials JOIN sentences USING (structure_id) WHERE generator_id = ? AND "
+        "list_contains(?, material_id)) GROUP BY tag",
+        [generator.generator_id, list(texts.material_ids)],
+    ).to_pylist()
+    found = {row["tag"]: row["n"] for row in rows}
     tags = generator.reference_tags if reference else generator.tags
-    rows = [
-        session.query(
-            "SELECT material_id, prediction FROM predictions WHERE model_id = ? AND fold = ? "
-            "ORDER BY material_id",
-            [model.model_id, fold],
-        )
-        for model in models
+    return {tag: found.get(tag, 0) for tag in tags}
+
+
+def _quantities(plan: _Plan, predicted: VariantPredictions) -> _Quantities:
+    found = _Quantities()
+    full, analysis = predicted.errors("full"), plan.analysis
+    found.add("mae", WHOLE, full)
+    for tag in plan.tags:
+        erased = plan.erased([tag])
+        loss = predicted.errors(erased) - full
+        found.add("comprehensiveness", tag, loss)
+        change = predicted.predictions[erased] - predicted.predictions["full"]
+        found.add("prediction_change", tag, change)
+        if analysis.sets:
+            found.add("sufficiency", tag, predicted.errors(plan.alone(tag)) - full)
+        for unit, suffix in zip(CONTROLS, ("", "_words"), strict=True):
+            drawn = [plan.control(unit, seed, tag) for seed in analysis.control_seeds]
+            if drawn:
+                control = np.mean([predicted.errors(name) - full for name in drawn], axis=0)
+                found.add(f"control{suffix}", tag, control)
+                found.add(f"over_control{suffix}", tag, loss - control)
+    if analysis.sets:
+        _add_shapley(found, plan, predicted)
+    return found
+
+
+def _add_shapley(found: _Quantities, plan: _Plan, predicted: VariantPredictions) -> None:
+    """Shapley values and interactions, for each seed and material, of errors and predictions."""
+    present = [
+        [tag for i, tag in enumerate(plan.tags) if members >> i & 1]
+        for members in range(1 << len(plan.tags))
     ]
-    if not rows[0].num_rows:
-        raise MissingDataError(f"model {models[0].model_id} has no predictions for fold {fold!r}")
-    return _Group(
-        models,
-        fold,
-        rows[0]["material_id"].combine_chunks(),
-        tuple(table["prediction"].to_numpy() for table in rows),
-        {tag: str(Variant("without", (tag,), reference)) for tag in tags},
-    )
+    names = [plan.erased(tag for tag in plan.tags if tag not in tags) for tags in present]
+    for suffix, values in (
+        ("", np.stack([-predicted.errors(name) for name in names])),
+        ("_prediction", np.stack([predicted.predictions[name] for name in names])),
+    ):
+        pairs = interactions(values)
+        for i, (tag, value) in enumerate(zip(plan.tags, shapley_values(values), strict=True)):
+            found.add(f"shapley{suffix}", tag, value)
+            for j in range(i + 1, len(plan.tags)):
+                found.add(f"interaction{suffix}", f"{tag} × {plan.tags[j]}", pairs[i, j])
 
 
-def _check_vectors(session: Session, groups: Sequence[_Group], uri: str) -> None:
-    """Raise one error for all groups, with every command that has to be run."""
-    problems = []
-    for group in groups:
-        p = group.models[0].parameters
-        if p.structure_encoder is not None:
-            find_encoder(session, p.structure_encoder, "structure")
-        assert p.generator_id is not None and p.text_encoder is not None
-        encoder = find_encoder(session, p.text_encoder, "text")
-        lacking = {}
-        for variant in ("full", *group.variants.values()):
-            there = session.query(view_sql(replace(p, variant=variant)))["material_id"]
-            count = int(pc.sum(pc.invert(pc.is_in(group.material_ids, there))).as_py())
-            if count:
-                lacking[variant] = count
-        if lacking:
-            source = find_generator(session, p.generator_id).source
-            command = _embeddings_command(encoder, source, lacking, p, group.fold, uri)
-            counts = ", ".join(f"{count} for {name!r}" for name, count in lacking.items())
-            problems.append(
-                f"{encoder.encoder_id} vectors of {source} texts are missing ({counts}; of "
-                f"{len(group.material_ids)} materials). Run:\n  {command}"
-            )
-    if problems:
-        raise MissingDataError("\n".join(dict.fromkeys(problems)))
-
-
-def _embeddings_command(
-    encoder: Encoder,
-    source: str,
-    variants: Iterable[str],
-    parameters: ViewParameters,
-    fold: str,
-    uri: str,
-) -> str:
-    """The command that makes the vectors of these variants for this fold, and no others."""
-    words = ["featurestore", "ingest", "embeddings", "--encoder", encoder.name, "--source", source]
-    for variant in variants:
-        words += ["--variant", variant]
-    if encoder.fingerprint.get("precision", "float32") != "float32":
-        words += ["--precision", encoder.fingerprint["precision"]]
-    words += ["--property", parameters.property, "--split", str(parameters.split)]
-    return shlex.join([*words, "--fold", fold, "--store", uri])
-
-
-def _effects(store: FeatureStore, session: Session, group: _Group, run: Run) -> TagEffects:
-    p = group.models[0].parameters
-    full = load_view(session, p)
-    rows = _positions(full, group)
-    features, targets = full.features[rows], full.targets[rows]
-    text_ids = full.rows["text_id"].take(rows)
-    loaded = [load_model(store, model.model_id) for model in group.models]
-    for model, stored in zip(loaded, group.stored, strict=True):
-        _check_reproduced(model, model.predict(features), stored)
-    effects = []
-    for tag, variant in group.variants.items():
-        view = load_view(session, replace(p, variant=variant))
-        rows = _positions(view, group)
-        erased, erased_ids = view.features[rows], view.rows["text_id"].take(rows)
-        erasures = tuple(
-            Comprehensiveness(model.predict).attribute(features, targets, {tag: erased})[tag]
-            for model in loaded
-        )
-        for model, erasure in zip(loaded, erasures, strict=True):
-            table = _erasure_rows(model.model_id, variant, group, erased_ids, erasure, run)
-            run.counts["erasures"] += store.merge("erasures", table, replace=True).written
-        n_with_tag = int(pc.sum(pc.not_equal(text_ids, erased_ids)).as_py())
-        effects.append(TagEffect(tag, variant, n_with_tag, erasures))
-    return TagEffects(group.models, group.fold, len(group.material_ids), tuple(effects))
-
-
-def _positions(view: TrainingView, group: _Group) -> npt.NDArray[np.int64]:
-    """Where the group's materials are in the view; they have been checked to be there."""
-    found = pc.index_in(group.material_ids, view.rows["material_id"])
-    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
-
-
-def _check_reproduced(
-    model: LoadedModel,
-    predictions: npt.NDArray[np.float64],
-    stored: npt.NDArray[np.float64],
+def _add_retrained(
+    store: FeatureStore, found: _Quantities, plan: _Plan, predicted: VariantPredictions
 ) -> None:
-    scale = max(float(np.max(np.abs(stored))), 1e-6)
-    worst = float(np.max(np.abs(predictions - stored)))
-    if worst > _FLOAT_NOISE * scale:
-        raise InvalidInputError(
-            f"model {model.model_id} no longer gives its stored predictions (off by up to "
-            f"{worst:.3g} {model.parameters.unit}): the vectors or texts in the store have "
-            "changed since it was trained; train it again"
-        )
+    group = predicted.explained
+    for tag in plan.tags:
+        errors = retrained_errors(store, group, plan.erased([tag]))
+        found.add("retrained", tag, errors - predicted.errors("full"))
 
 
-def _erasure_rows(
-    model_id: str,
-    variant: str,
-    group: _Group,
-    text_ids: pa.ChunkedArray,
-    erasure: Erasure,
-    run: Run,
-) -> pa.Table:
-    n = len(group.material_ids)
-    return pa.table(
-        {
-            "model_id": pa.repeat(model_id, n),
-            "method": pa.repeat(METHOD, n),
-            "variant": pa.repeat(variant, n),
-            "material_id": group.material_ids,
-            "text_id": text_ids,
-            "target": erasure.targets,
-            "prediction": erasure.predictions,
-            "erased_prediction": erasure.erased_predictions,
-            "run_id": pa.repeat(run.run_id, n),
-        },
-        schema=TABLES["erasures"].schema,
+def _measures(
+    session: Session, plan: _Plan, predicted: VariantPredictions, quantities: _Quantities
+) -> list[Measure]:
+    """Every quantity on every subset of the materials, with intervals and tests."""
+    analysis = plan.analysis
+    members = material_subsets(
+        session,
+        predicted.explained.material_ids,
+        predicted.truncated,
+        analysis.by,
+        analysis.at_least,
     )
+    keys = list(quantities.values)
+    table = np.stack([quantities.values[key] for key in keys], axis=1)
+    found = [
+        Measure(ALL, tag, "n_with_tag", int(plan.n_with_tag[tag]), float(plan.n_with_tag[tag]))
+        for tag in plan.n_with_tag
+    ]
+    share = float(predicted.truncated.mean())
+    found.append(Measure(ALL, WHOLE, "truncated", len(predicted.truncated), share))
+    for subset, member in members.items():
+        chosen = table[member]
+        n = len(chosen)
+        if not n:
+            continue
+        # One material has a value, but nothing that says how sure it is.
+        low, high = interval(bootstrap_means(chosen)) if n > 1 else np.full((2, len(keys)), np.nan)
+        p = _tests(keys, chosen)
+        for column, (measure, part) in enumerate(keys):
+            seeds = quantities.of_seeds[measure, part][:, member].mean(axis=1)
+            raw, corrected = p.get((measure, part), (None, None))
+            found.append(
+                Measure(
+                    subset,
+                    part,
+                    measure,
+                    n,
+                    float(chosen[:, column].mean()),
+                    None if n < 2 else float(low[column]),
+                    None if n < 2 else float(high[column]),
+                    raw,
+                    corrected,
+                    float(np.std(seeds, ddof=1)) if len(seeds) > 1 else None,
+                )
+            )
+    return found
+
+
+def _tests(
+    keys: Sequence[tuple[str, str]], values: npt.NDArray[np.float64]
+) -> dict[tuple[str, str], tuple[float, float]]:
+    """For each measure that is tested: p, and p corrected for the number of tags."""
+    if len(values) < 2:
+        return {}
+    found = {}
+    for tested in _TESTED:
+        columns = [i for i, (measure, _) in enumerate(keys) if measure == tested]
+        p = [paired_difference(values[:, i], np.zeros(len(values))).p for i in columns]
+        for i, raw, corrected in zip(columns, p, holm(p), strict=True):
+            found[keys[i]] = (raw, corrected)
+    return found

@@ -119,6 +119,11 @@ _TABLES = (
         ),
     ),
     TableSchema(
+        "renderings",
+        ("text_id",),
+        pa.schema(_strings("text_id", "structure_id", "generator_id", "variant", "run_id")),
+    ),
+    TableSchema(
         "encoders",
         ("encoder_id",),
         pa.schema(
@@ -262,6 +267,25 @@ _TABLES = (
             ]
         ),
         content=("text_id", "target", "prediction", "erased_prediction"),
+    ),
+    TableSchema(
+        "effects",
+        ("explanation_id", "subset", "part", "measure"),
+        pa.schema(
+            [
+                *_strings("explanation_id", "method"),
+                _required("model_ids", _NAMES),
+                *_strings("view_fingerprint", "parameters"),
+                _required("seed", pa.int64()),
+                *_strings("subset", "part", "measure"),
+                _required("position", pa.int32()),
+                _required("n", pa.int32()),
+                _required("value", pa.float64()),
+                *[pa.field(name, pa.float64()) for name in ("low", "high", "p", "p_holm", "std")],
+                *_strings("unit", "run_id"),
+            ]
+        ),
+        content=("value", "low", "high", "p", "p_holm"),
     ),
 )
 

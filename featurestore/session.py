@@ -44,11 +44,13 @@ _READING = {
 _VERSIONED = re.compile(r"(.+__.+)_[0-9a-f]{10}")
 
 _RANKS = {
+    "effects": -4,
     "erasures": -3,
     "predictions": -2,
     "models": -1,
     # the embeddings, failures and snapshots
     "encoders": 1,
+    "renderings": 1,
     "sentences": 2,
     "generators": 3,
     "splits": 4,

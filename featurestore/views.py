@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -183,7 +183,7 @@ class SelectedView:
         for encoder, key, dataset in self.parts:
             stop = start + encoder.dimension
             with storage_errors(f"read the vectors of encoder {encoder.encoder_id}"):
-                _read_vectors(dataset, key, self.rows[key], features[:, start:stop])
+                read_vectors(dataset, key, self.rows[key], features[:, start:stop])
             segments += [
                 (f"{encoder.kind}.{n}", start + a, start + b) for n, a, b in encoder.segments
             ]
@@ -249,11 +249,24 @@ def write_view(view: TrainingView, path: Path) -> None:
     write_table(view.table, path, metadata)
 
 
-def _read_vectors(dataset: Any, key: str, wanted: Any, out: npt.NDArray[np.float32]) -> None:
-    """Put the vectors of the ``wanted`` keys, in their order, into ``out``, shape (n, width).
+def read_vectors(
+    dataset: Any, key: str, wanted: pa.ChunkedArray, out: npt.NDArray[np.float32]
+) -> None:
+    """Put the vectors of the ``wanted`` keys, each of which has one, into ``out``, in their order.
 
     They are read in the order of the disk, a few at a time: that takes a third of the time and a
     tenth of the memory of one scan, whose batches pile up when they are not fetched at once.
+
+    Parameters
+    ----------
+    dataset : lance.LanceDataset
+        Of one encoder's vectors.
+    key : {"structure_id", "text_id"}
+        Its key.
+    wanted : pyarrow.ChunkedArray
+        n keys.
+    out : ndarray, shape (n, width), float32
+        Where the vectors go.
     """
     width = out.shape[1]
     keys = dataset.to_table(columns=[key])[key].combine_chunks()

@@ -50,6 +50,13 @@ def selection_options(command: Command) -> Command:
         click.option(
             "--where", metavar="SQL", help="Only materials for which this condition holds."
         ),
+        click.option(
+            "--material",
+            "materials",
+            multiple=True,
+            metavar="ID",
+            help="Only this material (may be repeated).",
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -350,6 +357,7 @@ def duplicates(
     split: str | None,
     fold: str | None,
     where: str | None,
+    materials: tuple[str, ...],
     workers: int | None,
     time_limit: float,
     retry_failures: bool,
@@ -370,7 +378,7 @@ def duplicates(
     with _recorded(store_uri, "duplicates") as (store, run):
         outcome = ingest_duplicates(
             store,
-            selection=Selection(properties, split, fold, where),
+            selection=Selection(properties, split, fold, where, materials),
             workers=workers or cpu_count(),
             time_limit=time_limit,
             retry_failures=retry_failures,
@@ -413,6 +421,7 @@ def text(
     split: str | None,
     fold: str | None,
     where: str | None,
+    materials: tuple[str, ...],
     workers: int | None,
     time_limit: float,
     worker_memory: float | None,
@@ -434,7 +443,7 @@ def text(
             store,
             source,
             guess_oxidation_states=oxidation_states == "guessed",
-            selection=Selection(properties, split, fold, where),
+            selection=Selection(properties, split, fold, where, materials),
             workers=workers or cpu_count(),
             time_limit=time_limit,
             memory_limit=None if worker_memory is None else int(worker_memory * 2**30),
@@ -451,9 +460,12 @@ def text(
     "--variant",
     "variants",
     multiple=True,
-    default=("full",),
-    show_default=True,
-    help="Text variant (may be repeated); without:each stands for one variant for each tag.",
+    help="Text variant (may be repeated), see below.  [default: full]",
+)
+@click.option(
+    "--variants-file",
+    type=click.Path(path_type=Path),
+    help="File of further variants, one a line.",
 )
 @click.option(
     "--precision",
@@ -477,6 +489,7 @@ def embeddings(
     encoder: str,
     source: str | None,
     variants: tuple[str, ...],
+    variants_file: Path | None,
     precision: Precision,
     device: str,
     layer: str | None,
@@ -487,15 +500,27 @@ def embeddings(
     split: str | None,
     fold: str | None,
     where: str | None,
+    materials: tuple[str, ...],
     retry_failures: bool,
     store_uri: str,
 ) -> None:
     """Encode every structure, or every text of a source, that has no vector yet.
 
+    A variant is full, or a rule and a part of the text: without deletes the part, only deletes all
+    else, mask puts [MASK] in place of its words. The part is TAG,TAG (its sentences), sentence:N,N
+    or word:N,N (numbered from 0), random:SEED:TAG or random-words:SEED:TAG (as many sentences or
+    words as the tag has, at random).
+
+    Shorthands: RULE:each, RULE:random:SEED:each and RULE:random-words:SEED:each stand for one
+    variant for each tag, RULE:subsets for one for each set of tags, word:each and sentence:each for
+    the deletion and the masking of every single one. Equal texts are encoded once.
+
     \b
     Example:
       featurestore ingest embeddings --encoder alignn-ff
       featurestore ingest embeddings --encoder minilm --source chemnlp --variant without:each
+      featurestore ingest embeddings --encoder minilm --source chemnlp --variant mask:word:each \\
+          --material JVASP-1151
     """
     from ingest.encoders.load import load_encoder
     from ingest.stages.embeddings import (
@@ -503,8 +528,9 @@ def embeddings(
         ingest_text_embeddings,
     )
     from ingest.stages.selection import Selection
+    from ingest.stages.variants import read_variants_file
 
-    selection = Selection(properties, split, fold, where)
+    selection = Selection(properties, split, fold, where, materials)
     settings = {"layer": layer, "backend": backend, "pooling": pooling, "max_tokens": max_tokens}
     loaded = load_encoder(
         encoder,
@@ -516,6 +542,10 @@ def embeddings(
         raise click.UsageError(f"{encoder} encodes structures: it takes no --source.")
     if loaded.spec.kind == "text" and source is None:
         raise click.UsageError(f"{encoder} encodes texts: name a --source.")
+    if loaded.spec.kind == "structure" and (variants or variants_file):
+        raise click.UsageError(f"{encoder} encodes structures: they have no variants.")
+    if variants_file is not None:
+        variants = (*variants, *read_variants_file(variants_file))
     with _recorded(store_uri, "embeddings") as (store, run):
         if loaded.spec.kind == "structure":
             outcome = ingest_structure_embeddings(
@@ -531,7 +561,7 @@ def embeddings(
                 store,
                 cast("TextEncoder", loaded),
                 source=source,
-                variants=variants,
+                variants=variants or ("full",),
                 selection=selection,
                 retry_failures=retry_failures,
                 run=run,

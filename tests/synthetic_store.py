@@ -80,6 +80,7 @@ def make_store(
     sources: Sequence[str] = ("robocrystallographer",),
     with_text: int | None = None,
     targets: npt.NDArray[np.float64] | None = None,
+    structure_segments: Sequence[tuple[str, int, int]] = (("all", 0, STRUCTURE_WIDTH),),
 ) -> FeatureStore:
     """A store of ``n`` materials with both vectors.
 
@@ -97,6 +98,8 @@ def make_store(
         Only so many materials have text; all by default.
     targets : ndarray, shape (n,)
         Other targets than the linear ones.
+    structure_segments : sequence of (str, int, int)
+        Name, start and stop of the parts of the structure's vector.
     """
     store = FeatureStore.open(folder, create=True)
     now, run = datetime.now(UTC), "toy-run"
@@ -130,11 +133,11 @@ def make_store(
             for i in range(n)
         ),
     )
-    for encoder_id, name, kind, width in (
-        (STRUCTURE_ENCODER, "toy-graph", "structure", STRUCTURE_WIDTH),
-        (TEXT_ENCODER, "toy-text", "text", TEXT_WIDTH),
+    for encoder_id, name, kind, width, parts in (
+        (STRUCTURE_ENCODER, "toy-graph", "structure", STRUCTURE_WIDTH, structure_segments),
+        (TEXT_ENCODER, "toy-text", "text", TEXT_WIDTH, (("all", 0, TEXT_WIDTH),)),
     ):
-        segments = [{"name": "all", "start": 0, "stop": width}]
+        segments = [{"name": part, "start": a, "stop": b} for part, a, b in parts]
         row = {
             "encoder_id": encoder_id,
             "name": name,

@@ -35,6 +35,9 @@ DOCUMENTS = ["README.md"] + [
         "export",
         "search",
         "weights",
+        # before there is a second model of both, so that the beginning of an id names one
+        "explanation_words",
+        "report",
         "training",
         "source_models",
         "benchmark",

@@ -108,7 +108,7 @@ def group_errors(
     common = sorted(set.intersection(*(set(found.material_ids) for found in tested.values())))
     if not common:
         raise MissingDataError("these models have no test material in common")
-    names = _group_names(session, common, by, at_least)
+    names = group_names(session, common, by, at_least)
     found = []
     for row, label in zip(rows, _labels(rows), strict=True):
         errors = []
@@ -196,8 +196,27 @@ def write_groups_figure(found: Sequence[ModelGroups], by: str, path: Path) -> No
         figure.savefig(temporary, format="png", bbox_inches="tight", metadata=metadata)
 
 
-def _group_names(session: Session, materials: Sequence[str], by: str, at_least: int) -> list[str]:
-    """The group of each material; small groups are called by their number."""
+def group_names(session: Session, materials: Sequence[str], by: str, at_least: int) -> list[str]:
+    """The group of each material; groups smaller than ``at_least`` are put together.
+
+    Parameters
+    ----------
+    session : Session
+        Where ``materials`` is.
+    materials : sequence of str
+        Ids of stored materials.
+    by : str
+        SQL expression over the columns of ``materials``.
+    at_least : int
+        Least number of the given materials in a group that keeps its name.
+
+    Raises
+    ------
+    QueryError
+        If DuckDB cannot evaluate the expression.
+    InvalidInputError
+        If it is no expression that only reads.
+    """
     # Read-only, like every query from outside; the line break ends a comment.
     rows = session.read_only_query(
         f"SELECT material_id, coalesce(CAST(({by}\n) AS VARCHAR), 'NULL') AS chosen_group "

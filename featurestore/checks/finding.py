@@ -64,5 +64,7 @@ def command_for(table: str, encoder_name: str = "NAME") -> str:
         "encoders": "featurestore ingest embeddings --encoder NAME",
         "models": "featurestore train mlp",
         "predictions": "featurestore train mlp",
+        "renderings": "featurestore ingest embeddings --encoder NAME --source SOURCE",
         "erasures": "featurestore explain tags",
+        "effects": "featurestore explain tags",
     }.get(table, "run the command that wrote them again")

@@ -40,6 +40,9 @@ _REFERENCES = (
         _lacks("structure_id", "materials"),
         _REPLACED,
     ),
+    _Reference(
+        "renderings", "renderings by an unknown generator", _lacks("generator_id", "generators")
+    ),
     _Reference("models", "models without predictions", _lacks("model_id", "predictions")),
     _Reference("models", "models of an unknown generator", _lacks("generator_id", "generators")),
     _Reference(
@@ -64,7 +67,10 @@ _REFERENCES = (
     _Reference("erasures", "erasures of unknown models", _lacks("model_id", "models")),
     _Reference("erasures", "erasures of unknown materials", _lacks("material_id", "materials")),
     _Reference(
-        "erasures", "erasures of texts without a vector", _lacks("text_id", "text_embedding_keys")
+        "erasures",
+        "erasures of texts without a vector",
+        # a model of the structure alone has read no text
+        f"text_id <> '' AND {_lacks('text_id', 'text_embedding_keys')}",
     ),
 )
 

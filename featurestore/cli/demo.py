@@ -41,7 +41,7 @@ def demo_commands(output: str) -> list[list[str]]:
         ["view", PROPERTY, *structure, *texts[0], "--split", SPLIT],
         *(["train", "mlp", *target, *features, *short] for features in feature_sets),
         ["train", "report", "-o", output],
-        ["explain", "tags", *target, "-o", output],
+        ["explain", "tags", *target, "--quick", "-o", output],
         ["info"],
     ]
 

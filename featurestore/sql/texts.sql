@@ -2,12 +2,21 @@
 --
 --   text_source  a source such as 'robocrystallographer' if it has one generator in the store,
 --                or a generator_id
---   variant      'full', 'without:TAG,…' or 'only:TAG,…' over the store's tags;
---                'without:reference:TAG,…' and 'only:reference:TAG,…' over the overlapping tags
---                of the reference implementation
+--   variant      'full', or ACTION:PART
 --
--- A structure whose sentences are all removed has the empty text.
-
+-- ACTION is 'without' (the part is deleted), 'only' (all else is deleted) or 'mask' (each word of
+-- the part becomes [MASK]). PART is one of
+--
+--   TAG,…                     the sentences with these tags
+--   reference:TAG,…           likewise, over the overlapping tags of the reference implementation
+--   sentence:N,…              sentences by their place in the text, from 0
+--   word:N,…                  words by their place in the text, from 0
+--   random:SEED:TAG,…         as many sentences of the text, at random, as the tags have there
+--   random-words:SEED:TAG,…   as many words of the text, at random, as the tags' sentences have
+--
+-- A word is what stands between blanks. What is drawn at random depends on the seed and the
+-- structure alone. A structure whose sentences are all removed has the empty text; one that lacks a
+-- sentence or word that the variant names is left out.
 -- of several generators of a source the promoted one is meant, or the only one that is not retired
 CREATE OR REPLACE TEMP MACRO generator_of(wanted) AS (
     SELECT CASE
@@ -28,23 +37,41 @@ CREATE OR REPLACE TEMP MACRO generator_of(wanted) AS (
     )
 );
 
+-- the parts that a variant's name has
+CREATE OR REPLACE TEMP MACRO variant_rule(variant) AS
+    CASE WHEN variant = 'full' THEN 'full'
+         ELSE regexp_extract(variant, '^(without|only|mask):', 1) END;
+
+-- 'sentence', 'word', 'random', 'random-words', or '' for the sentences of tags
+CREATE OR REPLACE TEMP MACRO variant_unit(variant) AS
+    regexp_extract(variant, '^[a-z]+:(sentence|word|random|random-words):', 1);
+
+CREATE OR REPLACE TEMP MACRO variant_numbers(variant) AS
+    CASE WHEN regexp_matches(variant, '^[a-z]+:(sentence|word):[0-9]+(,[0-9]+)*$')
+         THEN CAST(string_split(regexp_extract(variant, '[0-9,]+$'), ',') AS BIGINT[])
+         ELSE error('unknown variant ''' || variant || '''; sentences and words are numbers from 0, '
+                    || 'separated by commas') END;
+
+CREATE OR REPLACE TEMP MACRO variant_seed(variant) AS
+    regexp_extract(variant, '^[a-z]+:(?:random|random-words):([0-9]+):', 1);
+
+CREATE OR REPLACE TEMP MACRO variant_is_reference(variant) AS
+    regexp_matches(variant, '^[a-z]+:((random|random-words):[0-9]+:)?reference:');
+
 CREATE OR REPLACE TEMP MACRO variant_tags(variant) AS
-    string_split(regexp_replace(variant, '^(without|only):(reference:)?', ''), ',');
-
-CREATE OR REPLACE TEMP MACRO has_variant_tag(variant, tag, reference_tags) AS
-    CASE WHEN regexp_matches(variant, '^(without|only):reference:')
-         THEN list_has_any(reference_tags, variant_tags(variant))
-         ELSE list_contains(variant_tags(variant), tag) END;
-
-CREATE OR REPLACE TEMP MACRO in_variant(variant, tag, reference_tags) AS
-    CASE WHEN variant = 'full' THEN true
-         WHEN starts_with(variant, 'without:') THEN NOT has_variant_tag(variant, tag, reference_tags)
-         WHEN starts_with(variant, 'only:') THEN has_variant_tag(variant, tag, reference_tags)
-         ELSE error('unknown variant ''' || variant || '''; use full, without:TAG or only:TAG') END;
+    string_split(
+        regexp_replace(variant, '^[a-z]+:((random|random-words):[0-9]+:)?(reference:)?', ''), ',');
 
 CREATE OR REPLACE TEMP MACRO variant_is_known(generator, variant) AS (
-    SELECT CASE WHEN variant = 'full'
-                  OR list_has_all(CASE WHEN regexp_matches(variant, '^(without|only):reference:')
+    SELECT CASE WHEN variant = 'full' THEN true
+                WHEN variant_rule(variant) = ''
+                  OR variant_unit(variant) IN ('sentence', 'word') AND variant_numbers(variant) IS NULL
+                  OR starts_with(variant_unit(variant), 'random') AND variant_seed(variant) = ''
+                THEN error('unknown variant ''' || variant || '''; use full, without:TAG, only:TAG '
+                           || 'or mask:TAG; in place of TAG also sentence:N, word:N, '
+                           || 'random:SEED:TAG or random-words:SEED:TAG')
+                WHEN variant_unit(variant) IN ('sentence', 'word')
+                  OR list_has_all(CASE WHEN variant_is_reference(variant)
                                        THEN reference_tags ELSE tags END, variant_tags(variant))
                 THEN true
                 ELSE error('variant ''' || variant || ''' names a tag that ' || generator_id
@@ -54,18 +81,97 @@ CREATE OR REPLACE TEMP MACRO variant_is_known(generator, variant) AS (
     FROM generators WHERE generator_id = generator
 );
 
+CREATE OR REPLACE TEMP MACRO has_variant_tag(variant, tag, reference_tags) AS
+    CASE WHEN variant = 'full' THEN false
+         WHEN variant_is_reference(variant) THEN list_has_any(reference_tags, variant_tags(variant))
+         ELSE list_contains(variant_tags(variant), tag) END;
+
+CREATE OR REPLACE TEMP MACRO words_of(text) AS regexp_extract_all(text, '[^ ]+');
+
+-- Which k of the numbers 0 to n - 1 a hash puts first, as n truth values. DuckDB evaluates what stands
+-- in a lambda for each of its elements: a list of one makes it evaluate once.
+CREATE OR REPLACE TEMP MACRO drawn(seed, structure_id, n, k) AS
+    list_transform([{'most': k, 'start': seed || ' ' || structure_id || ' '}], lambda given:
+        list_transform(
+            list_grade_up(list_grade_up(list_transform(range(n), lambda i:
+                sha256(given.start || CAST(i AS VARCHAR))))),
+            lambda rank: rank <= given.most))[1];
+
+CREATE OR REPLACE TEMP MACRO numbered(numbers, n) AS
+    list_transform([numbers], lambda given:
+        list_transform(range(n), lambda i: list_contains(given, i)))[1];
+
+-- the text that a rule leaves of pieces, ``part`` telling for each whether the rule is about it
+CREATE OR REPLACE TEMP MACRO kept_pieces(rule, pieces, part) AS
+    array_to_string(
+        CASE rule
+            WHEN 'only' THEN list_where(pieces, part)
+            WHEN 'mask' THEN list_transform(list_zip(pieces, part), lambda pair:
+                CASE WHEN pair[2] THEN regexp_replace(pair[1], '[^ ]+', '[MASK]', 'g')
+                     ELSE pair[1] END)
+            ELSE list_where(pieces, list_transform(part, lambda is_part: NOT is_part)) END,
+        ' ');
+
+-- A variant of one text, from its sentences in order and whether each has one of the variant's tags;
+-- NULL where the text lacks a sentence or word that the variant names.
+CREATE OR REPLACE TEMP MACRO rendered(variant, structure_id, sentences, tagged) AS
+    CASE
+        WHEN variant = 'full' THEN array_to_string(sentences, ' ')
+        WHEN variant_unit(variant) = '' THEN kept_pieces(variant_rule(variant), sentences, tagged)
+        WHEN variant_unit(variant) = 'random' THEN kept_pieces(
+            variant_rule(variant), sentences,
+            drawn(variant_seed(variant), structure_id, len(sentences),
+                  len(list_where(sentences, tagged))))
+        WHEN variant_unit(variant) = 'random-words' THEN list_transform(
+            [words_of(array_to_string(sentences, ' '))], lambda words: kept_pieces(
+                variant_rule(variant), words,
+                drawn(variant_seed(variant), structure_id, len(words),
+                      len(words_of(array_to_string(list_where(sentences, tagged), ' '))))))[1]
+        WHEN variant_unit(variant) = 'sentence'
+            AND list_max(variant_numbers(variant)) < len(sentences)
+            THEN kept_pieces(variant_rule(variant), sentences,
+                             numbered(variant_numbers(variant), len(sentences)))
+        WHEN variant_unit(variant) = 'word' THEN list_transform(
+            [words_of(array_to_string(sentences, ' '))], lambda words:
+                CASE WHEN list_max(variant_numbers(variant)) < len(words)
+                     THEN kept_pieces(variant_rule(variant), words,
+                                      numbered(variant_numbers(variant), len(words))) END)[1]
+    END;
+
 CREATE OR REPLACE TEMP MACRO texts(text_source, variant := 'full') AS TABLE
     SELECT structure_id, sha256(text) AS text_id, text
     FROM (
-        SELECT structure_id,
-               -- cheaper than an aggregate in order of position
-               coalesce(array_to_string(list_select(
-                   list(sentence) FILTER (WHERE in_variant(variant, tag, reference_tags)),
-                   list_grade_up(
-                       list(position) FILTER (WHERE in_variant(variant, tag, reference_tags)))
-               ), ' '), '') AS text
-        FROM sentences
-        WHERE generator_id = generator_of(text_source)
-          AND variant_is_known(generator_of(text_source), variant)
-        GROUP BY structure_id
-    );
+        SELECT structure_id, rendered(variant, structure_id, sentences, tagged) AS text
+        FROM (
+            SELECT structure_id,
+                   -- cheaper than aggregates in order of position
+                   list_grade_up(list(position)) AS places,
+                   list_select(list(sentence), places) AS sentences,
+                   list_select(
+                       list(has_variant_tag(variant, tag, reference_tags)), places) AS tagged
+            FROM sentences
+            WHERE generator_id = generator_of(text_source)
+              AND variant_is_known(generator_of(text_source), variant)
+            GROUP BY structure_id
+        )
+    )
+    WHERE text IS NOT NULL;
+
+-- texts_of(generator, structure_ids, variants): the texts of single structures, each in a variant of
+-- its own; the two lists are of one length, and the variants known to be well formed.
+CREATE OR REPLACE TEMP MACRO texts_of(generator, structure_ids, variants) AS TABLE
+    SELECT structure_id, variant, sha256(text) AS text_id, text
+    FROM (
+        SELECT structure_id, variant, rendered(variant, structure_id, sentences, tagged) AS text
+        FROM (
+            SELECT s.structure_id, w.variant,
+                   list(s.sentence ORDER BY s.position) AS sentences,
+                   list(has_variant_tag(w.variant, s.tag, s.reference_tags) ORDER BY s.position)
+                       AS tagged
+            FROM (SELECT unnest(structure_ids) AS structure_id, unnest(variants) AS variant) w
+            JOIN sentences s ON s.structure_id = w.structure_id
+            WHERE s.generator_id = generator
+            GROUP BY s.structure_id, w.variant
+        )
+    )
+    WHERE text IS NOT NULL;

@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from featurestore.catalogue import Generator, find_generator
+from featurestore.errors import MissingDataError
 from featurestore.failure import Failure
 from featurestore.identity import canonical_json
 from featurestore.runs import Run
-from featurestore.schemas import embedding_table
+from featurestore.schemas import TABLES, embedding_table
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
-from featurestore.variants import parse_variant
 from ingest.encoders.base import (
     EncoderSpec,
     StructureEncoder,
@@ -31,6 +32,7 @@ from ingest.stages.failures import still_to_do
 from ingest.stages.outcome import Outcome
 from ingest.stages.pipeline import Job, run_job
 from ingest.stages.selection import Selection
+from ingest.stages.variants import texts_asked_for
 
 # Large enough for an encoder to pack its batches well, small enough to lose little to a kill.
 _ITEMS_A_CALL = 256
@@ -71,20 +73,22 @@ def ingest_text_embeddings(
     ------
     UnknownNameError
         If the text source or a tag of a variant is unknown.
+    InvalidInputError
+        If a variant has another form, or names a sentence or word that a text does not have.
+    MissingDataError
+        If a material that was chosen by name has no text.
     """
     outcome = Outcome("distinct texts encoded")
     with store.session() as session:
         generator = find_generator(session, source)
-        chosen = pa.array(selection.structure_ids(session), pa.string())
+        chosen = selection.structure_ids(session)
+        if selection.materials:
+            _check_described(session, generator, chosen)
         texts: dict[str, str] = {}
         asked = 0
-        for variant in expand_variants(variants, generator):
-            rows = session.query(
-                "SELECT structure_id, text_id, text FROM texts(?, variant := ?) ORDER BY text_id",
-                [generator.generator_id, variant],
-            )
-            rows = rows.filter(pa.compute.is_in(rows["structure_id"], chosen))
+        for rows in texts_asked_for(session, generator, chosen, variants):
             asked += rows.num_rows
+            _record_renderings(store, generator, rows, run)
             texts |= dict(zip(rows["text_id"].to_pylist(), rows["text"].to_pylist(), strict=True))
         todo = _missing(store, session, encoder.spec, sorted(texts), retry_failures, outcome)
         if asked > len(texts):
@@ -94,25 +98,40 @@ def ingest_text_embeddings(
     return outcome
 
 
-def expand_variants(variants: Sequence[str], generator: Generator) -> list[str]:
-    """Canonical variants; ``without:each`` and ``without:reference:each`` name one for each tag.
+def _check_described(session: Session, generator: Generator, structure_ids: Sequence[str]) -> None:
+    """Raise if a structure that was chosen by name has no text."""
+    lacking = session.query(
+        "SELECT material_id FROM materials WHERE structure_id IN (SELECT unnest(?1)) AND "
+        "structure_id NOT IN (SELECT structure_id FROM sentences WHERE generator_id = ?2) "
+        "ORDER BY material_id",
+        [list(structure_ids), generator.generator_id],
+    )["material_id"].to_pylist()
+    if lacking:
+        raise MissingDataError(
+            f"material {lacking[0]} has no {generator.source} text; make it with: featurestore "
+            f"ingest text --source {generator.source} --material {lacking[0]}"
+        )
 
-    Raises
-    ------
-    InvalidInputError, UnknownNameError
-        If a variant has another form or an unknown tag.
-    """
-    expanded: list[str] = []
-    for variant in variants:
-        rule, _, tags = variant.rpartition(":")
-        if tags == "each" and rule in ("without", "only"):
-            expanded += [f"{rule}:{tag}" for tag in generator.tags]
-        elif tags == "each" and rule in ("without:reference", "only:reference"):
-            expanded += [f"{rule}:{tag}" for tag in generator.reference_tags]
-        else:
-            expanded.append(variant)
-    parsed = (parse_variant(text, generator.tags, generator.reference_tags) for text in expanded)
-    return list(dict.fromkeys(map(str, parsed)))
+
+def _record_renderings(store: FeatureStore, generator: Generator, rows: pa.Table, run: Run) -> None:
+    """What each text stands for, before its vector: so that every vector's text can be found."""
+    rows = rows.filter(pc.not_equal(rows["variant"], "full"))
+    # In the order of the variants' names: the same request records the same rows.
+    first = rows.group_by("text_id", use_threads=False).aggregate(
+        [("structure_id", "first"), ("variant", "first")]
+    )
+    if first.num_rows:
+        table = pa.table(
+            {
+                "text_id": first["text_id"],
+                "structure_id": first["structure_id_first"],
+                "generator_id": pa.repeat(generator.generator_id, first.num_rows),
+                "variant": first["variant_first"],
+                "run_id": pa.repeat(run.run_id, first.num_rows),
+            },
+            schema=TABLES["renderings"].schema,
+        )
+        store.merge("renderings", table)
 
 
 def _missing(

@@ -7,7 +7,7 @@ from typing import Any
 
 from featurestore.catalogue import check_split, stored_properties
 from featurestore.conditions import materials_where
-from featurestore.errors import InvalidInputError
+from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.session import Session
 
 
@@ -23,12 +23,15 @@ class Selection:
         Only materials in this fold of this split, for the one property named.
     where : str or None
         An SQL expression over the columns of ``materials`` and the names of properties.
+    materials : tuple of str
+        Only these.
     """
 
     properties: tuple[str, ...] = ()
     split: str | None = None
     fold: str | None = None
     where: str | None = None
+    materials: tuple[str, ...] = ()
 
     def structure_ids(self, session: Session) -> list[str]:
         """The distinct structures of the chosen materials, in order of their id.
@@ -39,7 +42,7 @@ class Selection:
         Raises
         ------
         UnknownNameError
-            If a property, a split or a name in the condition is not in the store.
+            If a property, split, material or name in the condition is not in the store.
         InvalidInputError
             If a split is named without exactly one property, a fold without a split, or the
             condition is more than one.
@@ -56,6 +59,13 @@ class Selection:
                 "WHERE list_contains(?, property))"
             )
             parameters.append(list(self.properties))
+        if self.materials:
+            known = session.query("SELECT material_id FROM materials")["material_id"].to_pylist()
+            for material in self.materials:
+                if material not in known:
+                    raise UnknownNameError("material", material, known)
+            conditions.append("list_contains(?, material_id)")
+            parameters.append(list(self.materials))
         if self.fold is not None and self.split is None:
             raise InvalidInputError("a --fold is chosen together with the --split it is in")
         if self.split is not None:

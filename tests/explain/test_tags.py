@@ -4,6 +4,7 @@ import csv
 import io
 import shlex
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,15 @@ import pytest
 import synthetic_store as toy
 from click.testing import CliRunner, Result
 
+import featurestore.cli
 from explain.cli import explain
+from explain.effects_table import StoredEffects, stored_effects
 from explain.heatmap import write_tag_heatmap
-from explain.tags import tag_effects
+from explain.tags import TagAnalysis, tag_effects
+from explain.variant_predictions import MissingVariantsError
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
+from featurestore.figures import figure_models
+from featurestore.identity import text_id
 from featurestore.schemas import embedding_table, table_schema
 from featurestore.store import FeatureStore
 from train.mlp import MLP
@@ -53,7 +59,7 @@ def _features(index: int, without: str | None) -> np.ndarray:
 
 def test_effects_equal_a_brute_force_computation(store: FeatureStore) -> None:
     stored = _train(store)
-    (result,) = tag_effects(store, [stored], fold="test", tagger="store")
+    (result,) = tag_effects(store, [stored])
     model = load_model(store, stored.model_id)
     indices = [index for index in range(60) if toy.fold(index) == "test"]
     targets = np.array([toy.target(index) for index in indices])
@@ -62,14 +68,15 @@ def test_effects_equal_a_brute_force_computation(store: FeatureStore) -> None:
         features = np.stack([_features(index, without) for index in indices])
         return float(np.abs(model.predict(features) - targets).mean())
 
-    assert result.n == len(indices) == 12
-    assert [effect.tag for effect in result.effects] == list(toy.TAGS)
-    for effect in result.effects:
-        with_tag = [i for i in indices if effect.tag in dict(toy.sentences(i, ROBO))]
-        assert effect.n_with_tag == len(with_tag)
-        assert effect.mae == pytest.approx(mae(None), rel=1e-6)
-        assert effect.erased_mae == pytest.approx(mae(effect.tag), rel=1e-6)
-        assert effect.comprehensiveness_std is None
+    assert result.tags == toy.TAGS
+    whole = result.find("mae")
+    assert (whole.n, whole.value) == (len(indices), pytest.approx(mae(None), rel=1e-6))
+    for tag in toy.TAGS:
+        with_tag = [i for i in indices if tag in dict(toy.sentences(i, ROBO))]
+        assert result.find("n_with_tag", tag).n == len(with_tag)
+        found = result.find("comprehensiveness", tag)
+        assert found.value == pytest.approx(mae(tag) - mae(None), abs=1e-6)
+        assert found.low <= found.value <= found.high and found.std is None
     rows = store.sql(
         "SELECT variant, count(*) AS n, avg(abs(erased_prediction - target)) AS mae "
         "FROM erasures WHERE model_id = ? GROUP BY variant ORDER BY variant",
@@ -85,51 +92,87 @@ def test_effects_equal_a_brute_force_computation(store: FeatureStore) -> None:
 
 def test_seeds_share_a_row_and_a_second_run_writes_nothing(store: FeatureStore) -> None:
     models = [_train(store, seed=0), _train(store, seed=1)]
-    (result,) = tag_effects(store, models, fold="val", tagger="store")
-    effect = result.effects[0]
-    singles = [erasure.comprehensiveness for erasure in effect.erasures]
-    assert effect.comprehensiveness == pytest.approx(np.mean(singles))
-    assert effect.comprehensiveness_std == pytest.approx(np.std(singles, ddof=1))
-    tag_effects(store, models, fold="val", tagger="store")
+    validation = TagAnalysis("val")
+    (result,) = tag_effects(store, models, validation)
+    singles = [
+        tag_effects(store, [model], validation)[0].find("comprehensiveness", "summary").value
+        for model in models
+    ]
+    found = result.find("comprehensiveness", "summary")
+    assert found.value == pytest.approx(np.mean(singles))
+    assert found.std == pytest.approx(np.std(singles, ddof=1))
+    tag_effects(store, models, validation)
     last = store.sql("SELECT counts FROM runs ORDER BY started_at DESC LIMIT 1")
-    assert last["counts"][0].as_py() == '{"erasures":0}'
+    assert last["counts"][0].as_py() == '{"effects":0,"erasures":0}'
 
 
 def test_the_reference_tagger_erases_the_overlapping_tags(store: FeatureStore) -> None:
-    (result,) = tag_effects(store, [_train(store)], fold="test", tagger="reference")
-    assert [(e.tag, e.variant) for e in result.effects] == [
-        ("summary", "without:reference:summary"),
-        ("bond length", "without:reference:bond length"),
-    ]
+    (result,) = tag_effects(store, [_train(store)], TagAnalysis(tagger="reference"))
+    assert result.tags == ("summary", "bond length")
+    variants = store.sql("SELECT DISTINCT variant FROM erasures")["variant"].to_pylist()
+    assert {"without:reference:summary", "without:reference:bond length"} <= set(variants)
+
+
+def test_masking_does_not_go_with_overlapping_tags() -> None:
+    with pytest.raises(InvalidInputError, match="those of the reference overlap"):
+        TagAnalysis(tagger="reference", erasure="mask")
 
 
 def test_missing_variants_name_the_command(tmp_path: Path) -> None:
     store = toy.make_store(tmp_path / "store", 40, erased=["summary"])
     with pytest.raises(MissingDataError) as caught:
-        tag_effects(store, [_train(store)], fold="test", tagger="store")
+        tag_effects(store, [_train(store)])
     assert "4 for 'without:bond length', 1 for 'without:other'; of 8 materials" in str(caught.value)
     command = shlex.split(str(caught.value).splitlines()[-1])
     expected = (
         "featurestore ingest embeddings --encoder toy-text --source robocrystallographer "
-        "--variant 'without:bond length' --variant without:other --property mbj_bandgap "
+        "--variant without:each --property mbj_bandgap "
         f"--split toy --fold test --store {store.uri}"
     )
     assert command == shlex.split(expected)
     assert "erasures" not in store.tables()
     toy.embed_texts(store, range(40), ROBO, ["bond length", "other"])
-    assert tag_effects(store, [_train(store)], fold="test", tagger="store")
+    assert tag_effects(store, [_train(store)])
+
+
+def test_a_full_analysis_asks_for_sets_and_controls_by_their_shorthands(tmp_path: Path) -> None:
+    store = toy.make_store(tmp_path / "store", 40)
+    model = _train(store)
+    for analysis, variants in (
+        (TagAnalysis(control_seeds=(3,), sets=True),
+         ["without:subsets", "without:random:3:each", "without:random-words:3:each"]),
+        (TagAnalysis(erasure="mask", sets=True), ["mask:subsets"]),
+        (TagAnalysis(tagger="reference", sets=True),
+         ["without:reference:subsets", "only:reference:each"]),
+    ):  # fmt: skip
+        with pytest.raises(MissingVariantsError) as caught:
+            tag_effects(store, [model], analysis)
+        (command,) = caught.value.commands
+        asked = [after for word, after in pairwise(command) if word == "--variant"]
+        assert asked == variants
+
+
+def test_retraining_asks_for_the_variant_of_every_fold(tmp_path: Path) -> None:
+    store = toy.make_store(tmp_path / "store", 40, erased=toy.TAGS)
+    name = embedding_table("text", toy.TEXT_ENCODER)
+    lost = text_id(f"{ROBO} bonds of 0 are long. {ROBO} adds a word on 0.")
+    store.remove(name, f"text_id = '{lost}'")
+    with pytest.raises(MissingVariantsError, match="1 materials lack") as caught:
+        tag_effects(store, [_train(store)], TagAnalysis(retrain=True))
+    (command,) = caught.value.commands
+    assert "--fold" not in command and "without:summary" in command
 
 
 def test_a_model_without_text_is_refused(store: FeatureStore) -> None:
     with pytest.raises(InvalidInputError, match="it has no text to erase from"):
-        tag_effects(store, [_train(store, "structure")], fold="test", tagger="store")
+        tag_effects(store, [_train(store, "structure")])
 
 
 def test_a_model_of_a_variant_is_refused(store: FeatureStore) -> None:
     request = toy.view_request("text") | {"variant": "without:summary"}
     model = train_model(store, store.training_view(toy.PROPERTY, **request), SMALL, 0).model
     with pytest.raises(InvalidInputError, match="trained on the variant 'without:summary'"):
-        tag_effects(store, [model], fold="test", tagger="store")
+        tag_effects(store, [model])
 
 
 def test_changed_vectors_are_noticed(tmp_path: Path) -> None:
@@ -142,26 +185,76 @@ def test_changed_vectors_are_noticed(tmp_path: Path) -> None:
     store.remove(name, "true")
     store.merge(name, pa.Table.from_pylist(moved, schema=schema))
     with pytest.raises(InvalidInputError, match="no longer gives its stored predictions"):
-        tag_effects(store, [model], fold="test", tagger="store")
+        tag_effects(store, [model])
 
 
-def test_the_heatmap_keeps_other_tags_apart_and_bears_a_perfect_model(
+def test_a_model_whose_encoder_is_gone_is_named(tmp_path: Path) -> None:
+    store = toy.make_store(tmp_path / "store", 40, erased=toy.TAGS)
+    model = _train(store)
+    store.remove("encoders", "kind = 'text'")
+    with pytest.raises(UnknownNameError, match=f"unknown text encoder '{toy.TEXT_ENCODER}'"):
+        tag_effects(store, [model])
+
+
+def test_a_material_whose_text_is_gone_is_named(tmp_path: Path) -> None:
+    store = toy.make_store(tmp_path / "store", 40, erased=toy.TAGS)
+    model = _train(store)
+    store.remove("sentences", "structure_id = 'structure-9'")
+    with pytest.raises(MissingDataError, match=r"1 of the 8 materials have no .* text, .*toy-009"):
+        tag_effects(store, [model])
+
+
+def test_a_structure_whose_vector_is_gone_is_named(tmp_path: Path) -> None:
+    store = toy.make_store(tmp_path / "store", 40, erased=toy.TAGS)
+    model = _train(store)
+    name = embedding_table("structure", toy.STRUCTURE_ENCODER)
+    store.remove(name, "structure_id = 'structure-9'")
+    with pytest.raises(MissingDataError, match=r"vectors of 1 structures are missing, .*toy-009"):
+        tag_effects(store, [model])
+
+
+def test_one_material_of_one_sentence_has_values_without_certainty(tmp_path: Path) -> None:
+    # Of ten materials two are tested on; without its folds for one, a single one is left.
+    store = toy.make_store(tmp_path / "store", 10, erased=toy.TAGS)
+    store.remove("splits", "material_id = 'toy-004'")
+    (result,) = tag_effects(store, [_train(store)])
+    assert toy.sentences(9, ROBO) == [("summary", f"{ROBO} summarises material 9.")]
+    found = result.find("comprehensiveness", "summary")
+    assert (found.n, found.low, found.high, found.p) == (1, None, None, None)
+    # Tags that no text has are listed, and nothing is said of them.
+    assert result.find("n_with_tag", "bond length").n == 0
+    assert result.find("comprehensiveness", "bond length") is None
+
+
+def test_the_figure_keeps_text_sources_apart_and_bears_a_perfect_model(
     store: FeatureStore, tmp_path: Path
 ) -> None:
     import matplotlib.image
 
-    (result,) = tag_effects(store, [_train(store)], fold="test", tagger="store")
-    fewer = replace(result, effects=result.effects[:2])
-    exact = tuple(
-        replace(erasure, predictions=erasure.targets) for erasure in result.effects[0].erasures
+    results = tag_effects(store, [_train(store), _train(store, source="chemnlp")])
+    assert [result.models[0].text_source for result in results] == ["chemnlp", ROBO]
+    perfect = tuple(
+        replace(row, value=0.0) if row.measure == "mae" else row for row in results[0].measures
     )
-    perfect = replace(result, effects=(replace(result.effects[0], erasures=exact),))
-    widths = []
-    for number, results in enumerate(([result], [result, fewer], [perfect])):
+    sizes = []
+    for number, shown in enumerate(
+        ([results[0]], results, [replace(results[0], measures=perfect)])
+    ):
         path = tmp_path / f"{number}.png"
-        write_tag_heatmap(results, path)
-        widths.append(matplotlib.image.imread(path).shape[1])
-    assert widths[1] > 1.5 * widths[0]
+        write_tag_heatmap(shown, path)
+        sizes.append(matplotlib.image.imread(path).shape[0])
+    assert sizes[1] > 1.5 * sizes[0]
+    assert figure_models(tmp_path / "1.png") == sorted(r.models[0].model_id for r in results)
+
+
+def test_stored_effects_are_those_that_were_computed(store: FeatureStore) -> None:
+    models = (_train(store, seed=0), _train(store, seed=1))
+    (computed,) = tag_effects(store, models)
+    with store.session() as session:
+        (read,) = stored_effects(session, [models], "deletion", {"fold": "test", "sets": False})
+        with pytest.raises(MissingDataError, match=r"no analysis of .* is stored"):
+            stored_effects(session, [models], "deletion", {"fold": "train"})
+    assert isinstance(read, StoredEffects) and read.measures == computed.measures
 
 
 def _run(store: FeatureStore, *arguments: str) -> Result:
@@ -169,31 +262,64 @@ def _run(store: FeatureStore, *arguments: str) -> Result:
     return CliRunner().invoke(explain, command, catch_exceptions=False)
 
 
-def test_the_command_prints_the_table_and_writes_the_heatmap(
+def test_the_command_prints_the_table_and_writes_the_figure(
     store: FeatureStore, tmp_path: Path
 ) -> None:
-    shown = _run(
-        store, "--property", toy.PROPERTY, "--split", toy.SPLIT, "-o", str(tmp_path),
-        "--format", "csv",
-    )  # fmt: skip
+    arguments = ["--property", toy.PROPERTY, "--split", toy.SPLIT, "--quick", "--format", "csv"]
+    shown = _run(store, *arguments, "-o", str(tmp_path))
     rows = list(csv.DictReader(io.StringIO(shown.stdout)))
     assert [(row["text_source"], row["seeds"], row["tag"]) for row in rows] == [
         *(("chemnlp", "1", tag) for tag in toy.TAGS),
         *((ROBO, "2", tag) for tag in toy.TAGS),
     ]
-    difference = float(rows[0]["mae_erased"]) - float(rows[0]["mae_full"])
-    assert float(rows[0]["difference"]) == pytest.approx(difference)
-    assert (tmp_path / "tags_mbj_bandgap_test_store.png").stat().st_size > 10_000
+    assert "control" not in rows[0]
+    assert float(rows[0]["low"]) <= float(rows[0]["difference"]) <= float(rows[0]["high"])
+    assert "0 % of the texts are cut" in shown.stderr
+    path = tmp_path / "tags_mbj_bandgap_test_store.png"
+    assert path.stat().st_size > 10_000
+    path.unlink()
+    # Nothing but the stored rows is needed to show it again.
+    again = _run(store, *arguments, "-o", str(tmp_path), "--stored")
+    assert again.stdout == shown.stdout and path.stat().st_size > 10_000
+
+
+def test_the_command_can_make_what_is_missing(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = toy.make_store(tmp_path / "store", 40)
+    model = _train(store)
+    asked = []
+
+    def ingest(arguments: list[str], **_: object) -> None:
+        asked.append(arguments)
+        toy.embed_texts(store, range(40), ROBO, toy.TAGS)
+
+    monkeypatch.setattr(featurestore.cli.root, "main", ingest)
+    command = ["--model", model.model_id, "--quick", "-o", str(tmp_path)]
+    with pytest.raises(MissingVariantsError):
+        _run(store, *command)
+    assert asked == []
+    assert "summary" in _run(store, *command, "--encode").stdout
+    ((*start, _),) = asked
+    assert start[:2] == ["ingest", "embeddings"]
 
 
 def test_models_can_be_named_by_their_beginning(store: FeatureStore, tmp_path: Path) -> None:
     text = _train(store, "text").model_id
-    shown = _run(store, "--model", text[:-3], "--model", text, "-o", str(tmp_path))
+    command = ["--model", text[:-3], "--model", text, "--quick", "-o", str(tmp_path)]
+    shown = _run(store, *command)
     assert "features           text" in shown.stdout
     assert shown.stdout.count("bond length") == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["--model", "mbj", "--property", "mbj_bandgap"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--model", "mbj", "--property", "mbj_bandgap"],
+        ["--property", "mbj_bandgap", "--stored", "--encode"],
+    ],
+)
 def test_misuse_is_exit_code_2(store: FeatureStore, arguments: list[str]) -> None:
     assert _run(store, *arguments).exit_code == 2
 

@@ -8,25 +8,30 @@ from typing import Any
 
 import lance
 import numpy as np
+import pyarrow as pa
 import pytest
 from fake_encoders import FakeEncoder, crystal_vector, text_vector
 from made_up_materials import crystal, entry, ingest, rows, write_archive
 
 import ingest.stages.embeddings as stage
 from featurestore.catalogue import Generator
-from featurestore.errors import FeatureStoreError, InvalidRowsError, UnknownNameError
+from featurestore.errors import (
+    FeatureStoreError,
+    InvalidInputError,
+    InvalidRowsError,
+    MissingDataError,
+    UnknownNameError,
+)
 from featurestore.failure import Failure
 from featurestore.identity import text_id
+from featurestore.renderings import unrendered
 from featurestore.runs import Run
 from featurestore.schemas import embedding_table
 from featurestore.store import FeatureStore
-from ingest.stages.embeddings import (
-    expand_variants,
-    ingest_structure_embeddings,
-    ingest_text_embeddings,
-)
+from ingest.stages.embeddings import ingest_structure_embeddings, ingest_text_embeddings
 from ingest.stages.outcome import Outcome
 from ingest.stages.selection import Selection
+from ingest.stages.variants import expand_variants, read_variants_file
 
 EDGES = (4.0, 5.0, 6.0, 7.0)
 SENTENCES = {
@@ -283,6 +288,73 @@ def test_vectors_are_written_in_batches(store, monkeypatch):
     assert len(vectors(store, encoder)) == 4
 
 
+def test_single_sentences_and_words_of_chosen_materials(store):
+    encoder = FakeEncoder("text")
+    outcome = texts(
+        store, encoder, "word:each", "without:sentence:each", selection=Selection(materials=("m5",))
+    )
+    full = [sentence for sentence, _ in SENTENCES[5.0]]
+    words = " ".join(full).split()
+    expected = {
+        *(" ".join(words[:i] + words[i + 1 :]) for i in range(9)),
+        *(" ".join([*words[:i], "[MASK]", *words[i + 1 :]]) for i in range(9)),
+        *full,
+    }
+    assert {text for call in encoder.calls for text in call} == expected
+    assert outcome.written == len(expected) == 20
+    # What was encoded is on record, so that it can be told from what nothing renders to.
+    with store.session() as session:
+        ids = pa.array([text_id(text) for text in expected] + [text_id("of nothing")])
+        assert unrendered(session, ids).to_pylist() == [text_id("of nothing")]
+
+
+def test_several_units_at_once_and_the_same_again(store):
+    chosen = Selection(materials=("m5", "m6"))
+    asked = ["mask:word:7,0,7", "without:random:0:each", "mask:subsets"]
+    first = texts(store, FakeEncoder("text"), *asked, selection=chosen)
+    with store.session() as session:
+        before = session.versions
+    again = texts(store, FakeEncoder("text"), *asked, selection=chosen)
+    assert (again.written, again.present) == (0, first.written) and first.written
+    with store.session() as session:
+        assert session.versions == before
+
+
+@pytest.mark.parametrize(
+    ("variant", "message"),
+    [
+        ("mask:word:9", "has 9 words, numbered 0 to 8; choose single materials"),
+        ("without:sentence:0,2", "has 2 sentences, numbered 0 to 1"),
+        ("without:word:x", "'x' is no word number"),
+        ("words:each", "unknown variant 'words:each'"),
+    ],
+)
+def test_units_that_are_not_there_are_named(store, variant, message):
+    encoder = FakeEncoder("text")
+    with pytest.raises(InvalidInputError, match=message):
+        texts(store, encoder, "full", variant, selection=Selection(materials=("m5",)))
+    assert encoder.calls == []
+
+
+def test_chosen_materials_must_be_there_and_described(store):
+    with pytest.raises(UnknownNameError, match="unknown material 'm9'"):
+        texts(store, FakeEncoder("text"), selection=Selection(materials=("m9",)))
+    store.remove("sentences", f"structure_id = '{crystal(5).structure_id}'")
+    with pytest.raises(MissingDataError, match=r"material m5 has no g text; .* --material m5"):
+        texts(store, FakeEncoder("text"), selection=Selection(materials=("m5",)))
+
+
+def test_variants_from_a_file(tmp_path):
+    path = tmp_path / "variants.txt"
+    path.write_text("# of one material\n\nfull\n  mask:word:1 \n", "utf-8")
+    assert read_variants_file(path) == ["full", "mask:word:1"]
+    path.write_text("# none\n", "utf-8")
+    with pytest.raises(InvalidInputError, match="names no variant"):
+        read_variants_file(path)
+    with pytest.raises(InvalidInputError, match="cannot read"):
+        read_variants_file(tmp_path / "missing.txt")
+
+
 def test_variants_are_expanded_and_made_canonical():
     generator = Generator("g_1", "g", ("b", "a"), ("r", "q"))
     assert expand_variants(["full", "without:each"], generator) == [
@@ -296,6 +368,17 @@ def test_variants_are_expanded_and_made_canonical():
         "without:reference:q",
     ]
     assert expand_variants(["without:b,a", "without:a, b"], generator) == ["without:a,b"]
+    assert expand_variants(["mask:random:1:reference:each"], generator) == [
+        "mask:random:1:reference:r",
+        "mask:random:1:reference:q",
+    ]
+    assert expand_variants(["without:subsets"], generator) == [
+        "full",
+        "without:a",
+        "without:b",
+        "without:a,b",
+    ]
+    assert expand_variants(["only:subsets"], generator)[0] == "without:a,b"
     for wrong in ("each", "full:each", "with:each", "without:each,a"):
         with pytest.raises(FeatureStoreError, match="unknown"):
             expand_variants([wrong], generator)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.registry import load_registry
-from featurestore.variants import Variant, parse_variant
+from featurestore.variants import Variant, parse_variant, subsets, without
 
 TAGS = ("summary", "bond length", "bond angle")
 REFERENCE = ("site info", "bond length")
@@ -91,6 +93,12 @@ def test_suggestions():
         ("only: summary , bond angle,summary", "only:bond angle,summary"),
         ("without:reference:site info", "without:reference:site info"),
         ("only:reference:bond length,site info", "only:reference:bond length,site info"),
+        ("mask:summary,bond angle", "mask:bond angle,summary"),
+        ("mask:sentence:3", "mask:sentence:3"),
+        ("without:word:17, 5,05,1", "without:word:1,5,17"),
+        ("only:word:0", "only:word:0"),
+        ("without:random:07:summary", "without:random:7:summary"),
+        ("mask:random-words:1:reference:site info", "mask:random-words:1:reference:site info"),
     ],
 )
 def test_variants_have_one_canonical_form(text, canonical):
@@ -108,8 +116,33 @@ def test_other_forms_are_refused(text):
 
 
 @pytest.mark.parametrize(
+    ("text", "culprit"),
+    [
+        ("without:word:", "'' is no word number"),
+        ("without:word:1,,2", "'' is no word number"),
+        ("mask:sentence:-1", "'-1' is no sentence number"),
+        ("without:word:1.5", "'1.5' is no word number"),
+        ("without:word:²", "is no word number"),
+        ("without:word:" + "9" * 30, "is no word number"),
+        ("without:random:x:summary", "'x' is no seed number"),
+        ("mask:random-words::summary", "'' is no seed number"),
+    ],
+)
+def test_numbers_that_are_none_are_named(text, culprit):
+    with pytest.raises(InvalidInputError, match=re.escape(culprit)):
+        parse_variant(text, TAGS, REFERENCE)
+
+
+def test_subsets_start_with_none_and_end_with_all():
+    assert subsets(("b", "a")) == [(), ("a",), ("b",), ("a", "b")]
+    assert str(without(())) == "full" and str(without(("b", "a"), True)) == "without:reference:a,b"
+
+
+@pytest.mark.parametrize(
     ("text", "suggestion"),
     [
+        ("without:random:0:bond lengths", "'bond length'"),
+        ("without:random:0", "unknown tag 'random:0'"),
         ("without:bond lengths", "'bond length'"),
         ("only:summary,", "summary"),
         ("without:site info", "known: bond angle, bond length, summary"),

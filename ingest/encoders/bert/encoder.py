@@ -12,6 +12,7 @@ import torch
 
 from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
+from featurestore.variants import MASK
 from ingest.encoders.base import EncoderSpec, Precision, Segment, TextEncoder, TextVector
 from ingest.encoders.bert.model import Transformer, load_transformer, weights_file
 from ingest.encoders.bert.packing import pack_by_length
@@ -140,8 +141,8 @@ class BertEncoder:
     def encode(self, texts: Sequence[str]) -> list[TextVector | Failure]:
         """One result for each text, in order.
 
-        A text that is no valid Unicode, of which the tokenizer knows less than half, or whose
-        vector is not finite becomes a ``Failure``.
+        A text that is no valid Unicode, that has masks which the tokenizer lacks, of which it knows
+        less than half, or whose vector is not finite becomes a ``Failure``.
         """
         distinct = dict.fromkeys(texts)
         results: dict[str, TextVector | Failure] = {}
@@ -149,9 +150,15 @@ class BertEncoder:
         for text in distinct:
             try:
                 text.encode("utf-8")
-                readable.append(text)
             except UnicodeEncodeError as error:
                 results[text] = Failure.of(error)
+                continue
+            if MASK in text and not self._tokenizer.can_mask:
+                results[text] = Failure(
+                    "NoMaskToken", f"the tokenizer of {self.spec.name} has no mask token"
+                )
+                continue
+            readable.append(text)
         usable: list[tuple[str, Tokens]] = []
         for text, tokens in zip(readable, self._tokenizer(readable), strict=True):
             if (failure := self._refusal(tokens)) is not None:

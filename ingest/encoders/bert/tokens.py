@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.errors import InvalidInputError
+from featurestore.variants import MASK
 
 TOKENIZER_FILES = (
     "vocab.txt",
@@ -94,6 +95,7 @@ class Tokenizer:
         except Exception as error:
             raise InvalidInputError(f"the tokenizer in {folder} cannot be read: {error}") from error
         self.pad_id: int = loaded.pad_token_id or 0
+        self._mask: str | None = loaded.mask_token
         self._unknown_id: int | None = loaded.unk_token_id
         self._backend = loaded.backend_tokenizer
         # Files may carry settings of their own: all-MiniLM's pads and cuts to 128 tokens.
@@ -102,8 +104,15 @@ class Tokenizer:
         self._n_words = max_tokens - self._backend.num_special_tokens_to_add(False)
         self._check(folder, config.vocab_size)
 
+    @property
+    def can_mask(self) -> bool:
+        """Whether the model has a mask token."""
+        return self._mask is not None
+
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
-        """Tokens of each text, in order."""
+        """Tokens of each text, in order; ``[MASK]`` in it becomes the model's mask token."""
+        if self._mask is not None and self._mask != MASK:
+            texts = [text.replace(MASK, self._mask) for text in texts]
         encodings = self._backend.encode_batch(list(texts), add_special_tokens=False)
         return [self._finish(encoding) for encoding in encodings]
 

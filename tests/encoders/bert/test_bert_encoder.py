@@ -16,6 +16,7 @@ from transformers import BertConfig
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.failure import Failure
 from ingest.encoders.bert import load_bert_encoder
+from ingest.encoders.bert.model import load_transformer
 from ingest.encoders.bert.tokens import Tokenizer
 
 TEXTS = [
@@ -107,6 +108,28 @@ def test_each_distinct_text_is_encoded_once(encoder, monkeypatch):
     assert len(seen) == 2
     np.testing.assert_array_equal(results[0].vector, results[3].vector)
     assert not np.allclose(results[0].vector, results[1].vector)
+
+
+@pytest.mark.parametrize("folder", ["tiny_folder", "tiny_mpnet_folder"])
+def test_a_masked_word_is_one_mask_token(folder, request):
+    from transformers import AutoTokenizer
+
+    folder = request.getfixturevalue(folder)
+    known = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = Tokenizer(folder, load_transformer(folder, -1).config, 512)
+    (tokens,) = tokenizer(["bond [MASK] [MASK] long"])
+    inner = [i for i, special in zip(tokens.ids, tokens.special, strict=True) if not special]
+    assert inner.count(known.mask_token_id) == 2
+    assert known.mask_token_id not in (known.unk_token_id, None)
+    (plain,) = tokenizer(["bond long"])
+    assert tokens.n_tokens == plain.n_tokens + 2
+
+
+def test_a_mask_is_refused_where_the_model_has_none(tiny_folder, monkeypatch):
+    encoder = load_bert_encoder(tiny_folder, name="tiny")
+    monkeypatch.setattr(encoder._tokenizer, "_mask", None)
+    masked, plain = encoder.encode(["a [MASK] word", "a word"])
+    assert masked.error == "NoMaskToken" and not isinstance(plain, Failure)
 
 
 def test_no_texts_give_no_vectors(encoder):

@@ -1,0 +1,266 @@
+"""``featurestore explain tags``: which kind of sentence a model relies on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from featurestore.cli.options import CONTEXT, format_option, store_option
+from featurestore.view_request import FOLDS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from explain.effects_table import StoredEffects
+    from explain.tags import TagAnalysis
+    from featurestore.store import FeatureStore
+    from train.models import StoredModel
+
+
+@click.command(context_settings=CONTEXT)
+@click.option(
+    "--model",
+    "names",
+    multiple=True,
+    metavar="ID",
+    help="Model id or its beginning (may be repeated); see: featurestore train list.",
+)
+@click.option("--property", "property_name", metavar="NAME", help="All hybrid models of this.")
+@click.option("--split", metavar="NAME", help="All hybrid models of this split.")
+@click.option("--fold", type=click.Choice(FOLDS), default="test", show_default=True, help="Rows.")
+@click.option(
+    "--tagger",
+    type=click.Choice(["store", "reference"]),
+    default="store",
+    show_default=True,
+    help="One tag a sentence, or the overlapping tags of the reference implementation.",
+)
+@click.option(
+    "--erasure",
+    type=click.Choice(["deletion", "mask"]),
+    default="deletion",
+    show_default=True,
+    help="Delete the sentences, or put [MASK] in place of each of their words.",
+)
+@click.option(
+    "--controls",
+    type=click.IntRange(1, 100),
+    default=3,
+    show_default=True,
+    help="Random draws of as many sentences, and of as many words, to compare with.",
+)
+@click.option("--quick", is_flag=True, help="Each tag erased, without controls and sets of tags.")
+@click.option("--retrain", is_flag=True, help="Also train without each tag, and test without it.")
+@click.option(
+    "--by",
+    metavar="SQL",
+    help="Also by group: an expression over materials, as crystal_system, or element.",
+)
+@click.option(
+    "--at-least",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="With --by: groups with fewer materials are put together.",
+)
+@click.option("--encode", is_flag=True, help="First make the vectors that are missing.")
+@click.option("--stored", is_flag=True, help="Only read what an earlier run has stored.")
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("reports"),
+    show_default=True,
+    help="Folder for the heatmap.",
+)
+@store_option
+@format_option
+def tags(
+    names: tuple[str, ...],
+    property_name: str | None,
+    split: str | None,
+    fold: str,
+    tagger: str,
+    erasure: str,
+    controls: int,
+    quick: bool,
+    retrain: bool,
+    by: str | None,
+    at_least: int,
+    encode: bool,
+    stored: bool,
+    folder: Path,
+    store_uri: str,
+    output_format: str,
+) -> None:
+    """Erase each tag's sentences and see how much worse the model, as it is, predicts.
+
+    Name models, or a property, a split or both for all their models of structure and full text;
+    models that differ only by their seed share a row. Beside the change of the MAE with its 95 %
+    interval stand the change with as many random sentences and words erased, the change with the
+    tag's sentences alone, and the tag's exact Shapley value over all sets of tags.
+
+    Nothing is encoded: where vectors are missing, the error is the command that makes them.
+
+    \b
+    Example:
+      featurestore explain tags --property Tc_supercon --split paper -o reports
+    """
+    from explain.choice import chosen_models
+    from explain.heatmap import write_tag_heatmap
+    from explain.tags import TagAnalysis
+    from featurestore.store import FeatureStore
+    from train.display import print_captioned
+
+    if bool(names) == bool(property_name or split):
+        raise click.UsageError("Name models with --model, or all of a --property or --split.")
+    if stored and (encode or retrain):
+        raise click.UsageError("--stored computes nothing: it takes no --encode or --retrain.")
+    analysis = TagAnalysis(
+        fold,
+        tagger,
+        erasure,
+        () if quick else tuple(range(controls)),
+        not quick,
+        by,
+        at_least,
+        retrain,
+    )
+    store = FeatureStore.open(store_uri)
+    models = chosen_models(store, names, property_name, split)
+    if stored:
+        results = _read(store, models, analysis)
+    else:
+        results = _computed(store, models, analysis, encode)
+    shared = ["property", "text_source", "features", "predictor", "encoders", "split", "fold"]
+    shared += ["erasure", "n", "seeds", "unit", "subset"]
+    print_captioned(_table(results), output_format, shared)
+    for sentence in _notes(results):
+        click.echo(f"Note: {sentence}", err=True)
+    suffix = tagger if erasure == "deletion" else f"{tagger}_{erasure}"
+    path = folder / f"tags_{property_name or 'models'}_{fold}_{suffix}.png"
+    write_tag_heatmap(results, path)
+    click.echo(f"Wrote {path}", err=True)
+
+
+def _computed(
+    store: FeatureStore, models: Sequence[StoredModel], analysis: TagAnalysis, encode: bool
+) -> list[StoredEffects]:
+    from explain.tags import tag_effects
+    from explain.variant_predictions import MissingVariantsError
+    from featurestore.cli import root
+
+    try:
+        return tag_effects(store, models, analysis)
+    except MissingVariantsError as error:
+        if not encode:
+            raise
+        commands = error.commands
+    for command in commands:
+        # Through the command line, as a user would: this room imports nothing that encodes.
+        root.main(list(command[1:]), prog_name="featurestore", standalone_mode=False)
+    return tag_effects(store, models, analysis)
+
+
+def _read(
+    store: FeatureStore, models: Sequence[StoredModel], analysis: TagAnalysis
+) -> list[StoredEffects]:
+    from explain.effects_table import stored_effects
+    from train.ablation import seed_groups
+
+    wanted = {name: value for name, value in vars(analysis).items() if name != "retrain"}
+    wanted["control_seeds"] = list(analysis.control_seeds)
+    with store.session() as session:
+        return stored_effects(session, seed_groups(models), analysis.erasure, wanted)
+
+
+def _table(results: Sequence[StoredEffects]) -> pa.Table:
+    """One row for each model, subset and tag; a column that no row has a value for is left out."""
+    import pyarrow as pa
+
+    from train.display import predictor_label
+
+    rows = []
+    for result in results:
+        model, p = result.models[0], result.models[0].parameters
+        for subset in result.subsets:
+            mae = result.find("mae", subset=subset)
+            assert mae is not None
+            for tag in result.tags:
+                with_tag = result.find("n_with_tag", tag)
+                assert with_tag is not None
+                row = {
+                    "property": p.property,
+                    "text_source": model.text_source,
+                    "features": p.features,
+                    "predictor": predictor_label(model),
+                    "encoders": model.encoders,
+                    "split": p.split,
+                    "fold": result.parameters["fold"],
+                    "erasure": result.method,
+                    "n": mae.n,
+                    "seeds": len(result.models),
+                    "unit": p.unit,
+                    "subset": subset,
+                    "tag": tag,
+                    "n_with_tag": with_tag.n,
+                    "mae_full": mae.value,
+                }
+                rows.append(row | _cells(result, tag, subset))
+    names = [name for name in rows[0] if any(row[name] is not None for row in rows)]
+    return pa.Table.from_pylist([{name: row[name] for name in names} for row in rows])
+
+
+def _cells(result: StoredEffects, tag: str, subset: str) -> dict[str, float | None]:
+    def value(measure: str, attribute: str = "value") -> float | None:
+        found = result.find(measure, tag, subset)
+        return None if found is None else getattr(found, attribute)
+
+    return {
+        "difference": value("comprehensiveness"),
+        "low": value("comprehensiveness", "low"),
+        "high": value("comprehensiveness", "high"),
+        "std": value("comprehensiveness", "std"),
+        "p_holm": value("comprehensiveness", "p_holm"),
+        "control": value("control"),
+        "over_control": value("over_control"),
+        "over_low": value("over_control", "low"),
+        "over_high": value("over_control", "high"),
+        "over_p_holm": value("over_control", "p_holm"),
+        "control_words": value("control_words"),
+        "over_words": value("over_control_words"),
+        "over_words_p_holm": value("over_control_words", "p_holm"),
+        "sufficiency": value("sufficiency"),
+        "shapley": value("shapley"),
+        "shapley_low": value("shapley", "low"),
+        "shapley_high": value("shapley", "high"),
+        "retrained": value("retrained"),
+        "retrained_p_holm": value("retrained", "p_holm"),
+    }
+
+
+def _notes(results: Sequence[StoredEffects]) -> list[str]:
+    """Truncation and the strongest interaction, which the table has no place for."""
+    from train.display import printed_unit
+
+    notes = []
+    for result in results:
+        model = result.models[0]
+        label = f"{model.parameters.property}, {model.text_source}"
+        truncated = result.find("truncated")
+        assert truncated is not None
+        notes.append(f"{label}: {100 * truncated.value:.0f} % of the texts are cut by the encoder")
+        pairs = [
+            row for row in result.measures if (row.measure, row.subset) == ("interaction", "all")
+        ]
+        if pairs:
+            strongest = max(pairs, key=lambda row: abs(row.value))
+            unit = printed_unit(model.parameters.unit)
+            notes.append(
+                f"{label}: strongest interaction {strongest.part}, {strongest.value:+.3g} {unit}"
+            )
+    return notes

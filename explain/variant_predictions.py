@@ -1,0 +1,363 @@
+"""What models predict for the same materials with other variants of their texts.
+
+Rows and vectors come from the store, the predictions go there, into ``erasures``; nothing is
+encoded. Where vectors are missing, the error has the commands that make them.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from explain.commands import encoding_command, with_variants
+from explain.rows import check_reproduced
+from explain.stored import erasure_table
+from featurestore.catalogue import Encoder, find_encoder, find_generator
+from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.renderings import render
+from featurestore.runs import Run
+from featurestore.schemas import embedding_table
+from featurestore.session import Session
+from featurestore.store import FeatureStore
+from featurestore.views import load_view, read_vectors
+from train.models import StoredModel
+from train.predictors import LoadedModel, load_model
+
+_ROWS_AT_ONCE = 8192
+
+
+class MissingVariantsError(MissingDataError):
+    """Vectors of text variants are missing; ``commands`` are what makes them, each as words."""
+
+    def __init__(self, message: str, commands: Iterable[Sequence[str]]) -> None:
+        super().__init__(message)
+        self.commands = tuple(tuple(command) for command in commands)
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """Models that differ only by their seed, and the texts on which they are explained.
+
+    Parameters
+    ----------
+    models : tuple of StoredModel
+        In order of the seed.
+    fold : str
+        Whose rows they are.
+    material_ids : tuple of str
+        The n materials for which predictions are stored, sorted.
+    stored : ndarray, shape (seeds, n), float64
+        Those predictions.
+    text_ids : mapping of str to tuple of str
+        For each variant the text of each material.
+    """
+
+    models: tuple[StoredModel, ...]
+    fold: str
+    material_ids: tuple[str, ...]
+    stored: npt.NDArray[np.float64] = field(repr=False)
+    text_ids: Mapping[str, tuple[str, ...]] = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class VariantPredictions:
+    """Predictions of some seeds for n materials, in the property's unit.
+
+    Parameters
+    ----------
+    explained : Explained
+        Models, materials and texts.
+    targets : ndarray, shape (n,), float64
+        What should be predicted.
+    truncated : ndarray, shape (n,), bool
+        Whether the encoder has cut the full text.
+    predictions : mapping of str to ndarray, shape (seeds, n), float64
+        By variant; "full" among them.
+    """
+
+    explained: Explained
+    targets: npt.NDArray[np.float64] = field(repr=False)
+    truncated: npt.NDArray[np.bool_] = field(repr=False)
+    predictions: Mapping[str, npt.NDArray[np.float64]] = field(repr=False)
+
+    def errors(self, variant: str) -> npt.NDArray[np.float64]:
+        """Absolute errors with a variant: shape (seeds, n)."""
+        return np.abs(self.predictions[variant] - self.targets)
+
+    def changed(self, variant: str) -> npt.NDArray[np.bool_]:
+        """Which texts the variant changes: shape (n,), bool."""
+        texts = self.explained.text_ids
+        return np.array([a != b for a, b in zip(texts[variant], texts["full"], strict=True)])
+
+
+def explained_texts(
+    session: Session, models: tuple[StoredModel, ...], fold: str, variants: Sequence[str]
+) -> Explained:
+    """The materials that models have stored predictions for, with their texts in each variant.
+
+    Raises
+    ------
+    InvalidInputError
+        If the models have no text, or were trained on a variant.
+    MissingDataError
+        If there are no predictions for the fold, or a material no longer has a text.
+    UnknownNameError
+        If a model's text generator is gone.
+    """
+    p = models[0].parameters
+    check_text(models[0])
+    assert p.generator_id is not None
+    generator = find_generator(session, p.generator_id)
+    tables = [
+        session.query(
+            "SELECT material_id, structure_id, prediction FROM predictions "
+            "LEFT JOIN materials USING (material_id) WHERE model_id = ? AND fold = ? "
+            "ORDER BY material_id",
+            [model.model_id, fold],
+        )
+        for model in models
+    ]
+    if not tables[0].num_rows:
+        raise MissingDataError(f"model {models[0].model_id} has no predictions for fold {fold!r}")
+    structures = tables[0]["structure_id"].to_pylist()
+    materials = tables[0]["material_id"].to_pylist()
+    names = list(dict.fromkeys(["full", *variants]))
+    texts: dict[str, dict[str, str]] = {name: {} for name in names}
+    for table in render(
+        session,
+        generator.generator_id,
+        [structure for _ in names for structure in structures],
+        [name for name in names for _ in structures],
+    ):
+        columns = (table[name].to_pylist() for name in ("variant", "structure_id", "text_id"))
+        for variant, structure, text in zip(*columns, strict=True):
+            texts[variant][structure] = text
+    silent = [m for m, s in zip(materials, structures, strict=True) if s not in texts["full"]]
+    if silent:
+        raise MissingDataError(
+            f"{len(silent)} of the {len(materials)} materials have no {generator.source} text, for "
+            f"example {silent[0]}; make them with: featurestore ingest text --source "
+            f"{generator.source} --property {p.property}"
+        )
+    return Explained(
+        models,
+        fold,
+        tuple(materials),
+        np.stack([table["prediction"].to_numpy() for table in tables]),
+        {name: tuple(texts[name][structure] for structure in structures) for name in names},
+    )
+
+
+def check_text(model: StoredModel) -> None:
+    """Raise unless the model was trained on full texts.
+
+    Raises
+    ------
+    InvalidInputError
+        If it was not.
+    """
+    p = model.parameters
+    if p.generator_id is None:
+        raise InvalidInputError(
+            f"model {model.model_id} was trained on {p.features!r}: it has no text to erase from"
+        )
+    if p.variant != "full":
+        raise InvalidInputError(
+            f"model {model.model_id} was trained on the variant {p.variant!r}; what is erased "
+            "is erased from full texts"
+        )
+
+
+def check_vectors(
+    session: Session, groups: Sequence[tuple[Explained, Mapping[str, str]]], uri: str
+) -> None:
+    """Raise one error for all groups, with every command that has to be run.
+
+    Parameters
+    ----------
+    session : Session
+        Where the vectors are.
+    groups : sequence of (Explained, mapping of str to str)
+        With what stands for each variant in a command, a shorthand or the variant itself.
+    uri : str
+        Of the store.
+
+    Raises
+    ------
+    MissingVariantsError
+        If a text has no vector.
+    MissingDataError
+        If a structure has none.
+    UnknownNameError
+        If an encoder is gone.
+    """
+    problems, commands = [], []
+    for group, shorthands in groups:
+        p = group.models[0].parameters
+        if p.structure_encoder is not None:
+            structure = find_encoder(session, p.structure_encoder, "structure")
+            _check_structures(session, group, structure)
+        assert p.generator_id is not None and p.text_encoder is not None
+        encoder = find_encoder(session, p.text_encoder, "text")
+        present = _present(session, encoder)
+        lacking = {
+            variant: count
+            for variant, texts in group.text_ids.items()
+            if (count := sum(text not in present for text in texts))
+        }
+        if lacking:
+            source = find_generator(session, p.generator_id).source
+            asked = dict.fromkeys(shorthands.get(variant, variant) for variant in lacking)
+            command = embeddings_command(group.models[0], encoder, source, asked, group.fold, uri)
+            distinct = {text for texts in group.text_ids.values() for text in texts}
+            some = [f"{count} for {variant!r}" for variant, count in list(lacking.items())[:4]]
+            more = f", … of {len(lacking)} variants" if len(lacking) > 4 else ""
+            problems.append(
+                f"{encoder.encoder_id} vectors of {len(distinct - present)} {source} texts are "
+                f"missing ({', '.join(some)}{more}; of {len(group.material_ids)} materials). "
+                f"Run:\n  {shlex.join(command)}"
+            )
+            commands.append(command)
+    if problems:
+        raise MissingVariantsError("\n".join(dict.fromkeys(problems)), dict.fromkeys(commands))
+
+
+def embeddings_command(
+    model: StoredModel,
+    encoder: Encoder,
+    source: str,
+    variants: Iterable[str],
+    fold: str | None,
+    uri: str,
+) -> tuple[str, ...]:
+    """The command that makes the vectors of these variants for a fold, and no others."""
+    p = model.parameters
+    words = with_variants(encoding_command(encoder, source), variants)
+    words += ["--property", p.property, "--split", str(p.split)]
+    if fold is not None:
+        words += ["--fold", fold]
+    return (*words, "--store", uri)
+
+
+def predict_variants(
+    store: FeatureStore, session: Session, group: Explained, run: Run
+) -> VariantPredictions:
+    """Predict each variant of each text and store it in ``erasures``.
+
+    A text that a variant leaves as it is, or that two variants share, is predicted once.
+
+    Raises
+    ------
+    InvalidInputError
+        If the models no longer give their stored predictions.
+    """
+    p = group.models[0].parameters
+    full = load_view(session, p)
+    found = pc.index_in(pa.array(group.material_ids), full.rows["material_id"])
+    rows = np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
+    features, targets = full.features[rows], full.targets[rows]
+    loaded = [load_model(store, model.model_id) for model in group.models]
+    whole = np.stack([model.predict(features) for model in loaded])
+    for model, predicted, stored in zip(loaded, whole, group.stored, strict=True):
+        check_reproduced(model, predicted, stored)
+    pairs: dict[tuple[int, str], int] = {}
+    for texts in group.text_ids.values():
+        for row, text in enumerate(texts):
+            if text != group.text_ids["full"][row]:
+                pairs.setdefault((row, text), len(pairs))
+    others = _predict_pairs(session, group, loaded, features, list(pairs))
+    predictions = {
+        variant: np.stack(
+            [
+                whole[:, row] if text == full_text else others[:, pairs[row, text]]
+                for row, (text, full_text) in enumerate(
+                    zip(texts, group.text_ids["full"], strict=True)
+                )
+            ],
+            axis=1,
+        )
+        for variant, texts in group.text_ids.items()
+    }
+    truncated = full.rows["truncated"].take(rows).to_numpy().astype(bool)
+    result = VariantPredictions(group, targets, truncated, predictions)
+    for number, stored_model in enumerate(group.models):
+        table = _erasure_rows(stored_model.model_id, number, result, run)
+        run.counts["erasures"] += store.merge("erasures", table, replace=True).written
+    return result
+
+
+def method_of(variant: str) -> str:
+    """The name in ``erasures`` of how a variant erases: "deletion" or "mask"."""
+    return "mask" if variant.startswith("mask:") else "deletion"
+
+
+def _check_structures(session: Session, group: Explained, encoder: Encoder) -> None:
+    lacking = session.query(
+        "SELECT material_id FROM materials WHERE list_contains(?, material_id) AND structure_id "
+        f"NOT IN (SELECT structure_id FROM structure_embeddings__{encoder.encoder_id})",
+        [list(group.material_ids)],
+    )["material_id"].to_pylist()
+    if lacking:
+        raise MissingDataError(
+            f"{encoder.encoder_id} vectors of {len(lacking)} structures are missing, for example "
+            f"of {min(lacking)}; make them with: featurestore ingest embeddings --encoder "
+            f"{encoder.name}"
+        )
+
+
+def _present(session: Session, encoder: Encoder) -> set[str]:
+    dataset = session.dataset(embedding_table("text", encoder.encoder_id))
+    if dataset is None:
+        return set()
+    return set(dataset.to_table(columns=["text_id"])["text_id"].to_pylist())
+
+
+def _predict_pairs(
+    session: Session,
+    group: Explained,
+    models: Sequence[LoadedModel],
+    features: npt.NDArray[np.float32],
+    pairs: Sequence[tuple[int, str]],
+) -> npt.NDArray[np.float64]:
+    """Predictions for rows with other texts: shape (seeds, number of pairs)."""
+    p = group.models[0].parameters
+    assert p.text_encoder is not None
+    encoder = find_encoder(session, p.text_encoder, "text")
+    distinct = list(dict.fromkeys(text for _, text in pairs))
+    vectors = np.empty((len(distinct), encoder.dimension), dtype=np.float32)
+    dataset = session.dataset(embedding_table("text", encoder.encoder_id))
+    wanted = pa.chunked_array([pa.array(distinct, pa.string())])
+    read_vectors(dataset, "text_id", wanted, vectors)
+    place = {text: number for number, text in enumerate(distinct)}
+    parts = []
+    for first in range(0, len(pairs), _ROWS_AT_ONCE):
+        chosen = pairs[first : first + _ROWS_AT_ONCE]
+        changed = features[[row for row, _ in chosen]]
+        # The text's segment comes last.
+        changed[:, -encoder.dimension :] = vectors[[place[text] for _, text in chosen]]
+        parts.append(np.stack([model.predict(changed) for model in models]))
+    return np.concatenate(parts, axis=1) if parts else np.empty((len(models), 0))
+
+
+def _erasure_rows(model_id: str, number: int, result: VariantPredictions, run: Run) -> pa.Table:
+    """All variants of one model."""
+    group = result.explained
+    variants = [variant for variant in group.text_ids if variant != "full"]
+    n, of = len(group.material_ids), result.predictions
+    return erasure_table(
+        model_id,
+        [method_of(variant) for variant in variants for _ in range(n)],
+        [variant for variant in variants for _ in range(n)],
+        run.run_id,
+        material_ids=list(group.material_ids) * len(variants),
+        text_ids=[text for variant in variants for text in group.text_ids[variant]],
+        targets=np.tile(result.targets, len(variants)),
+        predictions=np.tile(of["full"][number], len(variants)),
+        erased=np.array([of[variant][number] for variant in variants]).ravel(),
+    )
