@@ -95,7 +95,8 @@ class StoredEffects:
     @property
     def tags(self) -> tuple[str, ...]:
         """All tags of the text source."""
-        return tuple(row.part for row in self.measures if row.measure == "n_with_tag")
+        parts = (row.part for row in self.measures if row.measure == "n_with_tag")
+        return tuple(dict.fromkeys(parts))
 
     @property
     def subsets(self) -> tuple[str, ...]:

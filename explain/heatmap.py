@@ -26,7 +26,7 @@ _GREY = "#8c8c8c"
 _FULL_TEXT = "(full text)"
 
 
-def write_tag_heatmap(results: Sequence[StoredEffects], path: Path, subset: str = "all") -> None:
+def write_tag_heatmap(results: Sequence[StoredEffects], path: Path) -> None:
     """Write a PNG: the MAE after the erasure of each tag, and its change with a 95 % interval.
 
     The heatmap has the form of Fig. 5 of Li et al., Digital Discovery 2025, 4, 376: colour is the
@@ -39,8 +39,6 @@ def write_tag_heatmap(results: Sequence[StoredEffects], path: Path, subset: str 
         Those of one text source make up a row of panels.
     path : Path
         The file.
-    subset : str
-        On which materials.
 
     Raises
     ------
@@ -52,7 +50,7 @@ def write_tag_heatmap(results: Sequence[StoredEffects], path: Path, subset: str 
     ordered = sorted(results, key=_panel)
     panels = [list(group) for _, group in groupby(ordered, key=_panel)]
     shown = [_tags(columns) for columns in panels]
-    changes = [_relative(result, tag, subset) for result in results for tag in _tags([result])]
+    changes = [_relative(result, tag) for result in results for tag in _tags([result])]
     limit = max([1.0, *(abs(value) for value in changes if np.isfinite(value))])
     widest = max(len(columns) for columns in panels)
     heights = [len(tags) + 1 for tags in shown]
@@ -73,17 +71,16 @@ def write_tag_heatmap(results: Sequence[StoredEffects], path: Path, subset: str 
     )
     images = []
     for (left, right), columns, tags in zip(grid, panels, shown, strict=True):
-        images.append(_draw_heatmap(left, columns, tags, limit, subset))
+        images.append(_draw_heatmap(left, columns, tags, limit))
         left.set_title(columns[0].models[0].text_source or "", fontsize=10, pad=8)
-        _draw_intervals(right, columns, tags, subset)
+        _draw_intervals(right, columns, tags)
     bar = figure.colorbar(images[0], ax=list(grid[:, 1]), shrink=0.7, pad=0.03, aspect=30)
     bar.set_label("change of the MAE (%)", fontsize=9)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
     what = {"deletion": "deleted", "mask": "masked"}[results[0].method]
     figure.suptitle(
-        f"Sentences {what}, {results[0].parameters['fold']} fold"
-        + ("" if subset == "all" else f", {subset}"),
+        f"Sentences {what}, {results[0].parameters['fold']} fold",
         fontsize=10,
     )
     metadata = figure_metadata(model.model_id for result in results for model in result.models)
@@ -105,31 +102,31 @@ def _tags(columns: Sequence[StoredEffects]) -> list[str]:
     ]
 
 
-def _mae(result: StoredEffects, subset: str) -> float:
-    found = result.find("mae", subset=subset)
+def _mae(result: StoredEffects) -> float:
+    found = result.find("mae")
     return found.value if found else np.nan
 
 
-def _relative(result: StoredEffects, tag: str, subset: str) -> float:
+def _relative(result: StoredEffects, tag: str) -> float:
     """Change of the MAE in per cent; NaN where it is not known or the MAE with all is zero."""
-    found, mae = result.find("comprehensiveness", tag, subset), _mae(result, subset)
+    found, mae = result.find("comprehensiveness", tag), _mae(result)
     return 100 * found.value / mae if found and mae else np.nan
 
 
 def _draw_heatmap(
-    axes: Any, columns: Sequence[StoredEffects], tags: Sequence[str], limit: float, subset: str
+    axes: Any, columns: Sequence[StoredEffects], tags: Sequence[str], limit: float
 ) -> Any:
     values: npt.NDArray[np.float64] = np.array(
         [
-            [0.0 if _mae(column, subset) else np.nan for column in columns],
-            *([_relative(column, tag, subset) for column in columns] for tag in tags),
+            [0.0 if _mae(column) else np.nan for column in columns],
+            *([_relative(column, tag) for column in columns] for tag in tags),
         ]
     )
     image = axes.imshow(values, cmap=_COLOURS, vmin=-limit, vmax=limit, aspect="auto")
     for x, column in enumerate(columns):
-        whole = _mae(column, subset)
+        whole = _mae(column)
         for y, tag in enumerate(["", *tags]):
-            found = column.find("comprehensiveness", tag, subset)
+            found = column.find("comprehensiveness", tag)
             if tag and found is None:
                 continue
             change = values[y, x]
@@ -148,20 +145,18 @@ def _draw_heatmap(
     return image
 
 
-def _draw_intervals(
-    axes: Any, columns: Sequence[StoredEffects], tags: Sequence[str], subset: str
-) -> None:
+def _draw_intervals(axes: Any, columns: Sequence[StoredEffects], tags: Sequence[str]) -> None:
     """Dots with 95 % intervals, and the control below each."""
     axes.axvline(0, color=_GREY, linewidth=0.8)
     step = 0.8 / len(columns)
     labelled = False
     for number, column in enumerate(columns):
         colour = _SERIES[number % len(_SERIES)]
-        mae = _mae(column, subset)
+        mae = _mae(column)
         for y, tag in enumerate(tags, start=1):
             middle = y + (number - (len(columns) - 1) / 2) * step
-            found = column.find("comprehensiveness", tag, subset)
-            control = column.find("control", tag, subset)
+            found = column.find("comprehensiveness", tag)
+            control = column.find("control", tag)
             shift = 0.22 * step if control else 0.0
             if found and mae:
                 sure = found.p_holm is not None and found.p_holm < 0.05

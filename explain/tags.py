@@ -309,10 +309,7 @@ def _measures(
     )
     keys = list(quantities.values)
     table = np.stack([quantities.values[key] for key in keys], axis=1)
-    found = [
-        Measure(ALL, tag, "n_with_tag", int(plan.n_with_tag[tag]), float(plan.n_with_tag[tag]))
-        for tag in plan.n_with_tag
-    ]
+    found: list[Measure] = []
     share = float(predicted.truncated.mean())
     found.append(Measure(ALL, WHOLE, "truncated", len(predicted.truncated), share))
     for subset, member in members.items():
@@ -320,6 +317,11 @@ def _measures(
         n = len(chosen)
         if not n:
             continue
+        for tag in plan.n_with_tag:
+            count = 0
+            if tag in plan.tags:
+                count = int(predicted.changed(plan.erased([tag]))[member].sum())
+            found.append(Measure(subset, tag, "n_with_tag", count, float(count)))
         # One material has a value, but nothing that says how sure it is.
         low, high = interval(bootstrap_means(chosen)) if n > 1 else np.full((2, len(keys)), np.nan)
         p = _tests(keys, chosen)

@@ -191,7 +191,7 @@ def _table(results: Sequence[StoredEffects]) -> pa.Table:
             mae = result.find("mae", subset=subset)
             assert mae is not None
             for tag in result.tags:
-                with_tag = result.find("n_with_tag", tag)
+                with_tag = result.find("n_with_tag", tag, subset)
                 assert with_tag is not None
                 row = {
                     "property": p.property,

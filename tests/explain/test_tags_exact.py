@@ -157,6 +157,8 @@ def test_untruncated_texts_are_a_subset_of_their_own(result: StoredEffects) -> N
     found = result.find("comprehensiveness", "summary", "not truncated")
     expected = mean(lambda index, seed: weight(of_tags(index, ("summary",)), seed), kept)
     assert found.n == len(kept)
+    with_tag = [i for i in kept if "bond length" in dict(toy.sentences(i, bag.SOURCE))]
+    assert result.find("n_with_tag", "bond length", "not truncated").n == len(with_tag)
     assert found.value == pytest.approx(expected, abs=1e-4)
 
 
