@@ -76,13 +76,16 @@ class StoreAgainstDictionary(RuleBasedStateMachine):
 
     snapshots = Bundle("snapshots")
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(target=snapshots)
+    def begin(self) -> str:
+        """From an empty store with a snapshot: a restoration of it empties what came later."""
         self.folder = tempfile.TemporaryDirectory()
         self.place = Path(self.folder.name) / "store"
         self.store = FeatureStore.open(self.place, create=True)
         self.present: State = {}
-        self.named: dict[str, State] = {}
+        self.store.create_snapshot("first")
+        self.named: dict[str, State] = {"first": {}}
+        return "first"
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
