@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from explain.contributions import Contributions, stored_contributions
 from explain.described import Description, describe
 from explain.effects_table import Measure, StoredEffects, stored_effects
 from explain.kinds import ERASURES
-from explain.neighbours import nearest
 from explain.pages import Scale, scale, write_page
 from explain.printed import number
 from explain.rows import StoredPredictions, check_encoders, seed_siblings, stored_predictions
@@ -24,6 +24,7 @@ from explain.segments import stored_segment_effects
 from explain.segments_figure import segment_label
 from featurestore.errors import MissingDataError, UnknownNameError
 from featurestore.lineage import Node, RunRecord, model_lineage
+from featurestore.search.exact import ExactSearch
 from featurestore.session import Session
 from featurestore.view_request import FOLDS, GRAPH
 from featurestore.views import TrainingView, load_view
@@ -588,13 +589,27 @@ def _neighbours(
         return ()
     query = view.material_ids.index(material_id)
     crystal = view.rows["structure_id"].to_pylist()
-    same = np.array([one == crystal[query] for one in crystal], dtype=bool)
+    others = np.flatnonzero([one != crystal[query] for one in crystal])
     found = []
     for vector, (start, stop) in vector_parts(view.segments).items():
         if "." not in vector:
-            rows = nearest(view.features[:, start:stop], query, _NEIGHBOURS, same)
+            rows = _nearest(view.features[:, start:stop], query, others)
             found.append((vector, _named(session, view, rows)))
     return tuple(found)
+
+
+def _nearest(
+    vectors: npt.NDArray[np.float32], query: int, others: npt.NDArray[np.int64]
+) -> list[tuple[int, float]]:
+    """The rows among ``others`` most alike to a row, with their cosine; none of a zero vector."""
+    if not vectors[query].any():
+        return []
+    search = ExactSearch(np.ascontiguousarray(vectors))
+    nearest = search.nearest(vectors[query], _NEIGHBOURS, among=others)
+    return [
+        (int(row), 1 - float(distance))
+        for row, distance in zip(nearest.rows[0], nearest.distances[0], strict=True)
+    ]
 
 
 def _named(

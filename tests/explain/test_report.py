@@ -18,8 +18,7 @@ from html_page import Page, check_alone
 from linear_predictor import Linear, register
 
 from explain.cli import explain
-from explain.neighbours import nearest
-from explain.report import write_report
+from explain.report import _nearest, write_report
 from explain.segments import segment_effects
 from explain.tags import TagAnalysis, tag_effects
 from featurestore.errors import MissingDataError, UnknownNameError
@@ -196,7 +195,8 @@ def test_three_materials_or_those_that_are_asked_for(
 
 def test_neighbours_of_a_zero_vector_and_of_few_rows() -> None:
     vectors = np.array([[0, 0], [1, 0], [0, 1]], dtype=np.float32)
-    assert nearest(vectors, 0, 5, np.array([True, False, False])) == [(1, 0.0), (2, 0.0)]
+    assert _nearest(vectors, 0, np.array([1, 2])) == []
+    assert _nearest(vectors, 1, np.array([0, 2])) == [(0, 0.0), (2, 0.0)]
 
 
 def test_a_store_that_has_changed_since_is_named(
