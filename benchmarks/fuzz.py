@@ -44,12 +44,12 @@ import numpy as np
 from featurestore.crystal import Crystal
 from featurestore.errors import FeatureStoreError
 from featurestore.failure import Failure
+from featurestore.history.snapshots import check_new_name
+from featurestore.history.versions import tables_at
 from featurestore.identity import versioned_id
 from featurestore.registry import PropertyRegistry, load_registry
 from featurestore.schemas import embedding_table, table_schema
-from featurestore.snapshots import check_new_name
 from featurestore.variants import parse_variant
-from featurestore.versions import tables_at
 from ingest.properties_file import read_property_file
 from ingest.sample import sample_archive
 from ingest.stages.splits import parse_fractions, property_of_file, read_split_file

@@ -21,9 +21,9 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.identity import text_id
-from featurestore.maintenance import maintain
 from featurestore.schemas import embedding_table, table_schema
 from featurestore.store import FeatureStore
+from featurestore.upkeep.maintenance import maintain
 
 ENCODER = "made_up_0123456789"
 VECTORS = embedding_table("structure", ENCODER)

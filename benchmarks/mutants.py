@@ -99,7 +99,7 @@ FAULTS = (
     ),
     (
         "a table that came after the snapshot keeps its rows",
-        "snapshots.py",
+        "history/snapshots.py",
         (('tables.delete(change.table, "true")', 'tables.delete(change.table, "false")'),),
     ),
 )

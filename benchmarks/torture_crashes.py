@@ -106,8 +106,8 @@ def preload() -> None:
     for module in (
         "lance",
         "lancedb",
-        "featurestore.maintenance",
-        "featurestore.verify",
+        "featurestore.upkeep.maintenance",
+        "featurestore.upkeep.verify",
         "train.mlp",
         "train.training",
     ):
@@ -235,7 +235,7 @@ def _snapshot(uri: str) -> None:
 
 
 def _maintain(uri: str) -> None:
-    from featurestore.maintenance import maintain
+    from featurestore.upkeep.maintenance import maintain
 
     store = _store(uri)
     with store.run("maintain", {}):
@@ -265,7 +265,7 @@ def _lasting(row: dict[str, Any]) -> dict[str, Any]:
 
 def examined(uri: str) -> list[str]:
     """What `verify` finds wrong with the store; nothing to verify before its first commit."""
-    from featurestore.verify import verify
+    from featurestore.upkeep.verify import verify
 
     return [f"{f.table}: {f.problem}" for f in verify(_store(uri)) if f.wrong]
 

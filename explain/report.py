@@ -23,7 +23,7 @@ from explain.segments import parts as vector_parts
 from explain.segments import stored_segment_effects
 from explain.segments_figure import segment_label
 from featurestore.errors import MissingDataError, UnknownNameError
-from featurestore.lineage import Node, RunRecord, model_lineage
+from featurestore.history.lineage import Node, RunRecord, model_lineage
 from featurestore.search.exact import ExactSearch
 from featurestore.session import Session
 from featurestore.view_request import FOLDS, GRAPH

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from featurestore.catalogue import encoders, generators
 from featurestore.errors import UnknownNameError
+from featurestore.history.standing import RETIRED
 from featurestore.session import Session, quoted
-from featurestore.standing import RETIRED
 
 _SUMMARY = pa.schema(
     [

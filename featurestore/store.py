@@ -12,14 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from featurestore.differences import TableDifference, compare
 from featurestore.errors import InvalidRowsError, StoreNotFoundError
 from featurestore.failure import Failure
-from featurestore.query_result import QueryResult
-from featurestore.runs import Run, recorded_run
-from featurestore.schemas import table_schema
-from featurestore.session import Parameters, Session, quoted
-from featurestore.snapshots import (
+from featurestore.history.differences import TableDifference, compare
+from featurestore.history.snapshots import (
     Snapshot,
     check_new_name,
     create_snapshot,
@@ -29,9 +25,13 @@ from featurestore.snapshots import (
     restoration,
     restore_snapshot,
 )
+from featurestore.history.versions import tables_at
+from featurestore.query.result import QueryResult
+from featurestore.runs import Run, recorded_run
+from featurestore.schemas import table_schema
+from featurestore.session import Parameters, Session, quoted
 from featurestore.storage import Storage
 from featurestore.tables import MergeResult, Tables
-from featurestore.versions import tables_at
 from featurestore.view_parameters import resolve
 from featurestore.view_request import ViewRequest
 from featurestore.views import TrainingView, select_view

@@ -21,8 +21,8 @@ def backup(target: str, store_uri: str) -> None:
     Example:
       featurestore backup /mnt/backup/materials-store
     """
-    from featurestore.backup import back_up
     from featurestore.store import FeatureStore
+    from featurestore.upkeep.backup import back_up
 
     done = back_up(FeatureStore.open(store_uri), target)
     click.echo(

@@ -24,8 +24,8 @@ def list_(store_uri: str, at: str | None, output_format: str) -> None:
     """List the encoders and generators with their standing."""
     import pyarrow as pa
 
+    from featurestore.history.standing import IN_USE, versions_of
     from featurestore.output import print_table
-    from featurestore.standing import IN_USE, versions_of
     from featurestore.store import FeatureStore
 
     with FeatureStore.open(store_uri, at=at).session() as session:
@@ -56,7 +56,7 @@ def compare(
     """
     import pyarrow as pa
 
-    from featurestore.drift import compare_versions
+    from featurestore.history.drift import compare_versions
     from featurestore.output import print_table
     from featurestore.store import FeatureStore
 
@@ -78,7 +78,7 @@ def compare(
 @store_option
 def promote(version_id: str, reason: str, store_uri: str) -> None:
     """Let the name of an encoder or generator mean the version ID from now on."""
-    from featurestore.standing import promote as change
+    from featurestore.history.standing import promote as change
     from featurestore.store import FeatureStore
 
     store = FeatureStore.open(store_uri)
@@ -93,7 +93,7 @@ def promote(version_id: str, reason: str, store_uri: str) -> None:
 @store_option
 def retire(version_id: str, reason: str, store_uri: str) -> None:
     """Let the name of an encoder or generator no longer mean the version ID; its rows stay."""
-    from featurestore.standing import retire as change
+    from featurestore.history.standing import retire as change
     from featurestore.store import FeatureStore
 
     store = FeatureStore.open(store_uri)

@@ -51,13 +51,13 @@ def lineage(
     Example:
       featurestore lineage figures/parity_mbj_bandgap_paper.png
     """
-    from featurestore.lineage import (
+    from featurestore.history.lineage import (
         figure_lineage,
         model_lineage,
         prediction_lineage,
         vector_lineage,
     )
-    from featurestore.lineage_output import (
+    from featurestore.history.lineage_output import (
         as_json,
         openlineage_events,
         store_namespace,

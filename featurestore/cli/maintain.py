@@ -32,9 +32,9 @@ def maintain(keep_days: float, dry_run: bool, store_uri: str, output_format: str
     """
     import pyarrow as pa
 
-    from featurestore.maintenance import maintain as keep
     from featurestore.output import print_table
     from featurestore.store import FeatureStore
+    from featurestore.upkeep.maintenance import maintain as keep
 
     store = FeatureStore.open(store_uri)
     if dry_run:

@@ -19,10 +19,10 @@ def migrate(dry_run: bool, store_uri: str) -> None:
     Example:
       featurestore migrate --dry-run
     """
-    from featurestore.migrate import migrate as bring
-    from featurestore.migrate import pending
     from featurestore.schema_version import SCHEMA_VERSION
     from featurestore.store import FeatureStore
+    from featurestore.upkeep.migrate import migrate as bring
+    from featurestore.upkeep.migrate import pending
 
     store = FeatureStore.open(store_uri)
     changes = pending(store) if dry_run else bring(store)

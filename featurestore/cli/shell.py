@@ -19,11 +19,11 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
 from featurestore.cli.rows import print_rows
 from featurestore.errors import FeatureStoreError, UnknownNameError
-from featurestore.running_query import run_query
+from featurestore.query.running import run_query
+from featurestore.query.statements import is_complete
+from featurestore.query.vocabulary import Vocabulary, load_vocabulary, macro_help
 from featurestore.session import Session
-from featurestore.statements import is_complete
 from featurestore.store import FeatureStore
-from featurestore.vocabulary import Vocabulary, load_vocabulary, macro_help
 
 _ROWS_SHOWN = 200
 _COMMANDS = {

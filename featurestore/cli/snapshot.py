@@ -10,7 +10,7 @@ import click
 from featurestore.cli.options import CONTEXT, format_option, store_option
 
 if TYPE_CHECKING:
-    from featurestore.differences import TableDifference
+    from featurestore.history.differences import TableDifference
 
 
 @click.group(context_settings=CONTEXT)

@@ -56,8 +56,8 @@ def sql(
     """
     from featurestore.cli.rows import print_rows
     from featurestore.output import write_table
-    from featurestore.query_parameters import parse_parameters
-    from featurestore.running_query import run_query
+    from featurestore.query.parameters import parse_parameters
+    from featurestore.query.running import run_query
     from featurestore.store import FeatureStore
 
     text = _query_text(query, query_file)

@@ -9,7 +9,7 @@ import click
 from featurestore.cli.options import CONTEXT, at_option, format_option, store_option
 
 if TYPE_CHECKING:
-    from featurestore.checks.finding import Finding
+    from featurestore.upkeep.checks.finding import Finding
 
 
 @click.command(context_settings=CONTEXT)
@@ -36,8 +36,8 @@ def verify(mending: bool, store_uri: str, at: str | None, output_format: str) ->
 
     from featurestore.output import print_table
     from featurestore.store import FeatureStore
-    from featurestore.verify import mend
-    from featurestore.verify import verify as check
+    from featurestore.upkeep.verify import mend
+    from featurestore.upkeep.verify import verify as check
 
     if mending and at is not None:
         raise click.UsageError("The past is not mended: leave out --at.")

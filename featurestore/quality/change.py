@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from featurestore.catalogue import encoders
-from featurestore.drift import compare_versions
+from featurestore.history.drift import compare_versions
 from featurestore.quality.finding import CHANGE, QualityFinding
 from featurestore.quality.vectors import vector_batches
 from featurestore.session import Session

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.conditions import materials_where
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.output import atomic_path
+from featurestore.query.conditions import materials_where
 from featurestore.search.exact import Vectors
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.catalogue import Encoder, Generator, find_generator, generators
-from featurestore.conditions import materials_where, named_properties
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
+from featurestore.query.conditions import materials_where, named_properties
 from featurestore.schemas import embedding_table
 from featurestore.search.exact import Rows
 from featurestore.search.explanation import explained

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from featurestore.catalogue import check_split, stored_properties
-from featurestore.conditions import materials_where
 from featurestore.errors import InvalidInputError, UnknownNameError
+from featurestore.query.conditions import materials_where
 from featurestore.session import Session
 
 

@@ -170,7 +170,7 @@ def test_an_interruption_says_how_to_go_on(capsys, monkeypatch, store):
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("featurestore.running_query.run_query", interrupted)
+    monkeypatch.setattr("featurestore.query.running.run_query", interrupted)
     code, _, err = run(capsys, monkeypatch, "sql", "SELECT 1", "--store", store.uri)
     assert code == 130 and "the same command goes on" in err
 

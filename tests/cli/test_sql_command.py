@@ -19,10 +19,10 @@ from prompt_toolkit.output import DummyOutput
 from featurestore.cli.root import root
 from featurestore.cli.shell import Shell, _history, _NameCompleter
 from featurestore.errors import InvalidInputError
-from featurestore.running_query import _report, run_query
+from featurestore.query.running import _report, run_query
+from featurestore.query.vocabulary import load_vocabulary, macro_help
 from featurestore.session import QueryError
 from featurestore.store import FeatureStore
-from featurestore.vocabulary import load_vocabulary, macro_help
 
 ENDLESS = "SELECT count(*) FROM range(1000000000000) a WHERE hash(a.range) = 1"
 
@@ -114,7 +114,7 @@ def test_errors_come_out_of_the_thread(store):
 def test_a_long_query_is_reported_on_a_terminal(store, monkeypatch, capsys):
     clock = iter([0.0, 0.5, 2.0, 2.4, 63.0])
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr("featurestore.running_query.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("featurestore.query.running.time.monotonic", lambda: next(clock))
     with store.session() as session, _report(session) as look:
         for _ in range(4):
             look()

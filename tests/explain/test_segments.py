@@ -18,7 +18,7 @@ from featurestore.figures import figure_models
 from featurestore.schemas import embedding_table
 from featurestore.session import QueryError
 from featurestore.store import FeatureStore
-from featurestore.verify import verify
+from featurestore.upkeep.verify import verify
 from train.models import StoredModel
 from train.training import train_model
 

@@ -16,13 +16,13 @@ import pytest
 from click.testing import CliRunner
 from whole_store import PROPERTY, STRUCTURE_TABLE, N, crystal, ingest_vectors, view_choices
 
-from featurestore.backup import back_up, table_digest
 from featurestore.cli import root
 from featurestore.errors import ConflictError, InvalidInputError, StorageError, StoreNotFoundError
-from featurestore.maintenance import maintain
 from featurestore.storage import UNFINISHED
 from featurestore.store import FeatureStore
-from featurestore.verify import verify
+from featurestore.upkeep.backup import back_up, table_digest
+from featurestore.upkeep.maintenance import maintain
+from featurestore.upkeep.verify import verify
 
 
 def same(one: FeatureStore, other: FeatureStore) -> bool:
@@ -83,7 +83,7 @@ def test_deleted_snapshots_and_cleaned_versions_are_followed(store, tmp_path):
 
 
 def test_a_backup_that_is_not_complete_is_no_store(store, tmp_path, monkeypatch):
-    import featurestore.backup as module
+    import featurestore.upkeep.backup as module
 
     def fail(*_: object) -> None:
         raise OSError("No space left on device")
@@ -123,7 +123,7 @@ def test_killed_at_any_moment(store, tmp_path):
 
 
 def test_a_damaged_copy_is_noticed(store, tmp_path, monkeypatch):
-    import featurestore.backup as module
+    import featurestore.upkeep.backup as module
 
     put = module._Files.put
 

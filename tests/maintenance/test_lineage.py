@@ -23,15 +23,15 @@ from whole_store import (
 from featurestore.cli import root
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.figures import figure_models
-from featurestore.identity import text_id
-from featurestore.lineage import (
+from featurestore.history.lineage import (
     Node,
     figure_lineage,
     model_lineage,
     prediction_lineage,
     vector_lineage,
 )
-from featurestore.lineage_output import as_json, openlineage_events, tree_lines
+from featurestore.history.lineage_output import as_json, openlineage_events, tree_lines
+from featurestore.identity import text_id
 from featurestore.schemas import embedding_table
 from train.ablation import ablation_rows
 from train.models import stored_models

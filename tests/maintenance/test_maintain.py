@@ -13,10 +13,10 @@ from whole_store import STRUCTURE_TABLE, crystal, ingest_materials, ingest_vecto
 
 from featurestore.cli import root
 from featurestore.errors import InvalidInputError
-from featurestore.maintenance import _superseded, maintain
 from featurestore.runs import Run
 from featurestore.store import FeatureStore
-from featurestore.verify import verify
+from featurestore.upkeep.maintenance import _superseded, maintain
+from featurestore.upkeep.verify import verify
 
 
 def plain(store: FeatureStore, table: str) -> lance.LanceDataset:
@@ -142,9 +142,9 @@ def test_beside_a_writer(store):
 
 
 def test_large_fragments_are_left(store, monkeypatch):
-    import featurestore.maintenance
+    import featurestore.upkeep.maintenance
 
-    monkeypatch.setattr(featurestore.maintenance, "_SMALL_FRAGMENT", 100)
+    monkeypatch.setattr(featurestore.upkeep.maintenance, "_SMALL_FRAGMENT", 100)
     many_small_writes(store)
     (done,) = (t for t in maintain(store, keep_days=0) if t.table == STRUCTURE_TABLE)
     assert done.fragments_after == done.fragments_before == 13

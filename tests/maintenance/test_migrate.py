@@ -10,14 +10,14 @@ import pytest
 from click.testing import CliRunner
 from whole_store import PROPERTY, view_choices
 
-from featurestore.backup import table_digest
 from featurestore.cli import root
 from featurestore.errors import StorageError
-from featurestore.migrate import Step, migrate, pending
 from featurestore.schema_version import KEY, NewerStoreError
 from featurestore.schemas import TABLES, TableSchema
 from featurestore.store import FeatureStore
-from featurestore.verify import verify
+from featurestore.upkeep.backup import table_digest
+from featurestore.upkeep.migrate import Step, migrate, pending
+from featurestore.upkeep.verify import verify
 
 VERSION_1 = {
     "runs": "run_id command arguments versions status pid started_at ended_at git_commit counts "
@@ -67,7 +67,7 @@ def test_a_store_of_today_needs_nothing(store):
 
 
 def test_a_failure_undoes_everything(store, monkeypatch):
-    import featurestore.migrate as module
+    import featurestore.upkeep.migrate as module
 
     applied = []
 

@@ -15,7 +15,7 @@ import pytest
 
 from featurestore.errors import FeatureStoreError, InvalidInputError
 from featurestore.session import QueryError
-from featurestore.verify import verify
+from featurestore.upkeep.verify import verify
 from ingest.structures.jarvis import read_jarvis
 from train.mlp import MLPPredictor
 

@@ -21,12 +21,12 @@ from whole_store import (
 
 from featurestore.catalogue import find_encoder
 from featurestore.cli import root
-from featurestore.drift import compare_versions, neighbour_overlap
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
+from featurestore.history.drift import compare_versions, neighbour_overlap
 from featurestore.identity import versioned_id
 from featurestore.schemas import embedding_table
 from featurestore.store import FeatureStore
-from featurestore.verify import verify
+from featurestore.upkeep.verify import verify
 from train.training import train_model
 
 OTHER = versioned_id("toy-graph", {"version": 2})

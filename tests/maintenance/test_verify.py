@@ -24,7 +24,7 @@ from whole_store import (
 from featurestore.cli import root
 from featurestore.runs import Run
 from featurestore.store import FeatureStore
-from featurestore.verify import mend, verify
+from featurestore.upkeep.verify import mend, verify
 
 
 def damage(store: FeatureStore, table: str, change: Callable[[pa.Table], pa.Table]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from featurestore.conditions import materials_where
 from featurestore.errors import FeatureStoreError, InvalidInputError, UnknownNameError
+from featurestore.query.conditions import materials_where
 from featurestore.session import QueryError
 
 

@@ -11,14 +11,14 @@ from search_store import STRUCTURE_TABLE, add_structures, clustered
 
 import featurestore.search.indexing as indexing
 import featurestore.search.spaces as spaces
-from featurestore.backup import back_up
 from featurestore.errors import InvalidInputError, MissingDataError, ReadOnlyStoreError
-from featurestore.maintenance import maintain
 from featurestore.search.indexing import NoGainError, build_index, drop_index, held_out_queries
 from featurestore.search.status import index_status
 from featurestore.search.vector_index import KEY, has_index
 from featurestore.store import FeatureStore
-from featurestore.verify import verify
+from featurestore.upkeep.backup import back_up
+from featurestore.upkeep.maintenance import maintain
+from featurestore.upkeep.verify import verify
 
 ROWS = 700
 

@@ -10,9 +10,9 @@ import pytest
 import synthetic_store as toy
 
 from featurestore.errors import InvalidInputError, MissingDataError
-from featurestore.query_parameters import parse_parameters
-from featurestore.query_result import QueryResult
-from featurestore.statements import is_complete, is_in_text
+from featurestore.query.parameters import parse_parameters
+from featurestore.query.result import QueryResult
+from featurestore.query.statements import is_complete, is_in_text
 from featurestore.store import FeatureStore
 
 SQL = (

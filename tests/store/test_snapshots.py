@@ -22,11 +22,11 @@ from featurestore.errors import (
     UnknownNameError,
 )
 from featurestore.failure import Failure
+from featurestore.history.snapshots import create_snapshot
+from featurestore.history.versions import SNAPSHOTS
 from featurestore.runs import Run
-from featurestore.snapshots import create_snapshot
 from featurestore.store import FeatureStore
 from featurestore.tables import Tables
-from featurestore.versions import SNAPSHOTS
 
 VECTORS = EMBEDDINGS[0]
 BOTH = toy.view_request("structure+text")

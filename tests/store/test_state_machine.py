@@ -21,10 +21,10 @@ from hypothesis.stateful import (
 )
 from made_up_rows import EMBEDDINGS, expected, made_up
 
-from featurestore.differences import TableDifference
 from featurestore.errors import ConflictError, ReadOnlyStoreError, UnknownNameError
-from featurestore.maintenance import maintain
+from featurestore.history.differences import TableDifference
 from featurestore.store import FeatureStore
+from featurestore.upkeep.maintenance import maintain
 
 # A key of one column, a key of three, and a table whose first row stands whatever comes later.
 TABLES = ("materials", "properties", EMBEDDINGS[0])

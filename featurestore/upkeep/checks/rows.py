@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurestore.checks.finding import RESTORE, Finding, command_for, removable
 from featurestore.schemas import TableSchema
 from featurestore.session import Session
+from featurestore.upkeep.checks.finding import RESTORE, Finding, command_for, removable
 
 _ROWS_A_READ = 8192
 # A model's weights are tens of megabytes: a batch of many would not be bounded.

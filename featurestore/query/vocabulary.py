@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
+from featurestore.query.statements import is_in_text
 from featurestore.session import MACRO_FILES, Session, macro_source
-from featurestore.statements import is_in_text
 
 _MACRO = re.compile(r"CREATE OR REPLACE TEMP MACRO (\w+)\(([^)]*)\)")
 _WORD = re.compile(r"[A-Za-z_][\w]*$")

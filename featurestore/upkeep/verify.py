@@ -6,20 +6,20 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pyarrow as pa
 
-from featurestore.checks.content import (
+from featurestore.errors import StorageError
+from featurestore.schema_version import declared_schema
+from featurestore.session import QueryError, Session, quoted
+from featurestore.store import FeatureStore
+from featurestore.upkeep.checks.content import (
     check_registered,
     check_structures,
     check_texts,
     check_vectors,
 )
-from featurestore.checks.finding import RESTORE, Finding
-from featurestore.checks.indexes import check_indexes
-from featurestore.checks.references import check_references, check_runs
-from featurestore.checks.rows import check_table
-from featurestore.errors import StorageError
-from featurestore.schema_version import declared_schema
-from featurestore.session import QueryError, Session, quoted
-from featurestore.store import FeatureStore
+from featurestore.upkeep.checks.finding import RESTORE, Finding
+from featurestore.upkeep.checks.indexes import check_indexes
+from featurestore.upkeep.checks.references import check_references, check_runs
+from featurestore.upkeep.checks.rows import check_table
 
 _KEYS_A_REMOVAL = 500
 

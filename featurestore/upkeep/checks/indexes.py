@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from featurestore.catalogue import encoders
-from featurestore.checks.finding import Finding
 from featurestore.schemas import embedding_table
 from featurestore.search.vector_index import has_index, rows_not_indexed, stored_index
 from featurestore.session import Session
+from featurestore.upkeep.checks.finding import Finding
 
 
 def check_indexes(session: Session) -> Iterator[Finding]:

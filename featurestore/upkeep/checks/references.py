@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from featurestore.checks.finding import RESTORE, Finding, command_for, example, removable
 from featurestore.schemas import STRUCTURE_EMBEDDINGS, TABLES, TEXT_EMBEDDINGS, table_schema
 from featurestore.session import Session
+from featurestore.upkeep.checks.finding import RESTORE, Finding, command_for, example, removable
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 
 from featurestore.catalogue import Encoder, find_encoder, find_generator
 from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.history.standing import versions_of
 from featurestore.schemas import embedding_table
 from featurestore.session import Session
-from featurestore.standing import versions_of
 
 NEIGHBOURS = 10
 SAMPLE = 2000

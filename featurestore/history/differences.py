@@ -8,9 +8,9 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from featurestore.history.versions import SNAPSHOTS
 from featurestore.schemas import TABLES, table_schema
 from featurestore.tables import Tables
-from featurestore.versions import SNAPSHOTS
 
 # Who wrote a row and when is no part of what it says.
 _NO_CONTENT = ("run_id", "created_at")
