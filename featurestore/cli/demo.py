@@ -24,8 +24,6 @@ def demo_commands(output: str) -> list[list[str]]:
     feature_sets = [structure, *texts, *(structure + text for text in texts)]
     target = ["--property", PROPERTY, "--split", SPLIT]
     variants = ["--variant", "full", "--variant", "without:each"]
-    # Fewer epochs than the paper's 2000: fifty materials show how it works, not how well.
-    short = ["--max-epochs", "1000"]
     return [
         ["models", "pull", STRUCTURE_ENCODER],
         ["models", "pull", TEXT_ENCODER],
@@ -39,7 +37,7 @@ def demo_commands(output: str) -> list[list[str]]:
         ),
         ["sql", "FROM coverage()"],
         ["view", PROPERTY, *structure, *texts[0], "--split", SPLIT],
-        *(["train", "mlp", *target, *features, *short] for features in feature_sets),
+        *(["train", "ensemble", *target, *features] for features in feature_sets),
         ["train", "report", "-o", output],
         ["explain", "tags", *target, "--quick", "-o", output],
         ["info"],
