@@ -244,7 +244,7 @@ class Space:
         rows = np.full((len(queries), wanted), -1, np.int64)
         distances = np.full(rows.shape, np.nan)
         for number, query in enumerate(queries):
-            ids, vectors = index.candidates(self.dataset, self.key, query, asked)
+            ids, vectors = index.candidates(self.dataset, self.key, query, asked, share)
             places = pc.index_in(ids, value_set=self.ids).to_numpy()
             if allowed is not None:
                 keep = allowed[places]

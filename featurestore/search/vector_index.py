@@ -7,6 +7,7 @@ version of the table, so that restoring a snapshot restores both or neither.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -60,7 +61,12 @@ class VectorIndex:
     built_at: str
 
     def candidates(
-        self, dataset: Any, key: str, query: npt.NDArray[np.float32], k: int
+        self,
+        dataset: Any,
+        key: str,
+        query: npt.NDArray[np.float32],
+        k: int,
+        share: float = 1.0,
     ) -> tuple[pa.Array, npt.NDArray[np.float32]]:
         """Ids and vectors of about the k nearest rows; rows added since the build are among them.
 
@@ -74,8 +80,14 @@ class VectorIndex:
             The query.
         k : int
             How many.
+        share : float
+            Of the rows, how many the caller will keep: what it wants lies so much farther away, and
+            as many more partitions are looked through.
         """
-        return ask(dataset, key, query, k, self.metric, self.settings)
+        settings = dict(self.settings)
+        if "nprobes" in settings:
+            settings["nprobes"] = math.ceil(settings["nprobes"] / share)
+        return ask(dataset, key, query, k, self.metric, settings)
 
     def as_json(self) -> str:
         """The form in which it is stored."""

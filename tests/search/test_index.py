@@ -11,6 +11,7 @@ from search_store import STRUCTURE_TABLE, add_structures, clustered
 
 import featurestore.search.indexing as indexing
 import featurestore.search.spaces as spaces
+import featurestore.search.vector_index as vector_index
 from featurestore.errors import InvalidInputError, MissingDataError, ReadOnlyStoreError
 from featurestore.search.indexing import NoGainError, build_index, drop_index, held_out_queries
 from featurestore.search.status import index_status
@@ -46,9 +47,9 @@ def asked(monkeypatch):
     calls = []
     asking = spaces.VectorIndex.candidates
 
-    def noting(self, dataset, key, query, k):
+    def noting(self, dataset, key, query, k, share):
         calls.append(k)
-        return asking(self, dataset, key, query, k)
+        return asking(self, dataset, key, query, k, share)
 
     monkeypatch.setattr(spaces.VectorIndex, "candidates", noting)
     return calls
@@ -100,6 +101,21 @@ def test_filters_never_lack_a_hit(store, asked, share):
         truth = space.exact.nearest(query, 10, among=among)
         assert found.rows.tolist() == truth.rows.tolist()
     assert asked
+
+
+def test_a_filter_looks_through_more_partitions(store, asked, monkeypatch):
+    space = store.search.space()
+    probed = []
+    asking = vector_index.ask
+
+    def noting(dataset, key, query, k, metric, settings):
+        probed.append(settings["nprobes"])
+        return asking(dataset, key, query, k, metric, settings)
+
+    monkeypatch.setattr(vector_index, "ask", noting)
+    space.nearest(clustered(1)[0], 10)
+    space.nearest(clustered(1)[0], 10, among=np.arange(0, ROWS, 4))
+    assert probed[1] == 4 * probed[0]
 
 
 def test_a_filter_far_from_the_query_falls_back_on_exact_search(store, asked):
