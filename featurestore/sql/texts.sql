@@ -17,6 +17,7 @@
 -- A word is what stands between blanks. What is drawn at random depends on the seed and the
 -- structure alone. A structure whose sentences are all removed has the empty text; one that lacks a
 -- sentence or word that the variant names is left out.
+
 -- of several generators of a source the promoted one is meant, or the only one that is not retired
 CREATE OR REPLACE TEMP MACRO generator_of(wanted) AS (
     SELECT CASE

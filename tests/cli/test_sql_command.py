@@ -181,7 +181,7 @@ def test_commands_of_the_shell(store, capsys):
         "n_atoms,INTEGER",
     ):
         assert part in output
-    assert "variant      'full', 'without:TAG,…'" in output
+    assert "variant      'full', or ACTION:PART" in output
 
 
 def test_many_rows_are_cut_and_counted(store, capsys):
