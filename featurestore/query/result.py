@@ -76,9 +76,13 @@ class QueryResult:
     def __len__(self) -> int:
         return int(self._table.num_rows)
 
-    def __eq__(self, other: object) -> bool:
+    def equals(self, other: QueryResult | pa.Table, *, check_metadata: bool = False) -> bool:
+        """As `pyarrow.Table.equals`, for either."""
         table = other._table if isinstance(other, QueryResult) else other
-        return isinstance(table, pa.Table) and bool(self._table.equals(table))
+        return bool(self._table.equals(table, check_metadata=check_metadata))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, QueryResult | pa.Table) and self.equals(other)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self._table.__arrow_c_stream__(requested_schema)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -105,7 +106,8 @@ def run_and_kill(
     path = f"{Path(__file__).parent}:{Path(__file__).parents[2]}"
     process = subprocess.Popen(
         [sys.executable, "-c", script, str(archive), store.uri],
-        env={"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"},
+        # with what else is set here, such as OPENBLAS_CORETYPE: volumes are compared bit by bit
+        env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )

@@ -120,21 +120,23 @@ def test_uncommitted_files_of_a_writer_stay(store):
 
 
 def test_beside_a_writer(store):
-    run = many_small_writes(store, 1)
+    """As ingestion does, the writer is on record as a run: what it may still read stays."""
+    many_small_writes(store, 1)
     errors: list[BaseException] = []
 
-    def write() -> None:
+    def write(run: Run) -> None:
         try:
             for i in range(200, 230):
-                ingest_vectors(store, STRUCTURE_TABLE, [crystal(i).structure_id], Run(run))
+                ingest_vectors(store, STRUCTURE_TABLE, [crystal(i).structure_id], run)
         except BaseException as error:
             errors.append(error)
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    while writer.is_alive():
-        maintain(store, keep_days=0)
-    writer.join()
+    with store.run("ingest embeddings", {}) as run:
+        writer = threading.Thread(target=write, args=(run,))
+        writer.start()
+        while writer.is_alive():
+            maintain(store, keep_days=0)
+        writer.join()
     assert errors == []
     assert plain(store, STRUCTURE_TABLE).count_rows() == 20 + 1 + 30
     maintain(store, keep_days=0)

@@ -178,13 +178,17 @@ def test_texts_of_variants(empty):
         "without:nonsense",
         "only:reference:other",
         "without:",
-        "without",
-        "Full",
         "without:summary,x",
     ],
 )
 def test_a_variant_that_does_not_exist(store, variant):
     with pytest.raises(QueryError, match="its tags: summary, bond length, other"):
+        store.sql("FROM texts('robocrystallographer', variant := ?)", [variant])
+
+
+@pytest.mark.parametrize("variant", ["without", "Full"])
+def test_a_variant_of_another_form(store, variant):
+    with pytest.raises(QueryError, match=f"unknown variant '{variant}'; use full, without:TAG"):
         store.sql("FROM texts('robocrystallographer', variant := ?)", [variant])
 
 
