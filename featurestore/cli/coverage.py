@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from featurestore.cli.options import CONTEXT, at_option, format_option, store_option
+from featurestore.cli.options import CONTEXT, at_option, format_option, output_option, store_option
 
 
 @click.command(context_settings=CONTEXT)
@@ -27,12 +27,7 @@ from featurestore.cli.options import CONTEXT, at_option, format_option, store_op
 @store_option
 @at_option
 @format_option
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to a .parquet, .arrow, .csv, .json, .ndjson or .npz file instead.",
-)
+@output_option
 def coverage(
     list_missing: bool,
     only: tuple[str, ...],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -49,6 +50,16 @@ def format_option(command: Command) -> Command:
         default="table",
         show_default=True,
         help="How rows are printed.",
+    )(command)
+
+
+def output_option(command: Command) -> Command:
+    """Add ``-o``, for commands whose rows may go to a file; the command gets it as ``output``."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Write to a .parquet, .arrow, .csv, .json, .ndjson or .npz file instead.",
     )(command)
 
 

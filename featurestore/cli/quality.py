@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from featurestore.cli.options import CONTEXT, at_option, format_option, store_option
+from featurestore.cli.options import CONTEXT, at_option, format_option, output_option, store_option
 
 if TYPE_CHECKING:
     from featurestore.quality.finding import QualityFinding
@@ -51,12 +51,7 @@ _SHOWN = 10
 @store_option
 @at_option
 @format_option
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to a .parquet, .arrow, .csv, .json, .ndjson or .npz file instead.",
-)
+@output_option
 def quality(
     names: tuple[str, ...],
     split: str | None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from featurestore.cli.options import at_option, format_option, store_option
+from featurestore.cli.options import at_option, format_option, output_option, store_option
 
 if TYPE_CHECKING:
     from featurestore.search.hits import Among, Hits
@@ -136,10 +136,5 @@ _OPTIONS = (
     store_option,
     at_option,
     format_option,
-    click.option(
-        "-o",
-        "--output",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="Write to a .parquet, .arrow, .csv, .json, .ndjson or .npz file instead.",
-    ),
+    output_option,
 )

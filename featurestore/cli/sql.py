@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from featurestore.cli.options import CONTEXT, at_option, format_option, store_option
+from featurestore.cli.options import CONTEXT, at_option, format_option, output_option, store_option
 
 
 @click.command(context_settings=CONTEXT)
@@ -28,12 +28,7 @@ from featurestore.cli.options import CONTEXT, at_option, format_option, store_op
 @store_option
 @at_option
 @format_option
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to a .parquet, .arrow, .csv, .json, .ndjson or .npz file instead.",
-)
+@output_option
 def sql(
     query: str | None,
     query_file: Path | None,
