@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, TimeoutError, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing.connection import wait as wait_for_objects
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,8 @@ Key = TypeVar("Key")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+# Times in a row that the pool may break with no result in between.
+_MOST_BREAKS = 2
 _IN_FLIGHT_A_WORKER = 4
 
 
@@ -103,9 +105,7 @@ class WorkerPool:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if "_pool" in vars(self):
-            self._pool.stop()
-            self._pool.join()
+        self._stop()
 
     def run(
         self,
@@ -129,18 +129,36 @@ class WorkerPool:
         WorkersError
             If the initializer fails or the workers cannot be kept alive.
         """
-        pending: dict[Any, Key] = {}
+        pending: dict[Any, tuple[Key, Item]] = {}
         remaining = iter(items)
+        broken = 0
         while True:
             room = self._workers * _IN_FLIGHT_A_WORKER - len(pending)
             for key, item in islice(remaining, room):
                 future = self._pool.schedule(_attempt, args=[work, item], timeout=time_limit)
-                pending[future] = key
+                pending[future] = key, item
             if not pending:
                 return
             done, _ = wait(pending, return_when=FIRST_COMPLETED)
             for future in done:
-                yield pending.pop(future), _outcome(future, time_limit)
+                if isinstance(future.exception(), BrokenProcessPool) and broken < _MOST_BREAKS:
+                    continue
+                key, _ = pending.pop(future)
+                yield key, _outcome(future, time_limit)
+                broken = 0
+            if any(future in pending for future in done):
+                # A worker that dies between two items takes pebble's whole pool along.
+                broken += 1
+                remaining = chain(list(pending.values()), remaining)
+                pending = {}
+                self._stop()
+
+    def _stop(self) -> None:
+        """End the workers; the next item starts others."""
+        if "_pool" in vars(self):
+            self._pool.stop()
+            self._pool.join()
+            del self._pool
 
 
 def _outcome(future: Any, time_limit: float | None) -> Any:
