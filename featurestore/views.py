@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from torch.utils.data import TensorDataset
 
 _BYTES_A_READ = 3 * 2**20
-_MOST_READERS = 4
 
 
 @dataclass(frozen=True)
@@ -257,9 +254,8 @@ def read_vectors(
 ) -> None:
     """Put the vectors of the ``wanted`` keys, each of which has one, into ``out``, in their order.
 
-    They are read in the order of the disk, a few at a time on each core: that takes a third of the
-    time and a tenth of the memory of one scan, whose batches pile up when they are not fetched at
-    once.
+    They are read in the order of the disk, a few at a time: that takes a third of the time and a
+    tenth of the memory of one scan, whose batches pile up when they are not fetched at once.
 
     Parameters
     ----------
@@ -277,14 +273,10 @@ def read_vectors(
     offsets = pc.index_in(wanted.combine_chunks(), keys).to_numpy()
     order = np.argsort(offsets, kind="stable")
     rows_a_read = max(1, _BYTES_A_READ // (4 * width))
-
-    def read(first: int) -> None:
+    for first in range(0, len(order), rows_a_read):
         part = order[first : first + rows_a_read]
         vectors = dataset.take(offsets[part], columns=["vector"])["vector"].combine_chunks()
         out[part] = vectors.flatten().to_numpy().reshape(-1, width)
-
-    with ThreadPoolExecutor(min(_MOST_READERS, os.cpu_count() or 1)) as pool:
-        list(pool.map(read, range(0, len(order), rows_a_read)))
 
 
 def _excluded(session: Session, parameters: ViewParameters, kept: int) -> dict[str, int]:
