@@ -1,18 +1,16 @@
-"""Stage 2: folds into ``splits``, from files in the paper's format or drawn at random."""
+"""Stage 2: folds into ``splits``, from files in the paper's format, another split, or drawn."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from featurestore.catalogue import stored_properties
+from featurestore.catalogue import check_split, stored_properties
 from featurestore.errors import ConflictError, InvalidInputError, MissingDataError
 from featurestore.failure import Failure
+from featurestore.query.conditions import materials_where
 from featurestore.runs import Run
 from featurestore.store import FeatureStore
 from featurestore.view_request import FOLDS
@@ -21,7 +19,6 @@ from ingest.stages.outcome import Outcome
 
 _FILE_KEYS = {"id_train": "train", "id_val": "val", "id_test": "test"}
 _FILE_PREFIX = "dataset_split_"
-_PART = re.compile(r"0{0,9}[1-9][0-9]{0,8}")
 _GROUPS = {"structure": "structure_id", "duplicates": "coalesce(group_id, structure_id)"}
 
 
@@ -76,76 +73,6 @@ def _without_doubled_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def random_folds(ids: Sequence[str], fractions: Sequence[int], seed: int) -> dict[str, str]:
-    """Random folds of sorted ids in the given proportions, the same for the same ids and seed.
-
-    Each fold gets one id at least.
-
-    Parameters
-    ----------
-    ids : sequence of str
-        Three or more distinct ids.
-    fractions : sequence of int
-        Parts for train, val and test, for example (80, 10, 10).
-    """
-    ordered = sorted(ids)
-    order = np.random.default_rng(seed).permutation(len(ordered))
-    total = sum(fractions)
-    n_val = min(max(round(len(ordered) * fractions[1] / total), 1), len(ordered) - 2)
-    n_test = min(max(round(len(ordered) * fractions[2] / total), 1), len(ordered) - n_val - 1)
-    n_train = len(ordered) - n_val - n_test
-    folds = ["train"] * n_train + ["val"] * n_val + ["test"] * n_test
-    return {ordered[position]: fold for position, fold in zip(order, folds, strict=True)}
-
-
-def grouped_folds(groups: Mapping[str, str], fractions: Sequence[int], seed: int) -> dict[str, str]:
-    """Random folds that keep each group in one of them, the same for the same groups and seed.
-
-    Groups come in random order. Each goes to a fold with room for it, the likelier the more room
-    there is; a group too large for any goes where there is most. Each fold gets one group at least.
-
-    Parameters
-    ----------
-    groups : mapping of str to str
-        The group of each id; three or more distinct groups.
-    fractions : sequence of int
-        Parts of the ids for train, val and test, for example (80, 10, 10). Whole groups can only
-        come near them.
-
-    Raises
-    ------
-    MissingDataError
-        If there are fewer than three groups.
-    """
-    members: dict[str, list[str]] = {}
-    for name, group in sorted(groups.items()):
-        members.setdefault(group, []).append(name)
-    if len(members) < len(FOLDS):
-        raise MissingDataError(
-            f"the {len(groups):,} materials are in {len(members)} groups; a split needs three"
-        )
-    generator = np.random.default_rng(seed)
-    ordered = sorted(members)
-    room = np.array(fractions, dtype=np.float64) / sum(fractions) * len(groups)
-    taken = np.zeros(len(FOLDS), dtype=bool)
-    folds: dict[str, str] = {}
-    for done, position in enumerate(generator.permutation(len(ordered))):
-        names = members[ordered[position]]
-        allowed = np.ones(len(FOLDS), dtype=bool)
-        if len(ordered) - done <= np.count_nonzero(~taken):
-            allowed = ~taken
-        fits = allowed & (room >= len(names))
-        if fits.any():
-            weights = np.where(fits, room, 0.0)
-            fold = int(generator.choice(len(FOLDS), p=weights / weights.sum()))
-        else:
-            fold = int(np.argmax(np.where(allowed, room, -np.inf)))
-        room[fold] -= len(names)
-        taken[fold] = True
-        folds |= dict.fromkeys(names, FOLDS[fold])
-    return folds
-
-
 def material_groups(store: FeatureStore, ids: Sequence[str], group_by: str) -> dict[str, str]:
     """The group of each material.
 
@@ -192,22 +119,6 @@ def material_groups(store: FeatureStore, ids: Sequence[str], group_by: str) -> d
     return {name: groups[name] for name in ids}
 
 
-def parse_fractions(text: str) -> tuple[int, int, int]:
-    """``"80/10/10"`` as three positive whole numbers.
-
-    Raises
-    ------
-    InvalidInputError
-        If it has another form.
-    """
-    parts = text.split("/")
-    if len(parts) != 3 or not all(_PART.fullmatch(part) for part in parts):
-        raise InvalidInputError(
-            f"a random split is train/val/test in whole parts, as 80/10/10; got {text!r}"
-        )
-    return int(parts[0]), int(parts[1]), int(parts[2])
-
-
 def materials_with(store: FeatureStore, name: str | None) -> list[str]:
     """Ids of all materials, or of those with a target for the property.
 
@@ -232,8 +143,64 @@ def materials_with(store: FeatureStore, name: str | None) -> list[str]:
     return list(rows["material_id"].to_pylist())
 
 
+def stored_folds(
+    store: FeatureStore, split: str, name: str, where: str | None = None
+) -> dict[str, str]:
+    """The fold of each material of a stored split that has a target for the property.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Where the split is.
+    split, name : str
+        The split and the property.
+    where : str, optional
+        Only materials for which this holds: an SQL expression over the columns of ``materials`` and
+        the names of properties.
+
+    Raises
+    ------
+    UnknownNameError
+        If the split, the property or a name in the condition is not in the store.
+    MissingDataError
+        If the split has no folds for the property, or the condition leaves a fold empty.
+    InvalidInputError
+        If the condition is not one expression.
+    QueryError
+        If DuckDB cannot run it.
+    """
+    with store.session() as session:
+        stored_properties(session, name)
+        check_split(session, split, name)
+        chosen = materials_where(
+            session,
+            where,
+            among="FROM materials WHERE material_id IN "
+            "(SELECT material_id FROM properties WHERE property = ?)",
+            parameters=[name],
+        )
+        rows = session.query("SELECT material_id, fold FROM folds(?, ?)", [name, split])
+    wanted = set(chosen["material_id"].to_pylist())
+    folds = {row["material_id"]: row["fold"] for row in rows.to_pylist()}
+    folds = {material: fold for material, fold in folds.items() if material in wanted}
+    for fold in FOLDS:
+        if fold not in folds.values():
+            condition = f" for which {where!r} holds" if where else ""
+            raise MissingDataError(
+                f"the {fold} fold of split {split!r} has no material with a target for {name!r}"
+                f"{condition}"
+            )
+    return folds
+
+
 def ingest_split(
-    store: FeatureStore, folds: Mapping[str, str], *, split: str, name: str | None, run: Run
+    store: FeatureStore,
+    folds: Mapping[str, str],
+    *,
+    split: str,
+    name: str | None,
+    run: Run,
+    may_grow: bool = True,
 ) -> Outcome:
     """Write the folds of one split for one property, or for all (``name`` None).
 
@@ -242,7 +209,8 @@ def ingest_split(
     Raises
     ------
     ConflictError
-        If the split exists and puts a material into another fold; nothing is written then.
+        If the split exists and puts a material into another fold or, unless it ``may_grow``, has
+        other materials; nothing is written then.
     MissingDataError
         If the store knows none of the ids.
     """
@@ -260,6 +228,12 @@ def ingest_split(
                 f"split {split!r} for {key} has {row['material_id']} in {row['fold']}, this one "
                 f"has it in {wanted}; give the new split another name with --name"
             )
+    others = {row["material_id"] for row in there} ^ folds.keys()
+    if there and others and not may_grow:
+        raise ConflictError(
+            f"split {split!r} for {key} exists with other materials, for example {min(others)}; "
+            "give the new split another name with --name"
+        )
     rows: list[dict[str, Any]] = [
         {
             "split": split,

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from featurestore.cli import main
 from featurestore.cli.root import root
+from featurestore.errors import ConflictError
 from featurestore.identity import sha256_hex
 from featurestore.store import FeatureStore
 from ingest.sample import sample_archive
@@ -109,8 +110,11 @@ def test_the_groups_of_all_rooms_are_found():
         (["sql", "SELECT 1", "--fromat", "csv"], "No such option"),
         (["sql", "SELECT 1", "--format", "xml"], "'xml' is not one of"),
         (["ingest", "structures"], "Missing argument"),
-        (["ingest", "splits", "--store", "{store}"], "either split FILES or --random"),
-        (["ingest", "splits", "a.json", "--random", "80/10/10"], "either split FILES or --random"),
+        (["ingest", "splits", "--store", "{store}"], "one of split FILES, --random and --sample"),
+        (["ingest", "splits", "a.json", "--random", "80/10/10"], "FILES, --random and --sample"),
+        (["ingest", "splits", "--sample", "s"], "--sample, which needs --at-most"),
+        (["ingest", "splits", "a.json", "--where", "true"], "--where go with --sample"),
+        (["ingest", "splits", "--sample", "s", "--at-most", "4/2/1"], "needs the --property"),
         (["ingest", "text", "--source", "chemnlp", "--workers", "0"], "--workers"),
         (["ingest", "text"], "Missing option '--source'"),
         (["view", "mbj_bandgap", "--store", "{store}"], "--structure-encoder"),
@@ -305,6 +309,29 @@ def test_ingest_records_what_it_was_asked(sampled):
         "seed": 0,
     }
     assert (run_["status"], json.loads(run_["counts"])) == ("finished", {"written": 7})
+
+
+def test_a_sample_of_a_split(sampled):
+    path, _ = sampled
+    whole = "random-60-20-20-seed-3"
+    invoke("ingest", "splits", "--random", "60/20/20", "--seed", "3", "--store", str(path))
+    arguments = ["ingest", "splits", "--sample", whole, "--at-most", "20/3/5"]
+    arguments += ["--property", "formation_energy_peratom", "--store", str(path)]
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    name = f"{whole}-sample-20-3-5-seed-0"
+    assert f"split '{name}' for formation_energy_peratom: 20 train, 3 val, 5 test" in result.output
+    assert invoke(*arguments).output.startswith("fold assignments: 0 written, 28 already there")
+    with pytest.raises(ConflictError, match="exists with other materials"):
+        invoke(*arguments, "--where", "n_atoms > 2", "--name", name)
+    result = invoke(*arguments, "--where", "n_atoms > 2")
+    assert f"split '{name}-where-" in result.output
+    found = FeatureStore.open(path).sql(
+        "SELECT max(fold = (SELECT w.fold FROM splits w WHERE w.split = ? AND w.material_id = "
+        "s.material_id)) AS same, count(*) AS n FROM splits s WHERE split = ?",
+        [whole, name],
+    )
+    assert found.to_pylist() == [{"same": True, "n": 28}]
 
 
 def test_ingest_structures_with_targets_and_a_registry(tmp_path, monkeypatch):

@@ -14,7 +14,8 @@ from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
 from featurestore.registry import load_registry
 from ingest.properties_file import read_property_file
-from ingest.stages.splits import parse_fractions, read_split_file
+from ingest.stages.folds import parse_parts
+from ingest.stages.splits import read_split_file
 from ingest.structures.analysis import analyse
 from ingest.structures.jarvis import read_jarvis
 from ingest.structures.sources import read_sources
@@ -172,7 +173,7 @@ def test_a_split_file_of_another_form_names_the_file(tmp_path, text):
 @pytest.mark.parametrize("text", ["²/1/1", f"{HUGE}/1/1", "8/1/0", "8/-1/1", "٣/1/1"])
 def test_fractions_are_plain_whole_numbers(text):
     with pytest.raises(InvalidInputError, match="train/val/test"):
-        parse_fractions(text)
+        parse_parts(text)
 
 
 def test_an_ase_array_of_another_shape_than_its_data_is_not_allocated(tmp_path):

@@ -21,8 +21,9 @@ from featurestore.store import FeatureStore
 from ingest.cli import ingest as command
 from ingest.stages import duplicates
 from ingest.stages.duplicates import ingest_duplicates
+from ingest.stages.folds import grouped_folds
 from ingest.stages.selection import Selection
-from ingest.stages.splits import grouped_folds, material_groups
+from ingest.stages.splits import material_groups
 
 ROCK_SALT = {
     "lattice_mat": [[0, 3.5, 3.5], [3.5, 0, 3.5], [3.5, 3.5, 0]],

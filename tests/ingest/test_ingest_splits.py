@@ -21,14 +21,14 @@ from featurestore.errors import (
 from featurestore.runs import Run
 from featurestore.session import QueryError
 from featurestore.store import FeatureStore
+from ingest.stages.folds import parse_parts, random_folds, sampled_folds
 from ingest.stages.selection import Selection
 from ingest.stages.splits import (
     ingest_split,
     materials_with,
-    parse_fractions,
     property_of_file,
-    random_folds,
     read_split_file,
+    stored_folds,
 )
 
 RUN = Run("run")
@@ -145,11 +145,11 @@ def test_the_seed_matters():
 
 
 def test_fractions():
-    assert parse_fractions("80/10/10") == (80, 10, 10)
-    assert parse_fractions("8/1/1") == (8, 1, 1)
+    assert parse_parts("80/10/10") == (80, 10, 10)
+    assert parse_parts("8/1/1") == (8, 1, 1)
     for text in ("80/20", "80/10/10/0", "80/20/0", "0.8/0.1/0.1", "-8/1/1", "a/b/c", "", "8 /1/1"):
         with pytest.raises(InvalidInputError, match="80/10/10"):
-            parse_fractions(text)
+            parse_parts(text)
 
 
 def test_materials_to_split(ready, store):
@@ -279,3 +279,46 @@ def test_names_with_quotes(ready):
     ready.merge_rows("properties", [row | {"property": name}])
     assert chosen(ready, properties=(name,)) == "a"
     ready._tables.delete("properties", "property = 'it''s; --'")
+
+
+FOLDS = {f"m{i:03}": ("train", "val", "test")[min(i // 60, 2)] for i in range(180)}
+
+
+def test_a_sample_keeps_folds_and_smaller_ones_are_part_of_larger_ones():
+    large = sampled_folds(FOLDS, (50, 20, 100), seed=1)
+    assert Counter(large.values()) == {"train": 50, "val": 20, "test": 60}
+    assert large.items() <= FOLDS.items()
+    small = sampled_folds(dict(reversed(FOLDS.items())), (10, 20, 5), seed=1)
+    assert Counter(small.values()) == {"train": 10, "val": 20, "test": 5}
+    assert small.items() <= large.items()
+    assert sampled_folds(FOLDS, (10, 20, 5), seed=2) != small
+
+
+def test_folds_of_a_stored_split_under_a_condition(ready):
+    assert stored_folds(ready, "mine", "mbj_bandgap") == {
+        "a": "train",
+        "b": "train",
+        "c": "val",
+        "d": "test",
+    }
+    assert set(stored_folds(ready, "mine", "mbj_bandgap", "material_id != 'a'")) == set("bcd")
+    with pytest.raises(
+        MissingDataError, match=r"val fold of split 'mine' has no material .*'slme'"
+    ):
+        stored_folds(ready, "mine", "slme")
+    with pytest.raises(MissingDataError, match="for which 'n_atoms > 5' holds"):
+        stored_folds(ready, "mine", "mbj_bandgap", "n_atoms > 5")
+    with pytest.raises(UnknownNameError, match="unknown split 'min'"):
+        stored_folds(ready, "min", "mbj_bandgap")
+    with pytest.raises(InvalidInputError, match="not one expression"):
+        stored_folds(ready, "mine", "mbj_bandgap", "true; true")
+
+
+def test_a_sample_does_not_join_another_of_its_name(store):
+    ingest_split(store, {"a": "train", "b": "val"}, split="s", name=None, run=RUN)
+    same = {"b": "val", "a": "train"}
+    outcome = ingest_split(store, same, split="s", name=None, run=RUN, may_grow=False)
+    assert (outcome.written, outcome.present) == (0, 2)
+    for other in ({"a": "train"}, same | {"c": "test"}):
+        with pytest.raises(ConflictError, match=r"exists with other materials, for example [bc];"):
+            ingest_split(store, other, split="s", name=None, run=RUN, may_grow=False)
