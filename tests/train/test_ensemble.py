@@ -156,6 +156,28 @@ def test_tuning_switches_off_a_segment_that_says_nothing() -> None:
     assert tuned.weights[0] > 20 * tuned.weights[1]
 
 
+def test_sizes_give_the_relevance_that_the_kernel_found() -> None:
+    kernel = Tuned(np.array([4.0, 1.0, 0.0]), 0.1, np.zeros(1))
+    segments = [slice(0, 2), slice(2, 3), slice(3, 5)]
+    alike = kernel.sizes(segments, 0)
+    np.testing.assert_array_equal(alike, np.ones(5))
+    sizes = kernel.sizes(segments, 1)
+    np.testing.assert_allclose(sizes[:3] ** 2, [2.4, 2.4, 0.6])
+    np.testing.assert_allclose(sizes[3:], 0, atol=1e-100)
+    np.testing.assert_allclose(kernel.sizes(segments, 0.5)[:3] ** 2, [2, 2, 1])
+
+
+def test_networks_behind_sizes_take_inputs_before_them() -> None:
+    settings = NetworkSettings(3, 8, 1, 4, 1e-2, 0.1)
+    inputs = np.random.default_rng(0).normal(size=(20, 5)) / 16
+    generator = torch.Generator().manual_seed(0)
+    trained = train_networks(inputs, inputs[:, 0], settings, generator, lambda *_: None)
+    sizes = np.array([2.0, 2.0, 0.5, 0.25, 0.25])
+    np.testing.assert_allclose(
+        trained.behind(sizes).members(inputs), trained.members(inputs * sizes), atol=1e-6
+    )
+
+
 def test_the_process_equals_the_formula(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gaussian_process, "_ROWS_AT_ONCE", 7)
     inputs, queries = _random(30), _random(12, seed=1)

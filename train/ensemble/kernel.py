@@ -36,6 +36,26 @@ class Tuned:
     nugget: float
     left_out: Floats
 
+    def sizes(self, segments: Sequence[slice], power: float) -> Floats:
+        """A factor for each column that gives segments the relevance that the kernel found.
+
+        Parameters
+        ----------
+        segments : sequence of slice
+            Columns of each weight.
+        power : float
+            0 leaves all segments alike, with 1 squared distances are the kernel's.
+
+        Returns
+        -------
+        ndarray, shape (width,), float64
+            The weights' roots to that power; the mean of their squares over segments is 1.
+        """
+        relevance = np.maximum(self.weights, np.finfo(np.float64).tiny) ** power
+        roots = np.sqrt(relevance / relevance.mean())
+        widths = [part.stop - part.start for part in segments]
+        return np.repeat(roots, widths)
+
 
 def matern(squared_distances: Floats) -> Floats:
     """(1 + √3 r) exp(-√3 r) for squared distances r², in place."""

@@ -67,6 +67,11 @@ class Networks:
             parts = [forward(parameters, block) for block in rows.split(_ROWS_AT_ONCE)]
         return torch.cat(parts, dim=1).double().numpy()
 
+    def behind(self, sizes: Floats) -> Networks:
+        """The networks that give for inputs what these give for inputs times ``sizes`` (width,)."""
+        first = self.parameters["first"].double() * torch.from_numpy(sizes)[:, None]
+        return Networks({**self.parameters, "first": first.half()})
+
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The parameters as arrays."""
         return {name: value.numpy() for name, value in self.parameters.items()}

@@ -148,9 +148,10 @@ class Ensemble:
 
     Each segment of the features is partly whitened; targets are learned as they are or as square
     roots, whichever gives the lower leave-one-out error; the process's kernel has a weight for each
-    segment, so that a text that says nothing is switched off. The process and the networks (a deep
-    ensemble, Lakshminarayanan et al., NeurIPS 2017) learn from the training rows alone. The
-    validation rows decide their shares in the average, one of five, and calibrate the uncertainty.
+    segment, so that a text that says nothing is switched off, and the networks' inputs are sized by
+    the same weights. The process and the networks (a deep ensemble, Lakshminarayanan et al.,
+    NeurIPS 2017) learn from the training rows alone. The validation rows decide their shares in the
+    average, one of five, and calibrate the uncertainty.
 
     Parameters
     ----------
@@ -171,6 +172,9 @@ class Ensemble:
     rows_of_process : int
         Training rows that the process learns from; of more a random choice. It takes 8 bytes for
         each pair of them.
+    kernel_power : float
+        Power of the kernel's weights by which the networks' segments are sized; 0 leaves them
+        alike.
     """
 
     members: int = 8
@@ -181,6 +185,7 @@ class Ensemble:
     weight_decay: float = 1e-2
     rows_to_tune: int = 1000
     rows_of_process: int = 25_000
+    kernel_power: float = 1.0
 
     name: ClassVar[str] = "ensemble"
 
@@ -217,9 +222,11 @@ class Ensemble:
         targets = scale.scaled(train.targets)
         kept = np.sort(order[: self.rows_of_process])
         process = GaussianProcess.fit(inputs[kept], targets[kept], kernel, projection.slices)
+        sizes = kernel.sizes(projection.slices, self.kernel_power)
         networks, history = self._networks(
-            inputs, train, projection(val.features), val, scale, generator, progress
+            inputs * sizes, train, projection(val.features) * sizes, val, scale, generator, progress
         )
+        networks = networks.behind(sizes)
         uncalibrated = EnsemblePredictor(projection, scale, process, networks, 1.0, None)
         share = _best_share(*uncalibrated._parts(projection(val.features)), val.targets)
         blended = EnsemblePredictor(projection, scale, process, networks, share, None)
