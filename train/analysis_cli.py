@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from featurestore.cli.options import CONTEXT, at_option, format_option, store_option
+from featurestore.cli.options import (
+    CONTEXT,
+    at_option,
+    figure_option,
+    file_option,
+    format_option,
+    groups_options,
+    models_options,
+    store_option,
+)
 
 if TYPE_CHECKING:
     from featurestore.session import Session
@@ -16,37 +25,13 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings=CONTEXT)
-@click.option("--property", "property_name", metavar="NAME", help="All models of this property.")
-@click.option("--split", metavar="NAME", help="All models of this split.")
-@click.option(
-    "--model",
-    "names",
-    multiple=True,
-    metavar="ID",
-    help="Model id or its beginning (may be repeated); see: featurestore train list.",
+@models_options()
+@groups_options(
+    "What makes the groups: a column of materials, as prototype, or an expression over them.",
+    by="crystal_system",
+    at_least=5,
 )
-@click.option(
-    "--by",
-    default="crystal_system",
-    show_default=True,
-    metavar="SQL",
-    help="What makes the groups: a column of materials, as prototype, or an expression over them.",
-)
-@click.option(
-    "--at-least",
-    default=5,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Groups with fewer test materials are put together.",
-)
-@click.option(
-    "-o",
-    "--output",
-    "figure",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="PNG file for a chart.",
-)
+@figure_option()
 @store_option
 @at_option
 @format_option
@@ -87,15 +72,7 @@ def groups(
 
 @click.command(context_settings=CONTEXT)
 @click.argument("names", nargs=-1, required=True, metavar="MODEL...")
-@click.option(
-    "-o",
-    "--output",
-    "figure",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    metavar="FILE",
-    help="PNG file.",
-)
+@figure_option(required=True)
 @store_option
 @at_option
 def parity(names: tuple[str, ...], figure: Path, store_uri: str, at: str | None) -> None:
@@ -183,13 +160,8 @@ def leakage(
 
 @click.command(context_settings=CONTEXT)
 @click.argument("name", metavar="MODEL")
-@click.option(
-    "-o",
-    "--output",
-    "path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="File that ends in .csv.zip. Default: the leaderboard's own name, in this folder.",
+@file_option(
+    "path", "File that ends in .csv.zip. Default: the leaderboard's own name, in this folder."
 )
 @click.option(
     "--dataset", metavar="NAME", help="The leaderboard's name of the data set, as dft_3d."

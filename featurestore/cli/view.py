@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from featurestore.cli.options import CONTEXT, at_option, store_option, view_options
+from featurestore.cli.options import CONTEXT, at_option, output_option, store_option, view_options
 from featurestore.view_request import ViewRequest
 
 
@@ -16,12 +16,7 @@ from featurestore.view_request import ViewRequest
 @store_option
 @at_option
 @click.option("--show-sql", is_flag=True, help="Print the SQL that selects the rows, and stop.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to a .parquet, .arrow, .csv, .json, .ndjson or .npz file.",
-)
+@output_option
 def view(
     request: ViewRequest, store_uri: str, at: str | None, show_sql: bool, output: Path | None
 ) -> None:
