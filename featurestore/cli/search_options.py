@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from featurestore.cli.options import (
+    Command,
     at_option,
     format_option,
     output_option,
@@ -20,8 +20,6 @@ from featurestore.cli.options import (
 
 if TYPE_CHECKING:
     from featurestore.search.hits import Among, Hits
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 SPACES = ("structure", "text", "both")
 
