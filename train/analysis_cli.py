@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -18,10 +16,6 @@ from featurestore.cli.options import (
     models_options,
     store_option,
 )
-
-if TYPE_CHECKING:
-    from featurestore.session import Session
-    from train.models import StoredModel
 
 
 @click.command(context_settings=CONTEXT)
@@ -60,9 +54,17 @@ def groups(
     from train.ablation import seed_groups
     from train.display import print_captioned
     from train.groups import group_errors, groups_table, write_groups_figure
+    from train.models import find_models, some_models
 
+    if not names and not property_name:
+        raise click.UsageError("Name models with --model, or all of a --property.")
+    if names and (property_name or split):
+        raise click.UsageError("Give either --model, or --property and --split.")
     with FeatureStore.open(store_uri, at=at).session() as session:
-        models = _chosen(session, names, property_name, split)
+        if names:
+            models = find_models(session, names)
+        else:
+            models = some_models(session, property_name, split)
         found = group_errors(session, seed_groups(models), by, at_least)
     print_captioned(groups_table(found), output_format, ["property", "model", "seeds", "unit"])
     if figure is not None:
@@ -85,10 +87,11 @@ def parity(names: tuple[str, ...], figure: Path, store_uri: str, at: str | None)
     from featurestore.errors import InvalidInputError
     from featurestore.store import FeatureStore
     from train.ablation import ablation_rows, comparison_warnings
+    from train.models import find_models
     from train.parity import write_parity_plot
 
     with FeatureStore.open(store_uri, at=at).session() as session:
-        models = _chosen(session, names, None, None)
+        models = find_models(session, names)
         properties = sorted({model.parameters.property for model in models})
         if len(properties) > 1:
             raise InvalidInputError(
@@ -191,27 +194,3 @@ def leaderboard(
     click.echo(f"Wrote {n:,} predictions to {path}", err=True)
     if path.name != expected:
         click.echo(f"Note: the leaderboard expects the name {expected}", err=True)
-
-
-def _chosen(
-    session: Session, names: Sequence[str], property_name: str | None, split: str | None
-) -> list[StoredModel]:
-    """The models named, or all of a property or split."""
-    from featurestore.errors import MissingDataError
-    from train.models import find_model, stored_models
-
-    if not names and not property_name:
-        raise click.UsageError("Name models with --model, or all of a --property.")
-    if names and (property_name or split):
-        raise click.UsageError("Give either --model, or --property and --split.")
-    if names:
-        found = [find_model(session, name) for name in names]
-        return list({model.model_id: model for model in found}.values())
-    models = stored_models(session, property_name, split)
-    if not models:
-        raise MissingDataError(
-            f"the store has no model of property {property_name!r}"
-            + (f", split {split!r}" if split else "")
-            + "; train one with: featurestore train mlp"
-        )
-    return models

@@ -207,23 +207,14 @@ def report(
     Example:
       featurestore train report --property mbj_bandgap -o reports
     """
-    from featurestore.errors import MissingDataError
     from featurestore.store import FeatureStore
     from train.ablation import ablation_rows, ablation_table, comparison_warnings
     from train.display import print_captioned
-    from train.models import stored_models
+    from train.models import some_models
     from train.parity import write_parity_plot
 
     with FeatureStore.open(store_uri, at=at).session() as session:
-        models = stored_models(session, property_name, split)
-        if not models:
-            wanted = [f"property {property_name!r}"] if property_name else []
-            wanted += [f"split {split!r}"] if split else []
-            raise MissingDataError(
-                "the store has no model"
-                + (f" of {' and '.join(wanted)}" if wanted else "")
-                + "; train one with: featurestore train mlp --property … --split …"
-            )
+        models = some_models(session, property_name, split)
         rows = ablation_rows(session, models)
         shared = [
             "property",
