@@ -27,6 +27,7 @@ def view(
       featurestore view mbj_bandgap --text robocrystallographer \\
           --structure-encoder alignn-ff --text-encoder minilm --split paper -o view.parquet
     """
+    from featurestore.query.running import interruptible
     from featurestore.store import FeatureStore
     from featurestore.view_parameters import resolve, view_sql
     from featurestore.views import select_view, write_view
@@ -36,7 +37,7 @@ def view(
         if show_sql:
             click.echo(view_sql(parameters))
             return
-        selected = select_view(session, parameters)
+        selected = interruptible(session, lambda: select_view(session, parameters))
     loaded = selected.read()
     for name, value in parameters.as_dict().items():
         if value is not None:
