@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from featurestore.errors import MissingDataError
 from featurestore.store import FeatureStore
-from train.models import StoredModel, find_model, stored_models
+from train.models import StoredModel, find_models, stored_models
 
 
 def chosen_models(
@@ -23,8 +23,7 @@ def chosen_models(
     """
     with store.session() as session:
         if names:
-            found = [find_model(session, name) for name in names]
-            return list({model.model_id: model for model in found}.values())
+            return find_models(session, names)
         models = [
             model
             for model in stored_models(session, property_name, split)

@@ -12,9 +12,19 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from explain.kinds import ERASURES, UNITS
-from featurestore.cli.options import CONTEXT, at_option, format_option, store_option
-from featurestore.view_request import FOLDS
+from explain.kinds import UNITS
+from explain.options import also_by_options, encode_option, erasure_option, model_option
+from featurestore.cli.options import (
+    CONTEXT,
+    at_option,
+    count_option,
+    figure_option,
+    file_option,
+    fold_option,
+    format_option,
+    models_options,
+    store_option,
+)
 
 if TYPE_CHECKING:
     from explain.contributions import Contributions
@@ -25,36 +35,10 @@ Result = TypeVar("Result")
 
 
 @click.command(context_settings=CONTEXT)
-@click.option(
-    "--model",
-    "names",
-    multiple=True,
-    metavar="ID",
-    help="Model id or its beginning (may be repeated); see: featurestore train list.",
-)
-@click.option("--property", "property_name", metavar="NAME", help="All models of this with both.")
-@click.option("--split", metavar="NAME", help="All models of this split, structure and text.")
-@click.option("--fold", type=click.Choice(FOLDS), default="test", show_default=True, help="Rows.")
-@click.option(
-    "--by",
-    metavar="SQL",
-    help="Also by group: an expression over materials, as crystal_system, or element.",
-)
-@click.option(
-    "--at-least",
-    default=5,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Groups with fewer materials are put together.",
-)
-@click.option(
-    "-o",
-    "--output",
-    "figure",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="PNG file for a chart; the models are then of one property.",
-)
+@models_options("hybrid models")
+@fold_option
+@also_by_options(at_least=5)
+@figure_option("PNG file for a chart; the models are then of one property.")
 @store_option
 @format_option
 def segments(
@@ -108,13 +92,7 @@ def segments(
 
 
 @click.command(context_settings=CONTEXT)
-@click.option(
-    "--model",
-    "name",
-    required=True,
-    metavar="ID",
-    help="Model id or its beginning; its seeds are averaged. See: featurestore train list.",
-)
+@model_option
 @click.option(
     "--material",
     "materials",
@@ -122,15 +100,7 @@ def segments(
     metavar="ID",
     help="Material to show in full (may be repeated). Default: three of the test fold.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    metavar="FILE",
-    help="HTML file.",
-)
+@file_option("path", "HTML file.", required=True)
 @store_option
 @at_option
 def report(
@@ -155,13 +125,7 @@ def report(
 
 @click.command(context_settings=CONTEXT)
 @click.argument("material", metavar="MATERIAL")
-@click.option(
-    "--model",
-    "name",
-    required=True,
-    metavar="ID",
-    help="Model id or its beginning; its seeds are averaged. See: featurestore train list.",
-)
+@model_option
 @click.option(
     "--unit",
     "kinds",
@@ -171,37 +135,19 @@ def report(
     show_default=True,
     help="Which parts of the text (may be repeated).",
 )
-@click.option(
-    "--erasure",
-    type=click.Choice(ERASURES),
-    default="deletion",
-    show_default=True,
-    help="Take the part away, or put [MASK] in the place of each of its words.",
-)
+@erasure_option
 @click.option(
     "--curves",
     is_flag=True,
     help="Erase more and more words, against random orders, and print that instead.",
 )
-@click.option(
-    "--orders",
-    default=10,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Random orders for --curves.",
-)
+@count_option("--orders", 10, "Random orders for --curves.")
 @click.option("--seed", default=0, show_default=True, type=int, help="Of the random orders.")
-@click.option(
-    "-o",
-    "--output",
+@file_option(
     "path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="HTML page (.html) with all that is measured, or the coloured text as an image (.png).",
+    "HTML page (.html) with all that is measured, or the coloured text as an image (.png).",
 )
-@click.option(
-    "--encode", is_flag=True, help="Make missing vectors first, by featurestore ingest embeddings."
-)
+@encode_option
 @store_option
 @format_option
 def words(

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from featurestore.cli.options import CONTEXT, format_option, store_option
-from featurestore.view_request import FOLDS
+from explain.options import also_by_options, encode_option, erasure_option
+from featurestore.cli.options import (
+    CONTEXT,
+    fold_option,
+    folder_option,
+    format_option,
+    models_options,
+    store_option,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,16 +28,8 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings=CONTEXT)
-@click.option(
-    "--model",
-    "names",
-    multiple=True,
-    metavar="ID",
-    help="Model id or its beginning (may be repeated); see: featurestore train list.",
-)
-@click.option("--property", "property_name", metavar="NAME", help="All hybrid models of this.")
-@click.option("--split", metavar="NAME", help="All hybrid models of this split.")
-@click.option("--fold", type=click.Choice(FOLDS), default="test", show_default=True, help="Rows.")
+@models_options("hybrid models")
+@fold_option
 @click.option(
     "--tagger",
     type=click.Choice(["store", "reference"]),
@@ -38,13 +37,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="One tag a sentence, or the overlapping tags of the reference implementation.",
 )
-@click.option(
-    "--erasure",
-    type=click.Choice(["deletion", "mask"]),
-    default="deletion",
-    show_default=True,
-    help="Delete the sentences, or put [MASK] in place of each of their words.",
-)
+@erasure_option
 @click.option(
     "--controls",
     type=click.IntRange(1, 100),
@@ -54,29 +47,10 @@ if TYPE_CHECKING:
 )
 @click.option("--quick", is_flag=True, help="Each tag erased, without controls and sets of tags.")
 @click.option("--retrain", is_flag=True, help="Also train without each tag, and test without it.")
-@click.option(
-    "--by",
-    metavar="SQL",
-    help="Also by group: an expression over materials, as crystal_system, or element.",
-)
-@click.option(
-    "--at-least",
-    type=click.IntRange(1),
-    default=10,
-    show_default=True,
-    help="With --by: groups with fewer materials are put together.",
-)
-@click.option("--encode", is_flag=True, help="First make the vectors that are missing.")
+@also_by_options(at_least=10)
+@encode_option
 @click.option("--stored", is_flag=True, help="Only read what an earlier run has stored.")
-@click.option(
-    "-o",
-    "--output",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("reports"),
-    show_default=True,
-    help="Folder for the heatmap.",
-)
+@folder_option("Folder for the heatmap.", default=Path("reports"), show_default=True)
 @store_option
 @format_option
 def tags(

@@ -13,6 +13,7 @@ import pyarrow as pa
 from featurestore.catalogue import encoders, generators
 from featurestore.errors import UnknownNameError
 from featurestore.history.standing import RETIRED
+from featurestore.query.conditions import as_condition
 from featurestore.session import Session, quoted
 
 _SUMMARY = pa.schema(
@@ -97,7 +98,7 @@ def coverage(session: Session, where: str | None = None, only: Sequence[str] = (
         [row] = session.read_only_query(
             f"SELECT count(*) FILTER (has) AS have, count(*) FILTER (NOT has) AS lack, "
             f"count(*) FILTER (NOT has AND failure IS NOT NULL) AS failed "
-            f"FROM ({_judged(session, thing, where)})"
+            f"FROM ({_judged(thing, where)})"
         ).to_pylist()
         total = row["have"] + row["lack"]
         row["percent"] = round(100 * row["have"] / total, 1) if total else None
@@ -117,7 +118,7 @@ def missing(session: Session, where: str | None = None, only: Sequence[str] = ()
     found = [
         session.read_only_query(
             f"SELECT ? AS kind, ? AS name, material_id, formula, failure "
-            f"FROM ({_judged(session, thing, where)}) WHERE NOT has ORDER BY material_id",
+            f"FROM ({_judged(thing, where)}) WHERE NOT has ORDER BY material_id",
             [thing.kind, thing.name],
         ).cast(_MISSING)
         for thing in _things(session, only)
@@ -125,8 +126,8 @@ def missing(session: Session, where: str | None = None, only: Sequence[str] = ()
     return pa.concat_tables([_MISSING.empty_table(), *found])
 
 
-def _judged(session: Session, thing: _Thing, where: str | None) -> str:
-    chosen = f"WHERE {session.condition(where)}" if where is not None else ""
+def _judged(thing: _Thing, where: str | None) -> str:
+    chosen = f"WHERE {as_condition(where)}" if where is not None else ""
     return (
         f"SELECT material_id, formula, {thing.having} AS has, {thing.failure} AS failure "
         f"FROM (SELECT * FROM materials {chosen}) m"

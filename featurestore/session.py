@@ -226,25 +226,6 @@ class Session:
             raise InvalidInputError(f"queries are read-only: {kind} statements are refused")
         return self.query(sql, parameters)
 
-    def condition(self, where: str) -> str:
-        """A condition from outside as it goes into a query, in parentheses.
-
-        Raises
-        ------
-        InvalidInputError
-            If it is more, or other, than one condition.
-        """
-        # What closes our parenthesis does not parse bare, what adds a clause not in parentheses.
-        # The line break ends a comment that the condition may end with.
-        for form in (f"SELECT 1 WHERE {where}\n", f"SELECT 1 WHERE ({where}\n)"):
-            try:
-                alone = len(self._extracted(form)) == 1
-            except QueryError as error:
-                raise InvalidInputError(f"{where!r} is not an SQL condition: {error}") from error
-            if not alone:
-                raise InvalidInputError(f"{where!r} is more than one SQL condition")
-        return f"({where}\n)"
-
     def statements(self, sql: str) -> list[str]:
         """The statements of a script, without running them; raises `QueryError` on bad syntax."""
         return [statement.query.strip() for statement in self._extracted(sql)]

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from featurestore.cli.options import CONTEXT, store_option
+from featurestore.cli.options import CONTEXT, Command, store_option, together
 from featurestore.errors import FeatureStoreError, InvalidInputError
+from featurestore.view_request import FOLDS
 
 if TYPE_CHECKING:
     from featurestore.runs import Run
     from featurestore.store import FeatureStore
     from ingest.encoders.base import Precision, StructureEncoder, TextEncoder
     from ingest.stages.outcome import Outcome
-
-Command = TypeVar("Command", bound=Callable[..., Any])
+    from ingest.stages.selection import Selection
 
 
 class NothingSucceededError(FeatureStoreError):
@@ -36,31 +37,51 @@ def ingest() -> None:
 
 def selection_options(command: Command) -> Command:
     """Add the options that choose materials; the command gets them as ``selection``."""
-    options = [
+
+    @functools.wraps(command)
+    def with_selection(**given: Any) -> Any:
+        from ingest.stages.selection import Selection
+
+        fields = {name: given.pop(name) for name in Selection.__dataclass_fields__}
+        return command(selection=Selection(**fields), **given)
+
+    return _selection_options(with_selection)  # type: ignore[return-value]
+
+
+_selection_options = together(
+    click.option(
+        "--property",
+        "properties",
+        multiple=True,
+        help="Only materials with a target for this property (may be repeated).",
+    ),
+    click.option("--split", help="With one --property: only materials in this split."),
+    click.option("--fold", type=click.Choice(FOLDS), help="… in this fold of it."),
+    click.option("--where", metavar="SQL", help="Only materials for which this condition holds."),
+    click.option(
+        "--material",
+        "materials",
+        multiple=True,
+        metavar="ID",
+        help="Only this material (may be repeated).",
+    ),
+)
+
+
+def workers_options(item: str) -> Callable[[Command], Command]:
+    """``--workers`` and ``--time-limit``, for commands that work on one such item at a time."""
+    return together(
         click.option(
-            "--property",
-            "properties",
-            multiple=True,
-            help="Only materials with a target for this property (may be repeated).",
-        ),
-        click.option("--split", help="With one --property: only materials in this split."),
-        click.option(
-            "--fold", type=click.Choice(["train", "val", "test"]), help="… in this fold of it."
+            "--workers", type=click.IntRange(1), help="Processes. Default: one a processor."
         ),
         click.option(
-            "--where", metavar="SQL", help="Only materials for which this condition holds."
+            "--time-limit",
+            default=300.0,
+            show_default=True,
+            type=click.FloatRange(min=0.1),
+            help=f"Seconds that one {item} may take before it counts as failed.",
         ),
-        click.option(
-            "--material",
-            "materials",
-            multiple=True,
-            metavar="ID",
-            help="Only this material (may be repeated).",
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    )
 
 
 def retry_option(command: Command) -> Command:
@@ -331,6 +352,8 @@ def splits(
         raise click.UsageError("--group-by goes with --random.")
     if bool(at_most) != bool(sample) or (where and not sample):
         raise click.UsageError("--at-most and --where go with --sample, which needs --at-most.")
+    if sample and property_name is None:
+        raise click.UsageError("--sample needs the --property whose folds it draws from.")
     with _recorded(store_uri, "splits", files=files) as (store, run):
         if files:
             drawn = [
@@ -338,10 +361,9 @@ def splits(
                 for path in files
             ]
         elif sample:
-            if property_name is None:
-                raise click.UsageError("--sample needs the --property whose folds it draws from.")
             sizes = parse_parts(cast(str, at_most))
-            folds = sampled_folds(stored_folds(store, sample, property_name, where), sizes, seed)
+            stored = stored_folds(store, sample, cast(str, property_name), where)
+            folds = sampled_folds(stored, sizes, seed)
             default = f"{sample}-sample-{'-'.join(map(str, sizes))}-seed-{seed}"
             default += f"-where-{sha256_hex(where.encode())[:8]}" if where else ""
             drawn = [(name or default, property_name, folds)]
@@ -367,22 +389,11 @@ def splits(
 
 @ingest.command(context_settings=CONTEXT)
 @selection_options
-@click.option("--workers", type=click.IntRange(1), help="Processes. Default: one a processor.")
-@click.option(
-    "--time-limit",
-    default=300.0,
-    show_default=True,
-    type=click.FloatRange(min=0.1),
-    help="Seconds that one formula may take before it counts as failed.",
-)
+@workers_options("formula")
 @retry_option
 @store_option
 def duplicates(
-    properties: tuple[str, ...],
-    split: str | None,
-    fold: str | None,
-    where: str | None,
-    materials: tuple[str, ...],
+    selection: Selection,
     workers: int | None,
     time_limit: float,
     retry_failures: bool,
@@ -398,12 +409,11 @@ def duplicates(
     """
     from featurestore.workers import cpu_count
     from ingest.stages.duplicates import ingest_duplicates
-    from ingest.stages.selection import Selection
 
     with _recorded(store_uri, "duplicates") as (store, run):
         outcome = ingest_duplicates(
             store,
-            selection=Selection(properties, split, fold, where, materials),
+            selection=selection,
             workers=workers or cpu_count(),
             time_limit=time_limit,
             retry_failures=retry_failures,
@@ -422,14 +432,7 @@ def duplicates(
     help="Whether Robocrystallographer names them; 'guessed' is a generator of its own.",
 )
 @selection_options
-@click.option("--workers", type=click.IntRange(1), help="Processes. Default: one a processor.")
-@click.option(
-    "--time-limit",
-    default=300.0,
-    show_default=True,
-    type=click.FloatRange(min=0.1),
-    help="Seconds that one structure may take before it counts as failed.",
-)
+@workers_options("structure")
 @click.option(
     "--worker-memory",
     type=click.FloatRange(min=0.1),
@@ -442,11 +445,7 @@ def duplicates(
 def text(
     source: str,
     oxidation_states: str,
-    properties: tuple[str, ...],
-    split: str | None,
-    fold: str | None,
-    where: str | None,
-    materials: tuple[str, ...],
+    selection: Selection,
     workers: int | None,
     time_limit: float,
     worker_memory: float | None,
@@ -460,7 +459,6 @@ def text(
       featurestore ingest text --source robocrystallographer --property Tc_supercon
     """
     from featurestore.workers import cpu_count
-    from ingest.stages.selection import Selection
     from ingest.stages.text import ingest_text
 
     with _recorded(store_uri, "text") as (store, run):
@@ -468,7 +466,7 @@ def text(
             store,
             source,
             guess_oxidation_states=oxidation_states == "guessed",
-            selection=Selection(properties, split, fold, where, materials),
+            selection=selection,
             workers=workers or cpu_count(),
             time_limit=time_limit,
             memory_limit=None if worker_memory is None else int(worker_memory * 2**30),
@@ -521,11 +519,7 @@ def embeddings(
     backend: str | None,
     pooling: str | None,
     max_tokens: int | None,
-    properties: tuple[str, ...],
-    split: str | None,
-    fold: str | None,
-    where: str | None,
-    materials: tuple[str, ...],
+    selection: Selection,
     retry_failures: bool,
     store_uri: str,
 ) -> None:
@@ -552,10 +546,8 @@ def embeddings(
         ingest_structure_embeddings,
         ingest_text_embeddings,
     )
-    from ingest.stages.selection import Selection
     from ingest.stages.variants import read_variants_file
 
-    selection = Selection(properties, split, fold, where, materials)
     settings = {"layer": layer, "backend": backend, "pooling": pooling, "max_tokens": max_tokens}
     loaded = load_encoder(
         encoder,

@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from featurestore.cli.options import CONTEXT, at_option, format_option, store_option
-
-if TYPE_CHECKING:
-    from featurestore.session import Session
-    from train.models import StoredModel
+from featurestore.cli.options import (
+    CONTEXT,
+    at_option,
+    figure_option,
+    file_option,
+    format_option,
+    groups_options,
+    models_options,
+    store_option,
+)
 
 
 @click.command(context_settings=CONTEXT)
-@click.option("--property", "property_name", metavar="NAME", help="All models of this property.")
-@click.option("--split", metavar="NAME", help="All models of this split.")
-@click.option(
-    "--model",
-    "names",
-    multiple=True,
-    metavar="ID",
-    help="Model id or its beginning (may be repeated); see: featurestore train list.",
+@models_options()
+@groups_options(
+    "What makes the groups: a column of materials, as prototype, or an expression over them.",
+    by="crystal_system",
+    at_least=5,
 )
-@click.option(
-    "--by",
-    default="crystal_system",
-    show_default=True,
-    metavar="SQL",
-    help="What makes the groups: a column of materials, as prototype, or an expression over them.",
-)
-@click.option(
-    "--at-least",
-    default=5,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Groups with fewer test materials are put together.",
-)
-@click.option(
-    "-o",
-    "--output",
-    "figure",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="PNG file for a chart.",
-)
+@figure_option()
 @store_option
 @at_option
 @format_option
@@ -75,9 +54,17 @@ def groups(
     from train.ablation import seed_groups
     from train.display import print_captioned
     from train.groups import group_errors, groups_table, write_groups_figure
+    from train.models import find_models, some_models
 
+    if not names and not property_name:
+        raise click.UsageError("Name models with --model, or all of a --property.")
+    if names and (property_name or split):
+        raise click.UsageError("Give either --model, or --property and --split.")
     with FeatureStore.open(store_uri, at=at).session() as session:
-        models = _chosen(session, names, property_name, split)
+        if names:
+            models = find_models(session, names)
+        else:
+            models = some_models(session, property_name, split)
         found = group_errors(session, seed_groups(models), by, at_least)
     print_captioned(groups_table(found), output_format, ["property", "model", "seeds", "unit"])
     if figure is not None:
@@ -87,15 +74,7 @@ def groups(
 
 @click.command(context_settings=CONTEXT)
 @click.argument("names", nargs=-1, required=True, metavar="MODEL...")
-@click.option(
-    "-o",
-    "--output",
-    "figure",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    metavar="FILE",
-    help="PNG file.",
-)
+@figure_option(required=True)
 @store_option
 @at_option
 def parity(names: tuple[str, ...], figure: Path, store_uri: str, at: str | None) -> None:
@@ -108,10 +87,11 @@ def parity(names: tuple[str, ...], figure: Path, store_uri: str, at: str | None)
     from featurestore.errors import InvalidInputError
     from featurestore.store import FeatureStore
     from train.ablation import ablation_rows, comparison_warnings
+    from train.models import find_models
     from train.parity import write_parity_plot
 
     with FeatureStore.open(store_uri, at=at).session() as session:
-        models = _chosen(session, names, None, None)
+        models = find_models(session, names)
         properties = sorted({model.parameters.property for model in models})
         if len(properties) > 1:
             raise InvalidInputError(
@@ -183,13 +163,8 @@ def leakage(
 
 @click.command(context_settings=CONTEXT)
 @click.argument("name", metavar="MODEL")
-@click.option(
-    "-o",
-    "--output",
-    "path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="File that ends in .csv.zip. Default: the leaderboard's own name, in this folder.",
+@file_option(
+    "path", "File that ends in .csv.zip. Default: the leaderboard's own name, in this folder."
 )
 @click.option(
     "--dataset", metavar="NAME", help="The leaderboard's name of the data set, as dft_3d."
@@ -219,27 +194,3 @@ def leaderboard(
     click.echo(f"Wrote {n:,} predictions to {path}", err=True)
     if path.name != expected:
         click.echo(f"Note: the leaderboard expects the name {expected}", err=True)
-
-
-def _chosen(
-    session: Session, names: Sequence[str], property_name: str | None, split: str | None
-) -> list[StoredModel]:
-    """The models named, or all of a property or split."""
-    from featurestore.errors import MissingDataError
-    from train.models import find_model, stored_models
-
-    if not names and not property_name:
-        raise click.UsageError("Name models with --model, or all of a --property.")
-    if names and (property_name or split):
-        raise click.UsageError("Give either --model, or --property and --split.")
-    if names:
-        found = [find_model(session, name) for name in names]
-        return list({model.model_id: model for model in found}.values())
-    models = stored_models(session, property_name, split)
-    if not models:
-        raise MissingDataError(
-            f"the store has no model of property {property_name!r}"
-            + (f", split {split!r}" if split else "")
-            + "; train one with: featurestore train mlp"
-        )
-    return models

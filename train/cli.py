@@ -10,14 +10,17 @@ import click
 from featurestore.cli.options import (
     CONTEXT,
     at_option,
+    count_option,
+    figure_option,
+    folder_option,
     format_option,
     store_option,
-    view_options,
 )
 from featurestore.view_request import ViewRequest
 from train.analysis_cli import groups, leaderboard, leakage, parity
 from train.benchmark.cli import benchmark
 from train.graph.cli import scratch, source
+from train.options import on_vectors_options
 
 
 @click.group(context_settings=CONTEXT)
@@ -35,23 +38,9 @@ train.add_command(leaderboard)
 
 
 @train.command(context_settings=CONTEXT)
-@click.option("--property", "property_name", required=True, metavar="NAME", help="What to predict.")
-@view_options
-@click.option("--seed", default=0, show_default=True, help="Of weights and shuffling.")
-@click.option(
-    "--max-epochs",
-    type=click.IntRange(min=1),
-    default=2000,
-    show_default=True,
-    help="Most passes over the training rows.",
-)
-@click.option(
-    "--patience",
-    type=click.IntRange(min=1),
-    default=100,
-    show_default=True,
-    help="Epochs without a lower validation error before it stops.",
-)
+@on_vectors_options("Of weights and shuffling.")
+@count_option("--max-epochs", 2000, "Most passes over the training rows.")
+@count_option("--patience", 100, "Epochs without a lower validation error before it stops.")
 @store_option
 @format_option
 def mlp(
@@ -76,16 +65,8 @@ def mlp(
 
 
 @train.command(context_settings=CONTEXT)
-@click.option("--property", "property_name", required=True, metavar="NAME", help="What to predict.")
-@view_options
-@click.option("--seed", default=0, show_default=True, help="Of weights, shuffling and subsets.")
-@click.option(
-    "--max-epochs",
-    type=click.IntRange(min=1),
-    default=40,
-    show_default=True,
-    help="Passes of the networks over the training rows.",
-)
+@on_vectors_options("Of weights, shuffling and subsets.")
+@count_option("--max-epochs", 40, "Passes of the networks over the training rows.")
 @store_option
 @format_option
 def ensemble(
@@ -106,16 +87,8 @@ def ensemble(
 
 
 @train.command(context_settings=CONTEXT)
-@click.option("--property", "property_name", required=True, metavar="NAME", help="What to predict.")
-@view_options
-@click.option("--seed", default=0, show_default=True, help="Of the features that splits look at.")
-@click.option(
-    "--max-trees",
-    type=click.IntRange(min=1),
-    default=2000,
-    show_default=True,
-    help="Most trees.",
-)
+@on_vectors_options("Of the features that splits look at.")
+@count_option("--max-trees", 2000, "Most trees.")
 @store_option
 @format_option
 def gbt(
@@ -134,16 +107,10 @@ def gbt(
 
 @train.command(context_settings=CONTEXT)
 @click.argument("model")
-@click.option(
-    "-o",
-    "--output",
-    "path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The PNG file.  [default: MODEL_curve.png]",
-)
+@figure_option("PNG file for a chart.  [default: MODEL_curve.png]")
 @store_option
 @at_option
-def curve(model: str, path: Path | None, store_uri: str, at: str | None) -> None:
+def curve(model: str, figure: Path | None, store_uri: str, at: str | None) -> None:
     """Plot a stored model's training and validation error against the epoch.
 
     MODEL is a model's id or its beginning. The curve of an ensemble is that of its networks.
@@ -159,9 +126,9 @@ def curve(model: str, path: Path | None, store_uri: str, at: str | None) -> None
     with FeatureStore.open(store_uri, at=at).session() as session:
         stored = find_model(session, model)
         history = stored_history(session, stored.model_id)
-    path = path or Path(f"{stored.model_id}_curve.png")
-    write_loss_curve(stored, history, path)
-    click.echo(f"Wrote {path}", err=True)
+    figure = figure or Path(f"{stored.model_id}_curve.png")
+    write_loss_curve(stored, history, figure)
+    click.echo(f"Wrote {figure}", err=True)
 
 
 @train.command("list", context_settings=CONTEXT)
@@ -218,15 +185,7 @@ def list_models(
 @train.command(context_settings=CONTEXT)
 @click.option("--property", "property_name", metavar="NAME", help="Only models of this property.")
 @click.option("--split", metavar="NAME", help="Only models of this split.")
-@click.option(
-    "-o",
-    "--output",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("reports"),
-    show_default=True,
-    help="Folder for the parity plots.",
-)
+@folder_option("Folder for the parity plots.", default=Path("reports"), show_default=True)
 @store_option
 @at_option
 @format_option
@@ -248,23 +207,14 @@ def report(
     Example:
       featurestore train report --property mbj_bandgap -o reports
     """
-    from featurestore.errors import MissingDataError
     from featurestore.store import FeatureStore
     from train.ablation import ablation_rows, ablation_table, comparison_warnings
     from train.display import print_captioned
-    from train.models import stored_models
+    from train.models import some_models
     from train.parity import write_parity_plot
 
     with FeatureStore.open(store_uri, at=at).session() as session:
-        models = stored_models(session, property_name, split)
-        if not models:
-            wanted = [f"property {property_name!r}"] if property_name else []
-            wanted += [f"split {split!r}"] if split else []
-            raise MissingDataError(
-                "the store has no model"
-                + (f" of {' and '.join(wanted)}" if wanted else "")
-                + "; train one with: featurestore train mlp --property … --split …"
-            )
+        models = some_models(session, property_name, split)
         rows = ablation_rows(session, models)
         shared = [
             "property",

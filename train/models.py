@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from featurestore.errors import InvalidInputError, UnknownNameError
+from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.session import Session
 from featurestore.view_parameters import ViewParameters
 
@@ -81,6 +82,31 @@ def stored_models(
         )
         for row in rows
     ]
+
+
+def some_models(session: Session, property: str | None, split: str | None) -> list[StoredModel]:
+    """Like `stored_models`, at least one.
+
+    Raises
+    ------
+    MissingDataError
+        If there is none.
+    """
+    models = stored_models(session, property, split)
+    if not models:
+        wanted = [f"{name} {of!r}" for name, of in (("property", property), ("split", split)) if of]
+        raise MissingDataError(
+            "the store has no model"
+            + (f" of {' and '.join(wanted)}" if wanted else "")
+            + "; train one with: featurestore train mlp --property … --split …"
+        )
+    return models
+
+
+def find_models(session: Session, names: Iterable[str]) -> list[StoredModel]:
+    """The models of these names, each once; raises as `find_model`."""
+    found = [find_model(session, name) for name in names]
+    return list({model.model_id: model for model in found}.values())
 
 
 def find_model(session: Session, name: str) -> StoredModel:

@@ -47,10 +47,12 @@ def coverage(
     from featurestore.coverage import coverage as count
     from featurestore.coverage import missing
     from featurestore.output import print_table, write_table
+    from featurestore.query.running import interruptible
     from featurestore.store import FeatureStore
 
+    measure = missing if list_missing else count
     with FeatureStore.open(store_uri, at=at).session() as session:
-        table = missing(session, where, only) if list_missing else count(session, where, only)
+        table = interruptible(session, lambda: measure(session, where, only))
     if output is not None:
         write_table(table, output)
         click.echo(f"{table.num_rows} rows written to {output}")

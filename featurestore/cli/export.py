@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from featurestore.cli.options import CONTEXT, at_option, store_option, view_options
+from featurestore.cli.options import CONTEXT, at_option, formats_option, store_option, view_options
 from featurestore.view_request import ViewRequest
 
 _FORMATS = ("parquet", "csv", "npy", "datasets", "torch")
@@ -15,13 +15,9 @@ _FORMATS = ("parquet", "csv", "npy", "datasets", "torch")
 @click.command(context_settings=CONTEXT)
 @click.argument("property_name", metavar="PROPERTY")
 @view_options
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(_FORMATS),
-    default="parquet",
-    show_default=True,
-    help="npy: a NumPy .npz; datasets: for datasets.load_from_disk; torch: a safetensors file.",
+@formats_option(
+    _FORMATS,
+    "npy: a NumPy .npz; datasets: for datasets.load_from_disk; torch: a safetensors file.",
 )
 @click.option(
     "-o",

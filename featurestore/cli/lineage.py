@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from featurestore.cli.options import CONTEXT, at_option, store_option
+from featurestore.cli.options import CONTEXT, at_option, formats_option, store_option
 
 _CONTENT_ID = re.compile(r"[0-9a-f]{64}")
 
@@ -17,14 +17,7 @@ _CONTENT_ID = re.compile(r"[0-9a-f]{64}")
 @click.argument("what")
 @click.argument("material", required=False)
 @click.option("--encoder", metavar="NAME", help="Of the vector, where several have made one.")
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["tree", "json"]),
-    default="tree",
-    show_default=True,
-    help="How it is printed.",
-)
+@formats_option(("tree", "json"), "How it is printed.")
 @click.option(
     "--openlineage",
     "events_file",

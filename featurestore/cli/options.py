@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from featurestore.view_request import FEATURES, ViewRequest
+from featurestore.view_request import FEATURES, FOLDS, ViewRequest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """One decorator that adds several options, in the order in which help lists them."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
 def store_option(command: Command) -> Command:
@@ -43,24 +54,92 @@ def format_option(command: Command) -> Command:
     """Add ``--format``; the command gets it as ``output_format``."""
     from featurestore.output import PRINTED_FORMATS  # brings Arrow, which help does not need
 
+    return formats_option(PRINTED_FORMATS)(command)
+
+
+def formats_option(
+    formats: Sequence[str], what: str = "How rows are printed."
+) -> Callable[[Command], Command]:
+    """``--format`` with formats of the command's own, the first the default."""
     return click.option(
         "--format",
         "output_format",
-        type=click.Choice(PRINTED_FORMATS),
-        default="table",
+        type=click.Choice(formats),
+        default=formats[0],
         show_default=True,
-        help="How rows are printed.",
-    )(command)
+        help=what,
+    )
+
+
+def file_option(parameter: str, what: str, **settings: Any) -> Callable[[Command], Command]:
+    """``-o FILE``, for commands that write a file; the command gets it as ``parameter``."""
+    kind = click.Path(dir_okay=False, path_type=Path)
+    return click.option("-o", "--output", parameter, type=kind, help=what, **settings)
+
+
+def folder_option(what: str, **settings: Any) -> Callable[[Command], Command]:
+    """``-o FOLDER``, for commands that write several files; the command gets it as ``folder``."""
+    kind = click.Path(file_okay=False, path_type=Path)
+    return click.option("-o", "--output", "folder", type=kind, help=what, **settings)
+
+
+def figure_option(
+    what: str = "PNG file for a chart.", **settings: Any
+) -> Callable[[Command], Command]:
+    """``-o FILE``, for commands that draw a chart; the command gets it as ``figure``."""
+    return file_option("figure", what, **settings)
 
 
 def output_option(command: Command) -> Command:
     """Add ``-o``, for commands whose rows may go to a file; the command gets it as ``output``."""
+    what = "Write the rows to a .parquet, .arrow, .csv, .json, .ndjson or .npz file."
+    return file_option("output", what)(command)
+
+
+def count_option(
+    name: str, default: int, what: str, at_least: int = 1
+) -> Callable[[Command], Command]:
+    """An option for a whole number, 1 or more."""
     return click.option(
-        "-o",
-        "--output",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="Write to a .parquet, .arrow, .csv, .json, .ndjson or .npz file instead.",
+        name, type=click.IntRange(min=at_least), default=default, show_default=True, help=what
+    )
+
+
+def fold_option(command: Command) -> Command:
+    """Add ``--fold``, for commands that look at the rows of one; the command gets its name."""
+    return click.option(
+        "--fold", type=click.Choice(FOLDS), default="test", show_default=True, help="Rows."
     )(command)
+
+
+def models_options(kind: str = "models") -> Callable[[Command], Command]:
+    """The options that choose stored models, all of a kind or some.
+
+    The command gets them as ``names``, ``property_name`` and ``split``.
+    """
+    return together(
+        click.option(
+            "--model",
+            "names",
+            multiple=True,
+            metavar="ID",
+            help="Model id or its beginning (may be repeated); see: featurestore train list.",
+        ),
+        click.option(
+            "--property", "property_name", metavar="NAME", help=f"All {kind} of this property."
+        ),
+        click.option("--split", metavar="NAME", help=f"All {kind} of this split."),
+    )
+
+
+def groups_options(
+    what: str, *, by: str | None = None, at_least: int
+) -> Callable[[Command], Command]:
+    """``--by`` and ``--at-least``; ``what`` says what makes the groups."""
+    return together(
+        click.option("--by", default=by, show_default=True, metavar="SQL", help=what),
+        count_option("--at-least", at_least, "Groups with fewer materials are put together."),
+    )
 
 
 def view_options(command: Command) -> Command:
@@ -79,13 +158,10 @@ def view_options(command: Command) -> Command:
             raise click.UsageError("Name --structure-encoder, --text-encoder or both.")
         return command(request=ViewRequest(property_name, chosen, **fields), **given)
 
-    decorated: Any = with_request
-    for option in reversed(_VIEW_OPTIONS):
-        decorated = option(decorated)
-    return decorated  # type: ignore[no-any-return]
+    return _view_options(with_request)  # type: ignore[return-value]
 
 
-_VIEW_OPTIONS = (
+_view_options = together(
     click.option(
         "--features",
         type=click.Choice(FEATURES),

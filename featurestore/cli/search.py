@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from featurestore.cli.lazy import LazyGroup
-from featurestore.cli.options import CONTEXT, at_option, format_option, store_option
+from featurestore.cli.options import CONTEXT, at_option, figure_option, format_option, store_option
 from featurestore.cli.search_options import (
     SPACES,
     Asked,
@@ -83,8 +83,7 @@ def like(material: str, space: str, asked: Asked, store_uri: str, at: str | None
 
 @click.command("map", context_settings=CONTEXT)
 @click.option("--encoder", metavar="NAME", help="Whose space. Default: the only structure encoder.")
-@text_options[0]
-@text_options[1]
+@text_options
 @click.option(
     "--colour",
     "--color",
@@ -107,14 +106,7 @@ def like(material: str, space: str, asked: Asked, store_uri: str, at: str | None
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also write the coordinates, to a .parquet, .arrow, .csv, .json, .ndjson or .npz file.",
 )
-@click.option(
-    "-o",
-    "--output",
-    default="map.png",
-    show_default=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The PNG file.",
-)
+@figure_option(default="map.png", show_default=True)
 @store_option
 @at_option
 def map_(
@@ -127,7 +119,7 @@ def map_(
     property_source: str | None,
     seed: int,
     points: Path | None,
-    output: Path,
+    figure: Path,
     store_uri: str,
     at: str | None,
 ) -> None:
@@ -152,11 +144,11 @@ def map_(
         property_source=property_source,
         seed=seed,
     )
-    draw_map(drawn, output)
+    draw_map(drawn, figure)
     if points is not None:
         write_table(drawn.points, points)
         click.echo(f"coordinates in {points}")
-    click.echo(f"{drawn.points.num_rows:,} materials in {output}{drawn.note}")
+    click.echo(f"{drawn.points.num_rows:,} materials in {figure}{drawn.note}")
 
 
 @click.group(context_settings=CONTEXT)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from featurestore.cli.options import at_option, format_option, output_option, store_option
+from featurestore.cli.options import (
+    Command,
+    at_option,
+    format_option,
+    output_option,
+    store_option,
+    together,
+)
 
 if TYPE_CHECKING:
     from featurestore.search.hits import Among, Hits
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 SPACES = ("structure", "text", "both")
 
@@ -67,10 +71,7 @@ def search_options(command: Command) -> Command:
         fields = {name: given.pop(name) for name in Asked.__dataclass_fields__}
         return command(asked=Asked(**fields), **given)
 
-    decorated: Any = with_asked
-    for option in reversed(_OPTIONS):
-        decorated = option(decorated)
-    return decorated  # type: ignore[no-any-return]
+    return _search_options(with_asked)  # type: ignore[return-value]
 
 
 def show(hits: Hits, asked: Asked) -> None:
@@ -86,7 +87,7 @@ def show(hits: Hits, asked: Asked) -> None:
         click.echo(f"{hits.table.num_rows} rows written to {asked.output}")
 
 
-text_options = (
+text_options = together(
     click.option("--text", "text_source", metavar="SOURCE", help="Text source. Default: the only."),
     click.option(
         "--variant",
@@ -104,7 +105,7 @@ metric_option = click.option(
     help="Distance of vectors: 1 - cos, Euclidean, or minus the product.",
 )
 
-_OPTIONS = (
+_search_options = together(
     # Not a range of click's: a k of 0 is refused in one place, for Python and here.
     click.option("-k", "k", default=10, show_default=True, help="Materials wanted."),
     click.option(
@@ -125,7 +126,7 @@ _OPTIONS = (
         metavar="NAME",
         help="Whose vectors (one for each space). Default: the only one.",
     ),
-    *text_options,
+    text_options,
     metric_option,
     click.option(
         "--explain",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from featurestore.cli.options import CONTEXT, at_option, store_option, view_options
+from featurestore.cli.options import CONTEXT, at_option, output_option, store_option, view_options
 from featurestore.view_request import ViewRequest
 
 
@@ -16,12 +16,7 @@ from featurestore.view_request import ViewRequest
 @store_option
 @at_option
 @click.option("--show-sql", is_flag=True, help="Print the SQL that selects the rows, and stop.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to a .parquet, .arrow, .csv, .json, .ndjson or .npz file.",
-)
+@output_option
 def view(
     request: ViewRequest, store_uri: str, at: str | None, show_sql: bool, output: Path | None
 ) -> None:
@@ -32,6 +27,7 @@ def view(
       featurestore view mbj_bandgap --text robocrystallographer \\
           --structure-encoder alignn-ff --text-encoder minilm --split paper -o view.parquet
     """
+    from featurestore.query.running import interruptible
     from featurestore.store import FeatureStore
     from featurestore.view_parameters import resolve, view_sql
     from featurestore.views import select_view, write_view
@@ -41,7 +37,7 @@ def view(
         if show_sql:
             click.echo(view_sql(parameters))
             return
-        selected = select_view(session, parameters)
+        selected = interruptible(session, lambda: select_view(session, parameters))
     loaded = selected.read()
     for name, value in parameters.as_dict().items():
         if value is not None:

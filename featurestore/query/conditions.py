@@ -58,8 +58,7 @@ def materials_where(
     QueryError
         If DuckDB cannot run it.
     """
-    if where is not None:
-        check_expression(where)
+    condition = f"WHERE {as_condition(where)}" if where is not None else ""
     names = named_properties(session, [where or "", *columns])
     joins = ""
     for name in names:
@@ -72,8 +71,6 @@ def materials_where(
             f"property = {quoted(name)} AND source = {quoted(source)}) USING (material_id)"
         )
     shown = ", ".join(map(identifier, columns))
-    # The line break ends a comment that the condition may end with.
-    condition = f"WHERE ({where}\n)" if where else ""
     try:
         # Read-only and with external access off, like every query from outside.
         return session.read_only_query(
@@ -87,21 +84,23 @@ def materials_where(
         raise UnknownNameError("column or property", unknown[1], known) from error
 
 
-def check_expression(where: str) -> None:
-    """Raise unless the text is one SQL expression.
+def as_condition(where: str) -> str:
+    """A condition from outside as it goes into a query, in parentheses.
 
     Raises
     ------
     InvalidInputError
-        If it is none, several, or an expression followed by something else.
+        If it is no SQL expression, several, or one followed by something else.
     """
     try:
         duckdb.SQLExpression(where)
     except duckdb.Error as error:
         reason = str(error).partition(": ")[2].splitlines()[0]
         raise InvalidInputError(
-            f"the condition {where!r} is not one expression: {reason}"
+            f"{where!r} is not an SQL condition (not one expression): {reason}"
         ) from None
+    # The line break ends a comment that the condition may end with.
+    return f"({where}\n)"
 
 
 def named_properties(session: Session, texts: Iterable[str]) -> list[str]:

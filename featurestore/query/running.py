@@ -1,4 +1,4 @@
-"""A query that Ctrl-C cancels, and that shows on a terminal how long it has taken."""
+"""Queries that Ctrl-C cancels, and that show on a terminal how long they have taken."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import pyarrow as pa
 
 from featurestore.session import Parameters, Session
+
+Result = TypeVar("Result")
 
 _SECONDS_BETWEEN_LOOKS = 0.05
 _SECONDS_BEFORE_REPORT = 1.0
@@ -18,10 +21,7 @@ _LOOKS_FOR_A_START = 20
 
 
 def run_query(session: Session, sql: str, parameters: Parameters = ()) -> pa.Table:
-    """One reading statement from outside, as `Session.read_only_query`.
-
-    It runs in a thread of its own, so that Ctrl-C reaches DuckDB at any moment. DuckDB knows no
-    percentage for tables it reads through Arrow: what is shown is time and bytes read.
+    """One reading statement from outside, as `Session.read_only_query`, by `interruptible`.
 
     Raises
     ------
@@ -30,19 +30,33 @@ def run_query(session: Session, sql: str, parameters: Parameters = ()) -> pa.Tab
     InvalidInputError, QueryError
         As `Session.read_only_query`.
     """
-    results: list[pa.Table] = []
+    return interruptible(session, lambda: session.read_only_query(sql, parameters))
+
+
+def interruptible(session: Session, work: Callable[[], Result]) -> Result:
+    """The result of work that does little but query a session.
+
+    It runs in a thread of its own, so that Ctrl-C reaches DuckDB at any moment. DuckDB knows no
+    percentage for tables it reads through Arrow: what is shown is time and bytes read.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After Ctrl-C, once the query under way has stopped.
+    """
+    results: list[Result] = []
     errors: list[BaseException] = []
     done = threading.Event()
 
-    def work() -> None:
+    def run() -> None:
         try:
-            results.append(session.read_only_query(sql, parameters))
+            results.append(work())
         except BaseException as error:  # also a panic of Lance's; raised again below
             errors.append(error)
         finally:
             done.set()
 
-    thread = threading.Thread(target=work, name="query", daemon=True)
+    thread = threading.Thread(target=run, name="query", daemon=True)
     with _report(session) as look:
         try:
             thread.start()

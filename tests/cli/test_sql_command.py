@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
+import click
 import pytest
 import synthetic_store as toy
 from click.testing import CliRunner, Result
@@ -88,6 +89,13 @@ def test_ctrl_c_stops_a_query_and_the_session_goes_on(store, delay):
             interrupting.start()
             run_query(session, ENDLESS)
         assert run_query(session, "SELECT 1 AS a")["a"].to_pylist() == [1]
+
+
+def test_ctrl_c_stops_coverage(store):
+    command = ["coverage", "--where", f"({ENDLESS}) > 0", "--store", store.uri]
+    threading.Timer(1, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(click.Abort):
+        root.main(command, standalone_mode=False)
 
 
 def test_ctrl_c_while_a_session_opens(store, monkeypatch):

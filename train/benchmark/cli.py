@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from featurestore.cli.options import CONTEXT, store_option
+from featurestore.cli.options import (
+    CONTEXT,
+    count_option,
+    figure_option,
+    formats_option,
+    store_option,
+)
 from featurestore.errors import FeatureStoreError
 from featurestore.view_request import FEATURES
 
@@ -81,9 +87,7 @@ class CellsFailedError(FeatureStoreError):
 @click.option(
     "--property-source", metavar="NAME", help="Source of the targets, where there are several."
 )
-@click.option(
-    "--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Worker processes."
-)
+@count_option("--jobs", 1, "Worker processes.")
 @click.option("--no-train", is_flag=True, help="Show the models that are stored, train none.")
 @click.option(
     "--paper",
@@ -93,22 +97,8 @@ class CellsFailedError(FeatureStoreError):
     help="CSV file of published errors to show beside: property, features, text_source, model, "
     "test_mae.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "figure",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="PNG file for a chart.",
-)
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(_FORMATS),
-    default="table",
-    show_default=True,
-    help="How rows are printed; csv, json and ndjson have every number.",
-)
+@figure_option()
+@formats_option(_FORMATS, "How rows are printed; csv, json and ndjson have every number.")
 @store_option
 def benchmark(
     properties: tuple[str, ...],

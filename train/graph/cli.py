@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from featurestore.cli.options import CONTEXT, format_option, store_option
+from featurestore.cli.options import (
+    CONTEXT,
+    count_option,
+    folder_option,
+    format_option,
+    store_option,
+    together,
+)
+from train.options import property_option, seed_option
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-_NETWORK_OPTIONS = (
-    click.option(
-        "--epochs",
-        type=click.IntRange(1),
-        default=50,
-        show_default=True,
-        help="Passes over the training rows.",
-    ),
-    click.option(
-        "--batch-size",
-        type=click.IntRange(1),
-        default=64,
-        show_default=True,
-        help="Crystals in a step.",
-    ),
+#: The options of `GraphTraining`, under the names of its fields.
+network_options = together(
+    count_option("--epochs", 50, "Passes over the training rows."),
+    count_option("--batch-size", 64, "Crystals in a step."),
     click.option(
         "--learning-rate",
         type=float,
@@ -34,27 +28,9 @@ _NETWORK_OPTIONS = (
         show_default=True,
         help="The highest of the one-cycle schedule.",
     ),
-    click.option(
-        "--alignn-layers",
-        type=click.IntRange(1),
-        default=4,
-        show_default=True,
-        help="Convolutions on bonds and angles.",
-    ),
-    click.option(
-        "--gcn-layers",
-        type=click.IntRange(1),
-        default=4,
-        show_default=True,
-        help="Convolutions on bonds alone.",
-    ),
-    click.option(
-        "--hidden-features",
-        type=click.IntRange(4),
-        default=256,
-        show_default=True,
-        help="Width of the layers.",
-    ),
+    count_option("--alignn-layers", 4, "Convolutions on bonds and angles."),
+    count_option("--gcn-layers", 4, "Convolutions on bonds alone."),
+    count_option("--hidden-features", 256, "Width of the layers.", at_least=4),
     click.option(
         "--precision",
         type=click.Choice(["float32", "bfloat16"]),
@@ -66,17 +42,10 @@ _NETWORK_OPTIONS = (
 )
 
 
-def network_options(command: Command) -> Command:
-    """Add the options of `GraphTraining`, under the names of its fields."""
-    for option in reversed(_NETWORK_OPTIONS):
-        command = option(command)
-    return command
-
-
 @click.command(context_settings=CONTEXT)
-@click.option("--property", "property_name", required=True, metavar="NAME", help="What to predict.")
+@property_option
 @click.option("--split", required=True, help="Split that gives the folds.")
-@click.option("--seed", default=0, show_default=True, help="Of weights and order.")
+@seed_option("Of weights and order.")
 @network_options
 @store_option
 @format_option
@@ -108,18 +77,11 @@ def scratch(
 
 
 @click.command(context_settings=CONTEXT)
-@click.option("--property", "property_name", required=True, metavar="NAME", help="What to learn.")
-@click.option(
-    "-o",
-    "--output",
-    "folder",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the model; its name is the encoder's.",
-)
+@property_option
+@folder_option("Folder of the model; its name is the encoder's.", required=True)
 @click.option("--split", help="A stored split. Default: a random 90/5/5, by structure.")
 @click.option("--limit", type=click.IntRange(20), help="Only so many structures, at random.")
-@click.option("--seed", default=0, show_default=True, help="Of folds, weights and order.")
+@seed_option("Of folds, weights and order.")
 @network_options
 @store_option
 def source(
