@@ -331,6 +331,8 @@ def splits(
         raise click.UsageError("--group-by goes with --random.")
     if bool(at_most) != bool(sample) or (where and not sample):
         raise click.UsageError("--at-most and --where go with --sample, which needs --at-most.")
+    if sample and property_name is None:
+        raise click.UsageError("--sample needs the --property whose folds it draws from.")
     with _recorded(store_uri, "splits", files=files) as (store, run):
         if files:
             drawn = [
@@ -338,10 +340,10 @@ def splits(
                 for path in files
             ]
         elif sample:
-            if property_name is None:
-                raise click.UsageError("--sample needs the --property whose folds it draws from.")
             sizes = parse_parts(cast(str, at_most))
-            folds = sampled_folds(stored_folds(store, sample, property_name, where), sizes, seed)
+            folds = sampled_folds(
+                stored_folds(store, sample, cast(str, property_name), where), sizes, seed
+            )
             default = f"{sample}-sample-{'-'.join(map(str, sizes))}-seed-{seed}"
             default += f"-where-{sha256_hex(where.encode())[:8]}" if where else ""
             drawn = [(name or default, property_name, folds)]
