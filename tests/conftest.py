@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+# There is a test process for each core: further threads of numerical libraries only wait in turn.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("DGLBACKEND", "pytorch")
 # pytest-xdist's processes ignore Ctrl-C, and their children would, too: its tests would never end.
@@ -23,3 +26,17 @@ def shared_folder() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"no shared data at {folder}; set FEATURESTORE_SHARED")
     return folder
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Numerical libraries in two threads, for what must be the same to the bit nevertheless."""
+    import sklearn.ensemble  # noqa: F401 - only a loaded library's threads can be set
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    with threadpool_limits(2):
+        yield
+    torch.set_num_threads(before)

@@ -81,7 +81,7 @@ def test_the_best_trees_are_kept_and_the_error_is_theirs() -> None:
     assert errors.mean() == pytest.approx(best.val_mae, rel=1e-12)
 
 
-def test_trees_come_back_from_their_bytes_and_seeds_differ() -> None:
+def test_trees_come_back_from_their_bytes_and_seeds_differ(two_threads: None) -> None:
     fitted = _fit(SMALL, TRAIN, VAL, seed=1)
     weights = fitted.predictor.to_bytes()
     assert _fit(SMALL, TRAIN, VAL, seed=1).predictor.to_bytes() == weights
