@@ -17,6 +17,34 @@ os.environ.setdefault("DGLBACKEND", "pytorch")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# A file is one process's, with all that its tests share: one that takes long must not begin last.
+LONGEST = (
+    "test_docs.py",
+    "test_benchmark.py",
+    "test_robocrystallographer.py",
+    "test_tags.py",
+    "test_words.py",
+    "test_report.py",
+    "test_index.py",
+    "test_writers.py",
+    "test_snapshots.py",
+    "test_verify.py",
+    "test_robocrys_layer.py",
+    "test_ingest_killed.py",
+    "test_s3.py",
+    "test_store_views.py",
+    "test_state_machine.py",
+    "test_variant_texts.py",
+    "test_tags_exact.py",
+    "test_segments.py",
+    "test_torture.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
 
 @pytest.fixture(scope="session")
 def shared_folder() -> Path:
