@@ -52,7 +52,8 @@ from featurestore.schemas import embedding_table, table_schema
 from featurestore.variants import parse_variant
 from ingest.properties_file import read_property_file
 from ingest.sample import sample_archive
-from ingest.stages.splits import parse_fractions, property_of_file, read_split_file
+from ingest.stages.folds import parse_parts
+from ingest.stages.splits import property_of_file, read_split_file
 from ingest.stages.structures import parse_target
 from ingest.structures.analysis import analyse
 from ingest.structures.sources import read_sources
@@ -325,7 +326,7 @@ def variant(name: str) -> bool:
 
 
 def fractions(name: str) -> bool:
-    parts = parse_fractions(name)
+    parts = parse_parts(name)
     _finite(np.array(parts, dtype=object), "a part")
     return min(parts) > 0
 

@@ -158,7 +158,8 @@ def _structures(uri: str) -> None:
 
 
 def _splits(uri: str) -> None:
-    from ingest.stages.splits import ingest_split, materials_with, random_folds
+    from ingest.stages.folds import random_folds
+    from ingest.stages.splits import ingest_split, materials_with
 
     store = _store(uri)
     with store.run("ingest splits", {}) as run:

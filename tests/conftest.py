@@ -4,15 +4,48 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+# There is a test process for each core: further threads of numerical libraries only wait in turn.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Threads that wait actively keep the one that they wait for from its core.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("DGLBACKEND", "pytorch")
 # pytest-xdist's processes ignore Ctrl-C, and their children would, too: its tests would never end.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A file is one process's, with all that its tests share: one that takes long must not begin last.
+LONGEST = (
+    "test_docs.py",
+    "test_benchmark.py",
+    "test_robocrystallographer.py",
+    "test_tags.py",
+    "test_words.py",
+    "test_report.py",
+    "test_index.py",
+    "test_writers.py",
+    "test_snapshots.py",
+    "test_verify.py",
+    "test_robocrys_layer.py",
+    "test_ingest_killed.py",
+    "test_s3.py",
+    "test_store_views.py",
+    "test_state_machine.py",
+    "test_variant_texts.py",
+    "test_tags_exact.py",
+    "test_segments.py",
+    "test_torture.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +56,17 @@ def shared_folder() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"no shared data at {folder}; set FEATURESTORE_SHARED")
     return folder
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Numerical libraries in two threads, for what must be the same to the bit nevertheless."""
+    import sklearn.ensemble  # noqa: F401 - only a loaded library's threads can be set
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    with threadpool_limits(2):
+        yield
+    torch.set_num_threads(before)

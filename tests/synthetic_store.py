@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +46,13 @@ def sentences(index: int, source: str) -> list[tuple[str, str]]:
     return found
 
 
+@cache
 def sentence_vector(sentence: str) -> npt.NDArray[np.float32]:
     """The vector of a sentence, shape (3,), float32; a text's is the sum of its sentences'."""
     seed = int(text_id(sentence)[:8], 16)
-    return np.random.default_rng(seed).normal(size=TEXT_WIDTH).astype(np.float32)
+    vector = np.random.default_rng(seed).normal(size=TEXT_WIDTH).astype(np.float32)
+    vector.flags.writeable = False
+    return vector
 
 
 def structure_vector(index: int) -> npt.NDArray[np.float32]:

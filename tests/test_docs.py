@@ -9,18 +9,24 @@ from __future__ import annotations
 import importlib
 import re
 import shlex
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby, pairwise
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 from tiny_alignn import write_tiny_alignn
 from tiny_bert import write_tiny_bert
 
+import featurestore.workers
+import ingest.stages.text
 import ingest.weights.cache
 import ingest.weights.registry
 from featurestore.cli import root
+from featurestore.store import FeatureStore
+from ingest.text.base import Sentence
 from ingest.weights.cache import file_sha256, write_record
 from ingest.weights.registry import LocalSource, Weights
 
@@ -92,22 +98,66 @@ def test_every_benchmark_that_is_cited_exists() -> None:
             assert set(re.findall(r"--[\w-]+", arguments)) <= options, (name, arguments)
 
 
-@pytest.fixture
-def tiny_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A cache in which the documents' weights are there, tiny."""
-    monkeypatch.setenv("FEATURESTORE_CACHE", str(tmp_path / "cache"))
+    cache = tmp_path_factory.mktemp("cache")
     entries = {}
     for name, kind, write in (
         ("alignn-ff", "structure", write_tiny_alignn),
         ("minilm", "text", write_tiny_bert),
     ):
-        folder = tmp_path / "cache" / "weights" / name
+        folder = cache / "weights" / name
         write(folder)
         files = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
         write_record(folder, name, "made by the test", files)
         entries[name] = Weights(name, kind, None, "none", "tiny", LocalSource(), dict(files))
-    for module in (ingest.weights.registry, ingest.weights.cache):
-        monkeypatch.setattr(module, "registry", lambda: entries)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FEATURESTORE_CACHE", str(cache))
+        for module in (ingest.weights.registry, ingest.weights.cache):
+            patch.setattr(module, "registry", lambda: entries)
+        # Each process of Robocrystallographer needs ten seconds before its first sentence.
+        patch.setattr(featurestore.workers, "cpu_count", lambda: 1)
+        yield
+
+
+@pytest.fixture(scope="module")
+def demonstration(tmp_path_factory: pytest.TempPathFactory, tiny_weights: None) -> Path:
+    """The folder in which the demonstration has run."""
+    folder = tmp_path_factory.mktemp("demonstration")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        root.main(["demo"], prog_name="featurestore", standalone_mode=False)
+    return folder
+
+
+@dataclass(frozen=True)
+class AsDemonstrated:
+    """Stands in for the workers of the text stage: the sentences are the demonstration's."""
+
+    sentences: dict[str, list[Sentence]]
+
+    def run(self, items: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, list[Sentence]]]:
+        for structure_id, _ in items:
+            yield structure_id, self.sentences[structure_id]
+
+
+def demonstrated(folder: Path, source: str) -> AsDemonstrated:
+    rows = FeatureStore.open(folder / "demo-store").sql(
+        "FROM sentences WHERE generator_id = (SELECT generator_id FROM generators "
+        "WHERE source = ?) ORDER BY structure_id, position",
+        [source],
+    )
+    return AsDemonstrated(
+        {
+            structure_id: [
+                Sentence(row["sentence"], row["tag"], tuple(row["reference_tags"])) for row in found
+            ]
+            for structure_id, found in groupby(
+                rows.to_pylist(), key=lambda row: row["structure_id"]
+            )
+        }
+    )
 
 
 def run_command(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,13 +167,22 @@ def run_command(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
         return
     assert words[0] == "featurestore", f"only featurestore commands are shown: {line}"
-    arguments = ["2" if before == "--max-epochs" else word for before, word in pairwise(words)]
+    less = {"--max-epochs": "2", "--jobs": "1"}
+    arguments = [less.get(before, word) for before, word in pairwise(words)]
     status = root.main(arguments, prog_name="featurestore", standalone_mode=False)
     assert not status, f"exit code {status}: {line}"
 
 
-def test_documents_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_weights: None) -> None:
+def test_documents_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demonstration: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
+    # The demonstration has had the same structures described, in a real worker.
+    monkeypatch.setattr(
+        ingest.stages.text,
+        "InWorkers",
+        lambda work, workers, start, arguments, *limits: demonstrated(demonstration, arguments[0]),
+    )
     count = 0
     for document in DOCUMENTS:
         for language, snippet in snippets(document):
@@ -136,15 +195,10 @@ def test_documents_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_wei
 
 
 def test_the_demonstration_runs_and_its_ingestion_is_then_a_no_op(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    tiny_weights: None,
-    capsys: pytest.CaptureFixture[str],
+    demonstration: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    root.main(["demo"], prog_name="featurestore", standalone_mode=False)
-    assert len(list((tmp_path / "demo-results").glob("*.png"))) == 2
-    capsys.readouterr()
+    monkeypatch.chdir(demonstration)
+    assert len(list((demonstration / "demo-results").glob("*.png"))) == 2
     root.main(["demo"], prog_name="featurestore", standalone_mode=False)
     summaries = re.findall(r": ([\d,]+) written, ([\d,]+) already there", capsys.readouterr().out)
     assert len(summaries) == 8

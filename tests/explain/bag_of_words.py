@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,7 @@ def embed(
     return encoder, outcome
 
 
+@cache
 def trained(store: FeatureStore, seed: int = 0) -> StoredModel:
     """A stored model of structure and full text."""
     view = store.training_view(

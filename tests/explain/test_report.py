@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ HOSTILE_TEXT = 'He said "x" & \'y\' <script src="https://evil.example/a.js"></sc
 HOSTILE_PROPERTY = "<b onclick='alert(1)'>gap</b>"
 
 
+@cache
 def _train(
     store: FeatureStore, features: str = "structure+text", seed: int = 0, shift: float = 0.05
 ) -> StoredModel:
@@ -97,9 +99,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FeatureStore]:
         yield store
 
 
-@pytest.fixture
-def source(store: FeatureStore, tmp_path: Path) -> str:
-    return _report(store, tmp_path)
+@pytest.fixture(scope="module")
+def source(store: FeatureStore, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return _report(store, tmp_path_factory.mktemp("report"))
 
 
 def _report(store: FeatureStore, folder: Path, **asked: object) -> str:

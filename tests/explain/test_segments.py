@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ WEIGHTS = np.array([1, 1, 1, 1, 0.5, 0.5, 0.5])
 TRAIN, TEST = ([i for i in range(60) if toy.fold(i) == fold] for fold in ("train", "test"))
 
 
+@cache
 def _train(store: FeatureStore, features: str, seed: int = 0, shift: float = 0.0) -> StoredModel:
     view = store.training_view(toy.PROPERTY, **toy.view_request(features))
     return train_model(store, view, Linear(shift), seed).model

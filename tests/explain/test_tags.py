@@ -4,6 +4,7 @@ import csv
 import io
 import shlex
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -33,6 +34,7 @@ SMALL = MLP(widths=(16,), learning_rate=3e-3, max_epochs=40, patience=20)
 ROBO = "robocrystallographer"
 
 
+@cache  # the second time it is only found, at the price of a view
 def _train(
     store: FeatureStore, features: str = "structure+text", seed: int = 0, source: str = ROBO
 ) -> StoredModel:

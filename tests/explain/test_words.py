@@ -6,6 +6,7 @@ import math
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -59,6 +60,7 @@ WORDS = " ".join(sentence for _, sentence in toy.sentences(INDEX, ROBO)).split()
 VALUES = np.array([value(word) for word in WORDS])
 
 
+@cache
 def _train(
     store: FeatureStore, features: str = "structure+text", seed: int = 0, **asked: str
 ) -> StoredModel:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.server import create_backend_app
 from werkzeug.serving import make_server
 
 
@@ -34,7 +34,7 @@ class OneAtATime:
 
 def main() -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    application = OneAtATime(DomainDispatcherApplication(create_backend_app))
+    application = OneAtATime(create_backend_app("s3"))
     server = make_server("127.0.0.1", 0, application, threaded=True)
     print(server.port, flush=True)
     # Ends when the process that started it does, however that ends.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def test_trees_learn_and_predict_as_scikit_learn_does() -> None:
         < 0.5 * np.abs(VAL.targets - TRAIN.targets.mean()).mean()
     )
     theirs = HistGradientBoostingRegressor(
-        loss="absolute_error",
+        loss=fitted.details["loss"],
         learning_rate=SMALL.learning_rate,
         max_iter=fitted.best_epoch,
         max_leaf_nodes=SMALL.max_leaves,
@@ -81,7 +82,24 @@ def test_the_best_trees_are_kept_and_the_error_is_theirs() -> None:
     assert errors.mean() == pytest.approx(best.val_mae, rel=1e-12)
 
 
-def test_trees_come_back_from_their_bytes_and_seeds_differ() -> None:
+def test_trees_learn_although_most_targets_are_zero() -> None:
+    """By the absolute error alone no leaf differs from zero."""
+    train, val = (Examples(rows.features, np.maximum(rows.targets - 2, 0)) for rows in (TRAIN, VAL))
+    assert np.mean(train.targets == 0) > 0.8
+    fits = {
+        losses: _fit(replace(SMALL, losses=losses), train, val)
+        for losses in (("absolute_error",), ("squared_error",), SMALL.losses)
+    }
+    best = {
+        losses: min([np.abs(val.targets).mean(), *(epoch.val_mae for epoch in fitted.history)])
+        for losses, fitted in fits.items()
+    }
+    assert best["squared_error",] < 0.7 * best["absolute_error",]
+    assert best[SMALL.losses] == best["squared_error",]
+    assert fits[SMALL.losses].details == {"loss": "squared_error"}
+
+
+def test_trees_come_back_from_their_bytes_and_seeds_differ(two_threads: None) -> None:
     fitted = _fit(SMALL, TRAIN, VAL, seed=1)
     weights = fitted.predictor.to_bytes()
     assert _fit(SMALL, TRAIN, VAL, seed=1).predictor.to_bytes() == weights

@@ -117,7 +117,7 @@ def test_a_step_in_parts_is_the_step_of_the_whole_batch(rows, monkeypatch):
         np.testing.assert_allclose(weights(in_parts)[name], value, atol=2e-4, err_msg=name)
 
 
-def test_it_learns_and_repeats_to_the_last_bit(rows):
+def test_it_learns_and_repeats_to_the_last_bit(rows, two_threads):
     train, val = split(rows)
     settings = GraphTraining(**{**vars(SMALL), "epochs": 12})
     first = GraphTrainer(settings, train, val, seed=1)

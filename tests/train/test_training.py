@@ -75,7 +75,7 @@ def test_the_same_again_trains_nothing_and_the_id_tells_changes(store: FeatureSt
     assert len(ids) == 4
 
 
-def test_the_same_command_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_command_gives_the_same_bytes(tmp_path: Path, two_threads: None) -> None:
     found = []
     for name in ("one", "two"):
         store = toy.make_store(tmp_path / name, 60)
