@@ -99,7 +99,8 @@ class BoostedTrees:
 
     Trees are grown for each loss, stop by the validation rows, and those after the lowest
     validation MAE are cut off; the loss with the lower one is kept. The absolute error alone would
-    not do: where most targets are zero, as in band gaps and moments, every leaf's median is zero.
+    not do: where most targets are zero and none is less, as band gaps, its slope is the same for
+    all rows, and no split is better than none.
     Each split looks at a random half of the features, which is what the seed decides.
 
     Parameters
