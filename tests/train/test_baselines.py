@@ -83,7 +83,7 @@ def test_the_best_trees_are_kept_and_the_error_is_theirs() -> None:
 
 
 def test_trees_learn_although_most_targets_are_zero() -> None:
-    """The absolute error's slope is then the same for all rows, and no split is better than none."""
+    """The absolute error's slope is then the same for all rows: no split is better than none."""
     train, val = (
         Examples(rows.features, np.where(rows.features[:, 0] > 0.5, 5.0, 0.0))
         for rows in (TRAIN, VAL)
