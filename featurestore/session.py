@@ -94,11 +94,10 @@ class Session:
         self.versions = {name: data.version for name, data in self._datasets.items()}
         # At the time of a snapshot its own run was under way, and is to be seen so.
         killed = [] if tables.is_past else killed_runs(self._datasets.get("runs"))
-        for name, expected in TABLES.items():
-            self._register(name, expected.schema, killed if name == "runs" else [])
-        encoders = self._register_embeddings()
         with _ctrl_c():
-            self._register_key_views(encoders)
+            for name, expected in TABLES.items():
+                self._register(name, expected.schema, killed if name == "runs" else [])
+            self._register_key_views(self._register_embeddings())
             for name in MACRO_FILES:
                 self._connection.execute(macro_source(name))
             self._connection.execute("SET lock_configuration = true")
