@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from benchmarks.large_store import ENCODERS, PROPERTY, SPLIT, make_store
+from benchmarks.options import real_option
 from featurestore.schemas import embedding_table
 from featurestore.session import Session
 from featurestore.store import FeatureStore
@@ -51,11 +52,7 @@ def measure(session: Session, sql: str, repeats: int) -> tuple[float, float, int
 @click.option("--materials", default=1_000_000, show_default=True, help="Rows.")
 @click.option("--width", default=768, show_default=True, help="Of the structure vectors.")
 @click.option("--repeats", default=7, show_default=True, help="Warm runs of each query.")
-@click.option(
-    "--real",
-    type=click.Path(path_type=Path, exists=True),
-    help="A store whose vectors are repeated and jittered; random ones by default.",
-)
+@real_option
 @click.option("--folder", type=click.Path(path_type=Path), help="Keep the store here.")
 def main(materials: int, width: int, repeats: int, real: Path | None, folder: Path | None) -> None:
     """Print times and bytes; exit code 1 if the first query takes over 100 ms warm."""

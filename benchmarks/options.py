@@ -27,3 +27,12 @@ def sample_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def real_option(command: Command) -> Command:
+    """Add ``--real``: where the vectors of a large made-up store are from."""
+    return click.option(
+        "--real",
+        type=click.Path(path_type=Path, exists=True),
+        help="A store whose vectors are repeated and jittered; random ones by default.",
+    )(command)

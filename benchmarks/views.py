@@ -23,6 +23,7 @@ import click
 import numpy as np
 
 from benchmarks.large_store import ENCODERS, PROPERTY, REQUEST, make_store
+from benchmarks.options import real_option
 from featurestore.schemas import embedding_table
 from featurestore.store import FeatureStore
 
@@ -136,11 +137,7 @@ def measure(way: str, folder: Path, repeats: int) -> dict[str, Any]:
 @click.option("--materials", default=76_000, show_default=True, help="Rows of the view.")
 @click.option("--width", default=768, show_default=True, help="Of each of the two vectors.")
 @click.option("--repeats", default=3, show_default=True, help="Processes for each way.")
-@click.option(
-    "--real",
-    type=click.Path(path_type=Path, exists=True),
-    help="A store whose vectors are repeated and jittered; random ones by default.",
-)
+@real_option
 @click.option("--folder", type=click.Path(path_type=Path), help="Keep the files here.")
 @click.option("--way", type=click.Choice(list(_WAYS)), hidden=True)
 def main(

@@ -10,9 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from explain.described import Description, Unit
-from explain.printed import number, printed_after
+from explain.printed import number
 from explain.stored import stored_erasures
 from featurestore.session import Session
+from train.display import printed_after
 from train.models import StoredModel
 
 

@@ -15,14 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.effects_table import Measure, StoredEffects
-from featurestore.figures import figure_metadata
-from featurestore.output import atomic_path
 from train.display import distinctions, printed_unit
+from train.drawing import COLOURS, GREY, along_x, write_png
 
 _CELL_INCHES = (1.25, 0.6)
-_COLOURS = "PuOr_r"
-_SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_GREY = "#8c8c8c"
+_COLOUR_MAP = "PuOr_r"
 _FULL_TEXT = "(full text)"
 
 
@@ -83,9 +80,7 @@ def write_tag_heatmap(results: Sequence[StoredEffects], path: Path) -> None:
         f"Sentences {what}, {results[0].parameters['fold']} fold",
         fontsize=10,
     )
-    metadata = figure_metadata(model.model_id for result in results for model in result.models)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", bbox_inches="tight", metadata=metadata)
+    write_png(figure, path, (model for result in results for model in result.models))
 
 
 def _panel(result: StoredEffects) -> tuple[str, tuple[str, ...]]:
@@ -122,7 +117,7 @@ def _draw_heatmap(
             *([_relative(column, tag) for column in columns] for tag in tags),
         ]
     )
-    image = axes.imshow(values, cmap=_COLOURS, vmin=-limit, vmax=limit, aspect="auto")
+    image = axes.imshow(values, cmap=_COLOUR_MAP, vmin=-limit, vmax=limit, aspect="auto")
     for x, column in enumerate(columns):
         whole = _mae(column)
         for y, tag in enumerate(["", *tags]):
@@ -147,11 +142,11 @@ def _draw_heatmap(
 
 def _draw_intervals(axes: Any, columns: Sequence[StoredEffects], tags: Sequence[str]) -> None:
     """Dots with 95 % intervals, and the control below each."""
-    axes.axvline(0, color=_GREY, linewidth=0.8)
+    axes.axvline(0, color=GREY, linewidth=0.8)
     step = 0.8 / len(columns)
     labelled = False
     for number, column in enumerate(columns):
-        colour = _SERIES[number % len(_SERIES)]
+        colour = COLOURS[number % len(COLOURS)]
         mae = _mae(column)
         for y, tag in enumerate(tags, start=1):
             middle = y + (number - (len(columns) - 1) / 2) * step
@@ -165,20 +160,15 @@ def _draw_intervals(axes: Any, columns: Sequence[StoredEffects], tags: Sequence[
             if control and mae:
                 label = "" if labelled else "as many random sentences"
                 labelled = True
-                _draw_estimate(axes, control, mae, middle + shift, _GREY, "D", _GREY, label)
+                _draw_estimate(axes, control, mae, middle + shift, GREY, "D", GREY, label)
         if len(columns) > 1:
             axes.plot(
                 [], [], "o-", color=colour, markersize=5, label=_column_label(columns, number)
             )
     axes.set_ylim(len(tags) + 0.5, -0.5)
     axes.set_yticks(range(1, len(tags) + 1), [_with_counts(columns, tag) for tag in tags])
-    axes.tick_params(labelsize=8, color=_GREY)
-    axes.tick_params(axis="y", length=0)
+    along_x(axes, axis=False)
     axes.set_xlabel("change of the MAE (%), 95 % interval; filled: p < 0.05 after Holm", fontsize=8)
-    axes.grid(axis="x", color="#e4e4e4", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(_GREY)
     if axes.get_legend_handles_labels()[1]:
         axes.legend(loc="upper right", frameon=False, fontsize=7, borderaxespad=0.0)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from explain.colours import direction, hexadecimal
-from explain.printed import fixed, number, printed_after, printed_in_brackets, signed
+from explain.printed import fixed, number, signed
 from featurestore.output import atomic_path
+from train.display import printed_after, printed_in_brackets
 
 _LABEL_MARGIN = 0.03
 

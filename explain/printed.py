@@ -1,10 +1,8 @@
-"""Numbers and units as people read them."""
+"""Numbers as people read them."""
 
 from __future__ import annotations
 
 import math
-
-from train.display import printed_unit
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -25,16 +23,6 @@ def number(value: float | None, digits: int = 3) -> str:
 def signed(value: float | None, digits: int = 3) -> str:
     """Like `number`, with a plus sign for what is above zero."""
     return ("+" if value is not None and value > 0 else "") + number(value, digits)
-
-
-def printed_after(unit: str) -> str:
-    """A unit after a number: with a blank, and nothing for a pure number."""
-    return "" if unit == "1" else f" {printed_unit(unit)}"
-
-
-def printed_in_brackets(unit: str) -> str:
-    """A unit in the head of a column: in brackets, and nothing for a pure number."""
-    return "" if unit == "1" else f" ({printed_unit(unit)})"
 
 
 def fixed(value: float, decimals: int, sign: bool = False) -> str:

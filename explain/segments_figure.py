@@ -9,12 +9,11 @@ from typing import Any
 
 from explain.segments import SegmentEffect, SegmentEffects
 from explain.subsets import ALL
-from featurestore.figures import figure_metadata
-from featurestore.output import atomic_path
-from train.display import distinctions, features_label, predictor_label, printed_unit
+from train.display import distinctions, features_label, predictor_label, printed_in_brackets
+from train.drawing import COLOURS, GREY, along_x, write_png
 from train.resampling import Estimate
 
-_STRUCTURE, _TEXT, _GREY = "#0072B2", "#D55E00", "#8c8c8c"
+_STRUCTURE, _TEXT = COLOURS[:2]
 _MARKERS = "os^vDP"
 _ROW_INCHES = 0.3
 
@@ -31,9 +30,7 @@ def write_segments_figure(results: Sequence[SegmentEffects], path: Path) -> None
         If the file cannot be written.
     """
     figure = segments_figure(results)
-    metadata = figure_metadata(model.model_id for result in results for model in result.models)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", bbox_inches="tight", metadata=metadata)
+    write_png(figure, path, (model for result in results for model in result.models))
 
 
 def segments_figure(results: Sequence[SegmentEffects]) -> Any:
@@ -56,8 +53,8 @@ def segments_figure(results: Sequence[SegmentEffects]) -> Any:
             for axes, estimate in ((left, effect.difference), (right, effect.change)):
                 _dot(axes, estimate, y, _colour(effect.segment), marker)
         if several:
-            left.plot([], [], marker, color=_GREY, markersize=5, label=label)
-    left.axvline(0, color=_GREY, linewidth=1, zorder=0)
+            left.plot([], [], marker, color=GREY, markersize=5, label=label)
+    left.axvline(0, color=GREY, linewidth=1, zorder=0)
     left.set_yticks(list(positions.values()), labels)
     for y, heading in headings:
         left.annotate(
@@ -74,17 +71,12 @@ def segments_figure(results: Sequence[SegmentEffects]) -> Any:
         )
     left.set_ylim(max(positions.values()) + 0.7, min(min(positions.values()), 0) - 0.7)
     p = results[0].models[0].parameters
-    unit = "" if p.unit == "1" else f" ({printed_unit(p.unit)})"
+    unit = printed_in_brackets(p.unit)
     left.set_xlabel(f"change of the {results[0].fold} MAE of\n{p.property}{unit}", fontsize=8)
     right.set_xlabel(f"mean absolute change of the\nprediction{unit}", fontsize=8)
     right.set_xlim(left=0)
     for axes in (left, right):
-        axes.tick_params(labelsize=8, color=_GREY)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x", color="#e4e4e4", linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color(_GREY)
+        along_x(axes)
     if several:
         figure.legend(loc="outside lower center", ncols=1, frameon=False, fontsize=8)
     return figure

@@ -8,7 +8,8 @@ import click
 
 from explain.colours import direction, tint
 from explain.contributions import Contributions, caption
-from explain.printed import number, printed_after, signed
+from explain.printed import number, signed
+from train.display import printed_after
 
 _STRONGEST = 10
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from explain.colours import direction, hexadecimal
 from explain.contributions import Contributions, caption
-from explain.printed import number, printed_after
-from featurestore.figures import figure_metadata
-from featurestore.output import atomic_path
+from explain.printed import number
+from train.display import printed_after
+from train.drawing import write_png
 
 _WIDTH_INCHES, _DPI, _SIZE = 8.0, 150, 10.0
 _MARGIN, _LINE, _GAP, _PAD = 0.25, 0.27, 0.055, 0.025
@@ -23,10 +23,7 @@ def write_text_figure(found: Contributions, path: Path) -> None:
     StorageError
         If the file cannot be written.
     """
-    figure = _figure(found)
-    metadata = figure_metadata(model.model_id for model in found.models)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", metadata=metadata)
+    write_png(_figure(found), path, found.models, tight=False)
 
 
 def _figure(found: Contributions) -> Any:

@@ -7,14 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.errors import MissingDataError
-from featurestore.figures import figure_metadata
-from featurestore.output import atomic_path
-from train.display import features_label, predictor_label, printed_unit
+from train.display import features_label, predictor_label, printed_in_brackets
+from train.drawing import COLOURS, GREY, write_png
 from train.models import StoredModel
-
-_BLUE = "#0072B2"
-_ORANGE = "#D55E00"
-_GREY = "#8c8c8c"
 
 
 def write_loss_curve(model: StoredModel, history: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -47,15 +42,15 @@ def write_loss_curve(model: StoredModel, history: Sequence[Mapping[str, Any]], p
     epochs = [entry["epoch"] for entry in history]
     figure = Figure(figsize=(5.0, 3.4), dpi=150, layout="constrained")
     axes = figure.subplots()
-    for name, label, colour in (("train_mae", "train", _BLUE), ("val_mae", "validation", _ORANGE)):
+    blue, orange = COLOURS[:2]
+    for name, label, colour in (("train_mae", "train", blue), ("val_mae", "validation", orange)):
         axes.plot(epochs, [entry[name] for entry in history], color=colour, lw=1.2, label=label)
     best = model.metrics["best_epoch"]
-    axes.axvline(best, color=_GREY, lw=1, ls=":", label=f"kept: epoch {best}")
-    unit = "" if p.unit == "1" else f" ({printed_unit(p.unit)})"
+    axes.axvline(best, color=GREY, lw=1, ls=":", label=f"kept: epoch {best}")
+    unit = printed_in_brackets(p.unit)
     axes.set(xlabel="epoch", ylabel=f"MAE of {p.property}{unit}", yscale="log")
     axes.set_title(f"{predictor_label(model)}, {features_label(model)}, seed {model.seed}")
     axes.title.set_fontsize(9)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", metadata=figure_metadata([model.model_id]))
+    write_png(figure, path, [model], tight=False)

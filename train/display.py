@@ -46,6 +46,16 @@ def printed_unit(unit: str) -> str:
     return unit.replace("mu_B", "μB")
 
 
+def printed_after(unit: str) -> str:
+    """A unit after a number: with a blank, and nothing for a pure number."""
+    return "" if unit == "1" else f" {printed_unit(unit)}"
+
+
+def printed_in_brackets(unit: str) -> str:
+    """A unit after a name: in brackets, and nothing for a pure number."""
+    return "" if unit == "1" else f" ({printed_unit(unit)})"
+
+
 def predictor_label(model: StoredModel) -> str:
     """The predictor's name, with the settings in which it departs from its defaults."""
     from train.recipes import default_settings

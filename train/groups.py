@@ -11,10 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from featurestore.errors import InvalidInputError, MissingDataError
-from featurestore.figures import figure_metadata
-from featurestore.output import atomic_path
 from featurestore.session import Session
-from train.display import distinctions, features_label, predictor_label, printed_unit
+from train.display import distinctions, features_label, predictor_label, printed_in_brackets
+from train.drawing import COLOURS, along_x, write_png
 from train.models import StoredModel
 from train.predictions import absolute_errors
 from train.recipes import CONSTANTS
@@ -23,9 +22,7 @@ from train.resampling import Estimate, draws, interval
 #: The share of test materials that counts as predicted best, as in the paper.
 BEST = 0.1
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _MARKERS = "os^v"
-_GREY = "#8c8c8c"
 
 
 @dataclass(frozen=True)
@@ -164,8 +161,8 @@ def write_groups_figure(found: Sequence[ModelGroups], by: str, path: Path) -> No
     left, right = figure.subplots(1, 2, sharey=True)
     for number, model in enumerate(found):
         shift = (number - (len(found) - 1) / 2) * min(0.7 / len(found), 0.25)
-        colour = _COLOURS[number % len(_COLOURS)]
-        marker = _MARKERS[number // len(_COLOURS) % len(_MARKERS)]
+        colour = COLOURS[number % len(COLOURS)]
+        marker = _MARKERS[number // len(COLOURS) % len(_MARKERS)]
         for position, group in enumerate(model.groups):
             for axes, estimate in ((left, group.mae), (right, group.best_share)):
                 y = position + shift
@@ -179,21 +176,14 @@ def write_groups_figure(found: Sequence[ModelGroups], by: str, path: Path) -> No
     left.set_yticks(range(len(first)), [f"{group.group} ({group.n})" for group in first])
     left.set_ylim(len(first) - 0.4, -0.6)
     left.set_ylabel(by, fontsize=8)
-    unit = "" if p.unit == "1" else f" ({printed_unit(p.unit)})"
+    unit = printed_in_brackets(p.unit)
     left.set_xlabel(f"test MAE of {p.property}{unit}", fontsize=8)
     right.set_xlabel("share of the tenth predicted best", fontsize=8)
     for axes in (left, right):
         axes.set_xlim(left=0)
-        axes.tick_params(labelsize=8, color=_GREY)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x", color="#e4e4e4", linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color(_GREY)
+        along_x(axes)
     figure.legend(loc="outside lower center", ncols=1, frameon=False, fontsize=8)
-    metadata = figure_metadata(model.model_id for row in found for model in row.models)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", bbox_inches="tight", metadata=metadata)
+    write_png(figure, path, (model for row in found for model in row.models))
 
 
 def group_names(session: Session, materials: Sequence[str], by: str, at_least: int) -> list[str]:

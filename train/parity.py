@@ -10,14 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from featurestore.figures import figure_metadata
-from featurestore.output import atomic_path
 from featurestore.session import Session
 from train.ablation import AblationRow
-from train.display import distinctions, features_label, printed_unit
+from train.display import distinctions, features_label, printed_after, printed_in_brackets
+from train.drawing import COLOURS, GREY, write_png
 
-_BLUE = "#0072B2"
-_GREY = "#8c8c8c"
 _PANELS_A_ROW = 5
 _PANEL_INCHES = 2.7
 
@@ -48,7 +45,7 @@ def write_parity_plot(session: Session, rows: Sequence[AblationRow], path: Path)
     if not panels:
         return
     p = rows[0].first.parameters
-    unit = f" ({printed_unit(p.unit)})" if p.unit != "1" else ""
+    unit = printed_in_brackets(p.unit)
     values = np.concatenate([np.concatenate(panel[1:]) for panel in panels])
     margin = 0.04 * max(float(np.ptp(values)), 1e-12)
     limits = (float(values.min()) - margin, float(values.max()) + margin)
@@ -71,9 +68,7 @@ def write_parity_plot(session: Session, rows: Sequence[AblationRow], path: Path)
         axes.remove()
     figure.supxlabel(f"target {p.property}{unit}", fontsize=9)
     figure.supylabel(f"predicted {p.property}{unit}", fontsize=9)
-    metadata = figure_metadata(panel[0].first.model_id for panel in panels)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", bbox_inches="tight", metadata=metadata)
+    write_png(figure, path, (panel[0].first for panel in panels))
 
 
 def _test_fold(
@@ -96,12 +91,12 @@ def _draw(
     limits: tuple[float, float],
 ) -> None:
     n = len(targets)
-    axes.plot(limits, limits, color=_GREY, linewidth=1, zorder=1)
+    axes.plot(limits, limits, color=GREY, linewidth=1, zorder=1)
     axes.scatter(
         targets,
         predictions,
         s=float(np.clip(4000 / n, 4, 22)),
-        color=_BLUE,
+        color=COLOURS[0],
         alpha=float(np.clip(60 / n**0.75, 0.08, 0.7)),
         linewidths=0,
         zorder=2,
@@ -109,12 +104,11 @@ def _draw(
     axes.set(xlim=limits, ylim=limits)
     axes.set_aspect("equal")
     axes.locator_params(nbins=5)
-    axes.tick_params(labelsize=8, color=_GREY)
+    axes.tick_params(labelsize=8, color=GREY)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_GREY)
-    unit = row.first.parameters.unit
+    axes.spines[["left", "bottom"]].set_color(GREY)
     mae = float(np.mean(np.abs(predictions - targets)))
-    error = f"MAE {mae:.3g}" + ("" if unit == "1" else f" {printed_unit(unit)}")
+    error = f"MAE {mae:.3g}{printed_after(row.first.parameters.unit)}"
     seed = f", seed {row.first.seed}" if len(row.models) > 1 else ""
     axes.set_title(f"{title}\n{error}, n = {n}{seed}", fontsize=9)
 

@@ -7,16 +7,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from featurestore.figures import figure_metadata
-from featurestore.output import atomic_path
 from train.benchmark.output import features_name, published_beside
 from train.benchmark.published import Published
 from train.benchmark.rows import BenchmarkRow
-from train.display import predictor_label, printed_unit
+from train.display import predictor_label, printed_in_brackets
+from train.drawing import COLOURS, GREY, along_x, write_png
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_GREY = "#8c8c8c"
+_COLOURS = (*COLOURS, "#000000")
 _PANELS_A_ROW = 2
 
 
@@ -63,11 +60,7 @@ def write_benchmark_figure(
     for axes in list(grid)[len(panels) :]:
         axes.remove()
     figure.legend(handles=_legend(colours, drawn, published), **_LEGEND)
-    models = (model.model_id for row in drawn for model in row.models)
-    with atomic_path(path) as temporary:
-        figure.savefig(
-            temporary, format="png", bbox_inches="tight", metadata=figure_metadata(models)
-        )
+    write_png(figure, path, (model for row in drawn for model in row.models))
 
 
 _LEGEND: dict[str, Any] = {
@@ -127,17 +120,11 @@ def _draw(
                 entry.test_mae, position, "D", mfc="none", mec="black", ms=5, mew=0.9, zorder=3
             )
     first = panel[0]
-    unit = first.models[0].parameters.unit
+    along_x(axes, axis=False)
     axes.set_yticks(range(len(lines)), lines, fontsize=7.5)
     axes.set_ylim(len(lines) - 0.4, -0.6)
-    axes.set_xlabel("test MAE" + ("" if unit == "1" else f" ({printed_unit(unit)})"), fontsize=8)
+    axes.set_xlabel(f"test MAE{printed_in_brackets(first.models[0].parameters.unit)}", fontsize=8)
     axes.set_title(f"{first.cell.request.property}, n = {first.fold_sizes['test']:,}", fontsize=9)
-    axes.tick_params(axis="x", labelsize=8, color=_GREY)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x", color="#e4e4e4", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(_GREY)
 
 
 def _legend(
@@ -150,7 +137,7 @@ def _legend(
         for name, colour in colours.items()
     ]
     if any(len(row.models) > 1 for row in rows):
-        dot: dict[str, Any] = {"linestyle": "none", "mfc": "white", "mec": _GREY}
+        dot: dict[str, Any] = {"linestyle": "none", "mfc": "white", "mec": GREY}
         handles.append(Line2D([], [], marker="o", markersize=2.6, label="a seed", **dot))
     if any(published_beside(row, published) for row in rows):
         diamond: dict[str, Any] = {"linestyle": "none", "mfc": "none", "mec": "black"}

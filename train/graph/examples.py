@@ -13,7 +13,7 @@ from featurestore.crystal import Crystal
 from featurestore.errors import FeatureStoreError
 from featurestore.failure import Failure
 from ingest.encoders.alignn.atoms import element_features
-from ingest.encoders.alignn.batch import GraphBatch, collate
+from ingest.encoders.alignn.batch import GraphBatch, bounded_batches, collate
 from ingest.encoders.alignn.graph import CrystalGraph, GraphSettings, build_graph
 
 ATOM_FEATURES = "cgcnn"
@@ -51,17 +51,8 @@ def collated(examples: Sequence[GraphExample], device: str) -> GraphBatch:
 
 def parts(rows: Sequence[int], examples: Sequence[GraphExample]) -> Iterator[list[int]]:
     """The rows in parts of bounded size, in their order; a large graph is a part of its own."""
-    part: list[int] = []
-    total = 0
-    for row in rows:
-        n = examples[row].graph.n_triplets
-        if part and total + n > _ANGLES_A_PART:
-            yield part
-            part, total = [], 0
-        part.append(row)
-        total += n
-    if part:
-        yield part
+    n_angles = ((row, examples[row].graph.n_triplets) for row in rows)
+    return bounded_batches(n_angles, _ANGLES_A_PART)
 
 
 def shuffled(n: int, seed: int, epoch: int) -> list[int]:

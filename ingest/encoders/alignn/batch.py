@@ -7,7 +7,7 @@ equal k are put side by side, and what a graph library does by index becomes a b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,6 +98,28 @@ class GraphBatch:
     pool_atoms: torch.Tensor
     pool_edges: torch.Tensor
     pool_angles: torch.Tensor
+
+
+def bounded_batches(n_angles: Iterable[tuple[int, int]], most: int) -> Iterator[list[int]]:
+    """Graphs in batches of so many bond angles, in their order; a larger one is by itself.
+
+    Parameters
+    ----------
+    n_angles : iterable of (int, int)
+        A number for each graph, which stands for it in the batches, and its bond angles.
+    most : int
+        Bond angles of a batch.
+    """
+    batch: list[int] = []
+    total = 0
+    for number, n in n_angles:
+        if batch and total + n > most:
+            yield batch
+            batch, total = [], 0
+        batch.append(number)
+        total += n
+    if batch:
+        yield batch
 
 
 def collate(

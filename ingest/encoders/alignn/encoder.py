@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -14,7 +14,7 @@ from featurestore.crystal import Crystal
 from featurestore.errors import FeatureStoreError, InvalidInputError, UnknownNameError
 from featurestore.failure import Failure
 from ingest.encoders.alignn.atoms import element_features
-from ingest.encoders.alignn.batch import collate
+from ingest.encoders.alignn.batch import bounded_batches, collate
 from ingest.encoders.alignn.checkpoint import Checkpoint, read_checkpoint
 from ingest.encoders.alignn.graph import GRAPH_VERSION, CrystalGraph, build_graph
 from ingest.encoders.base import EncoderSpec, Precision, Segment, StructureVector
@@ -100,7 +100,8 @@ class AlignnEncoder:
                 prepared[index] = self._prepare(crystal)
             except FeatureStoreError as error:
                 results[index] = Failure.of(error)
-        for batch in _batches({i: graph.n_triplets for i, (graph, _) in prepared.items()}):
+        n_angles = ((index, graph.n_triplets) for index, (graph, _) in prepared.items())
+        for batch in bounded_batches(n_angles, _BATCH_ANGLES):
             graphs, atoms = zip(*(prepared[i] for i in batch), strict=True)
             for index, vector in zip(batch, self._backend.pooled(graphs, atoms), strict=True):
                 if np.isfinite(vector).all():
@@ -140,20 +141,6 @@ def _groups(n_atoms: Sequence[int], n_threads: int) -> list[list[int]]:
         groups[-1].append(index)
         done += n_atoms[index]
     return groups
-
-
-def _batches(n_angles: dict[int, int]) -> Iterator[list[int]]:
-    """Keys in batches of bounded size; a structure above the bound is a batch of its own."""
-    batch: list[int] = []
-    total = 0
-    for index, n in n_angles.items():
-        if batch and total + n > _BATCH_ANGLES:
-            yield batch
-            batch, total = [], 0
-        batch.append(index)
-        total += n
-    if batch:
-        yield batch
 
 
 def load_alignn_encoder(
