@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -154,7 +154,10 @@ class BoostedTrees:
             If the error is no finite number.
         """
         grown = [self._grown(loss, train, val, seed) for loss in self.losses]
-        trees, errors = min(grown, key=lambda one: one[1][:, 1].min())
+        by_loss = [_errors(trees, val) for trees in grown]
+        kept = min(range(len(grown)), key=lambda number: by_loss[number].min())
+        trees = grown[kept]
+        errors = np.column_stack([_errors(trees, train), by_loss[kept]])
         if not np.isfinite(errors).all():
             raise TrainingError("the training diverged: look for outliers among the targets")
         best = int(np.argmin(errors[:, 1]))
@@ -164,13 +167,10 @@ class BoostedTrees:
         predictor = _flat(trees, best, train.features.shape[1])
         return Fitted(predictor, history, best, {"loss": trees.loss})
 
-    def _grown(
-        self, loss: str, train: Examples, val: Examples, seed: int
-    ) -> tuple[Any, npt.NDArray[np.float64]]:
-        """scikit-learn's regressor, and the training and validation MAE after 0, 1, … trees."""
+    def _grown(self, loss: str, train: Examples, val: Examples, seed: int) -> Any:
         from sklearn.ensemble import HistGradientBoostingRegressor
 
-        fitted = HistGradientBoostingRegressor(
+        return HistGradientBoostingRegressor(
             loss=loss,
             learning_rate=self.learning_rate,
             max_iter=self.max_epochs,
@@ -181,15 +181,13 @@ class BoostedTrees:
             n_iter_no_change=self.patience,
             random_state=seed,
         ).fit(train.features, train.targets, X_val=val.features, y_val=val.targets)
-        baseline = np.ravel(fitted._baseline_prediction)[:1]
-        errors = [
-            [
-                np.abs(predictions - rows.targets).mean()
-                for predictions in (baseline, *fitted.staged_predict(rows.features))
-            ]
-            for rows in (train, val)
-        ]
-        return fitted, np.array(errors).T
+
+
+def _errors(fitted: Any, rows: Examples) -> npt.NDArray[np.float64]:
+    """The mean absolute error of a fitted regressor's first 0, 1, … trees."""
+    baseline = np.ravel(fitted._baseline_prediction)[:1]
+    staged = chain([baseline], fitted.staged_predict(rows.features))
+    return np.array([np.abs(predictions - rows.targets).mean() for predictions in staged])
 
 
 def _flat(fitted: Any, n_trees: int, n_features: int) -> Trees:

@@ -223,12 +223,13 @@ class Ensemble:
         kept = np.sort(order[: self.rows_of_process])
         process = GaussianProcess.fit(inputs[kept], targets[kept], kernel, projection.slices)
         sizes = kernel.sizes(projection.slices, self.kernel_power)
+        val_inputs = projection(val.features)
         networks, history = self._networks(
-            inputs * sizes, train, projection(val.features) * sizes, val, scale, generator, progress
+            inputs * sizes, train, val_inputs * sizes, val, scale, generator, progress
         )
         networks = networks.behind(sizes)
         uncalibrated = EnsemblePredictor(projection, scale, process, networks, 1.0, None)
-        share = _best_share(*uncalibrated._parts(projection(val.features)), val.targets)
+        share = _best_share(*uncalibrated._parts(val_inputs), val.targets)
         blended = EnsemblePredictor(projection, scale, process, networks, share, None)
         calibration = Calibration.of(
             blended.predict(val.features) - val.targets, blended.raw_scales(val.features)
