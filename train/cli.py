@@ -82,7 +82,7 @@ def ensemble(
       featurestore train ensemble --property mbj_bandgap --split paper \\
           --structure-encoder alignn-ff --text robocrystallographer --text-encoder minilm
     """
-    changes = {"max_epochs": max_epochs}
+    changes = {"epochs": max_epochs}
     _train_and_print("ensemble", changes, request, seed, store_uri, output_format)
 
 

@@ -75,12 +75,16 @@ class Fitted:
         The epoch whose weights were kept, from 1.
     details : mapping
         What the training chose by itself, as JSON values; it goes into the model's metrics.
+    rehearsed : Predictor, optional
+        Where the predictor learned from the validation rows, one that did not: what the store keeps
+        of these rows are its predictions.
     """
 
     predictor: Predictor
     history: list[Epoch]
     best_epoch: int
     details: Mapping[str, Any] = field(default_factory=dict)
+    rehearsed: Predictor | None = None
 
 
 class Recipe(Protocol):
@@ -113,7 +117,7 @@ def _restore_mlp(settings: Mapping[str, Any], weights: bytes) -> Predictor:
 
 
 def _restore_ensemble(settings: Mapping[str, Any], weights: bytes) -> Predictor:
-    from train.ensemble.recipe import EnsemblePredictor
+    from train.ensemble.predictor import EnsemblePredictor
 
     return EnsemblePredictor.from_bytes(settings, weights)
 

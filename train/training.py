@@ -23,7 +23,7 @@ from featurestore.view_request import FOLDS
 from featurestore.views import TrainingView
 from train.metrics import regression_metrics
 from train.models import StoredModel, stored_models
-from train.predictors import Examples, Fitted, Recipe, UncertainPredictor
+from train.predictors import Examples, Fitted, Predictor, Recipe, UncertainPredictor
 from train.uncertainty import STORED_LEVEL, Uncertainty, coverage
 
 
@@ -102,7 +102,13 @@ def train_model(
             fitted = recipe.fit(train, val, seed, progress)
         seconds = time.perf_counter() - start
         predictions = fitted.predictor.predict(learned)
-        uncertainty = _uncertainty(learned, fitted)
+        uncertainty = _uncertainty(fitted.predictor, learned)
+        if fitted.rehearsed is not None:
+            held_out = learned[folds["val"]]
+            predictions[folds["val"]] = fitted.rehearsed.predict(held_out)
+            of_held_out = _uncertainty(fitted.rehearsed, held_out)
+            if uncertainty is not None and of_held_out is not None:
+                uncertainty = uncertainty.replaced(folds["val"], of_held_out)
         rows = _prediction_rows(model_id, view, predictions, uncertainty, run)
         run.counts["predictions"] = store.merge("predictions", rows, replace=True).written
         metrics = _metrics(view, folds, predictions, uncertainty, fitted)
@@ -197,10 +203,8 @@ def _metrics(
     }
 
 
-def _uncertainty(inputs: npt.NDArray[Any], fitted: Fitted) -> Uncertainty | None:
-    if isinstance(fitted.predictor, UncertainPredictor):
-        return fitted.predictor.uncertainty(inputs)
-    return None
+def _uncertainty(predictor: Predictor, inputs: npt.NDArray[Any]) -> Uncertainty | None:
+    return predictor.uncertainty(inputs) if isinstance(predictor, UncertainPredictor) else None
 
 
 def _prediction_rows(

@@ -34,6 +34,20 @@ class Uncertainty:
     std: Floats
     half_widths: Mapping[float, Floats]
 
+    def replaced(self, rows: npt.NDArray[np.bool_], others: Uncertainty) -> Uncertainty:
+        """The same with the values of the chosen rows, shape (n,), being those of ``others``."""
+
+        def merged(mine: Floats, theirs: Floats) -> Floats:
+            values = mine.copy()
+            values[rows] = theirs
+            return values
+
+        widths = {
+            level: merged(width, others.half_widths[level])
+            for level, width in self.half_widths.items()
+        }
+        return Uncertainty(merged(self.std, others.std), widths)
+
 
 @dataclass(frozen=True)
 class Calibration:

@@ -8,6 +8,8 @@ import numpy.typing as npt
 import pytest
 import synthetic_store as toy
 import torch
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
 
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.store import FeatureStore
@@ -16,18 +18,19 @@ from train.ensemble import gaussian_process, networks
 from train.ensemble.gaussian_process import GaussianProcess
 from train.ensemble.kernel import Tuned, matern, squared_distances, tuned_kernel
 from train.ensemble.networks import NetworkSettings, forward, train_networks
+from train.ensemble.predictor import EnsemblePredictor
 from train.ensemble.projection import Projection
-from train.ensemble.recipe import Ensemble, EnsemblePredictor
+from train.ensemble.recipe import Ensemble
 from train.ensemble.targets import TargetScale
 from train.errors import TrainingError
 from train.mlp import MLP
 from train.models import stored_weights
-from train.predictors import Examples, Recipe, load_model
+from train.predictors import Examples, Predictor, Recipe, load_model
 from train.training import train_model
 
 Floats = npt.NDArray[np.float64]
-SMALL = Ensemble(members=3, width=16, max_epochs=30, batch_size=32, learning_rate=1e-2)
-QUICK = replace(SMALL, max_epochs=2)
+SMALL = Ensemble(members=3, depth=2, width=16, epochs=30, batch_size=32, learning_rate=1e-2)
+QUICK = replace(SMALL, epochs=2)
 WHOLE = [slice(0, 3)]
 
 
@@ -74,8 +77,11 @@ def test_it_learns_blends_and_knows_its_error(store: FeatureStore) -> None:
     inside = ((targets >= lower) & (targets <= upper))[test].mean()
     assert inside == pytest.approx(metrics["coverage"]["0.90"])
     model = load_model(store, result.model.model_id)
-    np.testing.assert_array_equal(model.predict(view.features), predictions)
-    np.testing.assert_array_equal(model.uncertainty(view.features).std, std)
+    # the model has learned from the validation rows, what is stored of them has not
+    val = view.in_fold("val")
+    np.testing.assert_array_equal(model.predict(view.features)[~val], predictions[~val])
+    np.testing.assert_array_equal(model.uncertainty(view.features).std[~val], std[~val])
+    assert (model.uncertainty(view.features).std[val] < std[val]).mean() > 0.9
 
 
 def test_the_validation_intervals_hold_what_they_say(store: FeatureStore) -> None:
@@ -111,16 +117,79 @@ def test_progress_and_history_are_of_the_networks() -> None:
     examples = Examples(inputs, inputs[:, 0].astype(np.float64))
     progress = _Count()
     fitted = QUICK.fit(examples, examples, 0, progress)
-    assert progress.done == QUICK.max_epochs == len(fitted.history) == fitted.best_epoch
+    assert progress.done == QUICK.max_epochs == 2 * QUICK.epochs
+    assert len(fitted.history) == fitted.best_epoch == QUICK.epochs
     assert [epoch.epoch for epoch in fitted.history] == [1, 2]
+
+
+def _examples(targets: Floats, features: Floats) -> Examples:
+    return Examples(features.astype(np.float32), targets)
+
+
+def test_the_validation_rows_choose_what_the_networks_learn() -> None:
+    features = _random(300, 4)
+    for targets, expected in ((features[:, 0], "identity"), (np.exp(3 * features[:, 0]), "sqrt")):
+        train = _examples(targets[:200], features[:200])
+        val = _examples(targets[200:], features[200:])
+        fitted = replace(SMALL, members=4).fit(train, val, 0, _Count())
+        assert fitted.details["transformation_of_networks"] == expected
+        assert isinstance(fitted.predictor, EnsemblePredictor)
+        assert fitted.predictor.network_targets.transformation == expected
+        # the history is of the members that were chosen, on rows they have not learned from
+        assert isinstance(fitted.rehearsed, EnsemblePredictor)
+        _, networks = fitted.rehearsed.parts(val.features)
+        val_mae = np.abs(networks - val.targets).mean()
+        assert fitted.history[-1].val_mae == pytest.approx(val_mae, rel=1e-3)
+
+
+def test_it_learns_from_the_validation_rows_unless_told_not_to() -> None:
+    features = _random(120, 2)
+    targets = np.where(np.arange(120) < 100, 0.0, 5.0) + 0.1 * features[:, 0]
+    features[100:] += 6  # the validation rows lie where no training row is
+    train = _examples(targets[:100], features[:100])
+    val = _examples(targets[100:], features[100:])
+    taught = SMALL.fit(train, val, 0, _Count())
+    untaught = replace(SMALL, learn_from_val=False).fit(train, val, 0, _Count())
+    assert taught.rehearsed is not None
+
+    def error(predictor: Predictor) -> float:
+        return float(np.abs(predictor.predict(val.features) - val.targets).mean())
+
+    assert error(taught.predictor) < 0.5
+    assert error(untaught.predictor) > 4
+    assert error(taught.rehearsed) > 4
+
+
+def test_a_single_member_is_enough() -> None:
+    features = _random(60, 2)
+    examples = _examples(features[:, 0], features)
+    fitted = replace(QUICK, members=1).fit(examples, examples, 0, _Count())
+    assert np.isfinite(fitted.predictor.predict(examples.features)).all()
+
+
+def test_weights_of_older_models_load() -> None:
+    """They had one residual layer, and one scale for process and networks."""
+    features = _random(60, 2)
+    examples = _examples(features[:, 0], features)
+    recipe = replace(QUICK, depth=1)
+    predictor = recipe.fit(examples, examples, 0, _Count()).predictor
+    arrays = load_arrays(predictor.to_bytes())
+    old = {name: a for name, a in arrays.items() if not name.startswith("network_targets")}
+    old["networks.second"] = old.pop("networks.hidden")[0]
+    old["networks.second_bias"] = old.pop("networks.hidden_bias")[0]
+    restored = EnsemblePredictor.from_bytes({}, save_arrays(old))
+    np.testing.assert_array_equal(
+        restored.predict(examples.features), predictor.predict(examples.features)
+    )
 
 
 # The parts
 
 
-def test_a_projected_segment_has_mean_zero_and_norm_one() -> None:
+@pytest.mark.parametrize("powers", [(0.0, 0.0), (0.5, 0.2)])
+def test_a_projected_segment_has_mean_zero_and_norm_one(powers: tuple[float, float]) -> None:
     features = (_random(50, 5) * [1, 10, 100, 0, 1e-3] + 7).astype(np.float32)
-    projection = Projection.of(features, [("a", 0, 2), ("b", 2, 5)])
+    projection = Projection.of(features, [("a", 0, 2), ("b", 2, 5)], *powers)
     inputs = projection(features)
     assert inputs.dtype == np.float64
     np.testing.assert_allclose(inputs.mean(axis=0), 0, atol=1e-4)
@@ -134,7 +203,7 @@ def test_a_projected_segment_has_mean_zero_and_norm_one() -> None:
 
 def test_constant_features_are_harmless() -> None:
     features = np.ones((10, 3), np.float32)
-    assert not Projection.of(features, [("all", 0, 3)])(features).any()
+    assert not Projection.of(features, [("all", 0, 3)], 0.5, 0.5)(features).any()
 
 
 def test_left_out_predictions_equal_those_of_processes_without_the_row() -> None:
@@ -168,10 +237,11 @@ def test_sizes_give_the_relevance_that_the_kernel_found() -> None:
 
 
 def test_networks_behind_sizes_take_inputs_before_them() -> None:
-    settings = NetworkSettings(3, 8, 1, 4, 1e-2, 0.1)
+    settings = NetworkSettings(3, 2, 8, 1, 4, 1e-2, 0.1)
     inputs = np.random.default_rng(0).normal(size=(20, 5)) / 16
     generator = torch.Generator().manual_seed(0)
-    trained = train_networks(inputs, inputs[:, 0], settings, generator, lambda *_: None)
+    wanted = np.tile(inputs[:, 0], (3, 1))
+    trained = train_networks(inputs, wanted, settings, generator, lambda *_: None)
     sizes = np.array([2.0, 2.0, 0.5, 0.25, 0.25])
     np.testing.assert_allclose(
         trained.behind(sizes).members(inputs), trained.members(inputs * sizes), atol=1e-6
@@ -226,7 +296,8 @@ def _forward_by_hand(parameters: dict[str, Floats], x: Floats) -> Floats:
     rows = []
     for member in range(len(p["first"])):
         h = silu(x @ p["first"][member] + p["first_bias"][member])
-        h = h + silu(h @ p["second"][member] + p["second_bias"][member])
+        for weights, bias in zip(p["hidden"], p["hidden_bias"], strict=True):
+            h = h + silu(h @ weights[member] + bias[member])
         rows.append((h @ p["output"][member] + p["output_bias"][member])[:, 0])
     return np.array(rows)
 
@@ -236,8 +307,8 @@ def test_batched_networks_equal_each_written_out() -> None:
     shapes = {
         "first": (2, 3, 4),
         "first_bias": (2, 1, 4),
-        "second": (2, 4, 4),
-        "second_bias": (2, 1, 4),
+        "hidden": (3, 2, 4, 4),
+        "hidden_bias": (3, 2, 1, 4),
         "output": (2, 4, 1),
         "output_bias": (2, 1, 1),
     }
@@ -252,7 +323,7 @@ def test_batched_networks_equal_each_written_out() -> None:
 
 def test_one_step_equals_one_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """AdamW's first step moves a weight by the rate against the sign of its gradient."""
-    inputs, targets = _random(6) / 16, _random(6, 1)[:, 0]  # 16: what the networks multiply by
+    inputs, targets = _random(6) / 16, _random(2, 6)  # 16: what the networks multiply by
     before: dict[str, Floats] = {}
 
     def catch(parameters: dict[str, torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
@@ -265,7 +336,7 @@ def test_one_step_equals_one_written_out(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(networks, "forward", catch)
     monkeypatch.setattr(networks, "_learning_rates", lambda *_: iter([1e-2]))
-    settings = NetworkSettings(2, 4, 1, 6, 1e-2, 0.1)
+    settings = NetworkSettings(2, 2, 4, 1, 6, 1e-2, 0.1)
     generator = torch.Generator().manual_seed(0)
     after = train_networks(inputs, targets, settings, generator, lambda *_: None).parameters
     checked = 0

@@ -67,7 +67,7 @@ def test_the_ensemble_prints_its_coverage(tmp_path: Path) -> None:
     assert "intervals of nominal coverage: 68%: " in result.stderr
     assert "already trained" in _run(store, *arguments, "--max-epochs", "2").stderr
     (row,) = json.loads(_run(store, "list", "--format", "json").stdout)
-    assert row["predictor"] == "ensemble max_epochs=2"
+    assert row["predictor"] == "ensemble epochs=2"
 
 
 def test_an_ensemble_without_intervals_says_so(store: FeatureStore) -> None:

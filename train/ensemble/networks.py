@@ -15,6 +15,8 @@ from train.ensemble.kernel import Floats
 
 _ROWS_AT_ONCE = 2048
 _WARM_UP = 0.1
+#: Parameters whose first axis is the residual layers.
+_OF_LAYERS = ("hidden", "hidden_bias")
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,10 @@ class NetworkSettings:
     ----------
     members : int
         Networks; they see the same batches and differ by their initial weights.
+    depth : int
+        Their residual layers.
     width : int
-        Of both hidden layers.
+        Of all hidden layers.
     epochs : int
         Passes over the training rows; there is no early stopping.
     batch_size : int
@@ -38,6 +42,7 @@ class NetworkSettings:
     """
 
     members: int
+    depth: int
     width: int
     epochs: int
     batch_size: int
@@ -49,12 +54,12 @@ class NetworkSettings:
 class Networks:
     """Trained networks.
 
-    h₁ = silu(x W₁ + b₁), h₂ = h₁ + silu(h₁ W₂ + b₂), y = h₂ w + b.
+    h₀ = silu(x W₀ + b₀), then hₖ = hₖ₋₁ + silu(hₖ₋₁ Wₖ + bₖ) for each residual layer, y = h w + b.
 
     Parameters
     ----------
     parameters : dict of str to torch.Tensor
-        float16, the first axis being the members.
+        float16; the members are the first axis, behind the residual layers' own.
     """
 
     parameters: Mapping[str, torch.Tensor] = field(repr=False)
@@ -72,6 +77,15 @@ class Networks:
         first = self.parameters["first"].double() * torch.from_numpy(sizes)[:, None]
         return Networks({**self.parameters, "first": first.half()})
 
+    def some(self, members: slice) -> Networks:
+        """The networks of these members."""
+        return Networks(
+            {
+                name: value[:, members] if name in _OF_LAYERS else value[members]
+                for name, value in self.parameters.items()
+            }
+        )
+
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The parameters as arrays."""
         return {name: value.numpy() for name, value in self.parameters.items()}
@@ -79,7 +93,11 @@ class Networks:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Networks:
         """Restore what `to_arrays` gave."""
-        return cls({name: torch.from_numpy(value.copy()) for name, value in arrays.items()})
+        parameters = {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
+        if "second" in parameters:  # older models have one residual layer
+            parameters["hidden"] = parameters.pop("second")[None]
+            parameters["hidden_bias"] = parameters.pop("second_bias")[None]
+        return cls(parameters)
 
 
 def forward(parameters: Mapping[str, torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
@@ -90,7 +108,9 @@ def forward(parameters: Mapping[str, torch.Tensor], rows: torch.Tensor) -> torch
     joined = p["first"].permute(1, 0, 2).reshape(width, members * hidden)
     h = (rows @ joined).view(len(rows), members, hidden).transpose(0, 1)
     h = torch.nn.functional.silu(h + p["first_bias"])
-    h = h + torch.nn.functional.silu(torch.baddbmm(p["second_bias"], h, p["second"]))
+    # Unbound at once: the gradient of each index alone would be as large as all layers.
+    for bias, weights in zip(p["hidden_bias"].unbind(), p["hidden"].unbind(), strict=True):
+        h = h + torch.nn.functional.silu(torch.baddbmm(bias, h, weights))
     return torch.baddbmm(p["output_bias"], h, p["output"]).squeeze(-1)
 
 
@@ -107,13 +127,13 @@ def train_networks(
     ----------
     inputs : ndarray, shape (n, width), float64
         Projected training rows.
-    targets : ndarray, shape (n,), float64
-        On the scale to learn.
+    targets : ndarray, shape (members, n), float64
+        What each of them learns.
     generator : torch.Generator
         Of the initial weights and the shuffling.
     on_epoch : callable
-        Called after each epoch with its number from 1, the networks, and the members' mean
-        prediction for each training row at the time its batch was trained on.
+        Called after each epoch with its number from 1, the networks, and the members' predictions
+        for each training row at the time its batch was trained on, shape (members, n).
     """
     rows = torch.from_numpy(_as_input(inputs))
     wanted = torch.from_numpy(targets.astype(np.float32))
@@ -129,18 +149,18 @@ def train_networks(
     rates = _learning_rates(settings, batches * settings.epochs)
     for epoch in range(1, settings.epochs + 1):
         order = torch.randperm(len(rows), generator=generator)
-        seen = np.empty(len(rows))
+        seen = np.empty(targets.shape)
         for chosen in order.split(settings.batch_size):
             rate = next(rates)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             predictions = forward(parameters, rows[chosen])
             # Summed over the members, so that each one's gradient is that of its own mean.
-            loss = (predictions - wanted[chosen]).abs().mean(dim=1).sum()
+            loss = (predictions - wanted[:, chosen]).abs().mean(dim=1).sum()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-            seen[chosen.numpy()] = predictions.detach().mean(dim=0).numpy()
+            seen[:, chosen.numpy()] = predictions.detach().numpy()
         on_epoch(epoch, _rounded(parameters), seen)
     return _rounded(parameters)
 
@@ -156,22 +176,22 @@ def _learning_rates(settings: NetworkSettings, steps: int) -> Iterator[float]:
 def _initial(
     n_inputs: int, settings: NetworkSettings, generator: torch.Generator
 ) -> dict[str, torch.Tensor]:
-    members, width = settings.members, settings.width
+    members, depth, width = settings.members, settings.depth, settings.width
 
-    def normal(rows: int, columns: int, gain: float) -> torch.Tensor:
-        values = torch.randn(members, rows, columns, generator=generator)
-        return (values * gain / math.sqrt(rows)).requires_grad_()
+    def normal(*shape: int, gain: float) -> torch.Tensor:
+        values = torch.randn(*shape, generator=generator)
+        return (values * gain / math.sqrt(shape[-2])).requires_grad_()
 
-    def zeros(columns: int) -> torch.Tensor:
-        return torch.zeros(members, 1, columns, requires_grad=True)
+    def zeros(*shape: int) -> torch.Tensor:
+        return torch.zeros(*shape, requires_grad=True)
 
     return {
-        "first": normal(n_inputs, width, 1.3),
-        "first_bias": zeros(width),
-        "second": normal(width, width, 1.3),
-        "second_bias": zeros(width),
-        "output": normal(width, 1, 0.3),
-        "output_bias": zeros(1),
+        "first": normal(members, n_inputs, width, gain=1.3),
+        "first_bias": zeros(members, 1, width),
+        "hidden": normal(depth, members, width, width, gain=1.3),
+        "hidden_bias": zeros(depth, members, 1, width),
+        "output": normal(members, width, 1, gain=0.3),
+        "output_bias": zeros(members, 1, 1),
     }
 
 

@@ -1,4 +1,4 @@
-"""Features as the partly whitened principal components of each segment."""
+"""Features as the principal components of each segment, at a common size."""
 
 from __future__ import annotations
 
@@ -8,11 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-# Powers found on the validation folds: plain features hide what their small components say,
-# standardised or whitened ones drown it in noise.
-_COLUMN_POWER = 0.5
-_COMPONENT_POWER = 0.2
 
 
 @dataclass(frozen=True)
@@ -32,7 +27,11 @@ class Projection:
 
     @classmethod
     def of(
-        cls, features: npt.NDArray[np.float32], segments: Sequence[tuple[str, int, int]]
+        cls,
+        features: npt.NDArray[np.float32],
+        segments: Sequence[tuple[str, int, int]],
+        column_power: float,
+        component_power: float,
     ) -> Projection:
         """The projection for some training rows.
 
@@ -42,6 +41,9 @@ class Projection:
             Training rows.
         segments : sequence of (str, int, int)
             Named slices that cover the width in order.
+        column_power, component_power : float
+            How far columns and then components are brought to one size: 0 not at all, 1 wholly
+            (whitening).
         """
         centre = features.mean(axis=0, dtype=np.float64)
         matrices = []
@@ -49,11 +51,11 @@ class Projection:
             block = features[:, start:stop] - centre[start:stop]
             spread = block.std(axis=0)
             typical = float(np.sqrt(np.mean(spread**2))) or 1.0
-            divisor = np.maximum(spread, 1e-3 * typical) ** _COLUMN_POWER
+            divisor = np.maximum(spread, 1e-3 * typical) ** column_power
             block /= divisor
             values, vectors = np.linalg.eigh(block.T @ block / len(block))
             largest = float(values[-1]) or 1.0
-            shrink = np.maximum(values, 1e-6 * largest) ** _COMPONENT_POWER
+            shrink = np.maximum(values, 1e-6 * largest) ** component_power
             matrix = vectors / shrink / divisor[:, None]
             norm = float(np.sqrt(np.sum(np.maximum(values, 0) / shrink**2))) or 1.0
             matrices.append((matrix / norm).astype(np.float32))

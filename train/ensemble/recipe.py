@@ -1,166 +1,55 @@
-"""The recipe: tune and solve the Gaussian process, train the networks, blend, calibrate."""
+"""The recipe: rehearse on the training fold, choose by the validation fold, learn from both."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_arrays
-from safetensors.numpy import save as save_arrays
 
-from featurestore.errors import InvalidInputError
 from featurestore.progress import Progress
 from train.ensemble.gaussian_process import GaussianProcess
 from train.ensemble.kernel import Floats, Tuned, tuned_kernel
 from train.ensemble.networks import Networks, NetworkSettings, train_networks
+from train.ensemble.predictor import EnsemblePredictor, blend, mean_in_unit
 from train.ensemble.projection import Projection
 from train.ensemble.targets import TRANSFORMATIONS, TargetScale
 from train.errors import TrainingError
 from train.predictors import Examples, Fitted
 from train.trainer import Epoch
-from train.uncertainty import Calibration, Uncertainty
+from train.uncertainty import Calibration
 
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-_SMALLEST_SCALE = 1e-9
-
-
-@dataclass(frozen=True)
-class EnsemblePredictor:
-    """A Gaussian process and networks whose predictions are averaged.
-
-    Parameters
-    ----------
-    projection : Projection
-        Of the features.
-    targets : TargetScale
-        On which both predict.
-    process : GaussianProcess
-        The one part.
-    networks : Networks
-        The other.
-    share : float
-        Weight of the process in the average, between 0 and 1.
-    calibration : Calibration or None
-        None if the validation rows were too few.
-    """
-
-    projection: Projection = field(repr=False)
-    targets: TargetScale
-    process: GaussianProcess = field(repr=False)
-    networks: Networks = field(repr=False)
-    share: float
-    calibration: Calibration | None
-
-    @property
-    def n_features(self) -> int:
-        """Width of the features it takes."""
-        return self.projection.n_features
-
-    def predict(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """Predictions, float64 of shape (n,), for features of shape (n, n_features)."""
-        inputs = self.projection(features)
-        process, networks = self._parts(inputs)
-        return _blend(process, networks, self.share)
-
-    def uncertainty(self, features: npt.NDArray[np.float32]) -> Uncertainty | None:
-        """The error to expect of each prediction; None if it could not be calibrated."""
-        if self.calibration is None:
-            return None
-        return self.calibration(self.raw_scales(features))
-
-    def raw_scales(self, features: npt.NDArray[np.float32]) -> Floats:
-        """The process's standard deviation in the unit of the targets, before calibration."""
-        inputs = self.projection(features)
-        variances = self.process.variance(inputs)
-        scales = self.targets.std_in_unit(self.process.mean(inputs), np.sqrt(variances))
-        return np.maximum(scales, _SMALLEST_SCALE * self.targets.spread)
-
-    def _parts(self, inputs: Floats) -> tuple[Floats, Floats]:
-        process = self.targets.in_unit(self.process.mean(inputs))
-        return process, _in_unit(self.targets, self.networks.members(inputs))
-
-    def to_bytes(self) -> bytes:
-        """Everything learned, in the safetensors format."""
-        parts = {
-            "projection": self.projection.to_arrays(),
-            "targets": self.targets.to_arrays(),
-            "process": self.process.to_arrays(),
-            "networks": self.networks.to_arrays(),
-        }
-        arrays = {
-            f"{part}.{name}": np.ascontiguousarray(value)
-            for part, values in parts.items()
-            for name, value in values.items()
-        }
-        arrays["share"] = np.array([self.share])
-        if self.calibration is not None:
-            arrays["calibration"] = np.array(
-                [self.calibration.std_factor, *self.calibration.factors]
-            )
-        return bytes(save_arrays(arrays))
-
-    @classmethod
-    def from_bytes(cls, settings: Mapping[str, Any], weights: bytes) -> EnsemblePredictor:
-        """Restore a predictor from its safetensors bytes.
-
-        Raises
-        ------
-        InvalidInputError
-            If the bytes are no safetensors or lack an array.
-        """
-        try:
-            arrays = load_arrays(weights)
-
-            def part(prefix: str) -> dict[str, npt.NDArray[Any]]:
-                start = f"{prefix}."
-                return {
-                    name.removeprefix(start): value
-                    for name, value in arrays.items()
-                    if name.startswith(start)
-                }
-
-            factors = arrays.get("calibration")
-            return cls(
-                Projection.from_arrays(part("projection")),
-                TargetScale.from_arrays(part("targets")),
-                GaussianProcess.from_arrays(part("process")),
-                Networks.from_arrays(part("networks")),
-                float(arrays["share"][0]),
-                None
-                if factors is None
-                else Calibration(float(factors[0]), tuple(map(float, factors[1:]))),
-            )
-        except (SafetensorError, KeyError, TypeError) as error:
-            raise InvalidInputError(
-                f"the weights of an 'ensemble' model do not load: {error}"
-            ) from error
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """An exact Gaussian process and small networks, averaged.
+    """An exact Gaussian process and residual networks, averaged.
 
-    Each segment of the features is partly whitened; targets are learned as they are or as square
-    roots, whichever gives the lower leave-one-out error; the process's kernel has a weight for each
-    segment, so that a text that says nothing is switched off, and the networks' inputs are sized by
-    the same weights. The process and the networks (a deep ensemble, Lakshminarayanan et al.,
-    NeurIPS 2017) learn from the training rows alone. The validation rows decide their shares in the
-    average, one of five, and calibrate the uncertainty.
+    Each segment of the features is brought to the same size; the process's kernel has a weight for
+    each, so that a text that says nothing is switched off, and the networks' inputs are sized by
+    the same weights. It trains twice. The rehearsal learns from the training rows alone: on these
+    the leave-one-out error chooses whether the process sees targets as they are or as square roots,
+    and the validation rows choose the same for the networks (half of the members learn either), the
+    shares of both parts in the average, and the calibration of the uncertainty. With all of that
+    fixed, process and networks (a deep ensemble, Lakshminarayanan et al., NeurIPS 2017) learn from
+    training and validation rows together.
 
     Parameters
     ----------
     members : int
         Networks.
+    depth : int
+        Their residual layers.
     width : int
-        Of their hidden layers.
-    max_epochs : int
-        Passes of the networks over the training rows; there is no early stopping.
+        Of all hidden layers.
+    epochs : int
+        Passes of the networks over their rows, in the rehearsal as in the training; there is no
+        early stopping.
     batch_size : int
         Rows of a step.
     learning_rate : float
@@ -168,24 +57,33 @@ class Ensemble:
     weight_decay : float
         Of AdamW.
     rows_to_tune : int
-        Random training rows by which kernel and transformation are chosen.
+        Random training rows by which the kernel is tuned.
     rows_of_process : int
-        Training rows that the process learns from; of more a random choice. It takes 8 bytes for
-        each pair of them.
+        Rows that the process learns from; of more a random choice. It takes 8 bytes for each pair
+        of them.
     kernel_power : float
         Power of the kernel's weights by which the networks' segments are sized; 0 leaves them
         alike.
+    column_power, component_power : float
+        Of the projection: 0 leaves a segment's columns and principal components at their sizes, 1
+        makes them equal.
+    learn_from_val : bool
+        Whether the training takes the validation rows, too.
     """
 
     members: int = 8
+    depth: int = 6
     width: int = 192
-    max_epochs: int = 40
+    epochs: int = 40
     batch_size: int = 128
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     rows_to_tune: int = 1000
     rows_of_process: int = 25_000
     kernel_power: float = 1.0
+    column_power: float = 0.0
+    component_power: float = 0.0
+    learn_from_val: bool = True
 
     name: ClassVar[str] = "ensemble"
 
@@ -194,8 +92,15 @@ class Ensemble:
         """All parameters as JSON values."""
         return dict(vars(self))
 
+    @property
+    def max_epochs(self) -> int:
+        """Epochs of both trainings."""
+        return 2 * self.epochs
+
     def fit(self, train: Examples, val: Examples, seed: int, progress: Progress) -> Fitted:
-        """Train on ``train``; blend and calibrate by ``val``.
+        """Rehearse on ``train``, choose and calibrate by ``val``, learn from both.
+
+        The history is the rehearsal's, whose validation error is of rows it did not learn from.
 
         Parameters
         ----------
@@ -212,101 +117,172 @@ class Ensemble:
             If the training diverges.
         """
         generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(len(train), generator=generator).numpy()
-        segments = train.segments or (("all", 0, train.features.shape[1]),)
-        projection = Projection.of(train.features, segments)
-        inputs = projection(train.features)
-        chosen = np.sort(order[: self.rows_to_tune])
-        scale, kernel = _tuned(inputs[chosen], train.targets[chosen], projection.slices)
-        scale = TargetScale.of(train.targets, scale.transformation)
-        targets = scale.scaled(train.targets)
-        kept = np.sort(order[: self.rows_of_process])
-        process = GaussianProcess.fit(inputs[kept], targets[kept], kernel, projection.slices)
-        sizes = kernel.sizes(projection.slices, self.kernel_power)
-        val_inputs = projection(val.features)
-        networks, history = self._networks(
-            inputs * sizes, train, val_inputs * sizes, val, scale, generator, progress
+        kernel, transformation = self._tuned(train, generator)
+        choices = self._trained(
+            train, kernel, transformation, TRANSFORMATIONS, generator, progress, val
         )
-        networks = networks.behind(sizes)
-        uncalibrated = EnsemblePredictor(projection, scale, process, networks, 1.0, None)
-        share = _best_share(*uncalibrated._parts(val_inputs), val.targets)
-        blended = EnsemblePredictor(projection, scale, process, networks, share, None)
+        rehearsed, history = min(choices, key=lambda choice: _or_infinite(choice[1][-1].val_mae))
+        share = _best_share(*rehearsed.parts(val.features), val.targets)
+        rehearsed = replace(rehearsed, share=share)
         calibration = Calibration.of(
-            blended.predict(val.features) - val.targets, blended.raw_scales(val.features)
+            rehearsed.predict(val.features) - val.targets, rehearsed.raw_scales(val.features)
         )
-        predictor = EnsemblePredictor(projection, scale, process, networks, share, calibration)
+        rows = _joined(train, val) if self.learn_from_val else train
+        of_networks = [rehearsed.network_targets.transformation]
+        [(trained, _)] = self._trained(
+            rows, kernel, transformation, of_networks, generator, progress
+        )
         details = {
-            "transformation": scale.transformation,
+            "transformation": transformation,
+            "transformation_of_networks": of_networks[0],
             "share_of_process": share,
             "kernel_weights": {
                 name: float(weight)
-                for (name, *_), weight in zip(segments, kernel.weights, strict=True)
+                for (name, *_), weight in zip(_segments(train), kernel.weights, strict=True)
             },
             "nugget": kernel.nugget,
         }
-        return Fitted(predictor, history, len(history), details)
+        return Fitted(
+            replace(trained, share=share, calibration=calibration),
+            history,
+            len(history),
+            details,
+            replace(rehearsed, calibration=calibration),
+        )
 
-    def _networks(
+    def _tuned(self, train: Examples, generator: torch.Generator) -> tuple[Tuned, str]:
+        """The kernel tuned with the transformation of the lower leave-one-out error."""
+        chosen = _random_rows(train, self.rows_to_tune, generator)
+        projection = self._projection(train)
+        inputs, targets = projection(train.features[chosen]), train.targets[chosen]
+        candidates = []
+        for name in TRANSFORMATIONS:
+            scale = TargetScale.of(targets, name)
+            kernel = tuned_kernel(inputs, projection.slices, scale.scaled(targets))
+            mae = float(np.abs(scale.in_unit(kernel.left_out) - targets).mean())
+            candidates.append((_or_infinite(mae), kernel, name))
+        _, kernel, transformation = min(candidates, key=lambda found: found[0])
+        return kernel, transformation
+
+    def _projection(self, rows: Examples) -> Projection:
+        return Projection.of(
+            rows.features, _segments(rows), self.column_power, self.component_power
+        )
+
+    def _trained(
         self,
-        inputs: Floats,
-        train: Examples,
-        val_inputs: Floats,
-        val: Examples,
-        scale: TargetScale,
+        rows: Examples,
+        kernel: Tuned,
+        transformation: str,
+        of_networks: Sequence[str],
         generator: torch.Generator,
         progress: Progress,
-    ) -> tuple[Networks, list[Epoch]]:
-        history: list[Epoch] = []
-
-        def record(epoch: int, networks: Networks, seen: Floats) -> None:
-            predictions = _in_unit(scale, networks.members(val_inputs))
-            record = Epoch(
-                epoch,
-                float(np.abs(scale.in_unit(seen) - train.targets).mean()),
-                float(np.abs(predictions - val.targets).mean()),
+        val: Examples | None = None,
+    ) -> list[tuple[EnsemblePredictor, list[Epoch]]]:
+        """For each of the networks' transformations, which the members share, all trained."""
+        projection = self._projection(rows)
+        inputs = projection(rows.features)
+        process_targets = TargetScale.of(rows.targets, transformation)
+        kept = _random_rows(rows, self.rows_of_process, generator)
+        process = GaussianProcess.fit(
+            inputs[kept], process_targets.scaled(rows.targets[kept]), kernel, projection.slices
+        )
+        sizes = kernel.sizes(projection.slices, self.kernel_power)
+        scales = [TargetScale.of(rows.targets, name) for name in of_networks[: self.members]]
+        scaled = np.stack([scale.scaled(rows.targets) for scale in scales])
+        wanted = scaled[np.arange(self.members) % len(scales)]
+        val_inputs = None if val is None else projection(val.features) * sizes
+        watch = _Watch(scales, rows, val, val_inputs, progress)
+        networks = train_networks(
+            inputs * sizes, wanted, self._network_settings, generator, watch
+        ).behind(sizes)
+        return [
+            (
+                EnsemblePredictor(
+                    projection, process, process_targets, networks.some(learners), scale, 1.0, None
+                ),
+                history,
             )
-            if not (math.isfinite(record.train_mae) and math.isfinite(record.val_mae)):
-                raise TrainingError(
-                    f"the training diverged in epoch {epoch}: the error is no longer a finite "
-                    "number; look for outliers among the targets and the vectors"
-                )
-            history.append(record)
-            progress.update()
+            for learners, scale, history in zip(
+                watch.learners, scales, watch.histories, strict=True
+            )
+        ]
 
-        settings = NetworkSettings(
+    @property
+    def _network_settings(self) -> NetworkSettings:
+        return NetworkSettings(
             self.members,
+            self.depth,
             self.width,
-            self.max_epochs,
+            self.epochs,
             self.batch_size,
             self.learning_rate,
             self.weight_decay,
         )
-        targets = scale.scaled(train.targets)
-        return train_networks(inputs, targets, settings, generator, record), history
 
 
-def _tuned(inputs: Floats, targets: Floats, segments: Sequence[slice]) -> tuple[TargetScale, Tuned]:
-    """The transformation with the lower leave-one-out error, and the kernel tuned with it."""
-    candidates = []
-    for name in TRANSFORMATIONS:
-        scale = TargetScale.of(targets, name)
-        kernel = tuned_kernel(inputs, segments, scale.scaled(targets))
-        mae = float(np.abs(scale.in_unit(kernel.left_out) - targets).mean())
-        candidates.append((mae, scale, kernel))
-    _, scale, kernel = min(candidates, key=lambda found: np.nan_to_num(found[0], nan=np.inf))
-    return scale, kernel
+class _Watch:
+    """After each epoch the errors of the members that learn each of the scales in turn.
+
+    Without validation rows the validation error of the history is the training error.
+    """
+
+    def __init__(
+        self,
+        scales: Sequence[TargetScale],
+        rows: Examples,
+        val: Examples | None,
+        val_inputs: Floats | None,
+        progress: Progress,
+    ) -> None:
+        self.scales, self.rows, self.progress = scales, rows, progress
+        self.val, self.val_inputs = val, val_inputs
+        self.learners = [slice(number, None, len(scales)) for number in range(len(scales))]
+        self.histories: list[list[Epoch]] = [[] for _ in scales]
+
+    def __call__(self, epoch: int, networks: Networks, seen: Floats) -> None:
+        train_maes = val_maes = self._maes(seen, self.rows)
+        if self.val is not None and self.val_inputs is not None:
+            val_maes = self._maes(networks.members(self.val_inputs), self.val)
+        if not math.isfinite(min(map(_or_infinite, val_maes))):
+            raise TrainingError(
+                f"the training diverged in epoch {epoch}: the error is no longer a finite "
+                "number; look for outliers among the targets and the vectors"
+            )
+        for history, *maes in zip(self.histories, train_maes, val_maes, strict=True):
+            history.append(Epoch(epoch, *maes))
+        self.progress.update()
+
+    def _maes(self, predictions: Floats, rows: Examples) -> list[float]:
+        return [
+            float(np.abs(mean_in_unit(scale, predictions[learners]) - rows.targets).mean())
+            for scale, learners in zip(self.scales, self.learners, strict=True)
+        ]
+
+
+def _segments(rows: Examples) -> Sequence[tuple[str, int, int]]:
+    return rows.segments or (("all", 0, rows.features.shape[1]),)
+
+
+def _random_rows(rows: Examples, count: int, generator: torch.Generator) -> npt.NDArray[np.int64]:
+    """Indices of at most so many rows, in order."""
+    order = torch.randperm(len(rows), generator=generator).numpy()
+    return np.sort(order[:count])
+
+
+def _joined(train: Examples, val: Examples) -> Examples:
+    return Examples(
+        np.concatenate([train.features, val.features]),
+        np.concatenate([train.targets, val.targets]),
+        train.segments,
+    )
 
 
 def _best_share(process: Floats, networks: Floats, targets: Floats) -> float:
     """The process's share in the average that has the lowest mean absolute error."""
-    errors = [np.abs(_blend(process, networks, share) - targets).mean() for share in _SHARES]
+    errors = [np.abs(blend(process, networks, share) - targets).mean() for share in _SHARES]
     return _SHARES[int(np.argmin(errors))]
 
 
-def _blend(process: Floats, networks: Floats, share: float) -> Floats:
-    return share * process + (1 - share) * networks
-
-
-def _in_unit(scale: TargetScale, members: Floats) -> Floats:
-    """The members' mean in the unit of the targets, shape (n,)."""
-    return np.asarray(scale.in_unit(members).mean(axis=0))
+def _or_infinite(error: float) -> float:
+    return math.inf if math.isnan(error) else error
