@@ -36,9 +36,11 @@ def _uncertainty_sentences(metrics: Mapping[str, Any]) -> list[str]:
     """What an ensemble chose, and how often its intervals hold the test targets."""
     if "share_of_process" not in metrics:
         return []
+    of_process = metrics["transformation"]
+    of_networks = metrics.get("transformation_of_networks", of_process)
     sentences = [
-        f"Share of the Gaussian process in the average {metrics['share_of_process']:.2f}, targets "
-        f"learned as {metrics['transformation']}."
+        f"Share of the Gaussian process in the average {metrics['share_of_process']:.2f}; targets "
+        f"learned as {of_process} by it, as {of_networks} by the networks."
     ]
     if "coverage" not in metrics:
         return [*sentences, "Note: too few validation rows to calibrate intervals (19 are enough)"]
