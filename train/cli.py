@@ -76,7 +76,8 @@ def ensemble(
 
     A rehearsal on the training rows lets the validation rows choose and calibrate; the model then
     learns from both. What is stored of validation rows is the rehearsal's. Every prediction gets a
-    standard deviation and a 90 % interval; their coverage of the test fold is printed. The same command on the same rows finds the model that is there.
+    standard deviation and a 90 % interval; their coverage of the test fold is printed. The same
+    command on the same rows finds the model that is there.
 
     \b
     Example:
