@@ -135,11 +135,28 @@ def explained_rows(
     features = view.features[positions]
     texts = view.rows["text_id"].take(positions).to_pylist()
     loaded = tuple(load_model(store, model.model_id) for model in models)
+    own = ~stored.in_fold(first.rehearsed_fold or "")
     for model, predictions in zip(loaded, stored.predictions, strict=True):
-        check_reproduced(model, model.predict(features), predictions)
+        check_reproduced(model, model.predict(features[own]), predictions[own])
     return ExplainedRows(
         loaded, stored, tuple(text or "" for text in texts), features, view.segments
     )
+
+
+def check_fold(model: StoredModel, fold: str) -> None:
+    """Raise unless the stored predictions of the fold are the model's own.
+
+    Raises
+    ------
+    InvalidInputError
+        If they are of its rehearsal: the model has learned from the fold.
+    """
+    if fold == model.rehearsed_fold:
+        raise InvalidInputError(
+            f"model {model.model_id} has learned from its fold {fold!r} after a rehearsal without "
+            "it, whose predictions the store has; analyse the fold 'test', or train with: "
+            f"featurestore train benchmark --set {model.predictor}.learn_from_{fold}=false"
+        )
 
 
 def check_encoders(session: Session, model: StoredModel) -> None:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from explain.effects import Effect, erasure_effect
-from explain.rows import ExplainedRows, explained_rows
+from explain.rows import ExplainedRows, check_fold, explained_rows
 from explain.stored import ErasureRows, erasure_table, stored_erasures
 from explain.subsets import material_subsets
 from featurestore.errors import InvalidInputError, MissingDataError
@@ -104,6 +104,7 @@ def segment_effects(
     groups = seed_groups(models)
     for group in groups:
         _check_structure(group[0])
+        check_fold(group[0], fold)
     arguments = {"models": [model.model_id for group in groups for model in group], "fold": fold}
     with store.session() as session, store.run("explain segments", arguments) as run:
         run.counts["erasures"] = 0

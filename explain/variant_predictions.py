@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from explain.commands import encoding_command, with_variants
-from explain.rows import check_reproduced
+from explain.rows import check_fold, check_reproduced
 from explain.stored import erasure_table
 from featurestore.catalogue import Encoder, find_encoder, find_generator
 from featurestore.errors import InvalidInputError, MissingDataError
@@ -112,6 +112,7 @@ def explained_texts(
     """
     p = models[0].parameters
     check_text(models[0])
+    check_fold(models[0], fold)
     assert p.generator_id is not None
     generator = find_generator(session, p.generator_id)
     tables = [

@@ -14,7 +14,7 @@ from explain.commands import encoding_command, shortened, with_variants
 from explain.contributions import Contributions, stored_contributions
 from explain.curves import Curve, curve_variants, curves, random_orders, ranking
 from explain.described import Description, describe
-from explain.rows import check_encoders, check_reproduced
+from explain.rows import check_encoders, check_fold, check_reproduced
 from explain.stored import erasure_table, stored_erasures
 from explain.variant_predictions import check_text
 from featurestore.catalogue import Encoder, find_encoder
@@ -189,7 +189,7 @@ def _case(
     check_encoders(session, first)
     description = describe(session, material_id, p.generator_id)
     rows = session.query(
-        "SELECT model_id, target, prediction FROM predictions "
+        "SELECT model_id, fold, target, prediction FROM predictions "
         "WHERE list_contains(?, model_id) AND material_id = ?",
         [[model.model_id for model in models], material_id],
     ).to_pylist()
@@ -205,6 +205,7 @@ def _case(
             known,
             f"(the store has it, but without a target for {p.property!r} in split {p.split!r})",
         )
+    check_fold(first, rows[0]["fold"])
     of = {row["model_id"]: row for row in rows}
     structure = np.empty(0, dtype=np.float32)
     if p.structure_encoder is not None:

@@ -54,6 +54,12 @@ class StoredModel:
         p = self.parameters
         return " + ".join(name for name in (p.structure_encoder, p.text_encoder) if name)
 
+    @property
+    def rehearsed_fold(self) -> str | None:
+        """The fold whose stored predictions are of a rehearsal, since the model learned from it."""
+        fold: str | None = self.metrics.get("rehearsed_fold")
+        return fold
+
 
 def stored_models(
     session: Session, property: str | None = None, split: str | None = None

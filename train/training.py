@@ -26,6 +26,9 @@ from train.models import StoredModel, stored_models
 from train.predictors import Examples, Fitted, Predictor, Recipe, UncertainPredictor
 from train.uncertainty import STORED_LEVEL, Uncertainty, coverage
 
+#: Of a model that rehearses, the fold that the rehearsal leaves out and the training does not.
+REHEARSED_FOLD = "val"
+
 
 @dataclass(frozen=True)
 class TrainingResult:
@@ -104,11 +107,11 @@ def train_model(
         predictions = fitted.predictor.predict(learned)
         uncertainty = _uncertainty(fitted.predictor, learned)
         if fitted.rehearsed is not None:
-            held_out = learned[folds["val"]]
-            predictions[folds["val"]] = fitted.rehearsed.predict(held_out)
+            held_out = learned[folds[REHEARSED_FOLD]]
+            predictions[folds[REHEARSED_FOLD]] = fitted.rehearsed.predict(held_out)
             of_held_out = _uncertainty(fitted.rehearsed, held_out)
             if uncertainty is not None and of_held_out is not None:
-                uncertainty = uncertainty.replaced(folds["val"], of_held_out)
+                uncertainty = uncertainty.replaced(folds[REHEARSED_FOLD], of_held_out)
         rows = _prediction_rows(model_id, view, predictions, uncertainty, run)
         run.counts["predictions"] = store.merge("predictions", rows, replace=True).written
         metrics = _metrics(view, folds, predictions, uncertainty, fitted)
@@ -191,6 +194,7 @@ def _metrics(
 ) -> dict[str, Any]:
     errors, test = predictions - view.targets, folds["test"]
     covered = {} if uncertainty is None else {"coverage": coverage(errors, uncertainty, test)}
+    rehearsed = {} if fitted.rehearsed is None else {"rehearsed_fold": REHEARSED_FOLD}
     return {
         "folds": {
             fold: regression_metrics(view.targets[rows], predictions[rows])
@@ -199,6 +203,7 @@ def _metrics(
         "epochs": len(fitted.history),
         "best_epoch": fitted.best_epoch,
         **covered,
+        **rehearsed,
         **fitted.details,
     }
 

@@ -39,7 +39,7 @@ def test_an_old_table_is_read_with_nulls(old_store: FeatureStore) -> None:
 
 def test_new_predictions_add_the_columns(old_store: FeatureStore) -> None:
     view = old_store.training_view(toy.PROPERTY, **toy.view_request("structure"))
-    recipe = Ensemble(members=2, width=8, max_epochs=1, batch_size=32)
+    recipe = Ensemble(members=2, width=8, epochs=1, batch_size=32)
     new = train_model(old_store, view, recipe, seed=0).model.model_id
     assert set(LATER) <= set(_names(old_store))
     rows = old_store.sql(

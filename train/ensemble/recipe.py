@@ -147,7 +147,7 @@ class Ensemble:
             history,
             len(history),
             details,
-            replace(rehearsed, calibration=calibration),
+            replace(rehearsed, calibration=calibration) if self.learn_from_val else None,
         )
 
     def _tuned(self, train: Examples, generator: torch.Generator) -> tuple[Tuned, str]:
