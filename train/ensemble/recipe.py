@@ -122,10 +122,10 @@ class Ensemble:
             train, kernel, transformation, TRANSFORMATIONS, generator, progress, val
         )
         rehearsed, history = min(choices, key=lambda choice: _or_infinite(choice[1][-1].val_mae))
-        share = _best_share(*rehearsed.parts(val.features), val.targets)
-        rehearsed = replace(rehearsed, share=share)
+        parts = rehearsed.parts(val.features)
+        share = _best_share(*parts, val.targets)
         calibration = Calibration.of(
-            rehearsed.predict(val.features) - val.targets, rehearsed.raw_scales(val.features)
+            blend(*parts, share) - val.targets, rehearsed.raw_scales(val.features)
         )
         rows = _joined(train, val) if self.learn_from_val else train
         of_networks = [rehearsed.network_targets.transformation]
@@ -147,7 +147,9 @@ class Ensemble:
             history,
             len(history),
             details,
-            replace(rehearsed, calibration=calibration) if self.learn_from_val else None,
+            replace(rehearsed, share=share, calibration=calibration)
+            if self.learn_from_val
+            else None,
         )
 
     def _tuned(self, train: Examples, generator: torch.Generator) -> tuple[Tuned, str]:
@@ -191,8 +193,9 @@ class Ensemble:
         scales = [TargetScale.of(rows.targets, name) for name in of_networks[: self.members]]
         scaled = np.stack([scale.scaled(rows.targets) for scale in scales])
         wanted = scaled[np.arange(self.members) % len(scales)]
-        val_inputs = None if val is None else projection(val.features) * sizes
-        watch = _Watch(scales, rows, val, val_inputs, progress)
+        if val is not None:
+            val = replace(val, features=projection(val.features) * sizes)
+        watch = _Watch(scales, rows, val, progress)
         networks = train_networks(
             inputs * sizes, wanted, self._network_settings, generator, watch
         ).behind(sizes)
@@ -224,7 +227,8 @@ class Ensemble:
 class _Watch:
     """After each epoch the errors of the members that learn each of the scales in turn.
 
-    Without validation rows the validation error of the history is the training error.
+    The features of the validation rows are the networks' inputs. Without such rows the validation
+    error of the history is the training error.
     """
 
     def __init__(
@@ -232,18 +236,16 @@ class _Watch:
         scales: Sequence[TargetScale],
         rows: Examples,
         val: Examples | None,
-        val_inputs: Floats | None,
         progress: Progress,
     ) -> None:
-        self.scales, self.rows, self.progress = scales, rows, progress
-        self.val, self.val_inputs = val, val_inputs
+        self.scales, self.rows, self.val, self.progress = scales, rows, val, progress
         self.learners = [slice(number, None, len(scales)) for number in range(len(scales))]
         self.histories: list[list[Epoch]] = [[] for _ in scales]
 
     def __call__(self, epoch: int, networks: Networks, seen: Floats) -> None:
         train_maes = val_maes = self._maes(seen, self.rows)
-        if self.val is not None and self.val_inputs is not None:
-            val_maes = self._maes(networks.members(self.val_inputs), self.val)
+        if self.val is not None:
+            val_maes = self._maes(networks.members(self.val.features), self.val)
         if not math.isfinite(min(map(_or_infinite, val_maes))):
             raise TrainingError(
                 f"the training diverged in epoch {epoch}: the error is no longer a finite "
