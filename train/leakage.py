@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from featurestore.catalogue import check_split, encoders, find_property
+from featurestore.catalogue import Encoder, check_split, encoders, find_property
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.session import Session
 from train.ablation import seed_groups
@@ -19,6 +19,7 @@ from train.display import features_label, predictor_label
 from train.models import stored_models
 from train.predictions import absolute_errors
 from train.recipes import CONSTANTS
+from train.source_tasks import optimistic
 
 _PAIRS_OF_FOLDS = (("test", "train"), ("test", "val"), ("val", "train"))
 _KINDS = {
@@ -120,6 +121,7 @@ def leakage(
         )
     folds = session.query(f"SELECT material_id, fold FROM ({rows}) ORDER BY ALL", given)
     fold_of = dict(zip(folds["material_id"].to_pylist(), folds["fold"].to_pylist(), strict=True))
+    notes += [w for encoder in _structure_encoders(session) if (w := optimistic(encoder, property))]
     for name, ids in _source_models(session, seen, notes).items():
         leaks += _seen(name, ids, fold_of, sizes)
     return Leakage(tuple(leaks), tuple(notes))
@@ -242,9 +244,7 @@ def _of_split(
 def _source_models(session: Session, seen: Path | None, notes: list[str]) -> dict[str, set[str]]:
     """The training materials of the source models that are known."""
     known = {} if seen is None else {f"{seen.name}": read_seen(seen)}
-    for encoder in encoders(session):
-        if encoder.kind != "structure":
-            continue
+    for encoder in _structure_encoders(session):
         trained_on = encoder.fingerprint.get("trained_on")
         if isinstance(trained_on, list):
             # An empty list: nothing was learned from materials.
@@ -255,6 +255,10 @@ def _source_models(session: Session, seen: Path | None, notes: list[str]) -> dic
                 "name them with --seen FILE"
             )
     return known
+
+
+def _structure_encoders(session: Session) -> list[Encoder]:
+    return [encoder for encoder in encoders(session) if encoder.kind == "structure"]
 
 
 def _seen(

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from featurestore.catalogue import find_generator
+from featurestore.catalogue import find_encoder, find_generator
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.identity import canonical_json, versioned_id
 from featurestore.progress import progress_bar
@@ -24,6 +24,7 @@ from featurestore.views import TrainingView
 from train.metrics import regression_metrics
 from train.models import StoredModel, stored_models
 from train.predictors import Examples, Fitted, Predictor, Recipe, UncertainPredictor
+from train.source_tasks import optimistic
 from train.uncertainty import STORED_LEVEL, Uncertainty, coverage
 
 #: Of a model that rehearses, the fold that the rehearsal leaves out and the training does not.
@@ -85,7 +86,7 @@ def train_model(
         If the training diverges.
     """
     folds = _checked_folds(view)
-    notes = _notes(view, folds)
+    notes = _notes(store, view, folds)
     model_id = _model_id(store, view, recipe, seed)
     found = _stored(store, model_id)
     if found is not None:
@@ -147,12 +148,20 @@ def _checked_folds(view: TrainingView) -> dict[str, npt.NDArray[np.bool_]]:
     return folds
 
 
-def _notes(view: TrainingView, folds: Mapping[str, npt.NDArray[np.bool_]]) -> tuple[str, ...]:
+def _notes(
+    store: FeatureStore, view: TrainingView, folds: Mapping[str, npt.NDArray[np.bool_]]
+) -> tuple[str, ...]:
+    p = view.parameters
     notes = [f"left out: {n} materials without a {what}" for what, n in view.excluded.items()]
     if np.ptp(view.targets[folds["train"]]) == 0:
         notes.append("all training targets are equal: the model can only learn a constant")
     if not folds["test"].any():
         notes.append("the test fold is empty: there is no test error")
+    if p.structure_encoder is not None:
+        with store.session() as session:
+            encoder = find_encoder(session, p.structure_encoder, "structure")
+        if warning := optimistic(encoder, p.property):
+            notes.append(warning)
     return tuple(notes)
 
 

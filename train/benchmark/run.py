@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from featurestore.catalogue import find_encoder
 from featurestore.errors import MissingDataError
 from featurestore.failure import Failure
 from featurestore.progress import progress_bar
@@ -17,6 +18,7 @@ from train.benchmark.grid import Cell, Grid
 from train.benchmark.rows import BenchmarkRow, benchmark_rows
 from train.benchmark.workers import Trained, train_cells
 from train.models import StoredModel, stored_models
+from train.source_tasks import optimistic
 
 _STAGE = "benchmark"
 
@@ -162,6 +164,10 @@ def _planned(session: Session, grid: Grid) -> _Plan:
         ]
         if common.note:
             plan.notes.append(common.note)
+        for encoder in {cell.request.structure_encoder: None for cell in usable}:
+            if encoder is not None:
+                warning = optimistic(find_encoder(session, encoder, "structure"), name)
+                plan.notes += [warning] if warning else []
     return plan
 
 
