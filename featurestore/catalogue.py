@@ -32,8 +32,8 @@ class Generator:
     reference_tags: tuple[str, ...]
 
 
-def encoders(session: Session) -> list[Encoder]:
-    """All registered encoders, by id."""
+def encoders(session: Session, kind: str | None = None) -> list[Encoder]:
+    """All registered encoders, or those of the kind "structure" or "text", by id."""
     rows = session.query("FROM encoders ORDER BY encoder_id").to_pylist()
     return [
         Encoder(
@@ -45,6 +45,7 @@ def encoders(session: Session) -> list[Encoder]:
             json.loads(row["fingerprint"]),
         )
         for row in rows
+        if kind in (None, row["kind"])
     ]
 
 
@@ -69,7 +70,7 @@ def find_encoder(session: Session, name: str, kind: str) -> Encoder:
     InvalidInputError
         If several versions share the name: they are never mixed or chosen between silently.
     """
-    known = [encoder for encoder in encoders(session) if encoder.kind == kind]
+    known = encoders(session, kind)
     found = [encoder for encoder in known if name == encoder.encoder_id]
     if not found:
         named = [encoder for encoder in known if name == encoder.name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,8 +121,9 @@ def leakage(
         )
     folds = session.query(f"SELECT material_id, fold FROM ({rows}) ORDER BY ALL", given)
     fold_of = dict(zip(folds["material_id"].to_pylist(), folds["fold"].to_pylist(), strict=True))
-    notes += [w for encoder in _structure_encoders(session) if (w := optimistic(encoder, property))]
-    for name, ids in _source_models(session, seen, notes).items():
+    known = encoders(session, "structure")
+    notes += [warning for encoder in known if (warning := optimistic(encoder, property))]
+    for name, ids in _source_models(known, seen, notes).items():
         leaks += _seen(name, ids, fold_of, sizes)
     return Leakage(tuple(leaks), tuple(notes))
 
@@ -241,10 +242,12 @@ def _of_split(
     ), [property, split, source]
 
 
-def _source_models(session: Session, seen: Path | None, notes: list[str]) -> dict[str, set[str]]:
+def _source_models(
+    structure_encoders: Sequence[Encoder], seen: Path | None, notes: list[str]
+) -> dict[str, set[str]]:
     """The training materials of the source models that are known."""
     known = {} if seen is None else {f"{seen.name}": read_seen(seen)}
-    for encoder in _structure_encoders(session):
+    for encoder in structure_encoders:
         trained_on = encoder.fingerprint.get("trained_on")
         if isinstance(trained_on, list):
             # An empty list: nothing was learned from materials.
@@ -255,10 +258,6 @@ def _source_models(session: Session, seen: Path | None, notes: list[str]) -> dic
                 "name them with --seen FILE"
             )
     return known
-
-
-def _structure_encoders(session: Session) -> list[Encoder]:
-    return [encoder for encoder in encoders(session) if encoder.kind == "structure"]
 
 
 def _seen(

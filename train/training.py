@@ -18,6 +18,7 @@ from featurestore.identity import canonical_json, versioned_id
 from featurestore.progress import progress_bar
 from featurestore.runs import Run
 from featurestore.schemas import TABLES
+from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.view_request import FOLDS
 from featurestore.views import TrainingView
@@ -86,9 +87,10 @@ def train_model(
         If the training diverges.
     """
     folds = _checked_folds(view)
-    notes = _notes(store, view, folds)
-    model_id = _model_id(store, view, recipe, seed)
-    found = _stored(store, model_id)
+    with store.session() as session:
+        notes = _notes(session, view, folds)
+        model_id = _model_id(session, view, recipe, seed)
+        found = _stored(session, model_id)
     if found is not None:
         return TrainingResult(found, False, notes)
     arguments = {
@@ -119,7 +121,8 @@ def train_model(
         metrics["seconds"] = round(seconds, 3)
         row = _model_row(model_id, view, recipe, seed, metrics, fitted, run)
         run.counts["models"] = store.merge_rows("models", [row]).written
-    stored = _stored(store, model_id)
+    with store.session() as session:
+        stored = _stored(session, model_id)
     assert stored is not None
     return TrainingResult(stored, True, notes)
 
@@ -149,7 +152,7 @@ def _checked_folds(view: TrainingView) -> dict[str, npt.NDArray[np.bool_]]:
 
 
 def _notes(
-    store: FeatureStore, view: TrainingView, folds: Mapping[str, npt.NDArray[np.bool_]]
+    session: Session, view: TrainingView, folds: Mapping[str, npt.NDArray[np.bool_]]
 ) -> tuple[str, ...]:
     p = view.parameters
     notes = [f"left out: {n} materials without a {what}" for what, n in view.excluded.items()]
@@ -158,19 +161,17 @@ def _notes(
     if not folds["test"].any():
         notes.append("the test fold is empty: there is no test error")
     if p.structure_encoder is not None:
-        with store.session() as session:
-            encoder = find_encoder(session, p.structure_encoder, "structure")
+        encoder = find_encoder(session, p.structure_encoder, "structure")
         if warning := optimistic(encoder, p.property):
             notes.append(warning)
     return tuple(notes)
 
 
-def _model_id(store: FeatureStore, view: TrainingView, recipe: Recipe, seed: int) -> str:
+def _model_id(session: Session, view: TrainingView, recipe: Recipe, seed: int) -> str:
     p = view.parameters
     features = p.features
     if p.generator_id is not None:
-        with store.session() as session:
-            features = features.replace("text", find_generator(session, p.generator_id).source)
+        features = features.replace("text", find_generator(session, p.generator_id).source)
     return versioned_id(
         f"{p.property} {features}",
         {
@@ -182,9 +183,8 @@ def _model_id(store: FeatureStore, view: TrainingView, recipe: Recipe, seed: int
     )
 
 
-def _stored(store: FeatureStore, model_id: str) -> StoredModel | None:
-    with store.session() as session:
-        found = [model for model in stored_models(session) if model.model_id == model_id]
+def _stored(session: Session, model_id: str) -> StoredModel | None:
+    found = [model for model in stored_models(session) if model.model_id == model_id]
     return found[0] if found else None
 
 

@@ -286,8 +286,7 @@ def choose_encoder(session: Session, name: str | None, kind: str) -> Encoder:
     if name is not None:
         return find_encoder(session, name, kind)
     standings = session.standings()
-    found = [e for e in encoders(session) if e.kind == kind]
-    used = [e for e in found if standings.get(e.encoder_id) != "retired"]
+    used = [e for e in encoders(session, kind) if standings.get(e.encoder_id) != "retired"]
     promoted = [e for e in used if standings.get(e.encoder_id) == "promoted"]
     used = promoted if len(promoted) == 1 else used
     if len(used) == 1:

@@ -164,10 +164,9 @@ def _planned(session: Session, grid: Grid) -> _Plan:
         ]
         if common.note:
             plan.notes.append(common.note)
-        for encoder in {cell.request.structure_encoder: None for cell in usable}:
-            if encoder is not None:
-                warning = optimistic(find_encoder(session, encoder, "structure"), name)
-                plan.notes += [warning] if warning else []
+        named = dict.fromkeys(cell.request.structure_encoder for cell in usable)
+        known = [find_encoder(session, encoder, "structure") for encoder in named if encoder]
+        plan.notes += [warning for encoder in known if (warning := optimistic(encoder, name))]
     return plan
 
 

@@ -117,7 +117,7 @@ def _check_values(session: Session, encoder: Encoder, table: str) -> Iterator[Fi
 
 def check_texts(session: Session) -> Iterator[Finding]:
     """Vectors of texts that no stored sentences render to, in any variant."""
-    texts = [encoder for encoder in encoders(session) if encoder.kind == "text"]
+    texts = encoders(session, "text")
     tables = [embedding_table("text", encoder.encoder_id) for encoder in texts]
     stored = [session.dataset(table) for table in tables]
     ids = [
