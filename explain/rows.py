@@ -15,8 +15,8 @@ from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.views import load_view
 from train.ablation import seed_groups
+from train.loading import LoadedModel, load_model
 from train.models import StoredModel, find_model, stored_models
-from train.predictors import LoadedModel, load_model
 
 # A prediction may differ from the stored one by what float32 sums do in another order.
 _FLOAT_NOISE = 1e-3

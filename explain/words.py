@@ -24,8 +24,8 @@ from featurestore.runs import Run
 from featurestore.schemas import embedding_table
 from featurestore.session import Session
 from featurestore.store import FeatureStore
+from train.loading import load_model
 from train.models import StoredModel
-from train.predictors import load_model
 
 # More are put into a file: a command line has an end.
 _NAMED = 8

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-import train.predictors
+import train.loading
 from featurestore.progress import Progress
 from train.predictors import Examples, Fitted
 from train.trainer import Epoch
@@ -60,5 +60,5 @@ class Linear:
 
 def register(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let stored linear models be loaded."""
-    restorers = train.predictors._RESTORERS | {"linear": LinearPredictor.from_bytes}
-    monkeypatch.setattr(train.predictors, "_RESTORERS", restorers)
+    restorers = train.loading._RESTORERS | {"linear": LinearPredictor.from_bytes}
+    monkeypatch.setattr(train.loading, "_RESTORERS", restorers)

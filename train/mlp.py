@@ -9,11 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from featurestore.errors import InvalidInputError
 from featurestore.progress import Progress
 from train.callbacks import EarlyStopping, ShowProgress
 from train.network import PAPER_WIDTHS, ResidualMLP
@@ -29,21 +27,10 @@ class MLPPredictor:
 
     @classmethod
     def from_bytes(cls, settings: Mapping[str, Any], weights: bytes) -> MLPPredictor:
-        """Restore a predictor from its safetensors bytes.
-
-        Raises
-        ------
-        InvalidInputError
-            If the bytes are no safetensors or do not fit the settings' widths.
-        """
-        try:
-            tensors = load_tensors(weights)
-            network = ResidualMLP(tensors["hidden.0.weight"].shape[1], settings["widths"])
-            network.load_state_dict(tensors, strict=True)
-        except (SafetensorError, KeyError, RuntimeError) as error:
-            raise InvalidInputError(
-                f"the weights of an 'mlp' model do not load: {error}"
-            ) from error
+        """Restore a predictor from its safetensors bytes."""
+        tensors = load_tensors(weights)
+        network = ResidualMLP(tensors["hidden.0.weight"].shape[1], settings["widths"])
+        network.load_state_dict(tensors, strict=True)
         return cls(network.eval())
 
     @property

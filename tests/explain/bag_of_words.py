@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 import synthetic_store as toy
 
-import train.predictors
+import train.loading
 from featurestore.identity import text_id
 from featurestore.progress import Progress
 from featurestore.runs import Run
@@ -98,8 +98,8 @@ class FixedLinear:
 
 def register(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let such models be loaded from the store."""
-    restorers = train.predictors._RESTORERS | {"fixed-linear": FixedLinear.from_bytes}
-    monkeypatch.setattr(train.predictors, "_RESTORERS", restorers)
+    restorers = train.loading._RESTORERS | {"fixed-linear": FixedLinear.from_bytes}
+    monkeypatch.setattr(train.loading, "_RESTORERS", restorers)
 
 
 def embed(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import re
 import zipfile
 from contextlib import suppress
@@ -17,7 +16,6 @@ from featurestore.errors import FeatureStoreError, InvalidInputError
 from featurestore.session import QueryError
 from featurestore.upkeep.verify import verify
 from ingest.structures.jarvis import read_jarvis
-from train.mlp import MLPPredictor
 
 
 class Touch:
@@ -99,13 +97,6 @@ def test_rows_are_not_run_as_sql(store, tmp_path, column):
     )
     with suppress(FeatureStoreError, KeyError):
         store.sql("SELECT count(*) FROM structure_embedding_keys")
-    assert not out.exists()
-
-
-def test_weights_of_a_model_are_not_unpickled(tmp_path):
-    out = tmp_path / "out"
-    with pytest.raises(InvalidInputError):
-        MLPPredictor.from_bytes({"widths": [4]}, pickle.dumps(Touch(out)))
     assert not out.exists()
 
 

@@ -23,9 +23,10 @@ from train.ensemble.projection import Projection
 from train.ensemble.recipe import Ensemble
 from train.ensemble.targets import TargetScale
 from train.errors import TrainingError
+from train.loading import load_model
 from train.mlp import MLP
 from train.models import stored_weights
-from train.predictors import Examples, Predictor, Recipe, load_model
+from train.predictors import Examples, Predictor, Recipe
 from train.training import train_model
 
 Floats = npt.NDArray[np.float64]
@@ -452,12 +453,3 @@ def test_a_model_without_uncertainty_says_so(store: FeatureStore) -> None:
     result = train_model(store, view, RECIPES[1], seed=0)
     with pytest.raises(InvalidInputError, match="train ensemble"):
         load_model(store, result.model.model_id).uncertainty(view.features)
-
-
-def test_damaged_weights_are_an_error(store: FeatureStore) -> None:
-    for weights in (b"not safetensors", MLP_WEIGHTS):
-        with pytest.raises(InvalidInputError, match="an 'ensemble' model do not load"):
-            EnsemblePredictor.from_bytes(QUICK.settings, weights)
-
-
-MLP_WEIGHTS = b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "

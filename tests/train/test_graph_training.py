@@ -28,9 +28,9 @@ from train.errors import TrainingError
 from train.graph import trainer as trainer_module
 from train.graph.examples import GraphExample, collated, graph_example, parts, shuffled
 from train.graph.network import AlignnRegressor
-from train.graph.scratch import Alignn, AlignnPredictor, view_graphs
+from train.graph.scratch import Alignn, view_graphs
 from train.graph.trainer import GraphRows, GraphTrainer, GraphTraining, predict
-from train.predictors import load_model
+from train.loading import load_model
 from train.training import train_model
 
 SMALL = GraphTraining(
@@ -313,8 +313,3 @@ def test_alignn_in_a_benchmark_beside_a_constant(store):
     )
     assert not by_hand.trained and by_hand.model.model_id == found.rows[1].models[0].model_id
     assert run_benchmark(opened, grid, jobs=1).trained == 0
-
-
-def test_weights_that_do_not_fit_are_refused():
-    with pytest.raises(InvalidInputError, match="weights of an 'alignn' model do not load"):
-        AlignnPredictor.from_bytes(vars(SMALL), b"nonsense")

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import synthetic_store as toy
 
-from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
+from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.store import FeatureStore
 from featurestore.views import TrainingView
 from train import training
+from train.loading import load_model
 from train.mlp import MLP, MLPPredictor
 from train.models import stored_weights
-from train.predictors import load_model
 from train.training import train_model
 
 SMALL = MLP(widths=(32, 32, 16), learning_rate=3e-3, max_epochs=120, patience=40)
@@ -136,29 +136,6 @@ def test_another_width_is_refused(store: FeatureStore) -> None:
     model = load_model(store, result.model.model_id)
     with pytest.raises(InvalidInputError, match=r"takes 7 features, these rows have 4.*toy_text"):
         model.predict(_view(store, "structure").features)
-
-
-def test_unknown_and_ambiguous_models(store: FeatureStore) -> None:
-    train_model(store, _view(store), QUICK, seed=5)
-    train_model(store, _view(store), QUICK, seed=6)
-    with pytest.raises(UnknownNameError, match="unknown model 'mbj_bandgap_magic'"):
-        load_model(store, "mbj_bandgap_magic")
-    with pytest.raises(InvalidInputError, match="several models' ids start with"):
-        load_model(store, "mbj_bandgap_structure_robo")
-
-
-def test_damaged_weights_are_an_error() -> None:
-    network = SMALL.settings
-    with pytest.raises(InvalidInputError, match="do not load"):
-        MLPPredictor.from_bytes(network, b"not safetensors")
-
-
-def test_weights_of_other_widths_are_an_error(store: FeatureStore) -> None:
-    result = train_model(store, _view(store), QUICK, seed=5)
-    with store.session() as session:
-        weights = stored_weights(session, result.model.model_id)
-    with pytest.raises(InvalidInputError, match="do not load"):
-        MLPPredictor.from_bytes({"widths": [32, 32]}, weights)
 
 
 def _without(view: TrainingView, fold: str, keep: int = 0) -> TrainingView:

@@ -9,11 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
-from featurestore.errors import InvalidInputError
 from featurestore.progress import Progress
 from train.errors import TrainingError
 from train.predictors import Examples, Fitted
@@ -53,19 +51,10 @@ class Trees:
 
     @classmethod
     def from_bytes(cls, settings: Mapping[str, Any], weights: bytes) -> Trees:
-        """Restore trees from their safetensors bytes.
-
-        Raises
-        ------
-        InvalidInputError
-            If the bytes are no safetensors or lack an array.
-        """
-        try:
-            arrays = load_arrays(weights)
-            baseline, n_features = arrays.pop("baseline")[0], arrays.pop("n_features")[0]
-            return cls(**arrays, baseline=float(baseline), n_features=int(n_features))
-        except (SafetensorError, KeyError, TypeError) as error:
-            raise InvalidInputError(f"the weights of a 'gbt' model do not load: {error}") from error
+        """Restore trees from their safetensors bytes."""
+        arrays = load_arrays(weights)
+        baseline, n_features = arrays.pop("baseline")[0], arrays.pop("n_features")[0]
+        return cls(**arrays, baseline=float(baseline), n_features=int(n_features))
 
     def predict(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Predictions, float64 of shape (n,), for features of shape (n, n_features).

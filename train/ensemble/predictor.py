@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
-from featurestore.errors import InvalidInputError
 from train.ensemble.gaussian_process import GaussianProcess
 from train.ensemble.kernel import Floats
 from train.ensemble.networks import Networks
@@ -105,42 +103,31 @@ class EnsemblePredictor:
 
     @classmethod
     def from_bytes(cls, settings: Mapping[str, Any], weights: bytes) -> EnsemblePredictor:
-        """Restore a predictor from its safetensors bytes.
+        """Restore a predictor from its safetensors bytes."""
+        arrays = load_arrays(weights)
 
-        Raises
-        ------
-        InvalidInputError
-            If the bytes are no safetensors or lack an array.
-        """
-        try:
-            arrays = load_arrays(weights)
+        def part(prefix: str) -> dict[str, npt.NDArray[Any]]:
+            start = f"{prefix}."
+            return {
+                name.removeprefix(start): value
+                for name, value in arrays.items()
+                if name.startswith(start)
+            }
 
-            def part(prefix: str) -> dict[str, npt.NDArray[Any]]:
-                start = f"{prefix}."
-                return {
-                    name.removeprefix(start): value
-                    for name, value in arrays.items()
-                    if name.startswith(start)
-                }
-
-            factors = arrays.get("calibration")
-            # Older models have one scale for both parts.
-            network_targets = part("network_targets") or part("targets")
-            return cls(
-                Projection.from_arrays(part("projection")),
-                GaussianProcess.from_arrays(part("process")),
-                TargetScale.from_arrays(part("targets")),
-                Networks.from_arrays(part("networks")),
-                TargetScale.from_arrays(network_targets),
-                float(arrays["share"][0]),
-                None
-                if factors is None
-                else Calibration(float(factors[0]), tuple(map(float, factors[1:]))),
-            )
-        except (SafetensorError, KeyError, TypeError) as error:
-            raise InvalidInputError(
-                f"the weights of an 'ensemble' model do not load: {error}"
-            ) from error
+        factors = arrays.get("calibration")
+        # Older models have one scale for both parts.
+        network_targets = part("network_targets") or part("targets")
+        return cls(
+            Projection.from_arrays(part("projection")),
+            GaussianProcess.from_arrays(part("process")),
+            TargetScale.from_arrays(part("targets")),
+            Networks.from_arrays(part("networks")),
+            TargetScale.from_arrays(network_targets),
+            float(arrays["share"][0]),
+            None
+            if factors is None
+            else Calibration(float(factors[0]), tuple(map(float, factors[1:]))),
+        )
 
 
 def blend(process: Floats, networks: Floats, share: float) -> Floats:

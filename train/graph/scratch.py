@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
@@ -33,21 +32,10 @@ class AlignnPredictor:
 
     @classmethod
     def from_bytes(cls, settings: Mapping[str, Any], weights: bytes) -> AlignnPredictor:
-        """Restore a predictor from its safetensors bytes.
-
-        Raises
-        ------
-        InvalidInputError
-            If the bytes are no safetensors or do not fit the settings.
-        """
+        """Restore a predictor from its safetensors bytes."""
         training = GraphTraining(**settings)
         network = AlignnRegressor(training.architecture)
-        try:
-            network.load_checkpoint_state(load_tensors(weights))
-        except (SafetensorError, KeyError, RuntimeError) as error:
-            raise InvalidInputError(
-                f"the weights of an 'alignn' model do not load: {error}"
-            ) from error
+        network.load_checkpoint_state(load_tensors(weights))
         return cls(network.eval(), training)
 
     @property
