@@ -225,7 +225,7 @@ def _column_labels(columns: Sequence[StoredEffects]) -> list[str]:
 
 
 def _percent(change: float) -> str:
-    return f"{change:+.{1 if abs(change) < 10 else 0}f} %".replace("-", "−")
+    return f"{change:+z.{1 if abs(change) < 10 else 0}f} %".replace("-", "−")
 
 
 def _three_digits(mae: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ class ModelGroups:
     label : str
         What tells it from the others.
     groups : tuple of GroupErrors
-        The same groups for all models that are compared, the largest first.
+        The same groups for all models that are compared, the largest first, equal ones by name.
     """
 
     models: tuple[StoredModel, ...]
@@ -215,8 +216,7 @@ def group_names(session: Session, materials: Sequence[str], by: str, at_least: i
     ).to_pylist()
     of = {row["material_id"]: row["chosen_group"] for row in rows}
     names = [of[material_id] for material_id in materials]
-    counts = {name: names.count(name) for name in set(names)}
-    small = {name for name, n in counts.items() if n < at_least}
+    small = {name for name, n in Counter(names).items() if n < at_least}
     together = f"{len(small)} others" if len(small) > 1 else None
     return [together if together and name in small else name for name in names]
 
@@ -225,7 +225,8 @@ def _of_model(errors: npt.NDArray[np.float64], names: Sequence[str]) -> tuple[Gr
     order = np.argsort(errors, kind="stable")
     errors = errors[order]
     ordered = [names[i] for i in order]
-    groups = sorted(set(names), key=lambda name: (name.endswith(" others"), -names.count(name)))
+    sizes = Counter(names)
+    groups = sorted(sizes, key=lambda name: (name.endswith(" others"), -sizes[name], name))
     member = np.array([[name == group for group in groups] for name in ordered], dtype=np.float64)
     maes, shares = [], []
     for counts in draws(len(errors)):

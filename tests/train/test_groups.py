@@ -81,6 +81,12 @@ def test_the_best_tenth_is_shared_out(store: FeatureStore) -> None:
             assert group.best_share.low <= group.best_share.value <= group.best_share.high
 
 
+def test_groups_of_one_size_are_in_the_order_of_their_names(store: FeatureStore) -> None:
+    for model in _groups(store, "material_id"):
+        names = [group.group for group in model.groups]
+        assert len(names) == 40 and names == sorted(names)
+
+
 def test_small_groups_are_put_together(store: FeatureStore) -> None:
     # 5 test materials start with a number below 20, and so on: groups of 20, 10 and ten ones
     by = (
