@@ -7,7 +7,6 @@ how much of its information the rest does not have.
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 
 import numpy as np
@@ -15,8 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from explain.variant_predictions import Explained, MissingVariantsError, embeddings_command
-from featurestore.catalogue import find_encoder, find_generator
+from explain.variant_predictions import Explained
 from featurestore.errors import MissingDataError
 from featurestore.session import Session
 from featurestore.store import FeatureStore
@@ -42,11 +40,11 @@ def retrained_errors(
 
     Raises
     ------
-    MissingVariantsError
-        If a material of a fold lacks the vector of its text in this variant.
+    MissingDataError
+        If a material lacks the vector of its text in this variant: `check_vectors` says which.
     """
     with store.session() as session:
-        view = _view(session, group, variant, store.uri)
+        view = _view(session, group, variant)
     errors = []
     for model in group.models:
         trained = train_model(store, view, _recipe(model), model.seed).model
@@ -60,25 +58,16 @@ def retrained_errors(
     return np.stack(errors)
 
 
-def _view(session: Session, group: Explained, variant: str, uri: str) -> TrainingView:
+def _view(session: Session, group: Explained, variant: str) -> TrainingView:
     """The models' own training view, with another variant and the same materials."""
     model = group.models[0]
-    p = model.parameters
-    try:
-        view = load_view(session, replace(p, variant=variant))
-        lacking = _materials(session, model) - set(view.material_ids)
-    except MissingDataError:
-        lacking = _materials(session, model)
-    if lacking:
-        assert p.text_encoder is not None and p.generator_id is not None
-        encoder = find_encoder(session, p.text_encoder, "text")
-        source = find_generator(session, p.generator_id).source
-        command = embeddings_command(model, encoder, source, [variant], None, uri)
-        raise MissingVariantsError(
-            f"{len(lacking)} materials lack the vector of their {source} text in the variant "
-            f"{variant!r}, without which no model can be trained on it. Run:\n  "
-            + shlex.join(command),
-            [command],
+    view = load_view(session, replace(model.parameters, variant=variant))
+    lost = _materials(session, model) - set(view.material_ids)
+    if lost:
+        raise MissingDataError(
+            f"{len(lost)} materials of model {model.model_id}, the first is {min(lost)!r}, are no "
+            f"longer in its training view with {variant!r}; see what is missing with: "
+            "featurestore verify"
         )
     return view
 

@@ -115,6 +115,17 @@ class _Plan:
     n_with_tag: Mapping[str, int]
     shorthands: Mapping[str, str]
 
+    @property
+    def prefix(self) -> str:
+        """What the names of the variants begin with."""
+        reference = "reference:" if self.analysis.tagger == "reference" else ""
+        return f"{self.analysis.rule}:{reference}"
+
+    @property
+    def each(self) -> str:
+        """The shorthand for the variants without one tag each."""
+        return f"{self.prefix}each"
+
     def erased(self, tags: Iterable[str]) -> str:
         """The variant without these tags."""
         chosen = without(list(tags), self.analysis.tagger == "reference")
@@ -178,7 +189,10 @@ def tag_effects(
     arguments = {"models": [model.model_id for model in models], **vars(analysis)}
     with store.session() as session:
         planned = [_plan(session, group, analysis) for group in seed_groups(models)]
-        check_vectors(session, [(group, plan.shorthands) for group, plan in planned], store.uri)
+        needed = [(group, plan.shorthands) for group, plan in planned]
+        if analysis.retrain:
+            needed += [_to_retrain(session, group.models, plan) for group, plan in planned]
+        check_vectors(session, needed, store.uri)
         with store.run("explain tags", arguments) as run:
             run.counts |= {"erasures": 0, "effects": 0}
             results = []
@@ -213,19 +227,26 @@ def _plan(
             "so: use --quick"
         )
     plan = _Plan(analysis, tags, n_with_tag, {})
-    prefix = f"{analysis.rule}:{'reference:' if analysis.tagger == 'reference' else ''}"
-    shorthands = {plan.erased([tag]): f"{prefix}each" for tag in tags}
+    shorthands = {plan.erased([tag]): plan.each for tag in tags}
     if analysis.sets:
-        shorthands = {plan.erased(chosen): f"{prefix}subsets" for chosen in subsets(tags)}
+        shorthands = {plan.erased(chosen): f"{plan.prefix}subsets" for chosen in subsets(tags)}
         shorthands |= {
             plan.alone(tag): shorthands.get(plan.alone(tag), "only:reference:each") for tag in tags
         }
     for seed in analysis.control_seeds:
         for unit in CONTROLS:
-            each = prefix.replace(":", f":{unit}:{seed}:", 1) + "each"
+            each = plan.each.replace(":", f":{unit}:{seed}:", 1)
             shorthands |= {plan.control(unit, seed, tag): each for tag in tags}
     plan = _Plan(analysis, tags, n_with_tag, {**shorthands, "full": "full"})
     return explained_texts(session, models, analysis.fold, list(shorthands)), plan
+
+
+def _to_retrain(
+    session: Session, models: tuple[StoredModel, ...], plan: _Plan
+) -> tuple[Explained, Mapping[str, str]]:
+    """The texts of every fold without each tag, and what a command may ask for in their place."""
+    each = {plan.erased([tag]): plan.each for tag in plan.tags}
+    return explained_texts(session, models, None, list(each)), {**each, "full": "full"}
 
 
 def _counts(

@@ -48,8 +48,8 @@ class Explained:
     ----------
     models : tuple of StoredModel
         In order of the seed.
-    fold : str
-        Whose rows they are.
+    fold : str or None
+        Whose rows they are; None for the rows of every fold.
     material_ids : tuple of str
         The n materials for which predictions are stored, sorted.
     stored : ndarray, shape (seeds, n), float64
@@ -59,7 +59,7 @@ class Explained:
     """
 
     models: tuple[StoredModel, ...]
-    fold: str
+    fold: str | None
     material_ids: tuple[str, ...]
     stored: npt.NDArray[np.float64] = field(repr=False)
     text_ids: Mapping[str, tuple[str, ...]] = field(repr=False)
@@ -97,9 +97,11 @@ class VariantPredictions:
 
 
 def explained_texts(
-    session: Session, models: tuple[StoredModel, ...], fold: str, variants: Sequence[str]
+    session: Session, models: tuple[StoredModel, ...], fold: str | None, variants: Sequence[str]
 ) -> Explained:
     """The materials that models have stored predictions for, with their texts in each variant.
+
+    Of one fold, or of every fold, whose predictions need not be the models' own then.
 
     Raises
     ------
@@ -112,20 +114,22 @@ def explained_texts(
     """
     p = models[0].parameters
     check_text(models[0])
-    check_fold(models[0], fold)
+    if fold is not None:
+        check_fold(models[0], fold)
     assert p.generator_id is not None
     generator = find_generator(session, p.generator_id)
     tables = [
         session.query(
             "SELECT material_id, structure_id, prediction FROM predictions "
-            "LEFT JOIN materials USING (material_id) WHERE model_id = ? AND fold = ? "
-            "ORDER BY material_id",
+            "LEFT JOIN materials USING (material_id) WHERE model_id = ? "
+            "AND fold = coalesce(?, fold) ORDER BY material_id",
             [model.model_id, fold],
         )
         for model in models
     ]
     if not tables[0].num_rows:
-        raise MissingDataError(f"model {models[0].model_id} has no predictions for fold {fold!r}")
+        of_fold = "" if fold is None else f" for fold {fold!r}"
+        raise MissingDataError(f"model {models[0].model_id} has no predictions{of_fold}")
     structures = tables[0]["structure_id"].to_pylist()
     materials = tables[0]["material_id"].to_pylist()
     names = list(dict.fromkeys(["full", *variants]))
@@ -215,7 +219,7 @@ def check_vectors(
         if lacking:
             source = find_generator(session, p.generator_id).source
             asked = dict.fromkeys(shorthands.get(variant, variant) for variant in lacking)
-            command = embeddings_command(group.models[0], encoder, source, asked, group.fold, uri)
+            command = _embeddings_command(group.models[0], encoder, source, asked, group.fold, uri)
             distinct = {text for texts in group.text_ids.values() for text in texts}
             some = [f"{count} for {variant!r}" for variant, count in list(lacking.items())[:4]]
             more = f", … of {len(lacking)} variants" if len(lacking) > 4 else ""
@@ -229,7 +233,7 @@ def check_vectors(
         raise MissingVariantsError("\n".join(dict.fromkeys(problems)), dict.fromkeys(commands))
 
 
-def embeddings_command(
+def _embeddings_command(
     model: StoredModel,
     encoder: Encoder,
     source: str,

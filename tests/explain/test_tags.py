@@ -159,10 +159,22 @@ def test_retraining_asks_for_the_variant_of_every_fold(tmp_path: Path) -> None:
     name = embedding_table("text", toy.TEXT_ENCODER)
     lost = text_id(f"{ROBO} bonds of 0 are long. {ROBO} adds a word on 0.")
     store.remove(name, f"text_id = '{lost}'")
-    with pytest.raises(MissingVariantsError, match="1 materials lack") as caught:
+    with pytest.raises(MissingVariantsError, match=r"vectors of 1 .* texts are missing") as caught:
         tag_effects(store, [_train(store)], TagAnalysis(retrain=True))
     (command,) = caught.value.commands
-    assert "--fold" not in command and "without:summary" in command
+    assert "--fold" not in command and "without:each" in command
+
+
+def test_retraining_asks_for_all_that_is_missing_at_once(tmp_path: Path) -> None:
+    store = toy.make_store(tmp_path / "store", 40)
+    model = _train(store)
+    with pytest.raises(MissingVariantsError) as caught:
+        tag_effects(store, [model], TagAnalysis(retrain=True))
+    of_fold, of_all = caught.value.commands
+    assert "--fold" in of_fold and "--fold" not in of_all
+    assert [model.model_id] == store.sql("SELECT model_id FROM models")["model_id"].to_pylist()
+    toy.embed_texts(store, range(40), ROBO, toy.TAGS)
+    assert tag_effects(store, [model], TagAnalysis(retrain=True))
 
 
 def test_a_model_without_text_is_refused(store: FeatureStore) -> None:
