@@ -1,37 +1,37 @@
-"""Which models a command is about: those named, or all hybrids of a property or split."""
+"""Which models a command is about: those named, or the hybrids among those that match."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from featurestore.errors import MissingDataError
+from featurestore.model_request import ModelRequest
 from featurestore.store import FeatureStore
-from train.models import StoredModel, find_models, stored_models
+from train.models import StoredModel, requested_models
 
 
-def chosen_models(
-    store: FeatureStore, names: Sequence[str], property_name: str | None, split: str | None
-) -> list[StoredModel]:
-    """The models of these names, or those of structure and full text of a property or split.
+def hybrid_models(store: FeatureStore, request: ModelRequest) -> list[StoredModel]:
+    """The models that are named, or those of structure and full text that match.
 
     Raises
     ------
     UnknownNameError, InvalidInputError
-        If a name is of no model, or of several.
+        If a name is of no model, or of several, or a condition is no SQL expression.
     MissingDataError
-        If there is no such model of the property or split.
+        If no such model matches.
+    QueryError
+        If DuckDB cannot evaluate a condition.
     """
     with store.session() as session:
-        if names:
-            return find_models(session, names)
-        models = [
-            model
-            for model in stored_models(session, property_name, split)
-            if model.parameters.features == "structure+text" and model.parameters.variant == "full"
-        ]
-    if not models:
+        models = requested_models(session, request)
+    if request.names:
+        return models
+    hybrids = [
+        model
+        for model in models
+        if model.parameters.features == "structure+text" and model.parameters.variant == "full"
+    ]
+    if not hybrids:
         raise MissingDataError(
-            f"no model of structure and full text for property {property_name or 'any'}, split "
-            f"{split or 'any'}; see: featurestore train list"
+            f"no model of structure and full text among the {len(models)} of {request}; see: "
+            "featurestore train list"
         )
-    return models
+    return hybrids

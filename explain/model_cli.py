@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from explain.contributions import Contributions
     from explain.curves import Curve
     from explain.words import MissingTextsError
+    from featurestore.model_request import ModelRequest
 
 Result = TypeVar("Result")
 
@@ -42,9 +43,7 @@ Result = TypeVar("Result")
 @store_option
 @format_option
 def segments(
-    names: tuple[str, ...],
-    property_name: str | None,
-    split: str | None,
+    request: ModelRequest,
     fold: str,
     by: str | None,
     at_least: int,
@@ -64,17 +63,15 @@ def segments(
       featurestore explain segments --property Tc_supercon --split paper -o segments.png
       featurestore explain segments --model Tc_supercon_structure_7b --by crystal_system
     """
-    from explain.choice import chosen_models
+    from explain.choice import hybrid_models
     from explain.segments import segment_effects, segments_table
     from explain.segments_figure import write_segments_figure
     from featurestore.errors import InvalidInputError
     from featurestore.store import FeatureStore
     from train.display import print_captioned
 
-    if bool(names) == bool(property_name or split):
-        raise click.UsageError("Name models with --model, or all of a --property or --split.")
     store = FeatureStore.open(store_uri)
-    models = chosen_models(store, names, property_name, split)
+    models = hybrid_models(store, request)
     properties = sorted({model.parameters.property for model in models})
     if figure is not None and len(properties) > 1:
         raise InvalidInputError(

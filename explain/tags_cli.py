@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from explain.effects_table import StoredEffects
     from explain.tags import TagAnalysis
+    from featurestore.model_request import ModelRequest
     from featurestore.store import FeatureStore
     from train.models import StoredModel
 
@@ -54,9 +55,7 @@ if TYPE_CHECKING:
 @store_option
 @format_option
 def tags(
-    names: tuple[str, ...],
-    property_name: str | None,
-    split: str | None,
+    request: ModelRequest,
     fold: str,
     tagger: str,
     erasure: str,
@@ -73,8 +72,8 @@ def tags(
 ) -> None:
     """Erase each tag's sentences and see how much worse the model, as it is, predicts.
 
-    Name models, or a property, a split or both for all their models of structure and full text;
-    models that differ only by their seed share a row. Beside the change of the MAE with its 95 %
+    Name models, or choose all of structure and full text by property, split or a condition; models
+    that differ only by their seed share a row. Beside the change of the MAE with its 95 %
     interval stand the change with as many random sentences and words erased, the change with the
     tag's sentences alone, and the tag's exact Shapley value over all sets of tags.
 
@@ -84,14 +83,12 @@ def tags(
     Example:
       featurestore explain tags --property Tc_supercon --split paper -o reports
     """
-    from explain.choice import chosen_models
+    from explain.choice import hybrid_models
     from explain.heatmap import write_tag_heatmap
     from explain.tags import TagAnalysis
     from featurestore.store import FeatureStore
     from train.display import print_captioned
 
-    if bool(names) == bool(property_name or split):
-        raise click.UsageError("Name models with --model, or all of a --property or --split.")
     if stored and (encode or retrain):
         raise click.UsageError("--stored computes nothing: it takes no --encode or --retrain.")
     analysis = TagAnalysis(
@@ -105,7 +102,7 @@ def tags(
         retrain,
     )
     store = FeatureStore.open(store_uri)
-    models = chosen_models(store, names, property_name, split)
+    models = hybrid_models(store, request)
     if stored:
         results = _read(store, models, analysis)
     else:
@@ -116,7 +113,7 @@ def tags(
     for sentence in _notes(results):
         click.echo(f"Note: {sentence}", err=True)
     suffix = tagger if erasure == "deletion" else f"{tagger}_{erasure}"
-    path = folder / f"tags_{property_name or 'models'}_{fold}_{suffix}.png"
+    path = folder / f"tags_{request.property or 'models'}_{fold}_{suffix}.png"
     write_tag_heatmap(results, path)
     click.echo(f"Wrote {path}", err=True)
 

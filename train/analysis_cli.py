@@ -16,6 +16,7 @@ from featurestore.cli.options import (
     models_options,
     store_option,
 )
+from featurestore.model_request import ModelRequest
 
 
 @click.command(context_settings=CONTEXT)
@@ -30,9 +31,7 @@ from featurestore.cli.options import (
 @at_option
 @format_option
 def groups(
-    property_name: str | None,
-    split: str | None,
-    names: tuple[str, ...],
+    request: ModelRequest,
     by: str,
     at_least: int,
     figure: Path | None,
@@ -54,18 +53,11 @@ def groups(
     from train.ablation import seed_groups
     from train.display import print_captioned
     from train.groups import group_errors, groups_table, write_groups_figure
-    from train.models import find_models, some_models
+    from train.models import requested_models
 
-    if not names and not property_name:
-        raise click.UsageError("Name models with --model, or all of a --property.")
-    if names and (property_name or split):
-        raise click.UsageError("Give either --model, or --property and --split.")
     with FeatureStore.open(store_uri, at=at).session() as session:
-        if names:
-            models = find_models(session, names)
-        else:
-            models = some_models(session, property_name, split)
-        found = group_errors(session, seed_groups(models), by, at_least)
+        chosen = seed_groups(requested_models(session, request))
+        found = group_errors(session, chosen, by, at_least)
     print_captioned(groups_table(found), output_format, ["property", "model", "seeds", "unit"])
     if figure is not None:
         write_groups_figure(found, by, figure)

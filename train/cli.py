@@ -14,8 +14,10 @@ from featurestore.cli.options import (
     figure_option,
     folder_option,
     format_option,
+    model_filters,
     store_option,
 )
+from featurestore.model_request import ModelRequest
 from featurestore.view_request import ViewRequest
 from train.analysis_cli import groups, leaderboard, leakage, parity
 from train.benchmark.cli import benchmark
@@ -134,19 +136,16 @@ def curve(model: str, figure: Path | None, store_uri: str, at: str | None) -> No
 
 
 @train.command("list", context_settings=CONTEXT)
-@click.option("--property", "property_name", metavar="NAME", help="Only models of this property.")
-@click.option("--split", metavar="NAME", help="Only models of this split.")
+@model_filters()
 @store_option
 @at_option
 @format_option
-def list_models(
-    property_name: str | None, split: str | None, store_uri: str, at: str | None, output_format: str
-) -> None:
+def list_models(request: ModelRequest, store_uri: str, at: str | None, output_format: str) -> None:
     """List the stored models, oldest first.
 
     \b
     Example:
-      featurestore train list --property mbj_bandgap --format csv
+      featurestore train list --property mbj_bandgap --where "predictor = 'mlp'" --format csv
     """
     import pyarrow as pa
 
@@ -155,7 +154,7 @@ def list_models(
     from train.models import stored_models
 
     with FeatureStore.open(store_uri, at=at).session() as session:
-        models = stored_models(session, property_name, split)
+        models = stored_models(session, request.property, request.split, request.where)
     columns = {
         "model_id": [model.model_id for model in models],
         "predictor": [predictor_label(model) for model in models],
@@ -185,15 +184,13 @@ def list_models(
 
 
 @train.command(context_settings=CONTEXT)
-@click.option("--property", "property_name", metavar="NAME", help="Only models of this property.")
-@click.option("--split", metavar="NAME", help="Only models of this split.")
+@model_filters()
 @folder_option("Folder for the parity plots.", default=Path("reports"), show_default=True)
 @store_option
 @at_option
 @format_option
 def report(
-    property_name: str | None,
-    split: str | None,
+    request: ModelRequest,
     folder: Path,
     store_uri: str,
     at: str | None,
@@ -212,11 +209,11 @@ def report(
     from featurestore.store import FeatureStore
     from train.ablation import ablation_rows, ablation_table, comparison_warnings
     from train.display import print_captioned
-    from train.models import some_models
+    from train.models import requested_models
     from train.parity import write_parity_plot
 
     with FeatureStore.open(store_uri, at=at).session() as session:
-        models = some_models(session, property_name, split)
+        models = requested_models(session, request)
         rows = ablation_rows(session, models)
         shared = [
             "property",

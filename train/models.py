@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
+from featurestore.model_request import ModelRequest
+from featurestore.query.conditions import as_condition
 from featurestore.session import Session
 from featurestore.view_parameters import ViewParameters
 
@@ -62,18 +64,35 @@ class StoredModel:
 
 
 def stored_models(
-    session: Session, property: str | None = None, split: str | None = None
+    session: Session,
+    property: str | None = None,
+    split: str | None = None,
+    where: str | None = None,
 ) -> list[StoredModel]:
-    """All stored models, oldest first, of one property or one split if asked for."""
-    rows = session.query(
-        """
-        SELECT m.model_id, m.predictor, m.seed, m.settings, m.metrics, m.view_parameters,
-               m.view_fingerprint, g.source AS text_source
-        FROM models m LEFT JOIN generators g ON g.generator_id = m.generator_id
-        WHERE (?1 IS NULL OR m.property = ?1) AND (?2 IS NULL OR m.split = ?2)
-        ORDER BY m.created_at, m.model_id
+    """All stored models, oldest first, or those that match; the fields are those of `ModelRequest`.
+
+    Raises
+    ------
+    InvalidInputError
+        If the condition is not one SQL expression.
+    QueryError
+        If DuckDB cannot evaluate it.
+    """
+    condition = "true" if where is None else as_condition(where)
+    rows = session.read_only_query(
+        f"""
+        SELECT model_id, predictor, seed, settings, metrics, view_parameters, view_fingerprint,
+               text_source
+        FROM (
+            SELECT m.* EXCLUDE (weights, history), g.source AS text_source
+            FROM models m LEFT JOIN generators g ON g.generator_id = m.generator_id
+            WHERE ($property IS NULL OR m.property = $property)
+              AND ($split IS NULL OR m.split = $split)
+        )
+        WHERE {condition}
+        ORDER BY created_at, model_id
         """,
-        [property, split],
+        {"property": property, "split": split},
     ).to_pylist()
     return [
         StoredModel(
@@ -90,21 +109,23 @@ def stored_models(
     ]
 
 
-def some_models(session: Session, property: str | None, split: str | None) -> list[StoredModel]:
-    """Like `stored_models`, at least one.
+def requested_models(session: Session, request: ModelRequest) -> list[StoredModel]:
+    """The models that are asked for, at least one; raises as `find_model` and `stored_models` do.
 
     Raises
     ------
     MissingDataError
         If there is none.
     """
-    models = stored_models(session, property, split)
+    if request.names:
+        return find_models(session, request.names)
+    models = stored_models(session, request.property, request.split, request.where)
     if not models:
-        wanted = [f"{name} {of!r}" for name, of in (("property", property), ("split", split)) if of]
         raise MissingDataError(
             "the store has no model"
-            + (f" of {' and '.join(wanted)}" if wanted else "")
-            + "; train one with: featurestore train mlp --property … --split …"
+            + (f" of {request}" if str(request) else "")
+            + "; train one with: featurestore train mlp --property … --split …, or see those there "
+            "are with: featurestore train list"
         )
     return models
 

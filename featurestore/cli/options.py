@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from featurestore.model_request import ModelRequest
 from featurestore.view_request import FEATURES, FOLDS, ViewRequest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -112,24 +113,61 @@ def fold_option(command: Command) -> Command:
     )(command)
 
 
-def models_options(kind: str = "models") -> Callable[[Command], Command]:
-    """The options that choose stored models, all of a kind or some.
+def model_filters(kind: str = "models") -> Callable[[Command], Command]:
+    """Options that choose all stored models of a kind, or some.
 
-    The command gets them as ``names``, ``property_name`` and ``split``.
+    The command gets them as ``request``, a `ModelRequest`.
     """
-    return together(
-        click.option(
-            "--model",
-            "names",
-            multiple=True,
-            metavar="ID",
-            help="Model id or its beginning (may be repeated); see: featurestore train list.",
-        ),
-        click.option(
-            "--property", "property_name", metavar="NAME", help=f"All {kind} of this property."
-        ),
-        click.option("--split", metavar="NAME", help=f"All {kind} of this split."),
-    )
+
+    def add(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_request(
+            property_name: str | None, split: str | None, where: str | None, **given: Any
+        ) -> Any:
+            names = given.pop("names", ())
+            return command(request=ModelRequest(names, property_name, split, where), **given)
+
+        return together(
+            click.option(
+                "--property", "property_name", metavar="NAME", help=f"All {kind} of this property."
+            ),
+            click.option("--split", metavar="NAME", help=f"All {kind} of this split."),
+            click.option(
+                "--where",
+                metavar="SQL",
+                help=f"All {kind} for which this holds: a condition over the columns of models and "
+                "text_source, as \"predictor = 'mlp' AND seed < 3\".",
+            ),
+        )(with_request)  # type: ignore[return-value]
+
+    return add
+
+
+def models_options(kind: str = "models") -> Callable[[Command], Command]:
+    """Like `model_filters`, or models by name; one of the two has to be given."""
+
+    def add(command: Command) -> Command:
+        @functools.wraps(command)
+        def checked(request: ModelRequest, **given: Any) -> Any:
+            if bool(request.names) == (request != ModelRequest(request.names)):
+                raise click.UsageError(
+                    "Name models with --model, or choose all of a --property, a --split or --where "
+                    "a condition holds."
+                )
+            return command(request=request, **given)
+
+        return together(
+            click.option(
+                "--model",
+                "names",
+                multiple=True,
+                metavar="ID",
+                help="Model id or its beginning (may be repeated); see: featurestore train list.",
+            ),
+            model_filters(kind),
+        )(checked)  # type: ignore[return-value]
+
+    return add
 
 
 def groups_options(

@@ -173,5 +173,5 @@ def test_the_command_prints_and_draws(store: FeatureStore, tmp_path: Path) -> No
     assert {row["group"] for row in rows} == {"all", "formula = NaCl"}
     assert figure_models(path) == sorted([model, alone])
     assert _run(store).exit_code == 2
-    with pytest.raises(MissingDataError, match="no model of structure and full text"):
+    with pytest.raises(MissingDataError, match="no model of property 'slme'"):
         _run(store, "--property", "slme")

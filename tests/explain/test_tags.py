@@ -341,5 +341,5 @@ def test_misuse_is_exit_code_2(store: FeatureStore, arguments: list[str]) -> Non
 def test_no_such_model(store: FeatureStore) -> None:
     with pytest.raises(UnknownNameError, match="unknown model 'slme_x'"):
         _run(store, "--model", "slme_x")
-    with pytest.raises(MissingDataError, match="no model of structure and full text"):
+    with pytest.raises(MissingDataError, match="no model of property 'slme'"):
         _run(store, "--property", "slme")

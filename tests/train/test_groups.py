@@ -154,8 +154,6 @@ def test_groups_from_the_command_line(store: FeatureStore, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["groups"], 2, "Name models with --model"),
-        (["groups", "--model", "x", "--property", "y"], 2, "Give either --model"),
         (["parity", "x"], 2, "Missing option '-o'"),
         (["leaderboard", "x", "-o", "a.csv"], 2, "ends in .csv.zip"),
     ],
