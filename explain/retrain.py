@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from explain.rows import view_rows
 from explain.variant_predictions import Explained
-from featurestore.errors import MissingDataError
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.views import TrainingView, load_view
@@ -62,19 +62,12 @@ def _view(session: Session, group: Explained, variant: str) -> TrainingView:
     """The models' own training view, with another variant and the same materials."""
     model = group.models[0]
     view = load_view(session, replace(model.parameters, variant=variant))
-    lost = _materials(session, model) - set(view.material_ids)
-    if lost:
-        raise MissingDataError(
-            f"{len(lost)} materials of model {model.model_id}, the first is {min(lost)!r}, are no "
-            f"longer in its training view with {variant!r}; see what is missing with: "
-            "featurestore verify"
-        )
+    rows = session.query(
+        "SELECT material_id FROM predictions WHERE model_id = ? ORDER BY material_id",
+        [model.model_id],
+    )
+    view_rows(view, rows["material_id"].to_pylist(), model)
     return view
-
-
-def _materials(session: Session, model: StoredModel) -> set[str]:
-    rows = session.query("SELECT material_id FROM predictions WHERE model_id = ?", [model.model_id])
-    return set(rows["material_id"].to_pylist())
 
 
 def _recipe(model: StoredModel) -> Recipe:

@@ -13,7 +13,7 @@ from featurestore.catalogue import find_encoder
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.session import Session
 from featurestore.store import FeatureStore
-from featurestore.views import load_view
+from featurestore.views import TrainingView, load_view
 from train.ablation import seed_groups
 from train.loading import LoadedModel, load_model
 from train.models import StoredModel, find_model, stored_models
@@ -123,15 +123,7 @@ def explained_rows(
     check_encoders(session, first)
     stored = stored_predictions(session, models)
     view = load_view(session, p)
-    place = {material_id: i for i, material_id in enumerate(view.material_ids)}
-    lost = [material_id for material_id in stored.material_ids if material_id not in place]
-    if lost:
-        raise MissingDataError(
-            f"{len(lost)} of the {len(stored.material_ids)} materials of model {first.model_id} "
-            f"lack a vector, a text or a target now, the first is {lost[0]!r}; see what is "
-            "missing with: featurestore verify"
-        )
-    positions = [place[material_id] for material_id in stored.material_ids]
+    positions = view_rows(view, stored.material_ids, first)
     features = view.features[positions]
     texts = view.rows["text_id"].take(positions).to_pylist()
     loaded = tuple(load_model(store, model.model_id) for model in models)
@@ -141,6 +133,27 @@ def explained_rows(
     return ExplainedRows(
         loaded, stored, tuple(text or "" for text in texts), features, view.segments
     )
+
+
+def view_rows(
+    view: TrainingView, material_ids: Sequence[str], model: StoredModel
+) -> npt.NDArray[np.int64]:
+    """Where the materials of a model are in a view: int64 of shape (n,).
+
+    Raises
+    ------
+    MissingDataError
+        If some are no longer there.
+    """
+    place = {material_id: i for i, material_id in enumerate(view.material_ids)}
+    lost = [material_id for material_id in material_ids if material_id not in place]
+    if lost:
+        raise MissingDataError(
+            f"{len(lost)} of the {len(material_ids)} materials of model {model.model_id} "
+            f"lack a vector, a text or a target now, the first is {lost[0]!r}; see what is "
+            "missing with: featurestore verify"
+        )
+    return np.array([place[material_id] for material_id in material_ids], dtype=np.int64)
 
 
 def check_fold(model: StoredModel, fold: str) -> None:

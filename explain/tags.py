@@ -107,7 +107,7 @@ class TagAnalysis:
 class _Plan:
     """The tags that the texts of a fold have, and the variants that tell about them.
 
-    ``shorthands`` has for each variant what a command may ask for in its place.
+    ``shorthands`` has for each variant but the full text what a command may ask for in its place.
     """
 
     analysis: TagAnalysis
@@ -237,7 +237,7 @@ def _plan(
         for unit in CONTROLS:
             each = plan.each.replace(":", f":{unit}:{seed}:", 1)
             shorthands |= {plan.control(unit, seed, tag): each for tag in tags}
-    plan = _Plan(analysis, tags, n_with_tag, {**shorthands, "full": "full"})
+    plan = _Plan(analysis, tags, n_with_tag, shorthands)
     return explained_texts(session, models, analysis.fold, list(shorthands)), plan
 
 
@@ -246,7 +246,7 @@ def _to_retrain(
 ) -> tuple[Explained, Mapping[str, str]]:
     """The texts of every fold without each tag, and what a command may ask for in their place."""
     each = {plan.erased([tag]): plan.each for tag in plan.tags}
-    return explained_texts(session, models, None, list(each)), {**each, "full": "full"}
+    return explained_texts(session, models, None, list(each)), each
 
 
 def _counts(

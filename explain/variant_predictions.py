@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from explain.commands import encoding_command, with_variants
-from explain.rows import check_fold, check_reproduced
+from explain.rows import check_fold, check_reproduced, view_rows
 from explain.stored import erasure_table
 from featurestore.catalogue import Encoder, find_encoder, find_generator
 from featurestore.errors import InvalidInputError, MissingDataError
@@ -261,11 +260,12 @@ def predict_variants(
     ------
     InvalidInputError
         If the models no longer give their stored predictions.
+    MissingDataError
+        If a material is no longer in the models' training view.
     """
     p = group.models[0].parameters
     full = load_view(session, p)
-    found = pc.index_in(pa.array(group.material_ids), full.rows["material_id"])
-    rows = np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
+    rows = view_rows(full, group.material_ids, group.models[0])
     features, targets = full.features[rows], full.targets[rows]
     loaded = [load_model(store, model.model_id) for model in group.models]
     whole = np.stack([model.predict(features) for model in loaded])

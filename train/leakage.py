@@ -19,7 +19,7 @@ from train.display import features_label, predictor_label
 from train.models import stored_models
 from train.predictions import absolute_errors
 from train.recipes import CONSTANTS
-from train.source_tasks import optimistic
+from train.source_tasks import source_warnings
 
 _PAIRS_OF_FOLDS = (("test", "train"), ("test", "val"), ("val", "train"))
 _KINDS = {
@@ -122,7 +122,7 @@ def leakage(
     folds = session.query(f"SELECT material_id, fold FROM ({rows}) ORDER BY ALL", given)
     fold_of = dict(zip(folds["material_id"].to_pylist(), folds["fold"].to_pylist(), strict=True))
     known = encoders(session, "structure")
-    notes += [warning for encoder in known if (warning := optimistic(encoder, property))]
+    notes += source_warnings(known, property)
     for name, ids in _source_models(known, seen, notes).items():
         leaks += _seen(name, ids, fold_of, sizes)
     return Leakage(tuple(leaks), tuple(notes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from featurestore.catalogue import Encoder
@@ -57,3 +58,8 @@ def optimistic(encoder: Encoder, property: str) -> str | None:
         f"{encoder.encoder_id} has learned {task.learned}: errors for {property} with its vectors "
         "are optimistic"
     )
+
+
+def source_warnings(encoders: Iterable[Encoder], property: str) -> list[str]:
+    """The warnings of `optimistic` for several encoders."""
+    return [warning for encoder in encoders if (warning := optimistic(encoder, property))]

@@ -25,7 +25,7 @@ from featurestore.views import TrainingView
 from train.metrics import regression_metrics
 from train.models import StoredModel, stored_models
 from train.predictors import Examples, Fitted, Predictor, Recipe, UncertainPredictor
-from train.source_tasks import optimistic
+from train.source_tasks import source_warnings
 from train.uncertainty import STORED_LEVEL, Uncertainty, coverage
 
 #: Of a model that rehearses, the fold that the rehearsal leaves out and the training does not.
@@ -162,8 +162,7 @@ def _notes(
         notes.append("the test fold is empty: there is no test error")
     if p.structure_encoder is not None:
         encoder = find_encoder(session, p.structure_encoder, "structure")
-        if warning := optimistic(encoder, p.property):
-            notes.append(warning)
+        notes += source_warnings([encoder], p.property)
     return tuple(notes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -124,8 +125,7 @@ def model_filters(kind: str = "models") -> Callable[[Command], Command]:
         def with_request(
             property_name: str | None, split: str | None, where: str | None, **given: Any
         ) -> Any:
-            names = given.pop("names", ())
-            return command(request=ModelRequest(names, property_name, split, where), **given)
+            return command(request=ModelRequest((), property_name, split, where), **given)
 
         return together(
             click.option(
@@ -148,13 +148,13 @@ def models_options(kind: str = "models") -> Callable[[Command], Command]:
 
     def add(command: Command) -> Command:
         @functools.wraps(command)
-        def checked(request: ModelRequest, **given: Any) -> Any:
-            if bool(request.names) == (request != ModelRequest(request.names)):
+        def checked(names: tuple[str, ...], request: ModelRequest, **given: Any) -> Any:
+            if bool(names) == (request != ModelRequest()):
                 raise click.UsageError(
                     "Name models with --model, or choose all of a --property, a --split or --where "
                     "a condition holds."
                 )
-            return command(request=request, **given)
+            return command(request=replace(request, names=names), **given)
 
         return together(
             click.option(

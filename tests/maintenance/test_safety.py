@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 import zipfile
 from contextlib import suppress
-from pathlib import Path
 
 import lance
 import pyarrow as pa
 import pytest
+from hostile_pickle import Touch
 
 from featurestore.errors import FeatureStoreError, InvalidInputError
 from featurestore.session import QueryError
 from featurestore.upkeep.verify import verify
 from ingest.structures.jarvis import read_jarvis
-
-
-class Touch:
-    """A pickle that makes a file when it is loaded."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return (os.mkdir, (str(self.path),))
-
 
 WRITING = (
     "CREATE TABLE t AS SELECT 1",

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import synthetic_store as toy
+from hostile_pickle import Touch
 from safetensors.numpy import save
 
 from featurestore.errors import InvalidInputError, UnknownNameError
@@ -73,19 +74,9 @@ def test_weights_of_other_widths_are_an_error(store: FeatureStore) -> None:
         load_model(store, model_id)
 
 
-class _Touch:
-    """A pickle that makes a folder when it is loaded."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return (Path.mkdir, (self.path,))
-
-
 def test_a_pickle_is_not_loaded(store: FeatureStore, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    model_id = _changed(store, weights=pickle.dumps(_Touch(out)))
+    model_id = _changed(store, weights=pickle.dumps(Touch(out)))
     with pytest.raises(InvalidInputError, match="do not load"):
         load_model(store, model_id)
     assert not out.exists()

@@ -18,7 +18,7 @@ from train.benchmark.grid import Cell, Grid
 from train.benchmark.rows import BenchmarkRow, benchmark_rows
 from train.benchmark.workers import Trained, train_cells
 from train.models import StoredModel, stored_models
-from train.source_tasks import optimistic
+from train.source_tasks import source_warnings
 
 _STAGE = "benchmark"
 
@@ -166,7 +166,7 @@ def _planned(session: Session, grid: Grid) -> _Plan:
             plan.notes.append(common.note)
         named = dict.fromkeys(cell.request.structure_encoder for cell in usable)
         known = [find_encoder(session, encoder, "structure") for encoder in named if encoder]
-        plan.notes += [warning for encoder in known if (warning := optimistic(encoder, name))]
+        plan.notes += source_warnings(known, name)
     return plan
 
 
