@@ -7,7 +7,7 @@ import synthetic_store as toy
 from click.testing import CliRunner, Result
 
 from explain.choice import hybrid_models
-from explain.cli import explain
+from explain.cli.root import explain
 from featurestore.errors import FeatureStoreError, InvalidInputError, MissingDataError
 from featurestore.model_request import ModelRequest
 from featurestore.session import QueryError
