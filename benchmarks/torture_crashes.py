@@ -108,7 +108,7 @@ def preload() -> None:
         "lancedb",
         "featurestore.upkeep.maintenance",
         "featurestore.upkeep.verify",
-        "train.mlp",
+        "train.predictors.mlp",
         "train.training",
     ):
         importlib.import_module(module)
@@ -214,7 +214,7 @@ def _text_vectors(uri: str, encoder: Any) -> None:
 
 
 def _train(uri: str) -> None:
-    from train.mlp import MLP
+    from train.predictors.mlp import MLP
     from train.training import train_model
 
     store = _store(uri)

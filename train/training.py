@@ -24,9 +24,9 @@ from featurestore.view_request import FOLDS
 from featurestore.views import TrainingView
 from train.metrics import regression_metrics
 from train.models import StoredModel, stored_models
-from train.predictors import Examples, Fitted, Predictor, Recipe, UncertainPredictor
+from train.predictors.base import Examples, Fitted, Predictor, Recipe, UncertainPredictor
+from train.predictors.uncertainty import STORED_LEVEL, Uncertainty, coverage
 from train.source_tasks import source_warnings
-from train.uncertainty import STORED_LEVEL, Uncertainty, coverage
 
 #: Of a model that rehearses, the fold that the rehearsal leaves out and the training does not.
 REHEARSED_FOLD = "val"

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import click
 
 from explain.erasing.kinds import ERASURES
-from featurestore.cli.options import Command, groups_options
+from featurestore.cli.options import Command
+from train.cli.options import groups_options
 
 
 def model_option(command: Command) -> Command:

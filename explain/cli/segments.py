@@ -13,12 +13,12 @@ from featurestore.cli.options import (
     figure_option,
     fold_option,
     format_option,
-    models_options,
     store_option,
 )
+from train.cli.options import models_options
 
 if TYPE_CHECKING:
-    from featurestore.model_request import ModelRequest
+    from train.model_request import ModelRequest
 
 
 @click.command(context_settings=CONTEXT)
@@ -49,12 +49,12 @@ def segments(
       featurestore explain segments --property Tc_supercon --split paper -o segments.png
       featurestore explain segments --model Tc_supercon_structure_7b --by crystal_system
     """
-    from explain.choice import hybrid_models
     from explain.segments.analysis import segment_effects, segments_table
     from explain.segments.figure import write_segments_figure
     from featurestore.errors import InvalidInputError
     from featurestore.store import FeatureStore
-    from train.display import print_captioned
+    from train.display.printing import print_captioned
+    from train.models import hybrid_models
 
     store = FeatureStore.open(store_uri)
     models = hybrid_models(store, request)

@@ -16,15 +16,15 @@ from featurestore.cli.options import (
     fold_option,
     folder_option,
     format_option,
-    models_options,
     store_option,
 )
+from train.cli.options import models_options
 
 if TYPE_CHECKING:
     from explain.erasing.effects_table import StoredEffects
     from explain.tags.analysis import TagAnalysis
-    from featurestore.model_request import ModelRequest
     from featurestore.store import FeatureStore
+    from train.model_request import ModelRequest
     from train.models import StoredModel
 
 
@@ -83,11 +83,11 @@ def tags(
     Example:
       featurestore explain tags --property Tc_supercon --split paper -o reports
     """
-    from explain.choice import hybrid_models
     from explain.tags.analysis import TagAnalysis
     from explain.tags.heatmap import write_tag_heatmap
     from featurestore.store import FeatureStore
-    from train.display import print_captioned
+    from train.display.printing import print_captioned
+    from train.models import hybrid_models
 
     if stored and (encode or retrain):
         raise click.UsageError("--stored computes nothing: it takes no --encode or --retrain.")
@@ -122,7 +122,7 @@ def _read(
     store: FeatureStore, models: Sequence[StoredModel], analysis: TagAnalysis
 ) -> list[StoredEffects]:
     from explain.erasing.effects_table import stored_effects
-    from train.ablation import seed_groups
+    from train.models import seed_groups
 
     wanted = {name: value for name, value in vars(analysis).items() if name != "retrain"}
     wanted["control_seeds"] = list(analysis.control_seeds)
@@ -132,7 +132,7 @@ def _read(
 
 def _notes(results: Sequence[StoredEffects]) -> list[str]:
     """Truncation and the strongest interaction, which the table has no place for."""
-    from train.display import printed_unit
+    from train.display.labels import printed_unit
 
     notes = []
     for result in results:

@@ -88,7 +88,7 @@ def words(
     from explain.words.figure import write_text_figure
     from explain.words.page import write_words_page
     from featurestore.store import FeatureStore
-    from train.display import print_captioned
+    from train.display.printing import print_captioned
 
     if path is not None and path.suffix not in (".html", ".png"):
         raise click.UsageError("The file's name ends in .html or .png.")

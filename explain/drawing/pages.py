@@ -10,7 +10,7 @@ from typing import Any
 from explain.drawing.colours import direction, hexadecimal
 from explain.drawing.printed import fixed, number, signed
 from featurestore.output import atomic_path
-from train.display import printed_after, printed_in_brackets
+from train.display.labels import printed_after, printed_in_brackets
 
 _LABEL_MARGIN = 0.03
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.erasing.stored import ErasureRows
-from train.resampling import Estimate, mean_estimates, paired_difference
+from train.analysis.resampling import Estimate, mean_estimates, paired_difference
 
 
 @dataclass(frozen=True)

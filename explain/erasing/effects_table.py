@@ -24,7 +24,7 @@ from train.models import StoredModel
 #: The part of what is about the whole text.
 WHOLE = "text"
 
-# Of the bootstrap and the sign flips; train.resampling draws with it.
+# Of the bootstrap and the sign flips; train.analysis.resampling draws with it.
 _SEED = 0
 
 

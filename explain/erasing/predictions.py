@@ -23,8 +23,8 @@ from featurestore.schemas import embedding_table
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.views import load_view, read_vectors
-from train.loading import LoadedModel, load_model
 from train.models import StoredModel
+from train.predictors.loading import LoadedModel, load_model
 
 _ROWS_AT_ONCE = 8192
 

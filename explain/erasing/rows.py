@@ -14,9 +14,8 @@ from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.views import TrainingView, load_view
-from train.ablation import seed_groups
-from train.loading import LoadedModel, load_model
-from train.models import StoredModel, find_model, stored_models
+from train.models import StoredModel, find_model, seed_groups, stored_models
+from train.predictors.loading import LoadedModel, load_model
 
 # A prediction may differ from the stored one by what float32 sums do in another order.
 _FLOAT_NOISE = 1e-3

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from featurestore.session import Session
-from train.groups import group_names
+from train.analysis.groups import group_names
 
 ALL = "all"
 NOT_TRUNCATED = "not truncated"

@@ -11,10 +11,10 @@ from explain.erasing.rows import StoredPredictions
 from explain.report.model import FoldRow, MaterialRow, MetFormulas, Parity
 from featurestore.errors import MissingDataError
 from featurestore.session import Session
-from train.display import printed_unit
+from train.analysis.resampling import mean_estimates
+from train.display.labels import printed_unit
 from train.metrics import regression_metrics
 from train.models import StoredModel
-from train.resampling import mean_estimates
 
 _TITLED_POINTS = 3000
 

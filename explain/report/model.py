@@ -10,9 +10,9 @@ from explain.drawing.pages import Scale, scale
 from explain.words.contributions import Contributions
 from explain.words.description import Description
 from featurestore.history.lineage import Node
-from train.groups import GroupErrors
+from train.analysis.groups import GroupErrors
+from train.analysis.resampling import Estimate
 from train.models import StoredModel
-from train.resampling import Estimate
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from featurestore.history.lineage import model_lineage
 from featurestore.session import Session
 from featurestore.view_request import FOLDS
 from featurestore.views import load_view
-from train.groups import group_errors
+from train.analysis.groups import group_errors
 
 _WORST = 10
 _LEAST_IN_GROUP = 5

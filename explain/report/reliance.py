@@ -11,8 +11,8 @@ from explain.segments.analysis import stored_segment_effects
 from explain.segments.figure import segment_label
 from featurestore.errors import MissingDataError
 from featurestore.session import Session
+from train.analysis.resampling import Estimate
 from train.models import StoredModel
-from train.resampling import Estimate
 
 _CHANGE = "comprehensiveness"
 

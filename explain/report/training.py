@@ -8,7 +8,7 @@ from featurestore.history.lineage import Node, RunRecord
 from featurestore.session import Session
 from featurestore.view_request import FOLDS
 from featurestore.views import TrainingView
-from train.display import predictor_label, printed_unit
+from train.display.labels import predictor_label, printed_unit
 from train.models import StoredModel
 
 

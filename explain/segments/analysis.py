@@ -23,9 +23,8 @@ from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.runs import Run
 from featurestore.session import Session
 from featurestore.store import FeatureStore
-from train.ablation import seed_groups
-from train.models import StoredModel
-from train.resampling import holm
+from train.analysis.resampling import holm
+from train.models import StoredModel, seed_groups
 
 #: The name of this analysis in the ``erasures`` table.
 METHOD = "training mean"

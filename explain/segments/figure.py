@@ -9,9 +9,9 @@ from typing import Any
 
 from explain.erasing.subsets import ALL
 from explain.segments.analysis import SegmentEffect, SegmentEffects
-from train.display import distinctions, features_label, predictor_label, printed_in_brackets
-from train.drawing import COLOURS, GREY, along_x, write_png
-from train.resampling import Estimate
+from train.analysis.resampling import Estimate
+from train.display.drawing import COLOURS, GREY, along_x, write_png
+from train.display.labels import distinctions, features_label, predictor_label, printed_in_brackets
 
 _STRUCTURE, _TEXT = COLOURS[:2]
 _MARKERS = "os^vDP"

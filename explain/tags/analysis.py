@@ -45,9 +45,8 @@ from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.variants import CONTROLS, FULL, Variant, subsets, without
-from train.ablation import seed_groups
-from train.models import StoredModel
-from train.resampling import bootstrap_means, holm, interval, paired_difference
+from train.analysis.resampling import bootstrap_means, holm, interval, paired_difference
+from train.models import StoredModel, seed_groups
 
 TAGGERS = ("store", "reference")
 ERASURES = ("deletion", "mask")

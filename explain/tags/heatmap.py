@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.erasing.effects_table import Measure, StoredEffects
-from train.display import distinctions, printed_unit
-from train.drawing import COLOURS, GREY, along_x, write_png
+from train.display.drawing import COLOURS, GREY, along_x, write_png
+from train.display.labels import distinctions, printed_unit
 
 _CELL_INCHES = (1.25, 0.6)
 _COLOUR_MAP = "PuOr_r"

@@ -20,8 +20,8 @@ from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.views import TrainingView, load_view
 from train.models import StoredModel
-from train.predictors import Recipe
-from train.recipes import default_settings, make_recipe
+from train.predictors.base import Recipe
+from train.predictors.registry import default_settings, make_recipe
 from train.training import train_model
 
 

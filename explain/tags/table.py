@@ -15,7 +15,7 @@ def tags_table(results: Sequence[StoredEffects]) -> pa.Table:
     """One row for each model, subset and tag; a column that no row has a value for is left out."""
     import pyarrow as pa
 
-    from train.display import predictor_label
+    from train.display.labels import predictor_label
 
     rows = []
     for result in results:

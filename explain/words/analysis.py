@@ -23,8 +23,8 @@ from featurestore.runs import Run
 from featurestore.schemas import embedding_table
 from featurestore.session import Session
 from featurestore.store import FeatureStore
-from train.loading import load_model
 from train.models import StoredModel
+from train.predictors.loading import load_model
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from explain.drawing.printed import number
 from explain.erasing.stored import stored_erasures
 from explain.words.description import Description, Unit
 from featurestore.session import Session
-from train.display import printed_after
+from train.display.labels import printed_after
 from train.models import StoredModel
 
 

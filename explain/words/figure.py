@@ -8,8 +8,8 @@ from typing import Any
 from explain.drawing.colours import direction, hexadecimal
 from explain.drawing.printed import number
 from explain.words.contributions import Contributions, caption
-from train.display import printed_after
-from train.drawing import write_png
+from train.display.drawing import write_png
+from train.display.labels import printed_after
 
 _WIDTH_INCHES, _DPI, _SIZE = 8.0, 150, 10.0
 _MARGIN, _LINE, _GAP, _PAD = 0.25, 0.27, 0.055, 0.025

@@ -10,7 +10,7 @@ from explain.drawing.pages import Scale, scale, write_page
 from explain.words.contributions import Contributions, caption
 from explain.words.curves import SHARES, Curve
 from explain.words.description import Sentence
-from train.resampling import Estimate
+from train.analysis.resampling import Estimate
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import click
 from explain.drawing.colours import direction, tint
 from explain.drawing.printed import number, signed
 from explain.words.contributions import Contributions, caption
-from train.display import printed_after
+from train.display.labels import printed_after
 
 _STRONGEST = 10
 

@@ -33,9 +33,9 @@ from featurestore.history.lineage import (
 from featurestore.history.lineage_output import as_json, openlineage_events, tree_lines
 from featurestore.identity import text_id
 from featurestore.schemas import embedding_table
-from train.ablation import ablation_rows
+from train.analysis.ablation import ablation_rows
+from train.analysis.parity import write_parity_plot
 from train.models import stored_models
-from train.parity import write_parity_plot
 
 
 def nodes(node: Node) -> Iterator[Node]:

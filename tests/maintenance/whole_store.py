@@ -12,7 +12,7 @@ from featurestore.crystal import Crystal
 from featurestore.identity import canonical_json, text_id, versioned_id
 from featurestore.schemas import embedding_table, table_schema
 from featurestore.store import FeatureStore
-from train.mlp import MLP
+from train.predictors.mlp import MLP
 from train.training import train_model
 
 N = 20

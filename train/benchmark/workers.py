@@ -57,7 +57,7 @@ def train_cells(
 
 def _train(item: tuple[str, Cell, Mapping[str, Any] | None]) -> Trained:
     """Runs in a worker."""
-    from train.recipes import make_recipe
+    from train.predictors.registry import make_recipe
     from train.training import train_model
 
     store_uri, cell, changes = item
@@ -66,7 +66,7 @@ def _train(item: tuple[str, Cell, Mapping[str, Any] | None]) -> Trained:
     view = _view(store_uri, cell.request)
     inputs = None
     if cell.predictor == ALIGNN:
-        from train.graph.scratch import Alignn, view_graphs
+        from train.predictors.graph.scratch import Alignn, view_graphs
 
         assert isinstance(recipe, Alignn)
         inputs = view_graphs(store, view, recipe)

@@ -13,8 +13,8 @@ from explain.tags.analysis import TagAnalysis, tag_effects
 from explain.words.analysis import word_effects
 from featurestore.errors import InvalidInputError
 from featurestore.store import FeatureStore
-from train.ensemble.recipe import Ensemble
 from train.models import StoredModel
+from train.predictors.ensemble.recipe import Ensemble
 from train.training import train_model
 
 RECIPE = Ensemble(members=2, depth=1, width=8, epochs=2, batch_size=32)

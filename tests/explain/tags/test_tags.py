@@ -25,9 +25,9 @@ from featurestore.figures import figure_models
 from featurestore.identity import text_id
 from featurestore.schemas import embedding_table, table_schema
 from featurestore.store import FeatureStore
-from train.loading import load_model
-from train.mlp import MLP
 from train.models import StoredModel
+from train.predictors.loading import load_model
+from train.predictors.mlp import MLP
 from train.training import train_model
 
 SMALL = MLP(widths=(16,), learning_rate=3e-3, max_epochs=40, patience=20)
