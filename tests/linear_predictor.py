@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 import train.predictors.loading
-from featurestore.progress import Progress
+from featurestore.output.progress import Progress
 from train.predictors.base import Epoch, Examples, Fitted
 
 

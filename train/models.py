@@ -13,8 +13,8 @@ from featurestore.identity import canonical_json
 from featurestore.query.conditions import as_condition
 from featurestore.session import Session
 from featurestore.store import FeatureStore
-from featurestore.view_parameters import ViewParameters
-from featurestore.view_request import FEATURES, GRAPH
+from featurestore.views.parameters import ViewParameters
+from featurestore.views.request import FEATURES, GRAPH
 from train.model_request import ModelRequest
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from explain.erasing.effects_table import StoredEffects
+    from explain.erasing.missing import MissingTextsError
     from explain.tags.analysis import TagAnalysis
-    from explain.words.analysis import MissingTextsError
     from featurestore.store import FeatureStore
     from train.models import StoredModel
 
@@ -45,7 +45,7 @@ def _with_vectors(encode: bool, measure: Callable[[], Result]) -> Result:
 
 def _write_variants(missing: MissingTextsError) -> str:
     """Put the variants into a file in this folder, for the command that makes their vectors."""
-    from featurestore.output import atomic_path
+    from featurestore.output.rows import atomic_path
 
     name = re.sub(r"[^A-Za-z0-9.-]+", "_", missing.material_id)
     path = Path(f"variants_{name}.txt")

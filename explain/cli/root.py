@@ -16,7 +16,5 @@ def explain() -> None:
     """Say which part of a text, and of a structure, a model relies on."""
 
 
-explain.add_command(tags)
-explain.add_command(segments)
-explain.add_command(words)
-explain.add_command(report)
+for command in (tags, segments, words, report):
+    explain.add_command(command)

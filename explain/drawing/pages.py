@@ -9,7 +9,7 @@ from typing import Any
 
 from explain.drawing.colours import direction, hexadecimal
 from explain.drawing.printed import fixed, number, signed
-from featurestore.output import atomic_path
+from featurestore.output.rows import atomic_path
 from train.display.labels import printed_after, printed_in_brackets
 
 _LABEL_MARGIN = 0.03

@@ -15,10 +15,10 @@ import pyarrow as pa
 
 from featurestore.errors import MissingDataError
 from featurestore.identity import canonical_json, versioned_id
-from featurestore.runs import Run
-from featurestore.schemas import TABLES
 from featurestore.session import Session
 from featurestore.store import FeatureStore
+from featurestore.tables.runs import Run
+from featurestore.tables.schemas import TABLES
 from train.models import StoredModel
 
 #: The part of what is about the whole text.

@@ -17,12 +17,13 @@ from explain.erasing.rows import check_fold, check_reproduced, view_rows
 from explain.erasing.stored import erasure_table
 from featurestore.catalogue import find_encoder, find_generator
 from featurestore.errors import InvalidInputError, MissingDataError
-from featurestore.renderings import render
-from featurestore.runs import Run
-from featurestore.schemas import embedding_table
 from featurestore.session import Session
 from featurestore.store import FeatureStore
-from featurestore.views import load_view, read_vectors
+from featurestore.tables.runs import Run
+from featurestore.tables.schemas import embedding_table
+from featurestore.texts.renderings import render
+from featurestore.views.vectors import read_vectors
+from featurestore.views.view import load_view
 from train.models import StoredModel
 from train.predictors.loading import LoadedModel, load_model
 

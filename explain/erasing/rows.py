@@ -13,7 +13,7 @@ from featurestore.catalogue import find_encoder
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.session import Session
 from featurestore.store import FeatureStore
-from featurestore.views import TrainingView, load_view
+from featurestore.views.view import TrainingView, load_view
 from train.models import StoredModel, find_model, seed_groups, stored_models
 from train.predictors.loading import LoadedModel, load_model
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from featurestore.schemas import TABLES
 from featurestore.session import Session
+from featurestore.tables.schemas import TABLES
 from train.models import StoredModel
 
 

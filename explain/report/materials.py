@@ -12,14 +12,14 @@ from explain.erasing.kinds import ERASURES
 from explain.erasing.rows import StoredPredictions
 from explain.report.folds import by_error
 from explain.report.model import MaterialRow, Neighbour, WorkedMaterial
-from explain.segments.analysis import parts as vector_parts
 from explain.words.contributions import Contributions, stored_contributions
 from explain.words.description import Description, describe
 from featurestore.errors import UnknownNameError
 from featurestore.search.exact import ExactSearch
 from featurestore.session import Session
-from featurestore.view_request import GRAPH
-from featurestore.views import TrainingView
+from featurestore.views.request import GRAPH
+from featurestore.views.view import TrainingView
+from featurestore.views.view import parts as vector_parts
 from train.models import StoredModel
 
 _NEIGHBOURS = 5

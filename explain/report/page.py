@@ -25,8 +25,8 @@ from explain.report.reliance import relied_on
 from explain.report.training import model_facts, training_notes
 from featurestore.history.lineage import model_lineage
 from featurestore.session import Session
-from featurestore.view_request import FOLDS
-from featurestore.views import load_view
+from featurestore.views.request import FOLDS
+from featurestore.views.view import load_view
 from train.analysis.groups import group_errors
 
 _WORST = 10

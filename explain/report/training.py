@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from featurestore.history.lineage import Node, RunRecord
 from featurestore.session import Session
-from featurestore.view_request import FOLDS
-from featurestore.views import TrainingView
+from featurestore.views.request import FOLDS
+from featurestore.views.view import TrainingView
 from train.display.labels import predictor_label, printed_unit
 from train.models import StoredModel
 

@@ -20,9 +20,10 @@ from explain.erasing.rows import ExplainedRows, check_fold, explained_rows
 from explain.erasing.stored import ErasureRows, erasure_table, stored_erasures
 from explain.erasing.subsets import material_subsets
 from featurestore.errors import InvalidInputError, MissingDataError
-from featurestore.runs import Run
 from featurestore.session import Session
 from featurestore.store import FeatureStore
+from featurestore.tables.runs import Run
+from featurestore.views.view import parts
 from train.analysis.resampling import holm
 from train.models import StoredModel, seed_groups
 
@@ -185,23 +186,6 @@ def _check_structure(model: StoredModel) -> None:
             f"model {model.model_id} was trained on {model.parameters.features!r}: it has no "
             "structure vector with segments to replace"
         )
-
-
-def parts(segments: Iterable[tuple[str, int, int]]) -> dict[str, tuple[int, int]]:
-    """Whole vectors, and the named segments of those that have several, as (start, stop).
-
-    >>> parts([("structure.atom", 0, 2), ("structure.bond", 2, 3), ("text.text", 3, 5)])
-    {'structure': (0, 3), 'structure.atom': (0, 2), 'structure.bond': (2, 3), 'text': (3, 5)}
-    """
-    vectors: dict[str, dict[str, tuple[int, int]]] = {}
-    for name, start, stop in segments:
-        vectors.setdefault(name.partition(".")[0], {})[name] = (start, stop)
-    found = {}
-    for vector, of in vectors.items():
-        found[vector] = (min(a for a, _ in of.values()), max(b for _, b in of.values()))
-        if len(of) > 1:
-            found |= of
-    return found
 
 
 def _measure(store: FeatureStore, rows: ExplainedRows, fold: str, run: Run) -> None:

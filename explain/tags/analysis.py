@@ -44,7 +44,7 @@ from featurestore.catalogue import Generator, find_generator
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.session import Session
 from featurestore.store import FeatureStore
-from featurestore.variants import CONTROLS, FULL, Variant, subsets, without
+from featurestore.texts.variants import CONTROLS, FULL, Variant, subsets, without
 from train.analysis.resampling import bootstrap_means, holm, interval, paired_difference
 from train.models import StoredModel, seed_groups
 

@@ -18,7 +18,7 @@ from explain.erasing.predictions import Explained
 from explain.erasing.rows import view_rows
 from featurestore.session import Session
 from featurestore.store import FeatureStore
-from featurestore.views import TrainingView, load_view
+from featurestore.views.view import TrainingView, load_view
 from train.models import StoredModel
 from train.predictors.base import Recipe
 from train.predictors.registry import default_settings, make_recipe

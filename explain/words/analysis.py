@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from explain.erasing.missing import MissingTextsError, encoding_command
+from explain.erasing.missing import MissingTextsError
 from explain.erasing.predictions import check_text
 from explain.erasing.rows import check_encoders, check_fold, check_reproduced
 from explain.erasing.stored import erasure_table, stored_erasures
@@ -17,12 +17,13 @@ from explain.words.contributions import Contributions, stored_contributions
 from explain.words.curves import Curve, curve_variants, curves, random_orders, ranking
 from explain.words.description import Description, describe
 from featurestore.catalogue import Encoder, find_encoder
+from featurestore.commands import encoding_command
 from featurestore.errors import MissingDataError, UnknownNameError
-from featurestore.renderings import render
-from featurestore.runs import Run
-from featurestore.schemas import embedding_table
 from featurestore.session import Session
 from featurestore.store import FeatureStore
+from featurestore.tables.runs import Run
+from featurestore.tables.schemas import embedding_table
+from featurestore.texts.renderings import render
 from train.models import StoredModel
 from train.predictors.loading import load_model
 

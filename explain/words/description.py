@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from featurestore.catalogue import find_generator
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.session import Session
-from featurestore.variants import words_of
+from featurestore.texts.variants import words_of
 
 _RULES = {"deletion": "without", "mask": "mask"}
 

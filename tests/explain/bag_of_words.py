@@ -15,13 +15,13 @@ import synthetic_store as toy
 
 import train.predictors.loading
 from featurestore.identity import text_id
-from featurestore.progress import Progress
-from featurestore.runs import Run
+from featurestore.output.progress import Progress
 from featurestore.store import FeatureStore
-from featurestore.variants import MASK, words_of
+from featurestore.tables.runs import Run
+from featurestore.texts.variants import MASK, words_of
 from ingest.encoders.base import EncoderSpec, Segment, TextVector
+from ingest.pipeline.outcome import Outcome
 from ingest.stages.embeddings import ingest_text_embeddings
-from ingest.stages.outcome import Outcome
 from ingest.stages.selection import Selection
 from train.models import StoredModel
 from train.predictors.base import Epoch, Examples, Fitted

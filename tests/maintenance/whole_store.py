@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from featurestore.crystal import Crystal
 from featurestore.identity import canonical_json, text_id, versioned_id
-from featurestore.schemas import embedding_table, table_schema
 from featurestore.store import FeatureStore
+from featurestore.tables.schemas import embedding_table, table_schema
 from train.predictors.mlp import MLP
 from train.training import train_model
 

@@ -9,7 +9,7 @@ import synthetic_store as toy
 
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.store import FeatureStore
-from featurestore.views import TrainingView
+from featurestore.views.view import TrainingView
 from train import training
 from train.models import stored_weights
 from train.predictors.loading import load_model

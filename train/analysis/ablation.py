@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.session import Session
-from featurestore.view_request import FOLDS
+from featurestore.views.request import FOLDS
 from train.display.labels import predictor_label
 from train.models import StoredModel, seed_groups
 

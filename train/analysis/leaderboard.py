@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 from featurestore.errors import MissingDataError
-from featurestore.output import atomic_path
+from featurestore.output.rows import atomic_path
 from featurestore.session import Session
 from train.models import StoredModel
 

@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from featurestore.errors import InvalidInputError
-from featurestore.view_request import FEATURES, GRAPH, ViewRequest
+from featurestore.views.request import FEATURES, GRAPH, ViewRequest
 from train.predictors.base import Recipe
 from train.predictors.registry import CONSTANTS, make_recipe
 

@@ -10,8 +10,8 @@ from typing import Any
 import click
 import pyarrow as pa
 
-from featurestore.output import print_table
-from featurestore.view_request import FOLDS
+from featurestore.output.rows import print_table
+from featurestore.views.request import FOLDS
 from train.analysis.resampling import Estimate
 from train.benchmark.published import Published
 from train.benchmark.rows import BenchmarkRow, Comparison

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from featurestore.failure import Failure
 from featurestore.session import Session
-from featurestore.view_request import FOLDS
+from featurestore.views.request import FOLDS
 from train.analysis.predictions import FoldErrors, absolute_errors
 from train.analysis.resampling import (
     Estimate,

@@ -13,10 +13,10 @@ from functools import lru_cache
 from typing import Any
 
 from featurestore.failure import Failure
+from featurestore.machine.workers import WorkerPool
 from featurestore.store import FeatureStore
-from featurestore.view_request import ViewRequest
-from featurestore.views import TrainingView
-from featurestore.workers import WorkerPool
+from featurestore.views.request import ViewRequest
+from featurestore.views.view import TrainingView
 from train.benchmark.grid import ALIGNN, Cell
 
 _THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")

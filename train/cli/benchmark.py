@@ -15,7 +15,7 @@ from featurestore.cli.options import (
     store_option,
 )
 from featurestore.errors import FeatureStoreError
-from featurestore.view_request import FEATURES
+from featurestore.views.request import FEATURES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

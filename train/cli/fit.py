@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from featurestore.cli.options import CONTEXT, count_option, format_option, store_option
-from featurestore.view_request import ViewRequest
+from featurestore.views.request import ViewRequest
 from train.cli.options import on_vectors_options
 
 

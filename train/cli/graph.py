@@ -64,7 +64,7 @@ def scratch(
       featurestore train scratch --property Tc_supercon --split paper --epochs 100
     """
     from featurestore.store import FeatureStore
-    from featurestore.view_request import GRAPH, ViewRequest
+    from featurestore.views.request import GRAPH, ViewRequest
     from train.cli.result import print_result
     from train.predictors.graph.scratch import Alignn, view_graphs
     from train.training import train_model

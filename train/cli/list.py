@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from featurestore.cli.options import CONTEXT, at_option, format_option, model_filters, store_option
+from featurestore.cli.options import CONTEXT, at_option, format_option, store_option
+from train.cli.options import model_filters
 from train.model_request import ModelRequest
 
 

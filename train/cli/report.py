@@ -12,9 +12,9 @@ from featurestore.cli.options import (
     at_option,
     folder_option,
     format_option,
-    model_filters,
     store_option,
 )
+from train.cli.options import model_filters
 from train.model_request import ModelRequest
 
 

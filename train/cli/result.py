@@ -8,7 +8,7 @@ from typing import Any
 import click
 import pyarrow as pa
 
-from featurestore.view_request import FOLDS
+from featurestore.views.request import FOLDS
 from train.display.printing import print_captioned
 from train.models import StoredModel
 from train.training import TrainingResult

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import click
 
-from featurestore.cli.options import (
-    CONTEXT,
-)
+from featurestore.cli.options import CONTEXT
 from train.cli.benchmark import benchmark
 from train.cli.curve import curve
 from train.cli.fit import ensemble, gbt, mlp
@@ -24,15 +22,9 @@ def train() -> None:
     """Train predictors on training views."""
 
 
-train.add_command(scratch)
-train.add_command(source)
-train.add_command(benchmark)
-train.add_command(groups)
-train.add_command(parity)
-train.add_command(leakage)
-train.add_command(leaderboard)
-for fit in (mlp, ensemble, gbt):
-    train.add_command(fit)
-train.add_command(curve)
-train.add_command(list_models)
-train.add_command(report)
+for command in (
+    *(mlp, ensemble, gbt, scratch, source),
+    *(benchmark, report, list_models, curve, parity),
+    *(groups, leakage, leaderboard),
+):
+    train.add_command(command)

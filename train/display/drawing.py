@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from featurestore.figures import figure_metadata
-from featurestore.output import atomic_path
+from featurestore.output.figures import figure_metadata
+from featurestore.output.rows import atomic_path
 from train.models import StoredModel
 
 #: Okabe and Ito's colours, which colour-blind readers can tell apart.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 import pyarrow as pa
 
-from featurestore.output import print_table
+from featurestore.output.rows import print_table
 
 
 def print_captioned(table: pa.Table, output_format: str, shared: Sequence[str]) -> None:
@@ -18,7 +18,7 @@ def print_captioned(table: pa.Table, output_format: str, shared: Sequence[str]) 
     table : pyarrow.Table
         What to print.
     output_format : str
-        As for `featurestore.output.print_table`; other formats than ``table`` keep every column.
+        As for `print_table`; other formats than ``table`` keep every column.
     shared : sequence of str
         Columns that become a caption where they hold a single value; a null says that the column
         does not apply to its row, and does not count.

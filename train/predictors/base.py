@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from featurestore.progress import Progress
+from featurestore.output.progress import Progress
 from train.predictors.uncertainty import Uncertainty
 
 

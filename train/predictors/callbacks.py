@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from featurestore.progress import Progress
+from featurestore.output.progress import Progress
 from train.predictors.trainer import Callback, Trainer
 
 

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 
 from featurestore.errors import InvalidInputError
 from featurestore.store import FeatureStore
-from featurestore.view_parameters import ViewParameters
+from featurestore.views.parameters import ViewParameters
 from train.models import StoredModel, find_model, stored_weights
 from train.predictors.base import Predictor, UncertainPredictor
 from train.predictors.uncertainty import Uncertainty

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from featurestore.progress import Progress
+from featurestore.output.progress import Progress
 from train.predictors.base import Examples, Fitted
 from train.predictors.callbacks import EarlyStopping, ShowProgress
 from train.predictors.network import PAPER_WIDTHS, ResidualMLP

@@ -25,8 +25,8 @@ from explain.segments.analysis import segment_effects
 from explain.tags.analysis import TagAnalysis, tag_effects
 from featurestore.errors import MissingDataError, UnknownNameError
 from featurestore.identity import text_id
-from featurestore.schemas import embedding_table
 from featurestore.store import FeatureStore
+from featurestore.tables.schemas import embedding_table
 from train.models import StoredModel
 from train.training import train_model
 

@@ -13,13 +13,14 @@ from click.testing import CliRunner, Result
 from linear_predictor import Linear, register
 
 from explain.cli.root import explain
-from explain.segments.analysis import METHOD, parts, segment_effects, stored_segment_effects
+from explain.segments.analysis import METHOD, segment_effects, stored_segment_effects
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
-from featurestore.figures import figure_models
-from featurestore.schemas import embedding_table
+from featurestore.output.figures import figure_models
 from featurestore.session import QueryError
 from featurestore.store import FeatureStore
+from featurestore.tables.schemas import embedding_table
 from featurestore.upkeep.verify import verify
+from featurestore.views.view import parts
 from train.models import StoredModel
 from train.training import train_model
 

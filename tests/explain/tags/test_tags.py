@@ -21,10 +21,10 @@ from explain.erasing.missing import MissingVariantsError
 from explain.tags.analysis import TagAnalysis, tag_effects
 from explain.tags.heatmap import write_tag_heatmap
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
-from featurestore.figures import figure_models
 from featurestore.identity import text_id
-from featurestore.schemas import embedding_table, table_schema
+from featurestore.output.figures import figure_models
 from featurestore.store import FeatureStore
+from featurestore.tables.schemas import embedding_table, table_schema
 from train.models import StoredModel
 from train.predictors.loading import load_model
 from train.predictors.mlp import MLP

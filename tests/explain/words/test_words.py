@@ -33,9 +33,9 @@ from explain.words.page import write_words_page
 from explain.words.terminal import coloured_text, summary
 from featurestore.catalogue import find_generator
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
-from featurestore.figures import figure_models
+from featurestore.output.figures import figure_models
 from featurestore.store import FeatureStore
-from featurestore.variants import MASK
+from featurestore.texts.variants import MASK
 from ingest.stages.variants import read_variants_file, texts_asked_for
 from train.models import StoredModel
 from train.training import train_model

@@ -14,7 +14,7 @@ import synthetic_store as toy
 from click.testing import CliRunner, Result
 
 from featurestore.errors import FeatureStoreError, InvalidInputError, MissingDataError
-from featurestore.figures import figure_models
+from featurestore.output.figures import figure_models
 from featurestore.session import QueryError
 from featurestore.store import FeatureStore
 from train.analysis.groups import BEST, ModelGroups, group_errors

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 
 from featurestore.errors import FeatureStoreError, InvalidInputError, UnknownNameError
 from featurestore.failure import Failure
-from featurestore.figures import figure_models
+from featurestore.output.figures import figure_models
 from featurestore.store import FeatureStore
 from train.analysis.predictions import absolute_errors
 from train.benchmark import run as benchmark_run

@@ -10,7 +10,7 @@ import synthetic_store as toy
 from click.testing import CliRunner, Result
 
 from featurestore.errors import MissingDataError
-from featurestore.figures import figure_models
+from featurestore.output.figures import figure_models
 from featurestore.store import FeatureStore
 from train.cli.root import train
 

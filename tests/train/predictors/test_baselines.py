@@ -10,7 +10,7 @@ import pytest
 import synthetic_store as toy
 
 from featurestore.errors import InvalidInputError, UnknownNameError
-from featurestore.progress import progress_bar
+from featurestore.output.progress import progress_bar
 from train.predictors.base import Examples, Fitted, Recipe
 from train.predictors.baselines.boosted_trees import BoostedTrees, Trees
 from train.predictors.baselines.constant import Constant, ConstantPredictor

@@ -13,7 +13,7 @@ from safetensors.numpy import save as save_arrays
 
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.store import FeatureStore
-from featurestore.views import TrainingView
+from featurestore.views.view import TrainingView
 from train.models import stored_weights
 from train.predictors.base import Examples, Predictor, Recipe
 from train.predictors.ensemble import gaussian_process, networks

@@ -16,7 +16,7 @@ from featurestore.crystal import Crystal
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.failure import Failure
 from featurestore.store import FeatureStore
-from featurestore.view_request import GRAPH, ViewRequest
+from featurestore.views.request import GRAPH, ViewRequest
 from ingest.encoders.alignn.checkpoint import read_checkpoint
 from ingest.encoders.load import load_encoder
 from ingest.sample import sample_archive

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
-from featurestore.progress import Progress
+from featurestore.output.progress import Progress
 from train.predictors.base import Epoch, Examples, Fitted
 from train.predictors.errors import TrainingError
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from featurestore.progress import Progress
+from featurestore.output.progress import Progress
 from train.predictors.base import Epoch, Examples, Fitted
 from train.predictors.ensemble.gaussian_process import GaussianProcess
 from train.predictors.ensemble.kernel import Floats, Tuned, tuned_kernel

@@ -13,10 +13,10 @@ from safetensors.torch import save as save_tensors
 
 from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
-from featurestore.progress import Progress
+from featurestore.output.progress import Progress
 from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
-from featurestore.views import TrainingView
+from featurestore.views.view import TrainingView
 from train.predictors.base import Examples, Fitted
 from train.predictors.graph.examples import GraphExample, graph_example
 from train.predictors.graph.network import AlignnRegressor

@@ -22,12 +22,12 @@ from featurestore.catalogue import find_property
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.failure import Failure
 from featurestore.identity import sha256_hex
-from featurestore.output import atomic_path
-from featurestore.progress import progress_bar
+from featurestore.output.progress import progress_bar
+from featurestore.output.rows import atomic_path
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
-from featurestore.view_request import FOLDS
+from featurestore.views.request import FOLDS
 from train.metrics import regression_metrics
 from train.predictors.graph.examples import ATOM_FEATURES, GraphExample, graph_example
 from train.predictors.graph.network import AlignnRegressor

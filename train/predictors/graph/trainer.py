@@ -22,8 +22,8 @@ import torch
 
 from featurestore.errors import InvalidInputError
 from featurestore.identity import canonical_json
-from featurestore.output import atomic_path
-from featurestore.progress import Progress
+from featurestore.output.progress import Progress
+from featurestore.output.rows import atomic_path
 from ingest.encoders.alignn.graph import GraphSettings
 from ingest.encoders.alignn.model import Architecture
 from ingest.encoders.parallel import all_cores
