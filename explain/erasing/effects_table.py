@@ -19,6 +19,7 @@ from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 from featurestore.tables.schemas import TABLES
+from featurestore.views.features import without_fingerprints
 from train.models import StoredModel
 
 #: The part of what is about the whole text.
@@ -88,7 +89,8 @@ class StoredEffects:
     @property
     def text(self) -> str:
         """What the text is called whose parts were erased: its source, or its feature."""
-        return str(self.parameters.get("text") or self.models[0].text_source)
+        first = self.models[0].parameters.texts[0]
+        return str(self.parameters.get("text") or without_fingerprints(str(first.generator_id)))
 
     def find(self, measure: str, part: str = WHOLE, subset: str = "all") -> Measure | None:
         """The measure of that name; None if the analysis does not have it."""

@@ -75,7 +75,7 @@ def write_tag_heatmap(results: Sequence[StoredEffects], path: Path) -> None:
     bar.set_label("change of the MAE (%)", fontsize=9)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
-    what = {"deletion": "deleted", "mask": "masked"}[results[0].method]
+    what = {"deletion": "deleted", "mask": "masked"}[results[0].parameters["erasure"]]
     figure.suptitle(
         f"Sentences {what}, {results[0].parameters['fold']} fold",
         fontsize=10,

@@ -216,12 +216,12 @@ _TABLES = (
                 _required("version", pa.int32()),
                 _required("features", _NAMES),
                 _required("written", _NAMES),
-                *_strings("description"),
+                *_strings("description", "fingerprint"),
                 _required("created_at", _TIMESTAMP),
                 *_strings("run_id"),
             ]
         ),
-        content=("features",),
+        content=("fingerprint",),
     ),
     TableSchema(
         "models",

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from featurestore.errors import InvalidInputError
 from featurestore.feature_sets import FeatureSet, feature_sets
+from featurestore.identity import fingerprint
 from featurestore.store import FeatureStore
 from featurestore.views.features import resolve_features
 
@@ -62,8 +63,13 @@ def define_feature_set(
         created_at=datetime.now(UTC),
     )
     with store.run("features define", {"name": name, "features": list(features)}) as run:
-        row = vars(new) | {"features": list(resolved), "written": list(features)}
-        written = store.merge_rows("feature_sets", [row | {"run_id": run.run_id}])
+        row = vars(new) | {
+            "features": list(resolved),
+            "written": list(features),
+            "fingerprint": fingerprint({"features": list(resolved)}),
+            "run_id": run.run_id,
+        }
+        written = store.merge_rows("feature_sets", [row])
         run.counts = {"written": written.written}
     if written.conflicts:
         raise InvalidInputError(

@@ -317,7 +317,8 @@ def _check_numbers(parameters: ViewParameters, rows: pa.Table) -> None:
         if isinstance(feature, VectorFeature):
             continue
         values = rows[str(feature)].to_numpy()
-        finite = np.isfinite(values.astype(np.float32))
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(values.astype(np.float32))
         if not finite.all():
             culprit = rows["material_id"][int(np.argmin(finite))].as_py()
             raise InvalidInputError(
