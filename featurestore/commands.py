@@ -49,13 +49,15 @@ def encoding_command(
     encoder : Encoder
         Of structures or texts.
     source : str, optional
-        The text source of an encoder of texts.
+        The text source of an encoder of texts; by default the first that it has read.
     variants : iterable of str
         Of the texts; ``full`` need not be said. Single words and sentences become shorthands.
     chosen : mapping of str to str, optional
         Further options by name, as ``{"property": "mbj_bandgap", "split": "paper"}``.
     """
     made = _arguments(session, "encoders", "encoder_id", encoder.encoder_id)
+    if encoder.kind == "text" and source is None:
+        source = made.get("source")
     given: dict[str, Any] = {"encoder": made.get("encoder", encoder.name), "source": source}
     settings = _settings_of(encoder) if "encoder" not in made else made
     given |= {name: settings.get(name) for name in _ENCODING} | {"set": settings.get("settings")}

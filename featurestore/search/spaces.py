@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.catalogue import Encoder
-from featurestore.errors import InvalidRowsError, MissingDataError
+from featurestore.commands import encoding_command
+from featurestore.errors import InvalidRowsError, MissingContentError
 from featurestore.search.exact import ExactSearch, Nearest, Rows
 from featurestore.search.metrics import check_count, check_metric, checked_queries
 from featurestore.search.vector_index import VectorIndex, stored_index
+from featurestore.session import Session
 from featurestore.vectors import Vectors
 
 # An index may leave out some of what a filter keeps; where so few rows are left, none is asked.
@@ -251,18 +253,17 @@ class Space:
         return self._reader.at(self._stored[1][rows])
 
 
-def open_space(encoder: Encoder, dataset: Any | None) -> Space:
+def open_space(session: Session, encoder: Encoder, dataset: Any | None) -> Space:
     """The space of an encoder's table.
 
     Raises
     ------
-    MissingDataError
+    MissingContentError
         If the encoder has encoded nothing yet.
     """
     if dataset is None or not dataset.count_rows():
-        source = "" if encoder.kind == "structure" else " --source SOURCE"
-        raise MissingDataError(
-            f"encoder {encoder.encoder_id} has no vectors in this store; make some with: "
-            f"featurestore ingest embeddings --encoder {encoder.name}{source}"
+        raise MissingContentError(
+            f"encoder {encoder.encoder_id} has no vectors in this store",
+            [encoding_command(session, encoder)],
         )
     return Space(encoder, dataset)

@@ -42,7 +42,7 @@ def check_structures(session: Session) -> Iterator[Finding]:
             "materials",
             "structures do not hash to their structure_id",
             pa.table({"material_id": sorted(bad)}),
-            command_for("materials"),
+            command_for(session, "materials"),
         )
 
 
@@ -109,7 +109,7 @@ def _check_values(session: Session, encoder: Encoder, table: str) -> Iterator[Fi
     for what, found in bad.items():
         if found:
             rows = pa.table({stored.key: sorted(found)})
-            yield removable(table, f"vectors are {what}", rows, command_for(table, encoder.name))
+            yield removable(table, f"vectors are {what}", rows, command_for(session, table))
 
 
 def check_texts(session: Session) -> Iterator[Finding]:
@@ -126,5 +126,5 @@ def check_texts(session: Session) -> Iterator[Finding]:
                 vectors.table,
                 "vectors of texts that no stored sentences render to",
                 pa.table({"text_id": here}),
-                command_for(vectors.table, vectors.encoder.name),
+                command_for(session, vectors.table),
             )
