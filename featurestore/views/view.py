@@ -16,6 +16,7 @@ import pyarrow as pa
 from featurestore.catalogue import find_encoder
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.identity import canonical_json
+from featurestore.output.display import Showing, Shown
 from featurestore.output.rows import write_table
 from featurestore.session import Session
 from featurestore.vectors import Vectors
@@ -53,8 +54,8 @@ class Block:
     segments: tuple[tuple[str, int, int], ...]
 
 
-@dataclass(frozen=True)
-class TrainingView:
+@dataclass(frozen=True, repr=False)
+class TrainingView(Shown):
     """Rows in order of material_id, with their features.
 
     Parameters
@@ -171,12 +172,23 @@ class TrainingView:
         digest.update(np.ascontiguousarray(self.features, dtype="<f4").data)
         return digest.hexdigest()
 
-    def __repr__(self) -> str:
+    def showing(self) -> Showing:
+        """What the view is of, its columns, and its first rows without the vectors."""
         p = self.parameters
-        return (
-            f"<TrainingView {p.property} {p.features} rows={len(self)} "
-            f"width={self.features.shape[1]} fingerprint={self.fingerprint[:12]}>"
-        )
+        facts = {
+            "target": f"{p.property} ({p.unit}, {p.property_source})",
+            "split": "none" if p.split is None else f"{p.split}: {self._fold_sizes()}",
+            **({"only where": p.where} if p.where else {}),
+            **{block.name: f"columns {block.start}:{block.stop}" for block in self.blocks},
+            "fingerprint": self.fingerprint[:12],
+        }
+        lacking = [f"left out: {n} materials without a {what}" for what, n in self.excluded.items()]
+        shown = self.rows.select(["material_id", "fold", "target"])
+        size = f"{len(self):,} rows × {self.features.shape[1]} features"
+        return Showing(f"Training view of {p.property}, {size}", facts, shown, tuple(lacking))
+
+    def _fold_sizes(self) -> str:
+        return ", ".join(f"{int(self.in_fold(fold).sum()):,} {fold}" for fold in FOLDS)
 
 
 @dataclass(frozen=True)
