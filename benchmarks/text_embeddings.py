@@ -28,7 +28,7 @@ import torch
 
 from benchmarks.text_comparison import choose
 from ingest.encoders.base import TextVector
-from ingest.encoders.bert import load_bert_encoder
+from ingest.encoders.bert.encoder import load_bert_encoder
 from ingest.encoders.bert.encoder import TOKEN_BUDGET
 from ingest.encoders.bert.packing import pack_by_length
 from ingest.encoders.parallel import all_cores
