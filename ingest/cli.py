@@ -17,7 +17,7 @@ from featurestore.view_request import FOLDS
 if TYPE_CHECKING:
     from featurestore.runs import Run
     from featurestore.store import FeatureStore
-    from ingest.encoders.base import Precision, StructureEncoder, TextEncoder
+    from ingest.encoders.base import StructureEncoder, TextEncoder
     from ingest.stages.outcome import Outcome
     from ingest.stages.selection import Selection
 
@@ -89,6 +89,18 @@ def retry_option(command: Command) -> Command:
     return click.option(
         "--retry-failures", is_flag=True, help="Try what failed in an earlier run again."
     )(command)
+
+
+def set_option(parts: str) -> Callable[[Command], Command]:
+    """``--set``, for a command that makes one of these parts; it gets ``assignments``."""
+    return click.option(
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Any setting (may be repeated); which there are, with their values and defaults, says "
+        f"'featurestore parts {parts} NAME'.",
+    )
 
 
 @contextmanager
@@ -423,7 +435,12 @@ def duplicates(
 
 
 @ingest.command(context_settings=CONTEXT)
-@click.option("--source", required=True, metavar="SOURCE", help="robocrystallographer or chemnlp.")
+@click.option(
+    "--source",
+    required=True,
+    metavar="SOURCE",
+    help="robocrystallographer, chemnlp or one that a package adds: 'featurestore parts texts'.",
+)
 @click.option(
     "--oxidation-states",
     type=click.Choice(["none", "guessed"]),
@@ -431,6 +448,7 @@ def duplicates(
     show_default=True,
     help="Whether Robocrystallographer names them; 'guessed' is a generator of its own.",
 )
+@set_option("texts")
 @selection_options
 @workers_options("structure")
 @click.option(
@@ -445,6 +463,7 @@ def duplicates(
 def text(
     source: str,
     oxidation_states: str,
+    assignments: tuple[str, ...],
     selection: Selection,
     workers: int | None,
     time_limit: float,
@@ -458,14 +477,17 @@ def text(
     Example:
       featurestore ingest text --source robocrystallographer --property Tc_supercon
     """
+    from featurestore.plugins import parse_settings
     from featurestore.workers import cpu_count
     from ingest.stages.text import ingest_text
+    from ingest.text.registry import text_part
 
+    given = ["guess_oxidation_states=true"] if oxidation_states == "guessed" else []
     with _recorded(store_uri, "text") as (store, run):
         outcome = ingest_text(
             store,
             source,
-            guess_oxidation_states=oxidation_states == "guessed",
+            settings=parse_settings(text_part(source), [*given, *assignments]),
             selection=selection,
             workers=workers or cpu_count(),
             time_limit=time_limit,
@@ -477,7 +499,13 @@ def text(
 
 
 @ingest.command(context_settings=CONTEXT)
-@click.option("--encoder", required=True, metavar="NAME", help="Named weights, or their folder.")
+@click.option(
+    "--encoder",
+    required=True,
+    metavar="NAME",
+    help="Named weights, a folder of weights, or an encoder that needs none: 'featurestore parts "
+    "encoders'.",
+)
 @click.option("--source", metavar="SOURCE", help="Text source, for a text encoder.")
 @click.option(
     "--variant",
@@ -493,11 +521,10 @@ def text(
 @click.option(
     "--precision",
     type=click.Choice(["float32", "bfloat16"]),
-    default="float32",
-    show_default=True,
-    help="Arithmetic; another precision or setting is another encoder in the store.",
+    help="Arithmetic; another precision or setting is another encoder in the store.  "
+    "[default: float32]",
 )
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--device", help="cpu or cuda.  [default: cpu]")
 @click.option(
     "--layer",
     help="ALIGNN: last, embedding, alignn_1 …, gcn_1 …; BERT: 0 the embeddings, -1 the last.",
@@ -505,6 +532,7 @@ def text(
 @click.option("--backend", type=click.Choice(["torch", "dgl"]), help="ALIGNN: default torch.")
 @click.option("--pooling", type=click.Choice(["mean", "cls"]), help="BERT: default mean.")
 @click.option("--max-tokens", type=click.IntRange(3), help="BERT: default 512.")
+@set_option("encoders")
 @selection_options
 @retry_option
 @store_option
@@ -513,12 +541,13 @@ def embeddings(
     source: str | None,
     variants: tuple[str, ...],
     variants_file: Path | None,
-    precision: Precision,
-    device: str,
+    precision: str | None,
+    device: str | None,
     layer: str | None,
     backend: str | None,
     pooling: str | None,
     max_tokens: int | None,
+    assignments: tuple[str, ...],
     selection: Selection,
     retry_failures: bool,
     store_uri: str,
@@ -541,20 +570,25 @@ def embeddings(
       featurestore ingest embeddings --encoder minilm --source chemnlp --variant mask:word:each \\
           --material JVASP-1151
     """
-    from ingest.encoders.load import load_encoder
+    from featurestore.plugins import parse_settings
+    from ingest.encoders.registry import named_encoder
     from ingest.stages.embeddings import (
         ingest_structure_embeddings,
         ingest_text_embeddings,
     )
     from ingest.stages.variants import read_variants_file
 
-    settings = {"layer": layer, "backend": backend, "pooling": pooling, "max_tokens": max_tokens}
-    loaded = load_encoder(
-        encoder,
-        precision=precision,
-        device=device,
-        settings={name: value for name, value in settings.items() if value is not None},
-    )
+    named = named_encoder(encoder)
+    options = {
+        "precision": precision,
+        "device": device,
+        "layer": layer,
+        "backend": backend,
+        "pooling": pooling,
+        "max_tokens": max_tokens,
+    }
+    given = [f"{name}={value}" for name, value in options.items() if value is not None]
+    loaded = named.load(parse_settings(named.part, [*given, *assignments]))
     if loaded.spec.kind == "structure" and source is not None:
         raise click.UsageError(f"{encoder} encodes structures: it takes no --source.")
     if loaded.spec.kind == "text" and source is None:

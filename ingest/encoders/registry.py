@@ -1,7 +1,7 @@
 """From a name or a folder to the encoder part that makes vectors of it.
 
-A part is either named itself (``matminer``, ``chgnet``, a stranger's), or it is an architecture that
-recognises a folder of weights by its configuration (``alignn``, ``bert``).
+A part is either named itself (``matminer``, ``chgnet``, a stranger's), or it is an architecture
+that recognises a folder of weights by its configuration (``alignn``, ``bert``).
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def named_encoder(name: str) -> NamedEncoder:
             if name in registry() or find_weights(name):
                 raise PartConflictError(
                     f"{name!r} is an encoder of {registered(ENCODERS, name)} and the name of "
-                    f"weights: write {cached_folder(name)} for the weights, or uninstall the package"
+                    f"weights: write {cached_folder(name)} for these, or uninstall the package"
                 )
             return NamedEncoder(part, name)
         if not (Path(name).is_dir() or find_weights(name)):

@@ -13,8 +13,8 @@ from featurestore.errors import InvalidInputError
 from ingest.sample import sample_archive
 from ingest.structures.convert import to_jarvis, to_pymatgen
 from ingest.structures.jarvis import read_jarvis
-from ingest.text import generator
 from ingest.text.chemnlp import ChemNLP
+from ingest.text.registry import generator
 from ingest.text.xrd import ANGLE_TOLERANCE, _first_of_peak
 
 

@@ -17,14 +17,15 @@ from featurestore.crystal import Crystal
 from featurestore.errors import InvalidInputError
 from ingest.structures.convert import to_pymatgen
 from ingest.structures.jarvis import read_jarvis
-from ingest.text import generator, robocrys_layer
+from ingest.text import robocrys_layer
+from ingest.text.registry import generator
 from ingest.text.robocrystallographer import Robocrystallographer, quiet, reference_settings
 
 # Describes crystals as they come and, for contrast, with the library's own order of words.
 CHILD = """
 import json, pickle, sys
 from ingest.structures.convert import to_pymatgen
-from ingest.text import generator
+from ingest.text.registry import generator
 from ingest.text.robocrystallographer import quiet
 made = generator("robocrystallographer")
 crystals = pickle.load(sys.stdin.buffer)

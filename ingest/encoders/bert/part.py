@@ -40,8 +40,6 @@ BERT = EncoderPart(
             choices=("mean", "cls"),
         ),
         Setting("max_tokens", int, 512, "Tokens after which a text is cut, special ones included."),
-        Setting(
-            "special_tokens", bool, True, "Whether the mean takes in the special tokens, too."
-        ),
+        Setting("special_tokens", bool, True, "Whether the mean takes in the special tokens, too."),
     ),
 )

@@ -118,7 +118,7 @@ class ChgnetEncoder:
     def _graph(self, crystal: Crystal) -> Any:
         structure = to_pymatgen(crystal)
         for element in structure.elements:
-            if element.Z > self._n_elements:
+            if self._n_elements < element.Z:
                 raise InvalidInputError(
                     f"CHGNet does not know the element {element.symbol}, only the first "
                     f"{self._n_elements}"
