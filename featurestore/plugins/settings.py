@@ -65,7 +65,7 @@ class Setting:
     def allowed(self) -> str:
         """The values it takes, in words."""
         if self.choices:
-            words = "one of " + ", ".join(map(_written, self.choices))
+            words = "one of " + ", ".join(map(self.written, self.choices))
         else:
             words = {
                 int: "a whole number",
@@ -74,6 +74,13 @@ class Setting:
                 str: "text",
             }[self.type]
         return f"{words}, or {_NONE}" if self.default is None else words
+
+    @staticmethod
+    def written(value: Any) -> str:
+        """The value as it is written in an assignment."""
+        if value is None:
+            return _NONE
+        return str(value).lower() if isinstance(value, bool) else str(value)
 
     def parse(self, text: str, where: str = "") -> Any:
         """The value that ``text`` stands for.
@@ -167,8 +174,3 @@ def _setting(part: Part, name: str) -> Setting:
     raise UnknownNameError(
         f"setting of {part.name!r}:", name, [setting.name for setting in part.settings]
     )
-
-
-def _written(value: Any) -> str:
-    """The value as it is written in an assignment."""
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 
 from featurestore.errors import InvalidInputError
 from featurestore.plugins import ENCODERS, part_names
-from featurestore.runs import Run
-from featurestore.schemas import embedding_table
 from featurestore.session import Session
 from featurestore.store import FeatureStore
+from featurestore.tables.runs import Run
+from featurestore.tables.schemas import embedding_table
 from ingest.encoders.base import EncoderSpec, Segment
 from ingest.encoders.load import OWN_VECTORS
+from ingest.pipeline.outcome import Outcome
 from ingest.stages.embeddings import register_encoder
-from ingest.stages.outcome import Outcome
 from ingest.weights.cache import find_weights
 from ingest.weights.registry import registry
 

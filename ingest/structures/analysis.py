@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from featurestore.crystal import Crystal
 from featurestore.errors import FeatureStoreError
 from featurestore.failure import Failure
-from featurestore.workers import WorkerPool
+from featurestore.machine.workers import WorkerPool
 from ingest.structures.checks import check_structure
 from ingest.structures.symmetry import Symmetry, symmetry
 

@@ -10,7 +10,7 @@ from featurestore.crystal import Crystal
 from featurestore.errors import FeatureStoreError, InvalidInputError
 from featurestore.identity import canonical_json, versioned_id
 from featurestore.plugins import Part
-from featurestore.variants import parse_variant
+from featurestore.texts.variants import parse_variant
 
 #: Words that stand for several tags in a variant.
 _SHORTHANDS = ("each", "subsets")
