@@ -196,6 +196,7 @@ class Words:
     """The formula and the number of atoms; ``habit`` says how it goes wrong."""
 
     habit = ""
+    met_a_bad_one = False
     turns = count()
 
     def __init__(self, request: Request) -> None:
@@ -206,8 +207,11 @@ class Words:
         """Nothing to load."""
 
     def describe(self, crystal: Any) -> list[Sentence]:
-        if "Qq" in crystal.species and self.habit != "takes anything":
-            raise ValueError("no element Qq")
+        if "Qq" in crystal.species:
+            self.met_a_bad_one = True
+            raise ValueError("" if self.habit == "says nothing" else "no element Qq")
+        if self.met_a_bad_one and self.habit == "sulks":
+            return []
         turn = f" ({next(self.turns)})" if self.habit == "counts" else ""
         tag = "shape" if self.habit == "untold tag" else "formula"
         return [Sentence(f"It is {''.join(crystal.species)}{turn}.", tag, ())]
@@ -220,7 +224,8 @@ class Words:
         ("untold tag", "test_every_sentence_has_a_declared_tag"),
         ("counts", "test_the_same_crystal_has_the_same_text"),
         ("counts", "test_order_does_not_matter"),
-        ("takes anything", "test_one_failure_does_not_lose_the_others"),
+        ("sulks", "test_one_failure_does_not_lose_the_others"),
+        ("says nothing", "test_one_failure_does_not_lose_the_others"),
     ],
 )
 def test_a_generator_that_breaks_a_rule_fails_its_test(habit: str, test: str) -> None:
