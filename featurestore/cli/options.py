@@ -120,13 +120,14 @@ def view_options(command: Command) -> Command:
     """
 
     @functools.wraps(command)
-    def with_request(property_name: str, features: str | None, **given: Any) -> Any:
+    def with_request(property_name: str, **given: Any) -> Any:
         fields = {name: given.pop(name) for name in _VIEW_FIELDS}
-        named = {"structure": fields["structure_encoder"], "text": fields["text_encoder"]}
-        chosen = features or "+".join(part for part, encoder in named.items() if encoder)
-        if not chosen:
-            raise click.UsageError("Name --structure-encoder, --text-encoder or both.")
-        return command(request=ViewRequest(property_name, chosen, **fields), **given)
+        request = ViewRequest(property_name, **fields)
+        if not (request.inputs or request.feature_set or request.short_features):
+            raise click.UsageError(
+                "Name --structure-encoder, --text-encoder or both, or --feature, or --feature-set."
+            )
+        return command(request=request, **given)
 
     return _view_options(with_request)  # type: ignore[return-value]
 
@@ -136,6 +137,25 @@ _view_options = together(
         "--features",
         type=click.Choice(FEATURES),
         help="Which vectors to take. Default: those whose encoders are named.",
+    ),
+    click.option(
+        "--feature",
+        "inputs",
+        multiple=True,
+        metavar="FEATURE",
+        help="In place of the options for encoders, any list of features: ENCODER, "
+        "ENCODER.SEGMENT, ENCODER:SOURCE, ENCODER:SOURCE:VARIANT, sql:EXPRESSION or "
+        "property:NAME (may be repeated).",
+    ),
+    click.option(
+        "--feature-set",
+        metavar="NAME",
+        help="In place of --feature, a stored list; see: featurestore features list.",
+    ),
+    click.option(
+        "--where",
+        metavar="SQL",
+        help="Only materials for which this condition over materials and properties holds.",
     ),
     click.option("--text", "text_source", metavar="SOURCE", help="Text source."),
     click.option("--structure-encoder", metavar="NAME", help="Structure encoder."),
@@ -154,6 +174,10 @@ _view_options = together(
     ),
 )
 _VIEW_FIELDS = (
+    "features",
+    "inputs",
+    "feature_set",
+    "where",
     "text_source",
     "structure_encoder",
     "text_encoder",
