@@ -69,10 +69,10 @@ def retry_option(command: Command) -> Command:
 
 
 def set_option(parts: str) -> Callable[[Command], Command]:
-    """``--set``, for a command that makes one of these parts; it gets ``assignments``."""
+    """``--set``, for a command that makes one of these parts; it gets them as ``settings``."""
     return click.option(
         "--set",
-        "assignments",
+        "settings",
         multiple=True,
         metavar="NAME=VALUE",
         help="Any setting (may be repeated); which there are, with their values and defaults, says "

@@ -13,7 +13,9 @@ import pytest
 from click.testing import CliRunner
 from tiny_bert import write_tiny_bert
 
+from featurestore.catalogue import find_encoder, find_generator
 from featurestore.cli.root import root
+from featurestore.commands import describing_command, encoding_command
 from featurestore.plugins import ENCODERS, TEXTS, part_names, registered
 from featurestore.store import FeatureStore
 from ingest.weights.cache import write_record
@@ -84,6 +86,15 @@ def test_they_are_used_as_the_document_says(used: Path) -> None:
         "JOIN materials USING (structure_id) WHERE material_id = 'JVASP-1372'"
     ).to_pylist()
     assert re.fullmatch(r"An atom takes \d+\.\d Å³\.", texts[0]["text"])
+    with store.session() as session:
+        hints = (
+            encoding_command(session, find_encoder(session, "nuclei", "structure")),
+            describing_command(session, find_generator(session, "plain")),
+        )
+    assert [hint[-2:] for hint in hints] == [("--set", "power=0.5"), ("--set", "digits=1")]
+    for hint in hints:
+        again = CliRunner().invoke(root, list(hint[1:])).output
+        assert "0 written, 70 already there, 0 failed" in again, again
     variants = store.sql("SELECT DISTINCT variant FROM renderings ORDER BY variant").to_pylist()
     assert [row["variant"] for row in variants] == ["without:cell", "without:composition"]
 
