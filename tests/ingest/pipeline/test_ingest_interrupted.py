@@ -23,11 +23,12 @@ from ingest.stages.selection import Selection
 INGEST_TEXT = """
 import sys
 import ingest.stages.text as stage
+import ingest.text.registry as registry
 from fake_generator import fake_part
 from featurestore.cli import main
 from test_ingest_interrupted import start_slow
 
-stage.text_part = lambda source: fake_part()
+stage.text_part = registry.text_part = lambda source: fake_part()
 stage._start_worker = start_slow
 sys.argv = ["featurestore", "ingest", "text", "--source", "fake", "--store", sys.argv[1]]
 if __name__ == "__main__":
