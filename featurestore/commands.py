@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from featurestore.catalogue import Encoder, Generator
+from featurestore.plugins import Setting
 from featurestore.session import Session
 from featurestore.texts.shorthands import shortened
 
@@ -56,6 +57,8 @@ def encoding_command(
         Further options by name, as ``{"property": "mbj_bandgap", "split": "paper"}``.
     """
     made = _arguments(session, "encoders", "encoder_id", encoder.encoder_id)
+    if encoder.from_file:
+        return _reading_command(encoder, made)
     if encoder.kind == "text" and source is None:
         source = made.get("source")
     given: dict[str, Any] = {"encoder": made.get("encoder", encoder.name), "source": source}
@@ -64,6 +67,15 @@ def encoding_command(
     named = [variant for variant in shortened(variants) if variant != "full"]
     given |= {"variant": ["full", *named] if "full" in variants and named else named}
     return _command("embeddings", given, _ENCODING, chosen)
+
+
+def _reading_command(encoder: Encoder, made: Mapping[str, Any]) -> Command:
+    """What reads vectors from a file again, once the file has those that are missing."""
+    words = [_PROGRAM, "ingest", "vectors", str(made.get("file", "FILE")), "--name", encoder.name]
+    for name in ("column", "trained_on", "licence"):
+        if name in made:
+            words += [f"--{name.replace('_', '-')}", str(made[name])]
+    return tuple(words)
 
 
 def describing_command(
@@ -110,6 +122,11 @@ def _arguments(session: Session, table: str, key: str, content_id: str) -> dict[
 
 def _settings_of(encoder: Encoder) -> dict[str, Any]:
     """The options that make an encoder of this fingerprint."""
+    recorded = encoder.fingerprint.get("settings")
+    if isinstance(recorded, dict):
+        return {
+            "settings": [f"{name}={Setting.written(value)}" for name, value in recorded.items()]
+        }
     parts = {name: encoder.fingerprint.get(name) for name in _ENCODING}
     if parts["layer"] == encoder.fingerprint.get("architecture", {}).get("num_hidden_layers"):
         parts["layer"] = None

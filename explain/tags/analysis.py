@@ -276,8 +276,7 @@ def _counts(
         [generator.generator_id, list(texts.material_ids)],
     ).to_pylist()
     found = {row["tag"]: row["n"] for row in rows}
-    tags = generator.reference_tags if reference else generator.tags
-    return {tag: found.get(tag, 0) for tag in tags}
+    return {tag: found.get(tag, 0) for tag in generator.tags_of(reference=reference)}
 
 
 def _quantities(plan: _Plan, predicted: VariantPredictions) -> _Quantities:

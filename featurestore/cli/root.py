@@ -22,6 +22,7 @@ _BUILT_IN = {
     "snapshot": ("featurestore.cli.snapshot:snapshot", "Name states of the store, restore them."),
     "backup": ("featurestore.cli.backup:backup", "Copy the store elsewhere; again, only news."),
     "migrate": ("featurestore.cli.migrate:migrate", "Bring an older store to today's schema."),
+    "parts": ("featurestore.cli.parts:parts", "List encoders and the like, and their settings."),
     "encoders": ("featurestore.cli.encoders:encoders", "Compare, promote and retire versions."),
     "demo": ("featurestore.cli.demo:demo", "Take a bundled sample through every step."),
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from featurestore.cli.options import CONTEXT, store_option
-from ingest.cli.options import retry_option, selection_options, workers_options
+from ingest.cli.options import retry_option, selection_options, set_option, workers_options
 from ingest.cli.recorded import recorded, report
 
 if TYPE_CHECKING:
@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings=CONTEXT)
-@click.option("--source", required=True, metavar="SOURCE", help="robocrystallographer or chemnlp.")
+@click.option(
+    "--source",
+    required=True,
+    metavar="SOURCE",
+    help="robocrystallographer, chemnlp or one that a package adds: 'featurestore parts texts'.",
+)
 @click.option(
     "--oxidation-states",
     type=click.Choice(["none", "guessed"]),
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Whether Robocrystallographer names them; 'guessed' is a generator of its own.",
 )
+@set_option("texts")
 @selection_options
 @workers_options("structure")
 @click.option(
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
 def text(
     source: str,
     oxidation_states: str,
+    settings: tuple[str, ...],
     selection: Selection,
     workers: int | None,
     time_limit: float,
@@ -51,13 +58,17 @@ def text(
       featurestore ingest text --source robocrystallographer --property Tc_supercon
     """
     from featurestore.machine.workers import cpu_count
+    from featurestore.plugins import parse_settings
     from ingest.stages.text import ingest_text
+    from ingest.text.registry import text_part
 
+    given = ["guess_oxidation_states=true"] if oxidation_states == "guessed" else []
+    chosen = parse_settings(text_part(source), [*given, *settings])
     with recorded(store_uri, "text") as (store, run):
         outcome = ingest_text(
             store,
             source,
-            guess_oxidation_states=oxidation_states == "guessed",
+            settings=chosen,
             selection=selection,
             workers=workers or cpu_count(),
             time_limit=time_limit,

@@ -251,6 +251,11 @@ def _source_models(
         if isinstance(trained_on, list):
             # An empty list: nothing was learned from materials.
             known |= {encoder.encoder_id: set(map(str, trained_on))} if trained_on else {}
+        elif seen is None and trained_on is not None:
+            notes.append(
+                f"{encoder.encoder_id} was trained on {trained_on}; which of these materials were "
+                "among them it does not say: name them with --seen FILE"
+            )
         elif seen is None:
             notes.append(
                 f"{encoder.encoder_id} does not say which materials its weights were trained on; "
