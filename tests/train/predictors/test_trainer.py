@@ -139,7 +139,7 @@ def test_history_holds_the_errors_of_the_epoch() -> None:
 
 def test_divergence_is_an_error() -> None:
     rows = Batch(torch.full((4, 2), torch.inf), torch.ones(4))
-    with pytest.raises(TrainingError, match="diverged in epoch 1: .*; try less"):
+    with pytest.raises(TrainingError, match=r"diverged in epoch 1: .*; try less"):
         _trainer(ResidualMLP(2, (3, 3)), callbacks=[Diverged("try less")]).fit(rows, rows)
 
 
