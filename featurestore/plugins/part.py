@@ -116,7 +116,7 @@ class Part:
         try:
             with resources.files(module).joinpath(path).open("rb") as file:
                 return file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
-        except (ImportError, OSError) as error:
+        except (ImportError, OSError, TypeError) as error:
             raise InvalidInputError(f"{self.name!r} lacks its data {name}: {error}") from error
 
     def build(
