@@ -25,6 +25,7 @@ from featurestore.views.view import TrainingView
 from train.metrics import regression_metrics
 from train.models import StoredModel, stored_models
 from train.predictors.base import Examples, Fitted, Predictor, Recipe, UncertainPredictor
+from train.predictors.registry import identity
 from train.predictors.uncertainty import STORED_LEVEL, Uncertainty, coverage
 from train.source_tasks import source_warnings
 
@@ -43,7 +44,7 @@ class TrainingResult:
     trained : bool
         False if the store had the model already, so that nothing was done.
     notes : tuple of str
-        What a reader of the numbers should know about the view.
+        What a reader of the numbers should know about the view and the training.
     """
 
     model: StoredModel
@@ -52,11 +53,7 @@ class TrainingResult:
 
 
 def train_model(
-    store: FeatureStore,
-    view: TrainingView,
-    recipe: Recipe,
-    seed: int,
-    inputs: npt.NDArray[Any] | None = None,
+    store: FeatureStore, view: TrainingView, recipe: Recipe, seed: int
 ) -> TrainingResult:
     """Train on a view and store the model and its predictions for every fold.
 
@@ -70,12 +67,9 @@ def train_model(
     view : TrainingView
         With folds.
     recipe : Recipe
-        How to train.
+        How to train, and what it learns from: the view's features or other inputs.
     seed : int
         Of everything random.
-    inputs : ndarray, shape (n, …), optional
-        What the recipe learns from, a row for each of the view's, where that is not its features:
-        for example graphs of its structures.
 
     Raises
     ------
@@ -92,7 +86,7 @@ def train_model(
         model_id = _model_id(session, view, recipe, seed)
         found = _stored(session, model_id)
     if found is not None:
-        return TrainingResult(found, False, notes)
+        return TrainingResult(found, False, (*notes, *found.metrics.get("notes", ())))
     arguments = {
         "view": view.parameters.as_dict(),
         "view_fingerprint": view.fingerprint,
@@ -100,7 +94,7 @@ def train_model(
         "settings": recipe.settings,
         "seed": seed,
     }
-    learned = view.features if inputs is None else inputs
+    learned = recipe.inputs(store, view)
     with store.run(f"train {recipe.name}", arguments) as run:
         start = time.perf_counter()
         with progress_bar(recipe.max_epochs, model_id, "epochs") as progress:
@@ -124,7 +118,7 @@ def train_model(
     with store.session() as session:
         stored = _stored(session, model_id)
     assert stored is not None
-    return TrainingResult(stored, True, notes)
+    return TrainingResult(stored, True, (*notes, *fitted.notes))
 
 
 def _checked_folds(view: TrainingView) -> dict[str, npt.NDArray[np.bool_]]:
@@ -175,8 +169,7 @@ def _model_id(session: Session, view: TrainingView, recipe: Recipe, seed: int) -
         f"{p.property} {features}",
         {
             "view": view.fingerprint,
-            "predictor": recipe.name,
-            "settings": recipe.settings,
+            **identity(recipe),
             "seed": seed,
         },
     )
@@ -212,6 +205,7 @@ def _metrics(
         "best_epoch": fitted.best_epoch,
         **covered,
         **rehearsed,
+        **({"notes": list(fitted.notes)} if fitted.notes else {}),
         **fitted.details,
     }
 

@@ -18,7 +18,7 @@ from train.analysis.resampling import Estimate, draws, interval
 from train.display.drawing import COLOURS, along_x, write_png
 from train.display.labels import distinctions, features_label, predictor_label, printed_in_brackets
 from train.models import StoredModel
-from train.predictors.registry import CONSTANTS
+from train.predictors.registry import reads
 
 #: The share of test materials that counts as predicted best, as in the paper.
 BEST = 0.1
@@ -263,7 +263,7 @@ def _labels(rows: Sequence[Sequence[StoredModel]]) -> list[str]:
         words = [features_label(model), predictor_label(model)]
         if several and model.parameters.structure_encoder:
             words.insert(1, model.parameters.structure_encoder)
-        labels.append(words[-1] if model.predictor in CONSTANTS else ", ".join(words))
+        labels.append(words[-1] if reads(model.predictor) == "nothing" else ", ".join(words))
     return [
         ", ".join([label, *(word for word in words if word not in label)])
         for label, words in zip(labels, distinctions(models, labels), strict=True)

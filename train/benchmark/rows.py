@@ -22,7 +22,7 @@ from train.analysis.resampling import (
 )
 from train.benchmark.grid import Cell
 from train.models import StoredModel
-from train.predictors.registry import CONSTANTS
+from train.predictors.registry import reads
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class BenchmarkRow:
     @property
     def features(self) -> str:
         """The features, ``none`` for a constant."""
-        return "none" if self.cell.predictor in CONSTANTS else self.cell.request.features
+        return "none" if reads(self.cell.predictor) == "nothing" else self.cell.request.features
 
     @property
     def seed_maes(self) -> dict[int, float]:
@@ -182,7 +182,7 @@ def _with_comparisons(
     text, predictor = {}, {}
     for number, row in enumerate(rows):
         request, name = row.cell.request, row.cell.predictor
-        if name in CONSTANTS:
+        if reads(name) == "nothing":
             continue
         if request.features == "structure+text":
             alone = replace(request, features="structure", text_source=None, text_encoder=None)

@@ -142,7 +142,7 @@ def benchmark(
     from train.benchmark.output import print_benchmark
     from train.benchmark.published import read_published
     from train.benchmark.run import run_benchmark, stored_benchmark
-    from train.predictors.registry import parse_settings
+    from train.predictors.registry import parse_benchmark_settings
 
     if seeds and n_seeds:
         raise click.UsageError("Give either --seed or --seeds.")
@@ -155,7 +155,7 @@ def benchmark(
         _distinct(text_encoders),
         _distinct(predictors),
         tuple(dict.fromkeys(seeds)) or tuple(range(n_seeds or 1)),
-        parse_settings(settings),
+        parse_benchmark_settings(settings),
         property_source,
     )
     published = read_published(published_file) if published_file else []

@@ -13,14 +13,14 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from featurestore.output.progress import Progress
-from train.predictors.base import Examples, Fitted
+from train.predictors.base import Examples, Fitted, OnVectors
 from train.predictors.callbacks import BestWeights, Diverged, EarlyStopping, ShowProgress
 from train.predictors.network import PAPER_WIDTHS, ResidualMLP
 from train.predictors.trainer import Batch, Trainer, predict
 
 
 @dataclass(frozen=True)
-class MLPPredictor:
+class MLPPredictor(OnVectors):
     """A trained `ResidualMLP`."""
 
     network: ResidualMLP
@@ -48,7 +48,7 @@ class MLPPredictor:
 
 
 @dataclass(frozen=True)
-class MLP:
+class MLP(OnVectors):
     """The recipe of Li et al., Digital Discovery 2025, 4, 376, for the fixed features.
 
     Adam on the mean absolute error, early stopping on the validation error, best weights restored;
