@@ -46,6 +46,10 @@ class Part:
         in words where the ids are not known. None says nothing.
     licence : str
         Under which terms its weights and code are used.
+    read_settings : callable, optional
+        From a stored fingerprint to the settings that made it, for a part that does not use
+        `Request.fingerprint`. Default: those of its settings' names under ``settings``, else beside
+        the rest.
     install : str
         The command that brings the packages, where it is not ``pip install`` and their names.
 
@@ -63,6 +67,9 @@ class Part:
     data: tuple[str, ...] = ()
     trained_on: str | tuple[str, ...] | None = None
     licence: str = ""
+    read_settings: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = field(
+        default=None, repr=False
+    )
     install: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
@@ -149,7 +156,9 @@ class Part:
         return self.make(Request(self, chosen, name or self.name, folder))
 
     def settings_in(self, fingerprint: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings that a stored fingerprint records, under ``settings`` or beside the rest."""
+        """The settings that a stored fingerprint records; what it does not, is at its default."""
+        if self.read_settings is not None:
+            return dict(self.read_settings(fingerprint))
         recorded = fingerprint.get("settings", fingerprint)
         return {one.name: recorded[one.name] for one in self.settings if one.name in recorded}
 

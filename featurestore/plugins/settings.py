@@ -114,7 +114,9 @@ class Setting:
             return None
         if self.type is float and type(value) is int:
             value = float(value)
-        if type(value) is not self.type or (self.type is float and not math.isfinite(value)):
+        if type(value) is not self.type:
+            raise self._refusal(value, where)
+        if isinstance(value, float) and not math.isfinite(value):
             raise self._refusal(value, where)
         if self.choices and value not in self.choices:
             raise self._refusal(value, where)

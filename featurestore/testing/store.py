@@ -195,7 +195,8 @@ class StoreContract:
         with store.session() as session:
             store.merge("splits", made_up("splits", range(2, 5)))
             assert session.query("SELECT count(*) AS n FROM splits")["n"].to_pylist() == [2]
-            assert session.dataset("splits").version == session.versions["splits"]
+            seen = session.dataset("splits")
+            assert seen is not None and seen.version == session.versions["splits"]
         assert store.sql("SELECT count(*) AS n FROM splits")["n"].to_pylist() == [5]
 
     def test_compaction_keeps_rows_and_earlier_versions(

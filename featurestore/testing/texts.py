@@ -20,7 +20,7 @@ class TextContract(PartContract):
         return made_up_crystals(1 + number / 1000)
 
     def bad_crystal(self) -> Crystal:
-        """A crystal that cannot be described."""
+        """A crystal that most generators cannot describe; one that can may do so."""
         return impossible_crystal()
 
     @pytest.fixture
@@ -58,8 +58,10 @@ class TextContract(PartContract):
     def test_one_failure_does_not_lose_the_others(self, generator: Any) -> None:
         crystal = self.crystals()[0]
         before = generator.describe(crystal)
-        with pytest.raises(Exception, match=r"\S"):
+        try:
             generator.describe(self.bad_crystal())
+        except Exception as error:
+            assert str(error).strip(), "the failure has no message"
         assert generator.describe(crystal) == before
 
     def test_memory_is_bounded(self, generator: Any) -> None:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from featurestore.catalogue import Generator, find_generator
 from featurestore.crystal import Crystal
-from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.errors import FeatureStoreError, InvalidInputError, MissingDataError
 from featurestore.failure import Failure
 from featurestore.identity import canonical_json, text_id
 from featurestore.session import Session
@@ -54,7 +54,8 @@ def ingest_structure_embeddings(
     Raises
     ------
     InvalidInputError
-        If the encoder gives another number of results than it was asked for, or none of vectors.
+        If the encoder raises, gives another number of results than it was asked for, or something
+        else than vectors.
     """
     outcome = Outcome("structures encoded")
     with store.session() as session:
@@ -172,12 +173,20 @@ def _encode(
     register_encoder(store, spec, run)
 
     def encode(values: Sequence[Any]) -> list[StructureVector | TextVector | Failure]:
-        results = list(encoder.encode(values))
+        among = f"{len(values)} {spec.kind}s, from {_name(values[0])} to {_name(values[-1])}"
+        try:
+            results = list(encoder.encode(values))
+        except (FeatureStoreError, MemoryError):
+            raise
+        # Whatever a stranger's code raises; one item it cannot encode should have been a Failure.
+        except Exception as error:
+            raise InvalidInputError(
+                f"the encoder {spec.encoder_id} failed on {among}: {type(error).__name__}: {error}"
+            ) from error
         if len(results) != len(values):
             raise InvalidInputError(
-                f"the encoder {spec.encoder_id} gave {len(results)} results for {len(values)} "
-                f"{spec.kind}s, from {_name(values[0])} to {_name(values[-1])}: which belongs to "
-                "which cannot be known, none of these is stored"
+                f"the encoder {spec.encoder_id} gave {len(results)} results for {among}: which "
+                "belongs to which cannot be known, none of these is stored"
             )
         return [
             _checked(result, value, spec) for result, value in zip(results, values, strict=True)

@@ -28,6 +28,9 @@ ROBOCRYSTALLOGRAPHER = TextPart(
     packages=("robocrys", "pymatgen", "pymatgen-core", "matminer", "spglib"),
     trained_on=(),
     licence="modified BSD (robocrys)",
+    read_settings=lambda stored: {
+        "guess_oxidation_states": stored.get("oxidation_states") == "guessed"
+    },
     settings=(
         Setting(
             "guess_oxidation_states",

@@ -150,7 +150,7 @@ def _featurizer(class_name: str, preset: str, impute_nan: bool) -> Featurizer:
 
 def _found(class_name: str) -> tuple[str, Any]:
     """What the featurizer looks at, and its class."""
-    known = {}
+    known: dict[str, tuple[str, Any]] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         base = importlib.import_module("matminer.featurizers.base").BaseFeaturizer
