@@ -112,11 +112,11 @@ def fold_option(command: Command) -> Command:
     )(command)
 
 
-def view_options(command: Command) -> Command:
+def view_options(command: Command, *, required: bool = True) -> Command:
     """Add the options that name a training view's parts.
 
     The command has an argument or option ``property_name``; it gets all of them as ``request``, a
-    `ViewRequest`.
+    `ViewRequest`. Without ``required`` this may name no features.
     """
 
     @functools.wraps(command)
@@ -124,11 +124,24 @@ def view_options(command: Command) -> Command:
         fields = {name: given.pop(name) for name in _VIEW_FIELDS}
         named = {"structure": fields["structure_encoder"], "text": fields["text_encoder"]}
         chosen = features or "+".join(part for part, encoder in named.items() if encoder)
-        if not chosen:
-            raise click.UsageError("Name --structure-encoder, --text-encoder or both.")
-        return command(request=ViewRequest(property_name, chosen, **fields), **given)
+        request = ViewRequest(property_name, chosen, **fields)
+        if required:
+            require_features(request)
+        return command(request=request, **given)
 
     return _view_options(with_request)  # type: ignore[return-value]
+
+
+def require_features(request: ViewRequest) -> None:
+    """Refuse a request that names no features.
+
+    Raises
+    ------
+    click.UsageError
+        Says what to name.
+    """
+    if not request.features:
+        raise click.UsageError("Name --structure-encoder, --text-encoder or both.")
 
 
 _view_options = together(
@@ -161,3 +174,15 @@ _VIEW_FIELDS = (
     "split",
     "property_source",
 )
+
+
+def set_option(parts: str) -> Callable[[Command], Command]:
+    """``--set``, for a command that makes one of these parts; it gets ``assignments``."""
+    return click.option(
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Any setting (may be repeated); which there are, with their values and defaults, says "
+        f"'featurestore parts {parts} NAME'.",
+    )
