@@ -25,6 +25,7 @@ from featurestore.views.view import TrainingView
 from train.metrics import regression_metrics
 from train.models import StoredModel, stored_models
 from train.predictors.base import Examples, Fitted, Predictor, Recipe, UncertainPredictor
+from train.predictors.errors import TrainingError
 from train.predictors.registry import identity
 from train.predictors.uncertainty import STORED_LEVEL, Uncertainty, coverage
 from train.source_tasks import source_warnings
@@ -78,7 +79,7 @@ def train_model(
     InvalidInputError
         If a feature or target is not finite, or the view has no folds.
     TrainingError
-        If the training diverges.
+        If the training diverges, or a prediction is no finite number.
     """
     folds = _checked_folds(view)
     with store.session() as session:
@@ -109,6 +110,7 @@ def train_model(
             of_held_out = _uncertainty(fitted.rehearsed, held_out)
             if uncertainty is not None and of_held_out is not None:
                 uncertainty = uncertainty.replaced(folds[REHEARSED_FOLD], of_held_out)
+        _check_predictions(view, recipe, predictions)
         rows = _prediction_rows(model_id, view, predictions, uncertainty, run)
         run.counts["predictions"] = store.merge("predictions", rows, replace=True).written
         metrics = _metrics(view, folds, predictions, uncertainty, fitted)
@@ -212,6 +214,19 @@ def _metrics(
 
 def _uncertainty(predictor: Predictor, inputs: npt.NDArray[Any]) -> Uncertainty | None:
     return predictor.uncertainty(inputs) if isinstance(predictor, UncertainPredictor) else None
+
+
+def _check_predictions(
+    view: TrainingView, recipe: Recipe, predictions: npt.NDArray[np.float64]
+) -> None:
+    finite = np.isfinite(predictions)
+    if not finite.all():
+        culprit = view.material_ids[int(np.argmin(finite))]
+        raise TrainingError(
+            f"{recipe.name} predicts no finite number for {int((~finite).sum())} of "
+            f"{len(finite)} materials, the first is {culprit!r}; look for outliers among their "
+            "vectors"
+        )
 
 
 def _prediction_rows(
