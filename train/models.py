@@ -42,7 +42,8 @@ class StoredModel:
     metrics : dict
         ``folds`` (per fold n, mae, rmse, r2), ``epochs``, ``best_epoch``, ``seconds``; where the
         predictor knows its uncertainty ``coverage`` (per nominal level the share of the test
-        targets in the intervals); and what the recipe chose by itself.
+        targets in the intervals); ``notes`` and ``part`` (versions and data that the predictor's
+        package declares), if there are any; and what the recipe chose by itself.
     """
 
     model_id: str

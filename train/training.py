@@ -115,6 +115,8 @@ def train_model(
         run.counts["predictions"] = store.merge("predictions", rows, replace=True).written
         metrics = _metrics(view, folds, predictions, uncertainty, fitted)
         metrics["seconds"] = round(seconds, 3)
+        if "part" in (declared := identity(recipe)):
+            metrics["part"] = declared["part"]
         row = _model_row(model_id, view, recipe, seed, metrics, fitted, run)
         run.counts["models"] = store.merge_rows("models", [row]).written
     with store.session() as session:

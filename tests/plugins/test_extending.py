@@ -58,7 +58,7 @@ def test_the_packages_are_short_and_all_there() -> None:
     for package in PACKAGES:
         module = f"{package}/{package.replace('-', '_')}.py"
         assert f"{package}/pyproject.toml" in FILES
-        assert len([line for line in FILES[module].splitlines() if line.strip()]) <= 42
+        assert len([line for line in FILES[module].splitlines() if line.strip()]) <= 33
 
 
 def test_they_are_used_as_the_document_says(used: Path) -> None:
@@ -86,10 +86,9 @@ def test_they_are_used_as_the_document_says(used: Path) -> None:
     assert re.fullmatch(r"An atom takes \d+\.\d Å³\.", texts[0]["text"])
     models = store.sql("SELECT predictor, settings, metrics FROM models ORDER BY predictor")
     assert [row["predictor"] for row in models.to_pylist()] == [*["kernel-ridge"] * 2, "mean"]
-    assert {row["settings"] for row in models.to_pylist()[:2]} == {
-        '{"nugget":0.1}',
-        '{"nugget":0.5}',
-    }
+    settings = {row["settings"] for row in models.to_pylist()[:2]}
+    assert settings == {'{"nugget":0.1}', '{"nugget":0.5}'}
+    assert '"versions":{"lab-ridge":"1.0"}' in models["metrics"][0].as_py()
     variants = store.sql("SELECT DISTINCT variant FROM renderings ORDER BY variant").to_pylist()
     assert [row["variant"] for row in variants] == ["without:cell", "without:composition"]
 
