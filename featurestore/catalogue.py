@@ -9,6 +9,9 @@ from typing import Any
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.session import PROMOTED, RETIRED, Session, Version, by_standing
 
+#: What stands as ``part`` in the fingerprint of vectors that no encoder here has made.
+OWN_VECTORS = "vectors from a file"
+
 
 @dataclass(frozen=True)
 class Encoder:
@@ -20,6 +23,11 @@ class Encoder:
     dimension: int
     segments: tuple[tuple[str, int, int], ...]
     fingerprint: dict[str, Any]
+
+    @property
+    def from_file(self) -> bool:
+        """Whether its vectors were read from a user's file: it cannot encode anything new."""
+        return self.fingerprint.get("part") == OWN_VECTORS
 
 
 @dataclass(frozen=True)

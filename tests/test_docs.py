@@ -41,6 +41,7 @@ DOCUMENTS = ["README.md"] + [
         "export",
         "search",
         "weights",
+        "extending",
         # before there is a second model of both, so that the beginning of an id names one
         "explanation_words",
         "report",

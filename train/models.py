@@ -13,8 +13,9 @@ from featurestore.identity import canonical_json
 from featurestore.query.conditions import as_condition
 from featurestore.session import Session
 from featurestore.store import FeatureStore
+from featurestore.texts.variants import FULL
 from featurestore.views.parameters import ViewParameters
-from featurestore.views.request import FEATURES, GRAPH
+from featurestore.views.request import COMBINED, FEATURES, GRAPH
 from train.model_request import ModelRequest
 
 
@@ -57,9 +58,9 @@ class StoredModel:
 
     @property
     def encoders(self) -> str:
-        """The encoders' ids, joined by a plus."""
-        p = self.parameters
-        return " + ".join(name for name in (p.structure_encoder, p.text_encoder) if name)
+        """The encoders' ids, each once, joined by a plus."""
+        ids = (feature.encoder_id for feature in self.parameters.vectors)
+        return " + ".join(dict.fromkeys(ids))
 
     @property
     def rehearsed_fold(self) -> str | None:
@@ -103,7 +104,7 @@ def stored_models(
         StoredModel(
             model_id=row["model_id"],
             predictor=row["predictor"],
-            parameters=ViewParameters(**json.loads(row["view_parameters"])),
+            parameters=ViewParameters.from_dict(json.loads(row["view_parameters"])),
             text_source=row["text_source"],
             view_fingerprint=row["view_fingerprint"],
             seed=row["seed"],
@@ -189,7 +190,9 @@ def _seedless(model: StoredModel) -> tuple[Any, ...]:
     return (
         p.property,
         p.split or "",
-        (*FEATURES, GRAPH).index(p.features),
+        (*FEATURES, GRAPH, COMBINED).index(p.features),
+        p.inputs,
+        p.where or "",
         model.text_source or "",
         p.structure_encoder or "",
         p.text_encoder or "",
@@ -219,7 +222,8 @@ def hybrid_models(store: FeatureStore, request: ModelRequest) -> list[StoredMode
     hybrids = [
         model
         for model in models
-        if model.parameters.features == "structure+text" and model.parameters.variant == "full"
+        if {"structure", "text"} <= {part.kind for part in model.parameters.parts}
+        and all(text.variant == str(FULL) for text in model.parameters.texts)
     ]
     if not hybrids:
         raise MissingDataError(

@@ -20,7 +20,7 @@ from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 from featurestore.tables.schemas import TABLES
-from featurestore.views.request import FOLDS
+from featurestore.views.request import COMBINED, FOLDS
 from featurestore.views.view import TrainingView
 from train.metrics import regression_metrics
 from train.models import StoredModel, stored_models
@@ -28,6 +28,7 @@ from train.predictors.base import Examples, Fitted, Predictor, Recipe, Uncertain
 from train.predictors.errors import TrainingError
 from train.predictors.registry import identity
 from train.predictors.uncertainty import STORED_LEVEL, Uncertainty, coverage
+from train.property_inputs import property_input_notes
 from train.source_tasks import source_warnings
 
 #: Of a model that rehearses, the fold that the rehearsal leaves out and the training does not.
@@ -158,15 +159,17 @@ def _notes(
         notes.append("all training targets are equal: the model can only learn a constant")
     if not folds["test"].any():
         notes.append("the test fold is empty: there is no test error")
-    if p.structure_encoder is not None:
-        encoder = find_encoder(session, p.structure_encoder, "structure")
-        notes += source_warnings([encoder], p.property)
+    read = dict.fromkeys((feature.encoder_id, feature.kind) for feature in p.vectors)
+    notes += source_warnings([find_encoder(session, *one) for one in read], p.property)
+    notes += property_input_notes(view, folds["train"])
     return tuple(notes)
 
 
 def _model_id(session: Session, view: TrainingView, recipe: Recipe, seed: int) -> str:
     p = view.parameters
     features = p.features
+    if features == COMBINED and p.feature_set is not None:
+        features = p.feature_set.partition("@")[0]
     if p.generator_id is not None:
         features = features.replace("text", find_generator(session, p.generator_id).source)
     return versioned_id(
@@ -268,7 +271,7 @@ def _model_row(
     fitted: Fitted,
     run: Run,
 ) -> dict[str, Any]:
-    parameters = view.parameters.as_dict()
+    p, parameters = view.parameters, view.parameters.as_dict()
     columns = TABLES["models"].schema.names
     return {name: value for name, value in parameters.items() if name in columns} | {
         "model_id": model_id,
@@ -276,6 +279,7 @@ def _model_row(
         "seed": seed,
         "settings": canonical_json(recipe.settings),
         "view_parameters": canonical_json(parameters),
+        "view_where": p.where,
         "view_sql": view.sql,
         "view_fingerprint": view.fingerprint,
         "metrics": canonical_json(metrics),

@@ -73,7 +73,7 @@ class StoredEffects:
     models : tuple of StoredModel
         In order of the seed.
     method : str
-        "deletion" or "mask".
+        "deletion" or "mask"; of models with several texts, from which of them.
     parameters : dict
         Of the analysis, as JSON values.
     measures : tuple of Measure
@@ -84,6 +84,11 @@ class StoredEffects:
     method: str
     parameters: dict[str, Any]
     measures: tuple[Measure, ...] = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """What the text is called whose parts were erased: its source, or its feature."""
+        return str(self.parameters.get("text") or self.models[0].text_source)
 
     def find(self, measure: str, part: str = WHOLE, subset: str = "all") -> Measure | None:
         """The measure of that name; None if the analysis does not have it."""
@@ -113,7 +118,8 @@ def store_effects(
     run: Run,
 ) -> StoredEffects:
     """Write an analysis; an earlier one of the same models, method and parameters is replaced."""
-    plain = json.loads(canonical_json(dict(parameters)))
+    said = {name: value for name, value in parameters.items() if (name, value) != ("text", None)}
+    plain = json.loads(canonical_json(said))
     shared = {
         "explanation_id": _explanation_id(models, method, plain),
         "method": method,
@@ -134,20 +140,17 @@ def store_effects(
 
 def stored_effects(
     session: Session,
-    groups: Sequence[tuple[StoredModel, ...]],
-    method: str,
+    cases: Sequence[tuple[tuple[StoredModel, ...], str]],
     wanted: Mapping[str, Any],
 ) -> list[StoredEffects]:
-    """Read the newest analysis of each group of models; nothing is computed.
+    """Read the newest analysis of each group of models by each method; nothing is computed.
 
     Parameters
     ----------
     session : Session
         Where they are.
-    groups : sequence of tuple of StoredModel
-        Models that differ only by their seed, in order of the seed.
-    method : str
-        "deletion" or "mask".
+    cases : sequence of (tuple of StoredModel, str)
+        Models that differ only by their seed, in order of the seed, and a method.
     wanted : mapping
         Parameters that the analysis must have.
 
@@ -157,7 +160,7 @@ def stored_effects(
         If a group has none.
     """
     found = []
-    for models in groups:
+    for models, method in cases:
         ids = [model.model_id for model in models]
         rows = session.query(
             "SELECT e.*, r.started_at FROM effects e LEFT JOIN runs r USING (run_id) "

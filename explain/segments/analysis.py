@@ -23,7 +23,7 @@ from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
-from featurestore.views.view import parts
+from featurestore.views.view import view_parts
 from train.analysis.resampling import holm
 from train.models import StoredModel, seed_groups
 
@@ -151,7 +151,7 @@ def segments_table(results: Sequence[SegmentEffects]) -> pa.Table:
             row = {
                 "property": p.property,
                 "text_source": model.text_source,
-                "features": p.features,
+                "features": p.features_name,
                 "encoders": model.encoders,
                 "predictor": model.predictor,
                 "split": p.split,
@@ -180,8 +180,19 @@ def segments_table(results: Sequence[SegmentEffects]) -> pa.Table:
     return table
 
 
+def is_text(name: str) -> bool:
+    """Whether a part of this name is a text's vector: ``text``, or ``ENCODER:SOURCE``."""
+    return name.startswith("text") or (":" in name and not name.startswith(("sql:", "property:")))
+
+
+def can_be_silenced(model: StoredModel) -> bool:
+    """Whether a model has parts beside each other: a text alone has nothing to compare with."""
+    parts = model.parameters.parts
+    return any(part.kind == "structure" for part in parts) or len(parts) > 1
+
+
 def _check_structure(model: StoredModel) -> None:
-    if model.parameters.structure_encoder is None:
+    if not can_be_silenced(model):
         raise InvalidInputError(
             f"model {model.model_id} was trained on {model.parameters.features!r}: it has no "
             "structure vector with segments to replace"
@@ -202,7 +213,7 @@ def _measure(store: FeatureStore, rows: ExplainedRows, fold: str, run: Run) -> N
         for values in (rows.stored.material_ids, rows.text_ids)
     )
     predictions = [model.predict(features) for model in rows.models]
-    for name, (start, stop) in parts(rows.segments).items():
+    for name, (start, stop) in view_parts(rows.blocks).items():
         silenced = features.copy()
         silenced[:, start:stop] = mean[start:stop]
         for model, full in zip(rows.models, predictions, strict=True):
@@ -223,8 +234,10 @@ def _measure(store: FeatureStore, rows: ExplainedRows, fold: str, run: Run) -> N
 def _order(variant: str) -> tuple[str, ...]:
     """The whole vector before its segments, these in the order of atom, bond, angle."""
     name = variant.partition(":")[2]
-    known = ["structure", "structure.atom", "structure.bond", "structure.angle"]
-    return (f"{known.index(name)}" if name in known else "9", name)
+    vector, _, segment = name.partition(".")
+    known = ["", "atom", "bond", "angle"]
+    place = f"{known.index(segment)}" if segment in known else "9"
+    return ("1" if is_text(name) else "0", vector, place, name)
 
 
 def _effect(

@@ -69,7 +69,7 @@ def write_tag_heatmap(results: Sequence[StoredEffects], path: Path) -> None:
     images = []
     for (left, right), columns, tags in zip(grid, panels, shown, strict=True):
         images.append(_draw_heatmap(left, columns, tags, limit))
-        left.set_title(columns[0].models[0].text_source or "", fontsize=10, pad=8)
+        left.set_title(columns[0].text, fontsize=10, pad=8)
         _draw_intervals(right, columns, tags)
     bar = figure.colorbar(images[0], ax=list(grid[:, 1]), shrink=0.7, pad=0.03, aspect=30)
     bar.set_label("change of the MAE (%)", fontsize=9)
@@ -85,7 +85,7 @@ def write_tag_heatmap(results: Sequence[StoredEffects], path: Path) -> None:
 
 def _panel(result: StoredEffects) -> tuple[str, tuple[str, ...]]:
     """Columns of one panel have one text source and the same tags."""
-    return result.models[0].text_source or "", result.tags
+    return result.text, result.tags
 
 
 def _tags(columns: Sequence[StoredEffects]) -> list[str]:

@@ -7,8 +7,6 @@ how much of its information the rest does not have.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -61,7 +59,7 @@ def retrained_errors(
 def _view(session: Session, group: Explained, variant: str) -> TrainingView:
     """The models' own training view, with another variant and the same materials."""
     model = group.models[0]
-    view = load_view(session, replace(model.parameters, variant=variant))
+    view = load_view(session, model.parameters.with_variant(group.text.feature, variant))
     rows = session.query(
         "SELECT material_id FROM predictions WHERE model_id = ? ORDER BY material_id",
         [model.model_id],

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from explain.drawing.printed import number
 from explain.erasing.stored import stored_erasures
+from explain.erasing.texts import ErasedText
 from explain.words.description import Description, Unit
 from featurestore.session import Session
 from train.display.labels import printed_after
@@ -51,8 +52,10 @@ class Contributions:
     ----------
     models : tuple of StoredModel
         Models that differ only by their seed.
+    text : ErasedText
+        Which of the models' texts.
     description : Description
-        The text.
+        Its sentences and words.
     kind, erasure : str
         "word", "number", "sentence" or "tag"; "deletion" or "mask".
     target, prediction : float
@@ -62,6 +65,7 @@ class Contributions:
     """
 
     models: tuple[StoredModel, ...]
+    text: ErasedText
     description: Description = field(repr=False)
     kind: str
     erasure: str
@@ -102,6 +106,7 @@ def caption(found: Contributions) -> list[str]:
 def stored_contributions(
     session: Session,
     models: Sequence[StoredModel],
+    text: ErasedText,
     description: Description,
     kind: str,
     erasure: str,
@@ -116,7 +121,11 @@ def stored_contributions(
     units = description.units(kind)
     of = {unit.variant(erasure): unit for unit in units}
     rows = stored_erasures(
-        session, models, erasure, variants=list(of), materials=[description.material_id]
+        session,
+        models,
+        text.method(erasure),
+        variants=list(of),
+        materials=[description.material_id],
     )
     if len(rows.variants) < len(of):
         return None
@@ -126,13 +135,14 @@ def stored_contributions(
         for variant, unit in of.items()
     )
     return Contributions(
-        tuple(models),
-        description,
-        kind,
-        erasure,
-        float(rows.targets[0]),
-        float(rows.predictions[:, 0].mean()),
-        parts,
+        models=tuple(models),
+        text=text,
+        description=description,
+        kind=kind,
+        erasure=erasure,
+        target=float(rows.targets[0]),
+        prediction=float(rows.predictions[:, 0].mean()),
+        parts=parts,
     )
 
 

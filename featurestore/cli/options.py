@@ -120,11 +120,9 @@ def view_options(command: Command, *, required: bool = True) -> Command:
     """
 
     @functools.wraps(command)
-    def with_request(property_name: str, features: str | None, **given: Any) -> Any:
+    def with_request(property_name: str, **given: Any) -> Any:
         fields = {name: given.pop(name) for name in _VIEW_FIELDS}
-        named = {"structure": fields["structure_encoder"], "text": fields["text_encoder"]}
-        chosen = features or "+".join(part for part, encoder in named.items() if encoder)
-        request = ViewRequest(property_name, chosen, **fields)
+        request = ViewRequest(property_name, **fields)
         if required:
             require_features(request)
         return command(request=request, **given)
@@ -140,8 +138,15 @@ def require_features(request: ViewRequest) -> None:
     click.UsageError
         Says what to name.
     """
-    if not request.features:
-        raise click.UsageError("Name --structure-encoder, --text-encoder or both.")
+    if not names_features(request):
+        raise click.UsageError(
+            "Name --structure-encoder, --text-encoder or both, or --feature, or --feature-set."
+        )
+
+
+def names_features(request: ViewRequest) -> bool:
+    """Whether a request names any features."""
+    return bool(request.inputs or request.feature_set or request.short_features)
 
 
 _view_options = together(
@@ -149,6 +154,25 @@ _view_options = together(
         "--features",
         type=click.Choice(FEATURES),
         help="Which vectors to take. Default: those whose encoders are named.",
+    ),
+    click.option(
+        "--feature",
+        "inputs",
+        multiple=True,
+        metavar="FEATURE",
+        help="In place of the options for encoders, any list of features: ENCODER, "
+        "ENCODER.SEGMENT, ENCODER:SOURCE, ENCODER:SOURCE:VARIANT, sql:EXPRESSION or "
+        "property:NAME (may be repeated).",
+    ),
+    click.option(
+        "--feature-set",
+        metavar="NAME",
+        help="In place of --feature, a stored list; see: featurestore features list.",
+    ),
+    click.option(
+        "--where",
+        metavar="SQL",
+        help="Only materials for which this condition over materials and properties holds.",
     ),
     click.option("--text", "text_source", metavar="SOURCE", help="Text source."),
     click.option("--structure-encoder", metavar="NAME", help="Structure encoder."),
@@ -167,6 +191,10 @@ _view_options = together(
     ),
 )
 _VIEW_FIELDS = (
+    "features",
+    "inputs",
+    "feature_set",
+    "where",
     "text_source",
     "structure_encoder",
     "text_encoder",
@@ -177,10 +205,10 @@ _VIEW_FIELDS = (
 
 
 def set_option(parts: str) -> Callable[[Command], Command]:
-    """``--set``, for a command that makes one of these parts; it gets ``assignments``."""
+    """``--set``, for a command that makes one of these parts; it gets them as ``settings``."""
     return click.option(
         "--set",
-        "assignments",
+        "settings",
         multiple=True,
         metavar="NAME=VALUE",
         help="Any setting (may be repeated); which there are, with their values and defaults, says "

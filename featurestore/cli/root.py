@@ -14,6 +14,7 @@ _BUILT_IN = {
     "export": ("featurestore.cli.export:export", "Write a training view with its data card."),
     "search": ("featurestore.cli.search:search", "Find materials like one, or by their texts."),
     "view": ("featurestore.cli.view:view", "Assemble the training view of a property."),
+    "features": ("featurestore.cli.features:features", "Name lists of features for views."),
     "info": ("featurestore.cli.info:info", "Show what the store holds, at a glance."),
     "verify": ("featurestore.cli.verify:verify", "Check that a store is what it says it is."),
     "maintain": ("featurestore.cli.maintain:maintain", "Compact tables, drop old versions."),

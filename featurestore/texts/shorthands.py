@@ -12,11 +12,7 @@ _EACH_TAG = re.compile(
     r"(?P<start>(?:without|only|mask):(?:(?:random|random-words):[^:]*:)?)"
     r"(?P<reference>reference:)?each"
 )
-
-
 _SUBSETS = re.compile(r"(?P<rule>without|only|mask):(?P<reference>reference:)?subsets")
-
-
 _EACH_UNIT = re.compile(r"(?:(?P<rule>without|only|mask):)?(?P<unit>sentence|word):each")
 
 

@@ -65,7 +65,7 @@ def embeddings(
     backend: str | None,
     pooling: str | None,
     max_tokens: int | None,
-    assignments: tuple[str, ...],
+    settings: tuple[str, ...],
     selection: Selection,
     retry_failures: bool,
     store_uri: str,
@@ -106,7 +106,7 @@ def embeddings(
         "max_tokens": max_tokens,
     }
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
-    loaded = named.load(parse_settings(named.part, [*given, *assignments]))
+    loaded = named.load(parse_settings(named.part, [*given, *settings]))
     if loaded.spec.kind == "structure" and source is not None:
         raise click.UsageError(f"{encoder} encodes structures: it takes no --source.")
     if loaded.spec.kind == "text" and source is None:

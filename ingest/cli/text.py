@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 def text(
     source: str,
     oxidation_states: str,
-    assignments: tuple[str, ...],
+    settings: tuple[str, ...],
     selection: Selection,
     workers: int | None,
     time_limit: float,
@@ -63,12 +63,12 @@ def text(
     from ingest.text.registry import text_part
 
     given = ["guess_oxidation_states=true"] if oxidation_states == "guessed" else []
-    settings = parse_settings(text_part(source), [*given, *assignments])
+    chosen = parse_settings(text_part(source), [*given, *settings])
     with recorded(store_uri, "text") as (store, run):
         outcome = ingest_text(
             store,
             source,
-            settings=settings,
+            settings=chosen,
             selection=selection,
             workers=workers or cpu_count(),
             time_limit=time_limit,

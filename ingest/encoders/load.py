@@ -10,9 +10,6 @@ from featurestore.identity import canonical_json, fingerprint
 from ingest.encoders.base import StructureEncoder, TextEncoder
 from ingest.encoders.registry import named_encoder
 
-#: What stands as ``part`` in the fingerprint of vectors that no encoder here has made.
-OWN_VECTORS = "vectors from a file"
-
 
 def load_encoder(name: str, /, **settings: Any) -> StructureEncoder | TextEncoder:
     """An encoder by its name, of pulled weights, or of a folder of weights.
@@ -62,7 +59,7 @@ def load_like(encoder: Encoder, weights: str | None = None) -> StructureEncoder 
         If there is no such encoder, or its weights are not pulled.
     """
     stored = encoder.fingerprint
-    if stored.get("part") == OWN_VECTORS:
+    if encoder.from_file:
         raise InvalidInputError(
             f"the vectors of {encoder.encoder_id} came from a file (featurestore ingest vectors): "
             "there is no encoder for anything new; add its vectors to the file and read it again"

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from featurestore.catalogue import OWN_VECTORS
 from featurestore.errors import InvalidInputError
 from featurestore.plugins import ENCODERS, part_names
 from featurestore.session import Session
@@ -20,7 +21,6 @@ from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 from featurestore.tables.schemas import embedding_table
 from ingest.encoders.base import EncoderSpec, Segment
-from ingest.encoders.load import OWN_VECTORS
 from ingest.pipeline.outcome import Outcome
 from ingest.stages.embeddings import register_encoder
 from ingest.weights.cache import find_weights

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,30 @@ def test_what_it_does_not_know_is_named(encoder: StructureEncoder) -> None:
     assert isinstance(unknown, Failure) and "the element Am" in unknown.message
     assert isinstance(isolated, Failure) and "isolated atom" in isolated.message
     assert np.abs(first.vector - last.vector).max() < 1e-5
+
+
+def test_a_structure_that_is_too_large_or_that_the_library_fails_on_is_one_failure(
+    encoder: StructureEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chgnet.graph.graph import Graph
+
+    import ingest.encoders.chgnet.encoder as module
+
+    small, large = made_up_crystals()[3], made_up_crystals()[4]
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_MAX_SIZE", 500)
+        first, refused = encoder.encode([small, large])
+    assert not isinstance(first, Failure)
+    assert isinstance(refused, Failure) and "the encoder takes 500" in refused.message
+
+    def fail(*_: object, **__: object) -> None:
+        raise IndexError("no such edge")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Graph, "line_graph_adjacency_list", fail)
+    (failed,) = encoder.encode([small])
+    assert isinstance(failed, Failure) and "Failed creating bond graph" in failed.message
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_it_says_what_it_was_trained_on_and_can_be_made_again(encoder: StructureEncoder) -> None:

@@ -13,7 +13,9 @@ import pytest
 from click.testing import CliRunner
 from tiny_bert import write_tiny_bert
 
+from featurestore.catalogue import find_encoder, find_generator
 from featurestore.cli.root import root
+from featurestore.commands import describing_command, encoding_command
 from featurestore.plugins import ENCODERS, TEXTS, part_names, registered
 from featurestore.store import FeatureStore
 from ingest.weights.cache import write_record
@@ -89,6 +91,15 @@ def test_they_are_used_as_the_document_says(used: Path) -> None:
     settings = {row["settings"] for row in models.to_pylist()[:2]}
     assert settings == {'{"nugget":0.1}', '{"nugget":0.5}'}
     assert '"versions":{"lab-ridge":"1.0"}' in models["metrics"][0].as_py()
+    with store.session() as session:
+        hints = (
+            encoding_command(session, find_encoder(session, "nuclei", "structure")),
+            describing_command(session, find_generator(session, "plain")),
+        )
+    assert [hint[-2:] for hint in hints] == [("--set", "power=0.5"), ("--set", "digits=1")]
+    for hint in hints:
+        again = CliRunner().invoke(root, list(hint[1:])).output
+        assert "0 written, 70 already there, 0 failed" in again, again
     variants = store.sql("SELECT DISTINCT variant FROM renderings ORDER BY variant").to_pylist()
     assert [row["variant"] for row in variants] == ["without:cell", "without:composition"]
 

@@ -131,7 +131,7 @@ def _cells(row: AblationRow) -> dict[str, Any]:
     return {
         "property": p.property,
         "split": p.split,
-        "features": p.features,
+        "features": p.features_name,
         "text_source": model.text_source,
         "structure_encoder": p.structure_encoder,
         "text_encoder": p.text_encoder,

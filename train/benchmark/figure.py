@@ -75,6 +75,8 @@ def _line(row: BenchmarkRow) -> str:
     name = features_name(row)
     if row.features == "none":
         return "none"
+    if row.cell.request.feature_set is not None:
+        return name
     p = row.models[0].parameters
     # The name without the fingerprint's ten digits.
     encoders = [str(e).rsplit("_", 1)[0] for e in (p.structure_encoder, p.text_encoder) if e]

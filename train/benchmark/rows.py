@@ -71,6 +71,8 @@ class BenchmarkRow:
         A row with structure and text against the same predictor's with the structure alone.
     predictor_gain : Comparison, optional
         Against the benchmark's first predictor on the same features.
+    set_gain : Comparison, optional
+        A feature set against the reference's, by the same predictor.
     """
 
     cell: Cell
@@ -79,11 +81,15 @@ class BenchmarkRow:
     test_mae: Estimate
     text_gain: Comparison | None = None
     predictor_gain: Comparison | None = None
+    set_gain: Comparison | None = None
 
     @property
     def features(self) -> str:
         """The features, ``none`` for a constant."""
-        return "none" if reads(self.cell.predictor) == "nothing" else self.cell.request.features
+        request = self.cell.request
+        if reads(self.cell.predictor) == "nothing":
+            return "none"
+        return request.feature_set or str(request.features)
 
     @property
     def seed_maes(self) -> dict[int, float]:
@@ -121,7 +127,10 @@ class BenchmarkRow:
 
 
 def benchmark_rows(
-    session: Session, models: Mapping[Cell, StoredModel], reference_predictor: str | None
+    session: Session,
+    models: Mapping[Cell, StoredModel],
+    reference_predictor: str | None,
+    reference_set: str | None = None,
 ) -> tuple[list[BenchmarkRow], dict[Cell, Failure]]:
     """The rows of all properties, in the order of the cells, and the cells left out of them.
 
@@ -136,6 +145,8 @@ def benchmark_rows(
         The model of each cell.
     reference_predictor : str or None
         What other predictors are compared with.
+    reference_set : str, optional
+        What other feature sets are compared with.
     """
     tested = absolute_errors(session, [model.model_id for model in models.values()])
     first: dict[str, FoldErrors] = {}
@@ -158,7 +169,7 @@ def benchmark_rows(
         row = BenchmarkRow(cells[0], ordered, errors_of_seeds, Estimate(np.nan, np.nan, np.nan))
         by_property.setdefault(cells[0].request.property, []).append(row)
     rows = [row for group in by_property.values() for row in _with_intervals(group)]
-    rows = _with_comparisons(rows, reference_predictor)
+    rows = _with_comparisons(rows, reference_predictor, reference_set)
     return rows, failures
 
 
@@ -176,10 +187,10 @@ def _with_intervals(rows: Sequence[BenchmarkRow]) -> list[BenchmarkRow]:
 
 
 def _with_comparisons(
-    rows: Sequence[BenchmarkRow], reference_predictor: str | None
+    rows: Sequence[BenchmarkRow], reference_predictor: str | None, reference_set: str | None
 ) -> list[BenchmarkRow]:
     by_key = {(row.cell.request, row.cell.predictor): row for row in rows}
-    text, predictor = {}, {}
+    text, predictor, sets = {}, {}, {}
     for number, row in enumerate(rows):
         request, name = row.cell.request, row.cell.predictor
         if reads(name) == "nothing":
@@ -189,14 +200,23 @@ def _with_comparisons(
             found = by_key.get((alone, name))
             if found is not None and (comparison := _compared(found, row, "structure")):
                 text[number] = comparison
+        if request.feature_set not in (None, reference_set):
+            found = by_key.get((replace(request, feature_set=reference_set), name))
+            if found is not None and (comparison := _compared(found, row, str(reference_set))):
+                sets[number] = comparison
         found = by_key.get((request, reference_predictor)) if reference_predictor else None
         if found is None or name == reference_predictor:
             continue
         if comparison := _compared(found, row, str(reference_predictor)):
             predictor[number] = comparison
-    text, predictor = _corrected(text), _corrected(predictor)
+    text, predictor, sets = _corrected(text), _corrected(predictor), _corrected(sets)
     return [
-        replace(row, text_gain=text.get(number), predictor_gain=predictor.get(number))
+        replace(
+            row,
+            text_gain=text.get(number),
+            predictor_gain=predictor.get(number),
+            set_gain=sets.get(number),
+        )
         for number, row in enumerate(rows)
     ]
 

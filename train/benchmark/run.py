@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from featurestore.catalogue import find_encoder
 from featurestore.errors import MissingDataError
 from featurestore.failure import Failure
+from featurestore.identity import canonical_json
 from featurestore.output.progress import progress_bar
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
-from featurestore.views.parameters import resolve
+from featurestore.views.parameters import ViewParameters, resolve
 from train.benchmark.common import CommonMaterials, common_materials
 from train.benchmark.grid import Cell, Grid
 from train.benchmark.rows import BenchmarkRow, benchmark_rows
@@ -103,7 +104,7 @@ def run_benchmark(store: FeatureStore, grid: Grid, jobs: int) -> Benchmark:
         stored = {model.model_id: model for model in stored_models(session)}
         # Workers finish in any order, the table does not.
         models = {cell: stored[trained[cell].model_id] for cell in plan.cells if cell in trained}
-        rows, others = benchmark_rows(session, models, grid.reference_predictor)
+        rows, others = benchmark_rows(session, models, grid.reference_predictor, grid.compared_with)
     notes = [note for result in trained.values() for note in result.notes]
     notes = [note for note in notes if not note.startswith("left out:")]
     return Benchmark(
@@ -123,21 +124,26 @@ def stored_benchmark(store: FeatureStore, grid: Grid) -> Benchmark:
     with store.session() as session:
         plan = _planned(session, grid)
         newest = {
-            (model.parameters, model.predictor, _settings(model), model.seed): model
+            (_identity(model.parameters), model.predictor, _settings(model), model.seed): model
             for model in stored_models(session)
         }
         models: dict[Cell, StoredModel] = {}
         for cell in plan.cells:
             settings = repr(sorted(grid.recipe(cell.predictor).settings.items()))
-            key = (resolve(session, cell.request), cell.predictor, settings, cell.seed)
+            parameters = resolve(session, cell.request)
+            key = (_identity(parameters), cell.predictor, settings, cell.seed)
             if key in newest:
                 models[cell] = newest[key]
             else:
                 plan.failures[cell] = Failure(
                     "NotTrained", "the store has no such model; run without --no-train"
                 )
-        rows, others = benchmark_rows(session, models, grid.reference_predictor)
+        rows, others = benchmark_rows(session, models, grid.reference_predictor, grid.compared_with)
     return Benchmark(tuple(rows), plan.failures | others, tuple(plan.notes), 0, len(models))
+
+
+def _identity(parameters: ViewParameters) -> str:
+    return canonical_json(parameters.identity())
 
 
 def _settings(model: StoredModel) -> str:
@@ -164,9 +170,9 @@ def _planned(session: Session, grid: Grid) -> _Plan:
         ]
         if common.note:
             plan.notes.append(common.note)
-        named = dict.fromkeys(cell.request.structure_encoder for cell in usable)
-        known = [find_encoder(session, encoder, "structure") for encoder in named if encoder]
-        plan.notes += source_warnings(known, name)
+        views = [resolve(session, request) for request in {cell.request: None for cell in usable}]
+        read = dict.fromkeys((part.encoder_id, part.kind) for v in views for part in v.vectors)
+        plan.notes += source_warnings([find_encoder(session, *one) for one in read], name)
     return plan
 
 

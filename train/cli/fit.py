@@ -11,6 +11,7 @@ from featurestore.cli.options import (
     CONTEXT,
     count_option,
     format_option,
+    names_features,
     require_features,
     set_option,
     store_option,
@@ -45,7 +46,7 @@ class _WithPredictors(click.Command):
 @format_option
 def fit(
     predictor: str,
-    assignments: tuple[str, ...],
+    settings: tuple[str, ...],
     request: ViewRequest,
     seed: int,
     store_uri: str,
@@ -65,9 +66,9 @@ def fit(
     from train.predictors.registry import predictor_part
 
     part = predictor_part(predictor)
-    changes = part.parsed(assignments)
+    changes = part.parsed(settings)
     if part.reads == "structures":
-        if request.features:
+        if names_features(request):
             raise click.UsageError(
                 f"{predictor} learns from the structures: leave out the encoders and --features."
             )

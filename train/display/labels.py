@@ -37,7 +37,7 @@ def predictor_label(model: StoredModel) -> str:
 def features_label(model: StoredModel) -> str:
     """The features, with the text source where there is text."""
     p = model.parameters
-    label = p.features.replace("text", model.text_source or "text")
+    label = p.features_name.replace("text", model.text_source or "text")
     return label if p.variant == "full" else f"{label} ({p.variant})"
 
 
@@ -46,7 +46,7 @@ def distinctions(models: Sequence[StoredModel], labels: Sequence[Hashable]) -> l
     words: list[tuple[str, ...]] = [
         (
             str(model.parameters.split),
-            model.parameters.features,
+            model.parameters.features_name,
             *model.encoders.split(" + "),
             predictor_label(model),
             f"seed {model.seed}",

@@ -28,10 +28,10 @@ from ingest.encoders.parallel import all_cores
 from ingest.structures.convert import to_pymatgen
 from ingest.weights.cache import file_sha256
 
-# Bonds and bond angles of a batch, about 1 kB each in the widest layer.
-_BATCH_SIZE = 100_000
-# Of one structure; that takes some 4 GB.
-_MAX_SIZE = 4_000_000
+# Bonds and bond angles of a batch, some 3 kB each: 90 MB in each thread. Larger ones are no faster.
+_BATCH_SIZE = 30_000
+# Of the largest structure that is encoded: 3 GB.
+_MAX_SIZE = 1_000_000
 
 
 def chgnet_encoder(request: Request) -> ChgnetEncoder:
@@ -123,6 +123,8 @@ class ChgnetEncoder:
                     f"CHGNet does not know the element {element.symbol}, only the first "
                     f"{self._n_elements}"
                 )
+        # On an error the converter writes the structure into the working folder.
+        structure.to = lambda **_: None
         graph = self._model.graph_converter(structure)
         size = len(graph.atom_graph) + len(graph.bond_graph)
         if size > _MAX_SIZE:

@@ -65,7 +65,7 @@ def test_the_first_ctrl_c_writes_what_is_under_way(store, tmp_path):
     script = tmp_path / "slow_text.py"
     script.write_text(INGEST_TEXT)
     command = [sys.executable, str(script), store.uri]
-    here = f"{Path(__file__).parents[1]}:{Path(__file__).parents[3]}"
+    here = ":".join(str(Path(__file__).parents[up]) for up in (0, 1, 3))
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

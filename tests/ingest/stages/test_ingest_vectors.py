@@ -15,6 +15,7 @@ from made_up_materials import crystal, entry, ingest, rows, write_archive
 
 from featurestore.catalogue import find_encoder
 from featurestore.cli.root import root
+from featurestore.commands import encoding_command
 from featurestore.errors import InvalidInputError
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
@@ -201,6 +202,12 @@ def test_the_command_records_the_run_and_the_vectors_are_searched(store, file):
         "SELECT arguments FROM runs WHERE command = 'ingest vectors'"
     ).to_pylist()
     assert sha256(file.read_bytes()).hexdigest() in recorded["arguments"]
+    with store.session() as session:
+        hint = encoding_command(session, find_encoder(session, "mine", "structure"))
+    assert hint[1:] == (
+        *("ingest", "vectors", str(file), "--name", "mine", "--trained-on", "our oxides"),
+    )
+    assert "0 written, 4 already there" in run(*hint[1:]).output
     found = run("search", "like", "m7", "-k", "1", "--format", "json").stdout
     assert '"m4"' in found or '"twin"' in found
     assert np.allclose(sorted(stored(store).values())[0], [1.0, 2.0])
