@@ -58,7 +58,7 @@ def retrained_errors(
 
 def _view(session: Session, group: Explained, variant: str) -> TrainingView:
     """The models' own training view, with another variant and the same materials."""
-    model = group.models[0]
+    model = group.models.first
     view = load_view(session, model.parameters.with_variant(group.text.feature, variant))
     rows = session.query(
         "SELECT material_id FROM predictions WHERE model_id = ? ORDER BY material_id",

@@ -185,10 +185,10 @@ def errors_on_new_materials(
     tested = absolute_errors(session, [model.model_id for model in models])
     cells = []
     for group in seed_groups(models):
-        first = group[0]
+        first = group.first
         constant = reads(first.predictor) == "nothing"
         ids = tested[first.model_id].material_ids
-        errors = np.mean([tested[model.model_id].errors for model in group], axis=0)
+        errors = group.mean(lambda model: tested[model.model_id].errors)
         cell: dict[str, Any] = {
             "features": "none" if constant else features_label(first),
             "encoders": None if constant else first.encoders,
