@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, overload
+
+import numpy as np
 
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.identity import canonical_json
@@ -43,7 +45,8 @@ class StoredModel:
     metrics : dict
         ``folds`` (per fold n, mae, rmse, r2), ``epochs``, ``best_epoch``, ``seconds``; where the
         predictor knows its uncertainty ``coverage`` (per nominal level the share of the test
-        targets in the intervals); and what the recipe chose by itself.
+        targets in the intervals); ``notes`` and ``part`` (versions and data that the predictor's
+        package declares), if there are any; and what the recipe chose by itself.
     """
 
     model_id: str
@@ -177,10 +180,66 @@ def stored_weights(session: Session, model_id: str) -> bytes:
     return bytes(rows["weights"][0].as_py())
 
 
-def seed_groups(models: Iterable[StoredModel]) -> list[tuple[StoredModel, ...]]:
+@dataclass(frozen=True)
+class SeedGroup(Sequence[StoredModel]):
+    """Models that differ only by their seed, as a sequence in its order; at least one.
+
+    Parameters
+    ----------
+    models : tuple of StoredModel
+        In order of the seed.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+
+    models: tuple[StoredModel, ...]
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise ValueError("a group of seeds needs a model")
+
+    @overload
+    def __getitem__(self, place: int) -> StoredModel: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[StoredModel, ...]: ...
+    def __getitem__(self, place: int | slice) -> StoredModel | tuple[StoredModel, ...]:
+        return self.models[place]
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+    @property
+    def first(self) -> StoredModel:
+        """The model with the lowest seed, for what they share."""
+        return self.models[0]
+
+    @property
+    def parameters(self) -> ViewParameters:
+        """Their training view."""
+        return self.first.parameters
+
+    @property
+    def model_ids(self) -> list[str]:
+        """Their ids."""
+        return [model.model_id for model in self.models]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Their seeds."""
+        return tuple(model.seed for model in self.models)
+
+    def mean(self, of: Callable[[StoredModel], Any]) -> Any:
+        """The mean over the models of a number, or of arrays of one shape."""
+        return np.mean([of(model) for model in self.models], axis=0)
+
+
+def seed_groups(models: Iterable[StoredModel]) -> list[SeedGroup]:
     """Models that differ only by their seed, together, in order of property, split and features."""
     ordered = sorted(models, key=lambda model: (_seedless(model), model.seed))
-    return [tuple(group) for _, group in groupby(ordered, key=_seedless)]
+    return [SeedGroup(tuple(group)) for _, group in groupby(ordered, key=_seedless)]
 
 
 def _seedless(model: StoredModel) -> tuple[Any, ...]:

@@ -25,6 +25,8 @@ from featurestore.views.view import TrainingView
 from train.metrics import regression_metrics
 from train.models import StoredModel, stored_models
 from train.predictors.base import Examples, Fitted, Predictor, Recipe, UncertainPredictor
+from train.predictors.errors import TrainingError
+from train.predictors.registry import identity
 from train.predictors.uncertainty import STORED_LEVEL, Uncertainty, coverage
 from train.property_inputs import property_input_notes
 from train.source_tasks import source_warnings
@@ -44,7 +46,7 @@ class TrainingResult:
     trained : bool
         False if the store had the model already, so that nothing was done.
     notes : tuple of str
-        What a reader of the numbers should know about the view.
+        What a reader of the numbers should know about the view and the training.
     """
 
     model: StoredModel
@@ -53,11 +55,7 @@ class TrainingResult:
 
 
 def train_model(
-    store: FeatureStore,
-    view: TrainingView,
-    recipe: Recipe,
-    seed: int,
-    inputs: npt.NDArray[Any] | None = None,
+    store: FeatureStore, view: TrainingView, recipe: Recipe, seed: int
 ) -> TrainingResult:
     """Train on a view and store the model and its predictions for every fold.
 
@@ -71,12 +69,9 @@ def train_model(
     view : TrainingView
         With folds.
     recipe : Recipe
-        How to train.
+        How to train, and what it learns from: the view's features or other inputs.
     seed : int
         Of everything random.
-    inputs : ndarray, shape (n, …), optional
-        What the recipe learns from, a row for each of the view's, where that is not its features:
-        for example graphs of its structures.
 
     Raises
     ------
@@ -85,7 +80,7 @@ def train_model(
     InvalidInputError
         If a feature or target is not finite, or the view has no folds.
     TrainingError
-        If the training diverges.
+        If the training diverges, or a prediction is no finite number.
     """
     folds = _checked_folds(view)
     with store.session() as session:
@@ -93,7 +88,7 @@ def train_model(
         model_id = _model_id(session, view, recipe, seed)
         found = _stored(session, model_id)
     if found is not None:
-        return TrainingResult(found, False, notes)
+        return TrainingResult(found, False, (*notes, *found.metrics.get("notes", ())))
     arguments = {
         "view": view.parameters.as_dict(),
         "view_fingerprint": view.fingerprint,
@@ -101,7 +96,7 @@ def train_model(
         "settings": recipe.settings,
         "seed": seed,
     }
-    learned = view.features if inputs is None else inputs
+    learned = recipe.inputs(store, view)
     with store.run(f"train {recipe.name}", arguments) as run:
         start = time.perf_counter()
         with progress_bar(recipe.max_epochs, model_id, "epochs") as progress:
@@ -116,16 +111,19 @@ def train_model(
             of_held_out = _uncertainty(fitted.rehearsed, held_out)
             if uncertainty is not None and of_held_out is not None:
                 uncertainty = uncertainty.replaced(folds[REHEARSED_FOLD], of_held_out)
+        _check_predictions(view, recipe, predictions)
         rows = _prediction_rows(model_id, view, predictions, uncertainty, run)
         run.counts["predictions"] = store.merge("predictions", rows, replace=True).written
         metrics = _metrics(view, folds, predictions, uncertainty, fitted)
         metrics["seconds"] = round(seconds, 3)
+        if "part" in (declared := identity(recipe)):
+            metrics["part"] = declared["part"]
         row = _model_row(model_id, view, recipe, seed, metrics, fitted, run)
         run.counts["models"] = store.merge_rows("models", [row]).written
     with store.session() as session:
         stored = _stored(session, model_id)
     assert stored is not None
-    return TrainingResult(stored, True, notes)
+    return TrainingResult(stored, True, (*notes, *fitted.notes))
 
 
 def _checked_folds(view: TrainingView) -> dict[str, npt.NDArray[np.bool_]]:
@@ -178,8 +176,7 @@ def _model_id(session: Session, view: TrainingView, recipe: Recipe, seed: int) -
         f"{p.property} {features}",
         {
             "view": view.fingerprint,
-            "predictor": recipe.name,
-            "settings": recipe.settings,
+            **identity(recipe),
             "seed": seed,
         },
     )
@@ -215,12 +212,26 @@ def _metrics(
         "best_epoch": fitted.best_epoch,
         **covered,
         **rehearsed,
+        **({"notes": list(fitted.notes)} if fitted.notes else {}),
         **fitted.details,
     }
 
 
 def _uncertainty(predictor: Predictor, inputs: npt.NDArray[Any]) -> Uncertainty | None:
     return predictor.uncertainty(inputs) if isinstance(predictor, UncertainPredictor) else None
+
+
+def _check_predictions(
+    view: TrainingView, recipe: Recipe, predictions: npt.NDArray[np.float64]
+) -> None:
+    finite = np.isfinite(predictions)
+    if not finite.all():
+        culprit = view.material_ids[int(np.argmin(finite))]
+        raise TrainingError(
+            f"{recipe.name} predicts no finite number for {int((~finite).sum())} of "
+            f"{len(finite)} materials, the first is {culprit!r}; look for outliers among their "
+            "vectors"
+        )
 
 
 def _prediction_rows(

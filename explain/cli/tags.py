@@ -135,7 +135,7 @@ def _read(
         cases = [
             (group, text.method(analysis.erasure))
             for group in seed_groups(models)
-            for text in erased_texts(session, group[0], analysis.text)
+            for text in erased_texts(session, group.first, analysis.text)
         ]
         return stored_effects(session, cases, wanted)
 
@@ -146,7 +146,7 @@ def _notes(results: Sequence[StoredEffects]) -> list[str]:
 
     notes = []
     for result in results:
-        model = result.models[0]
+        model = result.models.first
         label = f"{model.parameters.property}, {result.text}"
         truncated = result.find("truncated")
         assert truncated is not None

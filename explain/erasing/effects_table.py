@@ -20,7 +20,7 @@ from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 from featurestore.tables.schemas import TABLES
 from featurestore.views.features import without_fingerprints
-from train.models import StoredModel
+from train.models import SeedGroup, StoredModel
 
 #: The part of what is about the whole text.
 WHOLE = "text"
@@ -71,7 +71,7 @@ class StoredEffects:
 
     Parameters
     ----------
-    models : tuple of StoredModel
+    models : SeedGroup
         In order of the seed.
     method : str
         "deletion" or "mask"; of models with several texts, from which of them.
@@ -81,7 +81,7 @@ class StoredEffects:
         In the order in which they were computed.
     """
 
-    models: tuple[StoredModel, ...]
+    models: SeedGroup
     method: str
     parameters: dict[str, Any]
     measures: tuple[Measure, ...] = field(repr=False)
@@ -89,7 +89,7 @@ class StoredEffects:
     @property
     def text(self) -> str:
         """What the text is called whose parts were erased: its source, or its feature."""
-        first = self.models[0].parameters.texts[0]
+        first = self.models.parameters.texts[0]
         return str(self.parameters.get("text") or without_fingerprints(str(first.generator_id)))
 
     def find(self, measure: str, part: str = WHOLE, subset: str = "all") -> Measure | None:
@@ -113,7 +113,7 @@ class StoredEffects:
 
 def store_effects(
     store: FeatureStore,
-    models: tuple[StoredModel, ...],
+    models: SeedGroup,
     method: str,
     parameters: Mapping[str, Any],
     measures: Sequence[Measure],
@@ -125,7 +125,7 @@ def store_effects(
     shared = {
         "explanation_id": _explanation_id(models, method, plain),
         "method": method,
-        "model_ids": [model.model_id for model in models],
+        "model_ids": models.model_ids,
         "view_fingerprint": models[0].view_fingerprint,
         "parameters": canonical_json(plain),
         "seed": _SEED,
@@ -142,7 +142,7 @@ def store_effects(
 
 def stored_effects(
     session: Session,
-    cases: Sequence[tuple[tuple[StoredModel, ...], str]],
+    cases: Sequence[tuple[SeedGroup, str]],
     wanted: Mapping[str, Any],
 ) -> list[StoredEffects]:
     """Read the newest analysis of each group of models by each method; nothing is computed.
@@ -151,7 +151,7 @@ def stored_effects(
     ----------
     session : Session
         Where they are.
-    cases : sequence of (tuple of StoredModel, str)
+    cases : sequence of (SeedGroup, str)
         Models that differ only by their seed, in order of the seed, and a method.
     wanted : mapping
         Parameters that the analysis must have.
@@ -163,7 +163,7 @@ def stored_effects(
     """
     found = []
     for models, method in cases:
-        ids = [model.model_id for model in models]
+        ids = models.model_ids
         rows = session.query(
             "SELECT e.*, r.started_at FROM effects e LEFT JOIN runs r USING (run_id) "
             "WHERE e.method = ? AND e.model_ids = ? ORDER BY r.started_at DESC, explanation_id, "

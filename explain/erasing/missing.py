@@ -63,7 +63,7 @@ def check_vectors(
     problems: list[str] = []
     commands: list[Command] = []
     for group, shorthands in groups:
-        for feature in group.models[0].parameters.vectors:
+        for feature in group.models.parameters.vectors:
             if feature.kind == "structure":
                 _check_structures(session, group, feature, uri, problems, commands)
         text = group.text
@@ -116,6 +116,6 @@ def _check_structures(
 
 def _chosen(group: Explained, uri: str) -> dict[str, str]:
     """The options that choose the materials of a group, and no others."""
-    p = group.models[0].parameters
+    p = group.models.parameters
     fold = {} if group.fold is None else {"fold": group.fold}
     return {"property": p.property, "split": str(p.split), **fold, "store": uri}

@@ -25,7 +25,7 @@ from featurestore.texts.renderings import render
 from featurestore.vectors import Vectors
 from featurestore.views.sql import text_columns
 from featurestore.views.view import load_view
-from train.models import StoredModel
+from train.models import SeedGroup
 from train.predictors.loading import LoadedModel, load_model
 
 _ROWS_AT_ONCE = 8192
@@ -37,7 +37,7 @@ class Explained:
 
     Parameters
     ----------
-    models : tuple of StoredModel
+    models : SeedGroup
         In order of the seed.
     text : ErasedText
         Which of their texts is erased.
@@ -51,7 +51,7 @@ class Explained:
         For each variant the text of each material.
     """
 
-    models: tuple[StoredModel, ...]
+    models: SeedGroup
     text: ErasedText
     fold: str | None
     material_ids: tuple[str, ...]
@@ -92,7 +92,7 @@ class VariantPredictions:
 
 def explained_texts(
     session: Session,
-    models: tuple[StoredModel, ...],
+    models: SeedGroup,
     text: ErasedText,
     fold: str | None,
     variants: Sequence[str],
@@ -169,9 +169,9 @@ def predict_variants(
     MissingDataError
         If a material is no longer in the models' training view.
     """
-    p = group.models[0].parameters
+    p = group.models.parameters
     full = load_view(session, p)
-    rows = view_rows(full, group.material_ids, group.models[0])
+    rows = view_rows(full, group.material_ids, group.models.first)
     features, targets = full.features[rows], full.targets[rows]
     loaded = [load_model(store, model.model_id) for model in group.models]
     whole = np.stack([model.predict(features) for model in loaded])

@@ -14,7 +14,7 @@ from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.views.view import Block, TrainingView, load_view
-from train.models import StoredModel, find_model, seed_groups, stored_models
+from train.models import SeedGroup, StoredModel, find_model, seed_groups, stored_models
 from train.predictors.loading import LoadedModel, load_model
 
 # A prediction may differ from the stored one by what float32 sums do in another order.
@@ -75,7 +75,7 @@ class ExplainedRows:
     blocks: tuple[Block, ...]
 
 
-def seed_siblings(session: Session, name: str) -> tuple[StoredModel, ...]:
+def seed_siblings(session: Session, name: str) -> SeedGroup:
     """The model of this name and all that differ from it only by their seed, in its order.
 
     Raises

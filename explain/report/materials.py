@@ -21,7 +21,7 @@ from featurestore.session import Session
 from featurestore.views.features import VectorFeature
 from featurestore.views.request import GRAPH
 from featurestore.views.view import TrainingView
-from train.models import StoredModel
+from train.models import SeedGroup
 
 _NEIGHBOURS = 5
 
@@ -31,7 +31,7 @@ _WORKED = 3
 
 def worked_materials(
     session: Session,
-    models: tuple[StoredModel, ...],
+    models: SeedGroup,
     stored: StoredPredictions,
     known: Sequence[MaterialRow],
     view: TrainingView,
@@ -57,9 +57,7 @@ def worked_materials(
     )
 
 
-def _chosen(
-    session: Session, models: tuple[StoredModel, ...], stored: StoredPredictions
-) -> dict[str, str]:
+def _chosen(session: Session, models: SeedGroup, stored: StoredPredictions) -> dict[str, str]:
     """Three test materials: those whose words are measured, then by their error."""
     order = [stored.material_ids[i] for i in by_error(stored)]
     if not order:
@@ -82,7 +80,7 @@ def _chosen(
 
 
 def _texts(
-    session: Session, models: tuple[StoredModel, ...], material_id: str, store_uri: str
+    session: Session, models: SeedGroup, material_id: str, store_uri: str
 ) -> tuple[Description | None, tuple[Contributions, ...], str | None]:
     if not models[0].parameters.texts:
         return None, (), None

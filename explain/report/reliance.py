@@ -13,14 +13,12 @@ from explain.segments.figure import segment_label
 from featurestore.errors import MissingDataError
 from featurestore.session import Session
 from train.analysis.resampling import Estimate
-from train.models import StoredModel
+from train.models import SeedGroup
 
 _CHANGE = "comprehensiveness"
 
 
-def relied_on(
-    session: Session, models: tuple[StoredModel, ...], store_uri: str
-) -> tuple[tuple[Part, ...], str]:
+def relied_on(session: Session, models: SeedGroup, store_uri: str) -> tuple[tuple[Part, ...], str]:
     """What stored explanations say of tags and of segments, and how to read it."""
     arguments = shlex.join([x for model in models for x in ("--model", model.model_id)])
     place = f" --store {shlex.quote(store_uri)}" if store_uri else ""
@@ -35,7 +33,7 @@ def relied_on(
     return parts, note if any(part.rows for part in parts) else ""
 
 
-def _tags(session: Session, models: tuple[StoredModel, ...], command: str) -> tuple[Part, ...]:
+def _tags(session: Session, models: SeedGroup, command: str) -> tuple[Part, ...]:
     p = models[0].parameters
     title, first = "Kinds of sentences", "tag"
     if not p.texts:
@@ -52,7 +50,7 @@ def _tags(session: Session, models: tuple[StoredModel, ...], command: str) -> tu
 
 
 def _tags_of(
-    session: Session, models: tuple[StoredModel, ...], text: ErasedText, title: str, command: str
+    session: Session, models: SeedGroup, text: ErasedText, title: str, command: str
 ) -> Part:
     first = "tag"
     try:
@@ -96,7 +94,7 @@ def _estimate(measure: Measure) -> Estimate:
     return Estimate(measure.value, *bounds)
 
 
-def _segments(session: Session, models: tuple[StoredModel, ...], command: str) -> Part:
+def _segments(session: Session, models: SeedGroup, command: str) -> Part:
     title, first = "Structure against text", "part of the vector"
     if not can_be_silenced(models[0]):
         return Part(title, first, "", (), None, "The model has no structure vector.")

@@ -25,7 +25,7 @@ from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 from featurestore.views.view import view_parts
 from train.analysis.resampling import holm
-from train.models import StoredModel, seed_groups
+from train.models import SeedGroup, StoredModel, seed_groups
 
 #: The name of this analysis in the ``erasures`` table.
 METHOD = "training mean"
@@ -53,7 +53,7 @@ class SegmentEffects:
 
     Parameters
     ----------
-    models : tuple of StoredModel
+    models : SeedGroup
         In order of the seed.
     fold : str
         The fold whose rows were used.
@@ -63,7 +63,7 @@ class SegmentEffects:
         Group by group, the structure's parts first.
     """
 
-    models: tuple[StoredModel, ...]
+    models: SeedGroup
     fold: str
     n: int
     effects: tuple[SegmentEffect, ...]
@@ -103,8 +103,8 @@ def segment_effects(
     """
     groups = seed_groups(models)
     for group in groups:
-        _check_structure(group[0])
-        check_fold(group[0], fold)
+        _check_structure(group.first)
+        check_fold(group.first, fold)
     arguments = {"models": [model.model_id for group in groups for model in group], "fold": fold}
     with store.session() as session, store.run("explain segments", arguments) as run:
         run.counts["erasures"] = 0
@@ -128,7 +128,7 @@ def stored_segment_effects(
     rows = stored_erasures(session, models, METHOD, fold=fold)
     n = len(rows.material_ids)
     if not n:
-        return SegmentEffects(tuple(models), fold, 0, ())
+        return SegmentEffects(SeedGroup(tuple(models)), fold, 0, ())
     order = sorted(range(len(rows.variants)), key=lambda i: _order(rows.variants[i]))
     effects = [
         _effect(rows, number, name, member)
@@ -139,14 +139,14 @@ def stored_segment_effects(
     ]
     corrected = holm([effect.p for effect in effects])
     effects = [replace(one, p=p) for one, p in zip(effects, corrected, strict=True)]
-    return SegmentEffects(tuple(models), fold, n, tuple(effects))
+    return SegmentEffects(SeedGroup(tuple(models)), fold, n, tuple(effects))
 
 
 def segments_table(results: Sequence[SegmentEffects]) -> pa.Table:
     """One row for each model, group and segment; errors and changes in ``unit``."""
     rows = []
     for result in results:
-        model, p = result.models[0], result.models[0].parameters
+        model, p = result.models.first, result.models.parameters
         for effect in result.effects:
             row = {
                 "property": p.property,

@@ -70,7 +70,7 @@ def segments_figure(results: Sequence[SegmentEffects]) -> Any:
             annotation_clip=False,
         )
     left.set_ylim(max(positions.values()) + 0.7, min(min(positions.values()), 0) - 0.7)
-    p = results[0].models[0].parameters
+    p = results[0].models.parameters
     unit = printed_in_brackets(p.unit)
     left.set_xlabel(f"change of the {results[0].fold} MAE of\n{p.property}{unit}", fontsize=8)
     right.set_xlabel(f"mean absolute change of the\nprediction{unit}", fontsize=8)
@@ -125,7 +125,7 @@ def _colour(segment: str) -> str:
 
 def _labels(results: Sequence[SegmentEffects]) -> list[str]:
     """What tells each model from the others."""
-    models = [result.models[0] for result in results]
+    models = [result.models.first for result in results]
     labels = [f"{features_label(model)}, {predictor_label(model)}" for model in models]
     return [
         ", ".join([label, *(word for word in words if word not in label)])

@@ -48,7 +48,7 @@ from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.texts.variants import CONTROLS, FULL, Variant, subsets, without
 from train.analysis.resampling import bootstrap_means, holm, interval, paired_difference
-from train.models import StoredModel, seed_groups
+from train.models import SeedGroup, StoredModel, seed_groups
 
 TAGGERS = ("store", "reference")
 ERASURES = ("deletion", "mask")
@@ -200,7 +200,7 @@ def tag_effects(
         planned = [
             _plan(session, group, text, analysis)
             for group in seed_groups(models)
-            for text in erased_texts(session, group[0], analysis.text)
+            for text in erased_texts(session, group.first, analysis.text)
         ]
         needed = [(group, plan.shorthands) for group, plan in planned]
         if analysis.retrain:
@@ -225,7 +225,7 @@ def tag_effects(
 
 
 def _plan(
-    session: Session, models: tuple[StoredModel, ...], text: ErasedText, analysis: TagAnalysis
+    session: Session, models: SeedGroup, text: ErasedText, analysis: TagAnalysis
 ) -> tuple[Explained, _Plan]:
     """One text of a group of models in all variants that the analysis needs."""
     plain = explained_texts(session, models, text, analysis.fold, [])

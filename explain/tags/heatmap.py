@@ -212,7 +212,7 @@ def _column_label(columns: Sequence[StoredEffects], number: int) -> str:
 
 def _column_labels(columns: Sequence[StoredEffects]) -> list[str]:
     """Property and unit, with what else tells two columns of the same property apart."""
-    models = [column.models[0] for column in columns]
+    models = [column.models.first for column in columns]
     differing = distinctions(models, [model.parameters.property for model in models])
     labels = []
     for column, model, words in zip(columns, models, differing, strict=True):

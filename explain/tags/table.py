@@ -19,7 +19,7 @@ def tags_table(results: Sequence[StoredEffects]) -> pa.Table:
 
     rows = []
     for result in results:
-        model, p = result.models[0], result.models[0].parameters
+        model, p = result.models.first, result.models.parameters
         for subset in result.subsets:
             mae = result.find("mae", subset=subset)
             assert mae is not None

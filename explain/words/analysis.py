@@ -24,7 +24,7 @@ from featurestore.vectors import Vectors
 from featurestore.views.parameters import ViewParameters
 from featurestore.views.request import COMBINED
 from featurestore.views.view import load_view
-from train.models import StoredModel
+from train.models import SeedGroup, StoredModel
 from train.predictors.loading import load_model
 
 
@@ -32,7 +32,7 @@ from train.predictors.loading import load_model
 class _Case:
     """One material as models that differ only by their seed see it."""
 
-    models: tuple[StoredModel, ...]
+    models: SeedGroup
     text: ErasedText
     description: Description
     full_text_id: str
@@ -185,7 +185,7 @@ def _case(
     of = {row["model_id"]: row for row in rows}
     (full,) = _text_ids(session, description, ["full"]).values()
     return _Case(
-        models=tuple(models),
+        models=SeedGroup(tuple(models)),
         text=text,
         description=description,
         full_text_id=full,

@@ -15,7 +15,7 @@ from explain.erasing.texts import ErasedText
 from explain.words.description import Description, Unit
 from featurestore.session import Session
 from train.display.labels import printed_after
-from train.models import StoredModel
+from train.models import SeedGroup, StoredModel
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Contributions:
 
     Parameters
     ----------
-    models : tuple of StoredModel
+    models : SeedGroup
         Models that differ only by their seed.
     text : ErasedText
         Which of the models' texts.
@@ -64,7 +64,7 @@ class Contributions:
         In the order of the text.
     """
 
-    models: tuple[StoredModel, ...]
+    models: SeedGroup
     text: ErasedText
     description: Description = field(repr=False)
     kind: str
@@ -93,7 +93,7 @@ class Contributions:
 
 def caption(found: Contributions) -> list[str]:
     """Two lines: whose text it is, and what was predicted from it."""
-    p, description = found.models[0].parameters, found.description
+    p, description = found.models.parameters, found.description
     unit = printed_after(p.unit)
     seeds = f", mean of {len(found.models)} seeds" if len(found.models) > 1 else ""
     return [
@@ -135,7 +135,7 @@ def stored_contributions(
         for variant, unit in of.items()
     )
     return Contributions(
-        models=tuple(models),
+        models=SeedGroup(tuple(models)),
         text=text,
         description=description,
         kind=kind,
@@ -148,7 +148,7 @@ def stored_contributions(
 
 def contributions_table(found: Contributions) -> pa.Table:
     """One row for each part, in order; contributions in ``unit``."""
-    p = found.models[0].parameters
+    p = found.models.parameters
     tags = [sentence.tag for sentence in found.description.sentences for _ in sentence.words]
     return pa.table(
         {

@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from featurestore.errors import InvalidInputError, UnknownNameError
-
-if TYPE_CHECKING:
-    from featurestore.plugins.part import Part
 
 _TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 _NONE = "none"
@@ -130,7 +127,21 @@ class Setting:
         )
 
 
-def parse_settings(part: Part, assignments: Sequence[str]) -> dict[str, Any]:
+class HasSettings(Protocol):
+    """A part, as far as its settings go."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """Its choices."""
+        ...
+
+
+def parse_settings(part: HasSettings, assignments: Sequence[str]) -> dict[str, Any]:
     """The values that ``NAME=VALUE`` assignments give, typed and checked; only those given.
 
     Raises
@@ -153,7 +164,7 @@ def parse_settings(part: Part, assignments: Sequence[str]) -> dict[str, Any]:
     return given
 
 
-def checked_settings(part: Part, given: Mapping[str, Any]) -> dict[str, Any]:
+def checked_settings(part: HasSettings, given: Mapping[str, Any]) -> dict[str, Any]:
     """A value for every setting of the part, in the part's order: what is given, else the default.
 
     Raises
@@ -167,7 +178,7 @@ def checked_settings(part: Part, given: Mapping[str, Any]) -> dict[str, Any]:
     return {one.name: checked.get(one.name, one.default) for one in part.settings}
 
 
-def _setting(part: Part, name: str) -> Setting:
+def _setting(part: HasSettings, name: str) -> Setting:
     for setting in part.settings:
         if setting.name == name:
             return setting

@@ -9,11 +9,21 @@ import pytest
 
 # So that a failed assertion shows what it compared, as in a test module.
 pytest.register_assert_rewrite(
-    *(f"featurestore.testing.{name}" for name in ("encoders", "parts", "store", "texts"))
+    *(
+        f"featurestore.testing.{name}"
+        for name in (
+            "encoders",
+            "parts",
+            "predictors",
+            "store",
+            "texts",
+        )
+    )
 )
 
 from featurestore.testing.encoders import EncoderContract  # noqa: E402
+from featurestore.testing.predictors import PredictorContract  # noqa: E402
 from featurestore.testing.store import StoreContract  # noqa: E402
 from featurestore.testing.texts import TextContract  # noqa: E402
 
-__all__ = ["EncoderContract", "StoreContract", "TextContract"]
+__all__ = ["EncoderContract", "PredictorContract", "StoreContract", "TextContract"]

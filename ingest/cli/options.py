@@ -66,15 +66,3 @@ def retry_option(command: Command) -> Command:
     return click.option(
         "--retry-failures", is_flag=True, help="Try what failed in an earlier run again."
     )(command)
-
-
-def set_option(parts: str) -> Callable[[Command], Command]:
-    """``--set``, for a command that makes one of these parts; it gets them as ``settings``."""
-    return click.option(
-        "--set",
-        "settings",
-        multiple=True,
-        metavar="NAME=VALUE",
-        help="Any setting (may be repeated); which there are, with their values and defaults, says "
-        f"'featurestore parts {parts} NAME'.",
-    )

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from featurestore.cli.options import CONTEXT, store_option
-from ingest.cli.options import retry_option, selection_options, set_option, workers_options
+from featurestore.cli.options import CONTEXT, set_option, store_option
+from ingest.cli.options import retry_option, selection_options, workers_options
 from ingest.cli.recorded import recorded, report
 
 if TYPE_CHECKING:

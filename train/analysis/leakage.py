@@ -17,7 +17,7 @@ from featurestore.session import Session
 from train.analysis.predictions import absolute_errors
 from train.display.labels import features_label, predictor_label
 from train.models import seed_groups, stored_models
-from train.predictors.registry import CONSTANTS
+from train.predictors.registry import reads
 from train.source_tasks import source_warnings
 
 _PAIRS_OF_FOLDS = (("test", "train"), ("test", "val"), ("val", "train"))
@@ -185,12 +185,13 @@ def errors_on_new_materials(
     tested = absolute_errors(session, [model.model_id for model in models])
     cells = []
     for group in seed_groups(models):
-        first = group[0]
+        first = group.first
+        constant = reads(first.predictor) == "nothing"
         ids = tested[first.model_id].material_ids
-        errors = np.mean([tested[model.model_id].errors for model in group], axis=0)
+        errors = group.mean(lambda model: tested[model.model_id].errors)
         cell: dict[str, Any] = {
-            "features": "none" if first.predictor in CONSTANTS else features_label(first),
-            "encoders": None if first.predictor in CONSTANTS else first.encoders,
+            "features": "none" if constant else features_label(first),
+            "encoders": None if constant else first.encoders,
             "predictor": predictor_label(first),
             "seeds": len(group),
         }

@@ -10,14 +10,10 @@ from typing import Any
 from featurestore.errors import InvalidInputError
 from featurestore.views.request import FEATURES, GRAPH, ViewRequest
 from train.predictors.base import Recipe
-from train.predictors.registry import CONSTANTS, make_recipe
+from train.predictors.registry import make_recipe, predictor_part, reads
 
 #: As a predictor: boosted trees on the vectors of the structure encoder of that name.
 MATMINER = "matminer"
-#: As a predictor: ALIGNN trained from scratch, which reads the structures and no vectors.
-ALIGNN = "alignn"
-#: Predictors that are not combined with the feature sets.
-_WITH_INPUTS_OF_THEIR_OWN = (*CONSTANTS, MATMINER, ALIGNN)
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class Cell:
     def features_label(self) -> str:
         """What the predictor looks at, in words; ``none`` for a constant."""
         r = self.request
-        if self.predictor in CONSTANTS:
+        if reads(self.predictor) == "nothing":
             return "none"
         if r.features == GRAPH:
             return GRAPH
@@ -74,8 +70,8 @@ class Grid:
     text_sources, structure_encoders, text_encoders : tuple of str
         Every combination is a feature set.
     predictors : tuple of str
-        Recipes, or ``matminer``; ``alignn`` reads the structures. The first that takes vectors is
-        what the others are compared with.
+        Recipes, or ``matminer``; those that read structures, or nothing, are not combined with
+        features. The first that takes vectors is what the others are compared with.
     seeds : tuple of int
         Of each model; constants have none.
     changes : mapping
@@ -145,7 +141,12 @@ class Grid:
 
     @property
     def _combined(self) -> list[str]:
-        return [name for name in self.predictors if name not in _WITH_INPUTS_OF_THEIR_OWN]
+        return [name for name in self._that_read("vectors") if name != MATMINER]
+
+    def _that_read(self, what: str) -> list[str]:
+        return [
+            name for name in self.predictors if predictor_part(self.recipe_name(name)).reads == what
+        ]
 
     def cells(self, property_name: str) -> list[Cell]:
         """The models of one property."""
@@ -162,13 +163,12 @@ class Grid:
         matminer = replace(asked, features="structure", structure_encoder=MATMINER)
         graph = replace(asked, features=GRAPH)
         # What costs nothing first, then a feature set at a time: its vectors are read once.
-        for name in self.predictors:
-            if name in CONSTANTS:
-                yield Cell((sets or [graph])[0], name, 0)
+        for name in self._that_read("nothing"):
+            yield Cell((sets or [graph])[0], name, 0)
         if MATMINER in self.predictors:
             yield from (Cell(matminer, "gbt", seed) for seed in self.seeds)
-        if ALIGNN in self.predictors:
-            yield from (Cell(graph, ALIGNN, seed) for seed in self.seeds)
+        for name, seed in product(self._that_read("structures"), self.seeds):
+            yield Cell(graph, name, seed)
         for request, name, seed in product(sets, self._combined, self.seeds):
             yield Cell(request, name, seed)
 

@@ -94,7 +94,8 @@ def features_name(row: BenchmarkRow) -> str:
     if row.cell.request.feature_set is not None:
         return row.features
     parts = row.features.split("+")
-    return " + ".join(str(row.models[0].text_source) if part == "text" else part for part in parts)
+    source = str(row.models.first.text_source)
+    return " + ".join(source if part == "text" else part for part in parts)
 
 
 def published_beside(row: BenchmarkRow, published: Sequence[Published]) -> list[Published]:
@@ -113,7 +114,7 @@ def _print_property(
     rows: Sequence[BenchmarkRow], published: Sequence[Published], output_format: str
 ) -> None:
     first = rows[0]
-    request, unit = first.cell.request, first.models[0].parameters.unit
+    request, unit = first.cell.request, first.models.parameters.unit
     sizes = " / ".join(f"{first.fold_sizes[fold]:,}" for fold in FOLDS)
     shown_unit = "" if unit == "1" else f" in {printed_unit(unit)}"
     caption = (
@@ -124,7 +125,7 @@ def _print_property(
         "features": features_name,
         "structure encoder": lambda row: _of_kind(row, "structure"),
         "text encoder": lambda row: _of_kind(row, "text"),
-        "predictor": lambda row: predictor_label(row.models[0]),
+        "predictor": lambda row: predictor_label(row.models.first),
         "seeds": lambda row: str(len(row.models)),
         "MAE ± std": _mae,
         "95 % interval": lambda row: _interval(row.test_mae),
@@ -167,7 +168,7 @@ def _print_markdown(cells: dict[str, list[str]]) -> None:
 
 
 def _of_kind(row: BenchmarkRow, kind: str) -> str:
-    p = row.models[0].parameters
+    p = row.models.parameters
     if row.features == "none":
         return ""
     return (p.structure_encoder if kind == "structure" else p.text_encoder) or ""
@@ -204,7 +205,7 @@ def _published(row: BenchmarkRow, published: Sequence[Published]) -> str:
 
 
 def _numbers(row: BenchmarkRow, published: Sequence[Published]) -> dict[str, Any]:
-    model, request = row.models[0], row.cell.request
+    model, request = row.models.first, row.cell.request
     looks = row.features != "none"
     numbers: dict[str, Any] = {
         "property": request.property,

@@ -21,8 +21,8 @@ from train.analysis.resampling import (
     paired_difference,
 )
 from train.benchmark.grid import Cell
-from train.models import StoredModel
-from train.predictors.registry import CONSTANTS
+from train.models import SeedGroup, StoredModel
+from train.predictors.registry import reads
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class BenchmarkRow:
     ----------
     cell : Cell
         The first of them.
-    models : tuple of StoredModel
+    models : SeedGroup
         In order of the seed.
     errors : ndarray, shape (n_seeds, n), float64
         Absolute errors on the n test materials, which are the same for all rows of a property.
@@ -76,7 +76,7 @@ class BenchmarkRow:
     """
 
     cell: Cell
-    models: tuple[StoredModel, ...]
+    models: SeedGroup
     errors: npt.NDArray[np.float64] = field(repr=False)
     test_mae: Estimate
     text_gain: Comparison | None = None
@@ -87,7 +87,7 @@ class BenchmarkRow:
     def features(self) -> str:
         """The features, ``none`` for a constant."""
         request = self.cell.request
-        if self.cell.predictor in CONSTANTS:
+        if reads(self.cell.predictor) == "nothing":
             return "none"
         return request.feature_set or str(request.features)
 
@@ -95,7 +95,7 @@ class BenchmarkRow:
     def seed_maes(self) -> dict[int, float]:
         """The test MAE by seed."""
         maes = self.errors.mean(axis=1) if self.errors.size else np.full(len(self.errors), np.nan)
-        return {model.seed: float(mae) for model, mae in zip(self.models, maes, strict=True)}
+        return dict(zip(self.models.seeds, map(float, maes), strict=True))
 
     @property
     def test_mae_std(self) -> float | None:
@@ -106,12 +106,12 @@ class BenchmarkRow:
     @property
     def val_mae(self) -> float:
         """Mean over the seeds of the validation MAE."""
-        return float(np.mean([model.metrics["folds"]["val"]["mae"] for model in self.models]))
+        return float(self.models.mean(lambda model: model.metrics["folds"]["val"]["mae"]))
 
     @property
     def seconds(self) -> float:
         """Mean over the seeds of the time of training."""
-        return float(np.mean([model.metrics["seconds"] for model in self.models]))
+        return float(self.models.mean(lambda model: model.metrics["seconds"]))
 
     @property
     def coverage_90(self) -> float | None:
@@ -122,7 +122,7 @@ class BenchmarkRow:
     @property
     def fold_sizes(self) -> dict[str, int]:
         """Rows of each fold."""
-        folds = self.models[0].metrics["folds"]
+        folds = self.models.first.metrics["folds"]
         return {fold: int(folds[fold]["n"]) for fold in FOLDS}
 
 
@@ -164,7 +164,9 @@ def benchmark_rows(
             )
     by_property: dict[str, list[BenchmarkRow]] = {}
     for cells in kept.values():
-        ordered = tuple(models[cell] for cell in sorted(cells, key=lambda cell: cell.seed))
+        ordered = SeedGroup(
+            tuple(models[cell] for cell in sorted(cells, key=lambda cell: cell.seed))
+        )
         errors_of_seeds = np.stack([tested[model.model_id].errors for model in ordered])
         row = BenchmarkRow(cells[0], ordered, errors_of_seeds, Estimate(np.nan, np.nan, np.nan))
         by_property.setdefault(cells[0].request.property, []).append(row)
@@ -193,7 +195,7 @@ def _with_comparisons(
     text, predictor, sets = {}, {}, {}
     for number, row in enumerate(rows):
         request, name = row.cell.request, row.cell.predictor
-        if name in CONSTANTS:
+        if reads(name) == "nothing":
             continue
         if request.features == "structure+text":
             alone = replace(request, features="structure", text_source=None, text_encoder=None)
@@ -235,7 +237,7 @@ def _compared(baseline: BenchmarkRow, row: BenchmarkRow, label: str) -> Comparis
 
 
 def _by_seed(row: BenchmarkRow) -> dict[int, npt.NDArray[np.float64]]:
-    return {model.seed: errors for model, errors in zip(row.models, row.errors, strict=True)}
+    return dict(zip(row.models.seeds, row.errors, strict=True))
 
 
 def _corrected(comparisons: Mapping[int, Comparison]) -> dict[int, Comparison]:

@@ -161,7 +161,7 @@ def benchmark(
     from train.benchmark.output import print_benchmark
     from train.benchmark.published import read_published
     from train.benchmark.run import run_benchmark, stored_benchmark
-    from train.predictors.registry import parse_settings
+    from train.predictors.registry import parse_benchmark_settings
 
     if seeds and n_seeds:
         raise click.UsageError("Give either --seed or --seeds.")
@@ -174,7 +174,7 @@ def benchmark(
         text_encoders=_distinct(text_encoders),
         predictors=_distinct(predictors),
         seeds=tuple(dict.fromkeys(seeds)) or tuple(range(n_seeds or 1)),
-        changes=parse_settings(settings),
+        changes=parse_benchmark_settings(settings),
         property_source=property_source,
         feature_sets=_distinct(feature_sets),
         reference_set=reference_set,

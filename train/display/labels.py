@@ -25,13 +25,11 @@ def printed_in_brackets(unit: str) -> str:
 
 def predictor_label(model: StoredModel) -> str:
     """The predictor's name, with the settings in which it departs from its defaults."""
-    from train.predictors.registry import default_settings
+    from train.predictors.registry import changed_settings
 
-    defaults = default_settings(model.predictor)
     changed = [
         f"{name}={canonical_json(value)}"
-        for name, value in sorted(model.settings.items())
-        if name in defaults and value != defaults[name]
+        for name, value in changed_settings(model.predictor, model.settings).items()
     ]
     return " ".join([model.predictor, *changed])
 

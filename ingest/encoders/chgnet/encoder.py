@@ -23,7 +23,7 @@ from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
 from featurestore.plugins import Request
 from ingest.encoders.base import EncoderSpec, Segment, StructureVector
-from ingest.encoders.chgnet.part import TRAINED_ON
+from ingest.encoders.chgnet.weights import TRAINED_ON
 from ingest.encoders.parallel import all_cores
 from ingest.structures.convert import to_pymatgen
 from ingest.weights.cache import file_sha256

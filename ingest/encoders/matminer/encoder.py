@@ -12,8 +12,7 @@ from featurestore.crystal import Crystal
 from featurestore.failure import Failure
 from featurestore.plugins import Request
 from ingest.encoders.base import EncoderSpec, Segment, StructureVector
-from ingest.encoders.matminer.featurizers import Featurizer, baseline, named_featurizers
-from ingest.encoders.matminer.part import BASELINE
+from ingest.encoders.matminer.featurizers import BASELINE, Featurizer, baseline, named_featurizers
 from ingest.structures.convert import to_pymatgen
 
 

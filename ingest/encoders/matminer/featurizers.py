@@ -15,6 +15,8 @@ from featurestore.errors import InvalidInputError, UnknownNameError
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
+#: The name of the set that `baseline` makes.
+BASELINE = "baseline"
 _BASELINE = (
     ("ElementProperty", "magpie"),
     ("Stoichiometry", ""),

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from featurestore.plugins import Request, Setting
 from ingest.encoders.base import EncoderPart, StructureEncoder
-
-#: Stands for `ingest.encoders.matminer.featurizers.baseline`.
-BASELINE = "baseline"
+from ingest.encoders.matminer.featurizers import BASELINE
 
 
 def _make(request: Request) -> StructureEncoder:

@@ -45,8 +45,8 @@ def _train(store: FeatureStore, features: str, seed: int = 0, shift: float = 0.0
 
 
 @pytest.fixture(autouse=True)
-def linear(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    register(monkeypatch)
+def linear(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    register(monkeypatch, tmp_path / "site")
     yield
 
 

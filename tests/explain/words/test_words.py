@@ -88,8 +88,8 @@ def encode(store: FeatureStore, variants: Sequence[str], index: int = INDEX) -> 
 
 
 @pytest.fixture(autouse=True)
-def linear(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    register(monkeypatch)
+def linear(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    register(monkeypatch, tmp_path / "site")
     monkeypatch.setattr(toy, "text_vector", bag_of_words)
     yield
 

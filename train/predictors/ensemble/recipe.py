@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from featurestore.output.progress import Progress
-from train.predictors.base import Epoch, Examples, Fitted
+from train.predictors.base import Epoch, Examples, Fitted, OnVectors
 from train.predictors.ensemble.gaussian_process import GaussianProcess
 from train.predictors.ensemble.kernel import Floats, Tuned, tuned_kernel
 from train.predictors.ensemble.networks import Networks, NetworkSettings, train_networks
@@ -20,13 +20,13 @@ from train.predictors.ensemble.predictor import EnsemblePredictor, blend, mean_i
 from train.predictors.ensemble.projection import Projection
 from train.predictors.ensemble.targets import TRANSFORMATIONS, TargetScale
 from train.predictors.errors import TrainingError
-from train.predictors.uncertainty import Calibration
+from train.predictors.uncertainty import TOO_FEW_ROWS, Calibration
 
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class Ensemble(OnVectors):
     """An exact Gaussian process and residual networks, averaged.
 
     Each segment of the features is brought to the same size; the process's kernel has a weight for
@@ -149,6 +149,7 @@ class Ensemble:
             replace(rehearsed, share=share, calibration=calibration)
             if self.learn_from_val
             else None,
+            () if calibration else (TOO_FEW_ROWS,),
         )
 
     def _tuned(self, train: Examples, generator: torch.Generator) -> tuple[Tuned, str]:

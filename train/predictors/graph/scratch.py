@@ -43,6 +43,10 @@ class AlignnPredictor:
         """It takes no vectors."""
         return 0
 
+    def inputs(self, store: FeatureStore, view: TrainingView) -> npt.NDArray[np.object_]:
+        """The graphs of the view's structures, as `view_graphs` gives them."""
+        return view_graphs(store, view, self.training)
+
     def predict(self, features: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Predictions, float64 of shape (n,), for an array of n `GraphExample` objects."""
         return predict(self.network, list(features), self.training.reference)
@@ -68,6 +72,10 @@ class Alignn(GraphTraining):
     def max_epochs(self) -> int:
         """Passes over the training rows."""
         return self.epochs
+
+    def inputs(self, store: FeatureStore, view: TrainingView) -> npt.NDArray[np.object_]:
+        """The graphs of the view's structures, as `view_graphs` gives them."""
+        return view_graphs(store, view, self)
 
     def fit(self, train: Examples, val: Examples, seed: int, progress: Progress) -> Fitted:
         """Train a network on `GraphExample` objects.
