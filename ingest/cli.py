@@ -97,6 +97,7 @@ def _recorded(
 ) -> Iterator[tuple[FeatureStore, Run]]:
     """The store and a recorded run: the present command's arguments, its source files' hashes."""
     from featurestore.store import FeatureStore
+    from ingest.structures.opening import shown
 
     store = FeatureStore.open(store_uri, create=create)
     arguments = {
@@ -105,7 +106,7 @@ def _recorded(
         if value is not None and value is not False and value != () and name != "store_uri"
     }
     if files:
-        arguments["source_sha256"] = {str(path): _file_sha256(path) for path in files}
+        arguments["source_sha256"] = {shown(path): _file_sha256(path) for path in files}
     with store.run(f"ingest {command}", arguments) as run:
         yield store, run
 
@@ -123,7 +124,10 @@ def _file_sha256(path: Path) -> str:
 def _as_json(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_as_json(item) for item in value]
-    return value if isinstance(value, bool | int | float) else str(value)
+    if isinstance(value, bool | int | float):
+        return value
+    # a path of other bytes than UTF-8 shows them
+    return str(value).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _report(run: Run, *outcomes: Outcome) -> None:
@@ -190,13 +194,13 @@ def structures(
     """
     from ingest.structures.sources import dataset_name, expand_sources, read_sources
 
-    paths = expand_sources(sources)
-    files = [*paths, *property_files]
+    found = expand_sources(sources)
+    files = [*(file.path for file in found if not file.irregular), *property_files]
     with _recorded(store_uri, "structures", create=True, files=files) as (store, run):
         _ingest_structures(
             store,
             run,
-            read_sources(paths),
+            read_sources(found),
             property_files,
             dataset or dataset_name(sources),
             registries,

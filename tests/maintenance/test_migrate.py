@@ -12,7 +12,7 @@ from whole_store import PROPERTY, view_choices
 
 from featurestore.cli import root
 from featurestore.errors import StorageError
-from featurestore.schema_version import KEY, NewerStoreError
+from featurestore.schema_version import KEY, SCHEMA_VERSION, NewerStoreError
 from featurestore.schemas import TABLES, TableSchema
 from featurestore.store import FeatureStore
 from featurestore.upkeep.backup import table_digest
@@ -57,7 +57,7 @@ def test_an_old_store_is_brought_up_to_date(old):
     assert pending(old) == [] and migrate(old) == []
     assert list(verify(old)) == []
     assert old.training_view(PROPERTY, **view_choices()).fingerprint == before
-    assert [snapshot.name for snapshot in old.snapshots()] == ["before-schema-2"]
+    assert [snapshot.name for snapshot in old.snapshots()] == [f"before-schema-{SCHEMA_VERSION}"]
     assert all(change.version == 2 for change in changed)
 
 
@@ -80,7 +80,7 @@ def test_a_failure_undoes_everything(store, monkeypatch):
         if len(applied) == 3:
             raise OSError("No space left on device")
 
-    monkeypatch.setattr(module, "STEPS", (Step(2, needed, apply),))
+    monkeypatch.setattr(module, "STEPS", (Step(SCHEMA_VERSION, needed, apply),))
     before = {name: table_digest(store.dataset(name)) for name in store.tables()}
     wanted = pending(store)
     with pytest.raises(StorageError, match="was undone: No space left"):
