@@ -48,14 +48,14 @@ from featurestore.history.snapshots import check_new_name
 from featurestore.history.versions import tables_at
 from featurestore.identity import versioned_id
 from featurestore.registry import PropertyRegistry, load_registry
-from featurestore.schemas import embedding_table, table_schema
-from featurestore.variants import parse_variant
-from ingest.properties_file import read_property_file
+from featurestore.tables.schemas import embedding_table, table_schema
+from featurestore.texts.variants import parse_variant
 from ingest.sample import sample_archive
 from ingest.stages.folds import parse_parts
 from ingest.stages.splits import property_of_file, read_split_file
 from ingest.stages.structures import parse_target
 from ingest.structures.analysis import analyse
+from ingest.structures.properties_file import read_property_file
 from ingest.structures.sources import expand_sources, read_sources
 
 SECONDS = 10.0  # of processor time for one input

@@ -21,8 +21,8 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.identity import text_id
-from featurestore.schemas import embedding_table, table_schema
 from featurestore.store import FeatureStore
+from featurestore.tables.schemas import embedding_table, table_schema
 from featurestore.upkeep.maintenance import maintain
 
 ENCODER = "made_up_0123456789"

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from featurestore.identity import text_id
-from featurestore.schemas import TABLES, embedding_table, table_schema
 from featurestore.store import FeatureStore
+from featurestore.tables.schemas import TABLES, embedding_table, table_schema
 
 PROPERTY = "mbj_bandgap"
 SPLIT = "made-up"

@@ -15,9 +15,9 @@ import click
 
 from benchmarks.large_store import ENCODERS, PROPERTY, SPLIT, make_store
 from benchmarks.options import real_option
-from featurestore.schemas import embedding_table
 from featurestore.session import Session
 from featurestore.store import FeatureStore
+from featurestore.tables.schemas import embedding_table
 
 _ALLOWED_MS = 100.0
 _VECTORS = embedding_table("structure", ENCODERS["structure"])

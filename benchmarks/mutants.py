@@ -1,6 +1,6 @@
 """Whether the state machine would notice: faults put into the store on purpose, one at a time.
 
-Each fault is one edit of a copy of the package; `tests/store/test_state_machine.py` must then fail.
+Each fault is one edit of a copy of the package; the state machine must then fail.
 
     python -m benchmarks.mutants
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 ROOT = Path(__file__).parents[1]
-TEST = "tests/store/test_state_machine.py"
+TEST = "tests/store/tables/test_state_machine.py"
 
 #: What the fault is, the file, and its edits: the text that is there, and what takes its place.
 FAULTS = (

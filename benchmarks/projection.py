@@ -13,7 +13,7 @@ from benchmarks import chemnlp, robocrystallographer
 from benchmarks.options import sample_options
 from benchmarks.text_comparison import Measured, choose, joined, measure
 from featurestore.crystal import Crystal
-from featurestore.workers import cpu_count
+from featurestore.machine.workers import cpu_count
 from ingest.encoders.load import load_encoder
 from ingest.stages.embeddings import _ITEMS_A_CALL
 from ingest.structures.analysis import analyse

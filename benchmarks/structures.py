@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 
 from featurestore.crystal import Crystal
+from featurestore.machine.workers import cpu_count
 from featurestore.registry import load_registry
 from featurestore.store import FeatureStore
-from featurestore.workers import cpu_count
 from ingest.sample import sample_archive
 from ingest.stages.structures import ingest_structures
 from ingest.structures.checks import check_structure

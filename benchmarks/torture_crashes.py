@@ -65,8 +65,8 @@ def stages(folder: Path) -> list[Stage]:
     """The stages, with tiny random weights that are written below ``folder``."""
     from functools import partial
 
+    import ingest.pipeline.job as pipeline
     import ingest.stages.embeddings as embeddings
-    import ingest.stages.pipeline as pipeline
     import ingest.stages.structures as structures
     import ingest.stages.text as text
     from ingest.encoders.load import load_encoder
@@ -108,11 +108,11 @@ def preload() -> None:
         "lancedb",
         "featurestore.upkeep.maintenance",
         "featurestore.upkeep.verify",
-        "train.mlp",
+        "train.predictors.mlp",
         "train.training",
     ):
         importlib.import_module(module)
-    from featurestore.runs import git_commit, recorded_versions
+    from featurestore.tables.runs import git_commit, recorded_versions
     from ingest.text import generator
 
     generator("chemnlp").warm_up()
@@ -121,7 +121,7 @@ def preload() -> None:
 
 
 def _in_this_process(work: Any, _: int, start: Any, arguments: Any, *__: Any) -> Any:
-    from ingest.engines import InThisProcess
+    from ingest.pipeline.engines import InThisProcess
 
     start(*arguments)
     return InThisProcess(lambda items: [work(item) for item in items], 1)
@@ -134,7 +134,7 @@ def _store(uri: str) -> Any:
 
 
 def _structures(uri: str) -> None:
-    from featurestore.progress import progress_bar
+    from featurestore.output.progress import progress_bar
     from featurestore.registry import load_registry
     from ingest.sample import sample_archive
     from ingest.stages.structures import ingest_structures
@@ -214,7 +214,7 @@ def _text_vectors(uri: str, encoder: Any) -> None:
 
 
 def _train(uri: str) -> None:
-    from train.mlp import MLP
+    from train.predictors.mlp import MLP
     from train.training import train_model
 
     store = _store(uri)

@@ -16,8 +16,8 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from featurestore.cli.options import CONTEXT
-from train.network import PAPER_WIDTHS, ResidualMLP
-from train.trainer import ADAM_EPSILON, Batch, Trainer
+from train.predictors.network import PAPER_WIDTHS, ResidualMLP
+from train.predictors.trainer import ADAM_EPSILON, Batch, Trainer
 
 _BATCH_SIZE = 32
 _LEARNING_RATE = 1e-4

@@ -24,8 +24,8 @@ import numpy as np
 
 from benchmarks.large_store import ENCODERS, PROPERTY, REQUEST, make_store
 from benchmarks.options import real_option
-from featurestore.schemas import embedding_table
 from featurestore.store import FeatureStore
+from featurestore.tables.schemas import embedding_table
 
 _TIMES_FASTER = 12.0
 _MEMORY = 1.7

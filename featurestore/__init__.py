@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from featurestore.store import FeatureStore
-    from featurestore.views import TrainingView
+    from featurestore.views.view import TrainingView
 
 __all__ = ["FeatureStore", "TrainingView"]
 
@@ -16,7 +16,7 @@ __all__ = ["FeatureStore", "TrainingView"]
 os.environ.setdefault("LANCE_LOG", "error")
 os.environ.setdefault("LANCEDB_LOG", "error")
 
-_HOMES = {"FeatureStore": "featurestore.store", "TrainingView": "featurestore.views"}
+_HOMES = {"FeatureStore": "featurestore.store", "TrainingView": "featurestore.views.view"}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
-from featurestore.session import Session, Version, by_standing
+from featurestore.session import PROMOTED, RETIRED, Session, Version, by_standing
 
 
 @dataclass(frozen=True)
@@ -188,3 +188,73 @@ def check_split(session: Session, split: str, name: str) -> None:
             f"split {split!r} has no folds for property {name!r}, only for "
             f"{', '.join(sorted(covered))}"
         )
+
+
+def structure_of(session: Session, material_id: str) -> str:
+    """The structure_id of a stored material; raises `UnknownNameError` with the nearest ids."""
+    found = session.query("SELECT structure_id FROM materials WHERE material_id = ?", [material_id])
+    if found.num_rows:
+        return str(found["structure_id"][0].as_py())
+    near = session.query(
+        "SELECT material_id FROM materials ORDER BY levenshtein(material_id, ?), material_id "
+        "LIMIT 10",
+        [material_id],
+    )
+    raise UnknownNameError("material", material_id, near["material_id"].to_pylist())
+
+
+def choose_encoder(session: Session, name: str | None, kind: str) -> Encoder:
+    """The encoder of that name or id; for None the only one of the kind in use.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none of that name.
+    MissingDataError
+        If none is named and the store has none.
+    InvalidInputError
+        If none is named and there are several, or a name has several versions.
+    """
+    if name is not None:
+        return find_encoder(session, name, kind)
+    standings = session.standings()
+    used = [e for e in encoders(session, kind) if standings.get(e.encoder_id) != RETIRED]
+    promoted = [e for e in used if standings.get(e.encoder_id) == PROMOTED]
+    used = promoted if len(promoted) == 1 else used
+    if len(used) == 1:
+        return used[0]
+    if used:
+        ids = ", ".join(encoder.encoder_id for encoder in used)
+        raise InvalidInputError(f"there are several {kind} encoders, name one of: {ids}")
+    source = "" if kind == "structure" else " --source SOURCE"
+    raise MissingDataError(
+        f"the store has no vectors of {kind}s; make some with: featurestore ingest embeddings "
+        f"--encoder NAME{source}"
+    )
+
+
+def versions_of(session: Session) -> dict[str, tuple[str, str]]:
+    """The kind and name of every encoder and generator, by id."""
+    found = {e.encoder_id: (f"{e.kind} encoder", e.name) for e in encoders(session)}
+    return found | {g.generator_id: ("generator", g.source) for g in generators(session)}
+
+
+def find_model_id(session: Session, name: str) -> str:
+    """The id of the model that is named by it or by its beginning.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none.
+    InvalidInputError
+        If several ids start so.
+    """
+    known = session.query("SELECT model_id FROM models ORDER BY ALL")["model_id"].to_pylist()
+    found = (
+        [name] if name in known else [known_id for known_id in known if known_id.startswith(name)]
+    )
+    if len(found) > 1:
+        raise InvalidInputError(f"several models' ids start with {name!r}: {', '.join(found)}")
+    if not found:
+        raise UnknownNameError("model", name, known, "(see: featurestore train list)")
+    return str(found[0])

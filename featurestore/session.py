@@ -16,16 +16,19 @@ import pyarrow as pa
 
 from featurestore.errors import FeatureStoreError, InvalidInputError
 from featurestore.redaction import redacted
-from featurestore.runs import killed_runs
-from featurestore.schemas import (
+from featurestore.tables.runs import killed_runs
+from featurestore.tables.schemas import (
     STRUCTURE_EMBEDDINGS,
     TABLES,
     TEXT_EMBEDDINGS,
     embedding_table,
     table_schema,
 )
-from featurestore.storage import hiding
-from featurestore.tables import Tables
+from featurestore.tables.storage import hiding
+from featurestore.tables.tables import Tables
+
+#: The standings of a version; those without a row are in use.
+PROMOTED, RETIRED, IN_USE = "promoted", "retired", "in use"
 
 Version = TypeVar("Version")
 
@@ -272,8 +275,8 @@ def reading_order(names: Iterable[str]) -> list[str]:
 def by_standing(versions: Sequence[Version], standings: Sequence[str | None]) -> list[Version]:
     """What a name that several versions share stands for: the promoted ones, else the unretired."""
     paired = list(zip(versions, standings, strict=True))
-    promoted = [version for version, standing in paired if standing == "promoted"]
-    return promoted or [version for version, standing in paired if standing != "retired"]
+    promoted = [version for version, standing in paired if standing == PROMOTED]
+    return promoted or [version for version, standing in paired if standing != RETIRED]
 
 
 def macro_source(name: str) -> str:

@@ -27,14 +27,14 @@ from featurestore.history.snapshots import (
 )
 from featurestore.history.versions import tables_at
 from featurestore.query.result import QueryResult
-from featurestore.runs import Run, recorded_run
-from featurestore.schemas import table_schema
 from featurestore.session import Parameters, Session, quoted
-from featurestore.storage import Storage
-from featurestore.tables import MergeResult, Tables
-from featurestore.view_parameters import resolve
-from featurestore.view_request import ViewRequest
-from featurestore.views import TrainingView, select_view
+from featurestore.tables.runs import Run, recorded_run
+from featurestore.tables.schemas import table_schema
+from featurestore.tables.storage import Storage
+from featurestore.tables.tables import MergeResult, Tables
+from featurestore.views.parameters import resolve
+from featurestore.views.request import ViewRequest
+from featurestore.views.view import TrainingView, select_view
 
 if TYPE_CHECKING:
     from featurestore.search.searcher import Search
@@ -150,7 +150,7 @@ class FeatureStore:
         """Similarity search; it keeps the vectors it has read while their tables do not change."""
         from featurestore.search.searcher import Search
 
-        return Search(self)
+        return Search(self.session, self.run)
 
     def training_view(self, property: str, **choices: Any) -> TrainingView:
         """The training view of a property.

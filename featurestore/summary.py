@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from featurestore.schemas import embedding_table
 from featurestore.session import Session
+from featurestore.tables.schemas import embedding_table
 
 _NONE = ["none yet"]
 

@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-import train.loading
-from featurestore.progress import Progress
-from train.predictors import Examples, Fitted
-from train.trainer import Epoch
+import train.predictors.loading
+from featurestore.output.progress import Progress
+from train.predictors.base import Epoch, Examples, Fitted
 
 
 @dataclass(frozen=True)
@@ -60,5 +59,5 @@ class Linear:
 
 def register(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let stored linear models be loaded."""
-    restorers = train.loading._RESTORERS | {"linear": LinearPredictor.from_bytes}
-    monkeypatch.setattr(train.loading, "_RESTORERS", restorers)
+    restorers = train.predictors.loading._RESTORERS | {"linear": LinearPredictor.from_bytes}
+    monkeypatch.setattr(train.predictors.loading, "_RESTORERS", restorers)

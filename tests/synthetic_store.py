@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from featurestore.identity import text_id
-from featurestore.schemas import embedding_table, table_schema
 from featurestore.store import FeatureStore
+from featurestore.tables.schemas import embedding_table, table_schema
 
 STRUCTURE_WIDTH = 4
 TEXT_WIDTH = 3

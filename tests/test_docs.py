@@ -20,7 +20,7 @@ import pytest
 from tiny_alignn import write_tiny_alignn
 from tiny_bert import write_tiny_bert
 
-import featurestore.workers
+import featurestore.machine.workers
 import ingest.stages.text
 import ingest.weights.cache
 import ingest.weights.registry
@@ -117,7 +117,7 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for module in (ingest.weights.registry, ingest.weights.cache):
             patch.setattr(module, "registry", lambda: entries)
         # Each process of Robocrystallographer needs ten seconds before its first sentence.
-        patch.setattr(featurestore.workers, "cpu_count", lambda: 1)
+        patch.setattr(featurestore.machine.workers, "cpu_count", lambda: 1)
         yield
 
 

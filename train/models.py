@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
-from featurestore.model_request import ModelRequest
+from featurestore.identity import canonical_json
 from featurestore.query.conditions import as_condition
 from featurestore.session import Session
-from featurestore.view_parameters import ViewParameters
+from featurestore.store import FeatureStore
+from featurestore.views.parameters import ViewParameters
+from featurestore.views.request import FEATURES, GRAPH
+from train.model_request import ModelRequest
 
 
 @dataclass(frozen=True)
@@ -170,3 +174,55 @@ def stored_weights(session: Session, model_id: str) -> bytes:
     """The weights of a model, safetensors bytes."""
     rows = session.query("SELECT weights FROM models WHERE model_id = ?", [model_id])
     return bytes(rows["weights"][0].as_py())
+
+
+def seed_groups(models: Iterable[StoredModel]) -> list[tuple[StoredModel, ...]]:
+    """Models that differ only by their seed, together, in order of property, split and features."""
+    ordered = sorted(models, key=lambda model: (_seedless(model), model.seed))
+    return [tuple(group) for _, group in groupby(ordered, key=_seedless)]
+
+
+def _seedless(model: StoredModel) -> tuple[Any, ...]:
+    """What two models must share to be two seeds of one thing; sorts as the table does."""
+    p = model.parameters
+    return (
+        p.property,
+        p.split or "",
+        (*FEATURES, GRAPH).index(p.features),
+        model.text_source or "",
+        p.structure_encoder or "",
+        p.text_encoder or "",
+        p.variant,
+        model.predictor,
+        canonical_json(model.settings),
+        model.view_fingerprint,
+    )
+
+
+def hybrid_models(store: FeatureStore, request: ModelRequest) -> list[StoredModel]:
+    """The models that are named, or those of structure and full text that match.
+
+    Raises
+    ------
+    UnknownNameError, InvalidInputError
+        If a name is of no model, or of several, or a condition is no SQL expression.
+    MissingDataError
+        If no such model matches.
+    QueryError
+        If DuckDB cannot evaluate a condition.
+    """
+    with store.session() as session:
+        models = requested_models(session, request)
+    if request.names:
+        return models
+    hybrids = [
+        model
+        for model in models
+        if model.parameters.features == "structure+text" and model.parameters.variant == "full"
+    ]
+    if not hybrids:
+        raise MissingDataError(
+            f"no model of structure and full text among the {len(models)} of {request}; see: "
+            "featurestore train list"
+        )
+    return hybrids

@@ -15,18 +15,18 @@ import pyarrow as pa
 from featurestore.catalogue import find_encoder, find_generator
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.identity import canonical_json, versioned_id
-from featurestore.progress import progress_bar
-from featurestore.runs import Run
-from featurestore.schemas import TABLES
+from featurestore.output.progress import progress_bar
 from featurestore.session import Session
 from featurestore.store import FeatureStore
-from featurestore.view_request import FOLDS
-from featurestore.views import TrainingView
+from featurestore.tables.runs import Run
+from featurestore.tables.schemas import TABLES
+from featurestore.views.request import FOLDS
+from featurestore.views.view import TrainingView
 from train.metrics import regression_metrics
 from train.models import StoredModel, stored_models
-from train.predictors import Examples, Fitted, Predictor, Recipe, UncertainPredictor
+from train.predictors.base import Examples, Fitted, Predictor, Recipe, UncertainPredictor
+from train.predictors.uncertainty import STORED_LEVEL, Uncertainty, coverage
 from train.source_tasks import source_warnings
-from train.uncertainty import STORED_LEVEL, Uncertainty, coverage
 
 #: Of a model that rehearses, the fold that the rehearsal leaves out and the training does not.
 REHEARSED_FOLD = "val"

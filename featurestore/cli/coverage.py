@@ -44,9 +44,9 @@ def coverage(
       featurestore coverage --where "n_atoms <= 8"
       featurestore coverage --missing --of mbj_bandgap --format csv
     """
-    from featurestore.coverage import coverage as count
-    from featurestore.coverage import missing
-    from featurestore.output import print_table, write_table
+    from featurestore.output.rows import print_table, write_table
+    from featurestore.quality.coverage import coverage as count
+    from featurestore.quality.coverage import missing
     from featurestore.query.running import interruptible
     from featurestore.store import FeatureStore
 

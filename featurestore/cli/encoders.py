@@ -24,8 +24,9 @@ def list_(store_uri: str, at: str | None, output_format: str) -> None:
     """List the encoders and generators with their standing."""
     import pyarrow as pa
 
-    from featurestore.history.standing import IN_USE, versions_of
-    from featurestore.output import print_table
+    from featurestore.catalogue import versions_of
+    from featurestore.output.rows import print_table
+    from featurestore.session import IN_USE
     from featurestore.store import FeatureStore
 
     with FeatureStore.open(store_uri, at=at).session() as session:
@@ -57,7 +58,7 @@ def compare(
     import pyarrow as pa
 
     from featurestore.history.drift import compare_versions
-    from featurestore.output import print_table
+    from featurestore.output.rows import print_table
     from featurestore.store import FeatureStore
 
     with FeatureStore.open(store_uri, at=at).session() as session:
@@ -78,8 +79,8 @@ def compare(
 @store_option
 def promote(version_id: str, reason: str, store_uri: str) -> None:
     """Let the name of an encoder or generator mean the version ID from now on."""
-    from featurestore.history.standing import promote as change
     from featurestore.store import FeatureStore
+    from featurestore.upkeep.standing import promote as change
 
     store = FeatureStore.open(store_uri)
     with store.run("encoders promote", {"id": version_id}) as run:
@@ -93,8 +94,8 @@ def promote(version_id: str, reason: str, store_uri: str) -> None:
 @store_option
 def retire(version_id: str, reason: str, store_uri: str) -> None:
     """Let the name of an encoder or generator no longer mean the version ID; its rows stay."""
-    from featurestore.history.standing import retire as change
     from featurestore.store import FeatureStore
+    from featurestore.upkeep.standing import retire as change
 
     store = FeatureStore.open(store_uri)
     with store.run("encoders retire", {"id": version_id}) as run:

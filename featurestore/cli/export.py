@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from featurestore.cli.options import CONTEXT, at_option, formats_option, store_option, view_options
-from featurestore.view_request import ViewRequest
+from featurestore.views.request import ViewRequest
 
 _FORMATS = ("parquet", "csv", "npy", "datasets", "torch")
 

@@ -56,7 +56,7 @@ def lineage(
         store_namespace,
         tree_lines,
     )
-    from featurestore.output import atomic_path
+    from featurestore.output.rows import atomic_path
     from featurestore.store import FeatureStore
 
     store = FeatureStore.open(store_uri, at=at)

@@ -32,7 +32,7 @@ def maintain(keep_days: float, dry_run: bool, store_uri: str, output_format: str
     """
     import pyarrow as pa
 
-    from featurestore.output import print_table
+    from featurestore.output.rows import print_table
     from featurestore.store import FeatureStore
     from featurestore.upkeep.maintenance import maintain as keep
 

@@ -19,8 +19,8 @@ def migrate(dry_run: bool, store_uri: str) -> None:
     Example:
       featurestore migrate --dry-run
     """
-    from featurestore.schema_version import SCHEMA_VERSION
     from featurestore.store import FeatureStore
+    from featurestore.tables.schema_version import SCHEMA_VERSION
     from featurestore.upkeep.migrate import migrate as bring
     from featurestore.upkeep.migrate import pending
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from featurestore.model_request import ModelRequest
-from featurestore.view_request import FEATURES, FOLDS, ViewRequest
+from featurestore.views.request import FEATURES, FOLDS, ViewRequest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -54,7 +52,7 @@ def at_option(command: Command) -> Command:
 
 def format_option(command: Command) -> Command:
     """Add ``--format``; the command gets it as ``output_format``."""
-    from featurestore.output import PRINTED_FORMATS  # brings Arrow, which help does not need
+    from featurestore.output.rows import PRINTED_FORMATS  # brings Arrow, which help does not need
 
     return formats_option(PRINTED_FORMATS)(command)
 
@@ -112,72 +110,6 @@ def fold_option(command: Command) -> Command:
     return click.option(
         "--fold", type=click.Choice(FOLDS), default="test", show_default=True, help="Rows."
     )(command)
-
-
-def model_filters(kind: str = "models") -> Callable[[Command], Command]:
-    """Options that choose all stored models of a kind, or some.
-
-    The command gets them as ``request``, a `ModelRequest`.
-    """
-
-    def add(command: Command) -> Command:
-        @functools.wraps(command)
-        def with_request(
-            property_name: str | None, split: str | None, where: str | None, **given: Any
-        ) -> Any:
-            return command(request=ModelRequest((), property_name, split, where), **given)
-
-        return together(
-            click.option(
-                "--property", "property_name", metavar="NAME", help=f"All {kind} of this property."
-            ),
-            click.option("--split", metavar="NAME", help=f"All {kind} of this split."),
-            click.option(
-                "--where",
-                metavar="SQL",
-                help=f"All {kind} for which this holds: a condition over the columns of models and "
-                "text_source, as \"predictor = 'mlp' AND seed < 3\".",
-            ),
-        )(with_request)  # type: ignore[return-value]
-
-    return add
-
-
-def models_options(kind: str = "models") -> Callable[[Command], Command]:
-    """Like `model_filters`, or models by name; one of the two has to be given."""
-
-    def add(command: Command) -> Command:
-        @functools.wraps(command)
-        def checked(names: tuple[str, ...], request: ModelRequest, **given: Any) -> Any:
-            if bool(names) == (request != ModelRequest()):
-                raise click.UsageError(
-                    "Name models with --model, or choose all of a --property, a --split or --where "
-                    "a condition holds."
-                )
-            return command(request=replace(request, names=names), **given)
-
-        return together(
-            click.option(
-                "--model",
-                "names",
-                multiple=True,
-                metavar="ID",
-                help="Model id or its beginning (may be repeated); see: featurestore train list.",
-            ),
-            model_filters(kind),
-        )(checked)  # type: ignore[return-value]
-
-    return add
-
-
-def groups_options(
-    what: str, *, by: str | None = None, at_least: int
-) -> Callable[[Command], Command]:
-    """``--by`` and ``--at-least``; ``what`` says what makes the groups."""
-    return together(
-        click.option("--by", default=by, show_default=True, metavar="SQL", help=what),
-        count_option("--at-least", at_least, "Groups with fewer materials are put together."),
-    )
 
 
 def view_options(command: Command) -> Command:

@@ -80,7 +80,7 @@ def quality(
       featurestore quality --versions minilm_d5276ea2e1 minilm_e8744f2c84
       featurestore quality --since before-release
     """
-    from featurestore.output import print_table, write_table
+    from featurestore.output.rows import print_table, write_table
     from featurestore.quality.all_checks import check_quality
     from featurestore.quality.change import check_since, check_versions
     from featurestore.quality.finding import CHANGE, as_table
@@ -126,7 +126,7 @@ def quality(
 
 def _show(found: Sequence[QualityFinding]) -> None:
     """Print the first rows of each check, and how many there are."""
-    from featurestore.output import print_table
+    from featurestore.output.rows import print_table
     from featurestore.quality.finding import CHANGE, as_table
 
     shown: list[QualityFinding] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pyarrow as pa
 
-from featurestore.output import print_table
+from featurestore.output.rows import print_table
 
 
 def print_rows(table: pa.Table, output_format: str) -> None:

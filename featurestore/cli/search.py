@@ -129,7 +129,7 @@ def map_(
     Example:
       featurestore search map --colour formation_energy_peratom -o map.png
     """
-    from featurestore.output import write_table
+    from featurestore.output.rows import write_table
     from featurestore.search.map import draw_map, space_map
     from featurestore.store import FeatureStore
 
@@ -220,7 +220,7 @@ def status(store_uri: str, at: str | None, output_format: str) -> None:
     Example:
       featurestore search index status
     """
-    from featurestore.output import print_table
+    from featurestore.output.rows import print_table
     from featurestore.search.status import index_status
     from featurestore.store import FeatureStore
 

@@ -76,7 +76,7 @@ def search_options(command: Command) -> Command:
 
 def show(hits: Hits, asked: Asked) -> None:
     """Print the hits, or write them to the file that was named; notes go to standard error."""
-    from featurestore.output import print_table, write_table
+    from featurestore.output.rows import print_table, write_table
 
     for note in hits.notes:
         click.echo(f"note: {note}", err=True)

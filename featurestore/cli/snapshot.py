@@ -46,7 +46,7 @@ def list_(store_uri: str, output_format: str) -> None:
     """List the snapshots, oldest first."""
     import pyarrow as pa
 
-    from featurestore.output import print_table
+    from featurestore.output.rows import print_table
     from featurestore.store import FeatureStore
 
     found = FeatureStore.open(store_uri).snapshots()
@@ -69,7 +69,7 @@ def show(name: str, store_uri: str, output_format: str) -> None:
     """Show the version and number of rows of each table in snapshot NAME."""
     import pyarrow as pa
 
-    from featurestore.output import print_table
+    from featurestore.output.rows import print_table
     from featurestore.store import FeatureStore
 
     found = FeatureStore.open(store_uri).snapshot(name)
@@ -147,7 +147,7 @@ def delete(name: str, store_uri: str) -> None:
 def _print_differences(found: Sequence[TableDifference], output_format: str) -> None:
     import pyarrow as pa
 
-    from featurestore.output import print_table
+    from featurestore.output.rows import print_table
 
     columns = {
         "table": pa.array([d.table for d in found], pa.string()),

@@ -50,7 +50,7 @@ def sql(
       featurestore sql "FROM materials WHERE n_atoms < \\$most" --param most=4
     """
     from featurestore.cli.rows import print_rows
-    from featurestore.output import write_table
+    from featurestore.output.rows import write_table
     from featurestore.query.parameters import parse_parameters
     from featurestore.query.running import run_query
     from featurestore.store import FeatureStore

@@ -34,7 +34,7 @@ def verify(mending: bool, store_uri: str, at: str | None, output_format: str) ->
     """
     import pyarrow as pa
 
-    from featurestore.output import print_table
+    from featurestore.output.rows import print_table
     from featurestore.store import FeatureStore
     from featurestore.upkeep.verify import mend
     from featurestore.upkeep.verify import verify as check

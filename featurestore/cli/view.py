@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from featurestore.cli.options import CONTEXT, at_option, output_option, store_option, view_options
-from featurestore.view_request import ViewRequest
+from featurestore.views.request import ViewRequest
 
 
 @click.command(context_settings=CONTEXT)
@@ -29,8 +29,8 @@ def view(
     """
     from featurestore.query.running import interruptible
     from featurestore.store import FeatureStore
-    from featurestore.view_parameters import resolve, view_sql
-    from featurestore.views import select_view, write_view
+    from featurestore.views.parameters import resolve, view_sql
+    from featurestore.views.view import select_view, write_view
 
     with FeatureStore.open(store_uri, at=at).session() as session:
         parameters = resolve(session, request)

@@ -11,7 +11,7 @@ import numpy as np
 
 from featurestore.export.source_terms import terms_of
 from featurestore.session import Session
-from featurestore.views import SelectedView, TrainingView
+from featurestore.views.view import SelectedView, TrainingView
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import csv
 
-from featurestore.views import TrainingView
+from featurestore.views.view import TrainingView
 
 
 def write_csv(view: TrainingView, path: Path) -> None:

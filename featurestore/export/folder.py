@@ -14,9 +14,9 @@ from featurestore.export.flat_csv import write_csv
 from featurestore.export.hugging_face import write_datasets_folder
 from featurestore.export.tensors import write_tensors
 from featurestore.store import FeatureStore
-from featurestore.view_parameters import resolve
-from featurestore.view_request import ViewRequest
-from featurestore.views import TrainingView, select_view, write_view
+from featurestore.views.parameters import resolve
+from featurestore.views.request import ViewRequest
+from featurestore.views.view import TrainingView, select_view, write_view
 
 CARD = "README.md"
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurestore.view_request import FOLDS
-from featurestore.views import TrainingView
+from featurestore.views.request import FOLDS
+from featurestore.views.view import TrainingView
 
 _DATA = "data-00000-of-00001.arrow"
 _DTYPES = {pa.string(): "string", pa.float64(): "float64", pa.int32(): "int32", pa.bool_(): "bool"}

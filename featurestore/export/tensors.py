@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from featurestore.view_request import FOLDS
-from featurestore.views import TrainingView
+from featurestore.views.request import FOLDS
+from featurestore.views.view import TrainingView
 
 
 def write_tensors(view: TrainingView, path: Path) -> None:

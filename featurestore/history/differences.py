@@ -9,8 +9,8 @@ import duckdb
 import pyarrow as pa
 
 from featurestore.history.versions import SNAPSHOTS
-from featurestore.schemas import TABLES, table_schema
-from featurestore.tables import Tables
+from featurestore.tables.schemas import TABLES, table_schema
+from featurestore.tables.tables import Tables
 
 # Who wrote a row and when is no part of what it says.
 _NO_CONTENT = ("run_id", "created_at")

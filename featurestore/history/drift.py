@@ -15,11 +15,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.catalogue import Encoder, find_encoder, find_generator
+from featurestore.catalogue import Encoder, find_encoder, find_generator, versions_of
 from featurestore.errors import InvalidInputError, MissingDataError
-from featurestore.history.standing import versions_of
-from featurestore.schemas import embedding_table
 from featurestore.session import Session
+from featurestore.tables.schemas import embedding_table
 
 NEIGHBOURS = 10
 SAMPLE = 2000

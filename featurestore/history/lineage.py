@@ -11,14 +11,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurestore.catalogue import find_encoder
+from featurestore.catalogue import find_encoder, find_model_id
 from featurestore.errors import FeatureStoreError, InvalidInputError, UnknownNameError
-from featurestore.figures import figure_models
-from featurestore.renderings import find_rendering
-from featurestore.schemas import embedding_table
+from featurestore.output.figures import figure_models
 from featurestore.session import Session
-from featurestore.view_parameters import ViewParameters
-from featurestore.views import load_view
+from featurestore.tables.schemas import embedding_table
+from featurestore.texts.renderings import find_rendering
+from featurestore.views.parameters import ViewParameters
+from featurestore.views.view import load_view
 
 _SHOWN_FILES = 5
 
@@ -125,7 +125,7 @@ def model_lineage(session: Session, name: str) -> Node:
     UnknownNameError, InvalidInputError
         If no model or several are so named.
     """
-    model_id = _model_id(session, name)
+    model_id = find_model_id(session, name)
     row = session.query(
         "SELECT predictor, seed, settings, view_fingerprint, created_at, run_id FROM models "
         "WHERE model_id = ?",
@@ -177,18 +177,6 @@ def vector_lineage(session: Session, content_id: str, encoder: str | None = None
         raise InvalidInputError(f"several encoders have encoded it, name one by --encoder: {ids}")
     kind, encoder_id = found[0]["kind"], found[0]["encoder_id"]
     return _vectors(session, kind, encoder_id, [content_id])
-
-
-def _model_id(session: Session, name: str) -> str:
-    known = session.query("SELECT model_id FROM models ORDER BY ALL")["model_id"].to_pylist()
-    found = (
-        [name] if name in known else [known_id for known_id in known if known_id.startswith(name)]
-    )
-    if len(found) > 1:
-        raise InvalidInputError(f"several models' ids start with {name!r}: {', '.join(found)}")
-    if not found:
-        raise UnknownNameError("model", name, known, "(see: featurestore train list)")
-    return str(found[0])
 
 
 def _stored_view(session: Session, model_id: str) -> tuple[ViewParameters, str]:

@@ -19,11 +19,11 @@ import pyarrow as pa
 from featurestore.errors import ConflictError, InvalidInputError, StorageError, UnknownNameError
 from featurestore.history.differences import TableDifference, compare
 from featurestore.history.versions import SNAPSHOTS, stored_snapshots, tables_at
-from featurestore.runs import Run, killed_runs
-from featurestore.schemas import TABLES
 from featurestore.session import quoted, reading_order
-from featurestore.storage import storage_errors
-from featurestore.tables import Tables
+from featurestore.tables.runs import Run, killed_runs
+from featurestore.tables.schemas import TABLES
+from featurestore.tables.storage import storage_errors
+from featurestore.tables.tables import Tables
 
 # What happened stays on record, whatever is restored.
 _HISTORY = ("runs", SNAPSHOTS)

@@ -10,8 +10,8 @@ from featurestore.errors import (
     MissingDataError,
     UnknownNameError,
 )
-from featurestore.storage import storage_errors
-from featurestore.tables import Tables
+from featurestore.tables.storage import storage_errors
+from featurestore.tables.tables import Tables
 
 SNAPSHOTS = "snapshots"
 

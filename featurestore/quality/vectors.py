@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from featurestore.catalogue import Encoder
 from featurestore.quality.finding import ODD, WRONG, QualityFinding
-from featurestore.schemas import embedding_table
 from featurestore.session import Session
-from featurestore.storage import storage_errors
+from featurestore.tables.schemas import embedding_table
+from featurestore.tables.storage import storage_errors
 
 _ROWS_A_READ = 1024
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from featurestore.catalogue import find_property
 from featurestore.errors import InvalidInputError, UnknownNameError
-from featurestore.schemas import TABLES
 from featurestore.session import QueryError, Session, quoted
+from featurestore.tables.schemas import TABLES
 
 _UNKNOWN_COLUMN = re.compile(r'[Cc]olumn "([^"]+)" not found')
 

@@ -18,7 +18,7 @@ from featurestore.search.exact import ExactSearch, Vectors
 from featurestore.search.metrics import check_count, check_metric
 from featurestore.search.spaces import Space
 from featurestore.search.vector_index import KEY, NAME, VectorIndex, ask, has_index
-from featurestore.storage import storage_errors
+from featurestore.tables.storage import storage_errors
 
 KINDS = ("IVF_FLAT", "IVF_HNSW_SQ", "IVF_PQ")
 RECALL = 0.99

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.errors import InvalidInputError, MissingDataError
-from featurestore.output import atomic_path
+from featurestore.output.rows import atomic_path
 from featurestore.query.conditions import materials_where
 from featurestore.search.exact import Vectors
 

@@ -12,14 +12,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.catalogue import Encoder, encoders, find_encoder
-from featurestore.errors import InvalidInputError, InvalidRowsError, MissingDataError
-from featurestore.schemas import embedding_table
+from featurestore.catalogue import Encoder
+from featurestore.errors import InvalidRowsError, MissingDataError
 from featurestore.search.exact import ExactSearch, Nearest, Rows
 from featurestore.search.metrics import check_count, check_metric, checked_queries
 from featurestore.search.vector_index import VectorIndex, stored_index
-from featurestore.session import Session, quoted
-from featurestore.storage import storage_errors
+from featurestore.session import quoted
+from featurestore.tables.schemas import embedding_table
+from featurestore.tables.storage import storage_errors
 
 _ROWS_A_READ = 8192
 # An index may leave out some of what a filter keeps; where so few rows are left, none is asked.
@@ -269,36 +269,6 @@ class Space:
                 column = part["vector"].combine_chunks()
                 found[first : first + len(part)] = _as_array(column, self.encoder.dimension)
         return found
-
-
-def choose_encoder(session: Session, name: str | None, kind: str) -> Encoder:
-    """The encoder of that name or id; for None the only one of the kind in use.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is none of that name.
-    MissingDataError
-        If none is named and the store has none.
-    InvalidInputError
-        If none is named and there are several, or a name has several versions.
-    """
-    if name is not None:
-        return find_encoder(session, name, kind)
-    standings = session.standings()
-    used = [e for e in encoders(session, kind) if standings.get(e.encoder_id) != "retired"]
-    promoted = [e for e in used if standings.get(e.encoder_id) == "promoted"]
-    used = promoted if len(promoted) == 1 else used
-    if len(used) == 1:
-        return used[0]
-    if used:
-        ids = ", ".join(encoder.encoder_id for encoder in used)
-        raise InvalidInputError(f"there are several {kind} encoders, name one of: {ids}")
-    source = "" if kind == "structure" else " --source SOURCE"
-    raise MissingDataError(
-        f"the store has no vectors of {kind}s; make some with: featurestore ingest embeddings "
-        f"--encoder NAME{source}"
-    )
 
 
 def open_space(encoder: Encoder, dataset: Any | None) -> Space:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 
 from featurestore.catalogue import encoders
-from featurestore.schemas import embedding_table
 from featurestore.search.vector_index import has_index, rows_not_indexed, stored_index
 from featurestore.session import Session
+from featurestore.tables.schemas import embedding_table
 
 _SCHEMA = pa.schema(
     [

@@ -23,9 +23,9 @@ import pyarrow as pa
 
 from featurestore.errors import ConflictError, InvalidInputError, StorageError
 from featurestore.session import reading_order
-from featurestore.storage import UNFINISHED, Storage, storage_errors
 from featurestore.store import FeatureStore
-from featurestore.tables import Tables
+from featurestore.tables.storage import UNFINISHED, Storage, storage_errors
+from featurestore.tables.tables import Tables
 
 _ROWS_A_READ = 4096
 _TAGS = "_refs/tags"

@@ -20,8 +20,8 @@ import pyarrow.compute as pc
 
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.session import Session
-from featurestore.storage import storage_errors
 from featurestore.store import FeatureStore
+from featurestore.tables.storage import storage_errors
 
 KEEP_DAYS = 14
 _ATTEMPTS = 5

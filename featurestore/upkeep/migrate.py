@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from featurestore.errors import ConflictError, StorageError
-from featurestore.schema_version import SCHEMA_VERSION, declared_schema
-from featurestore.schemas import TableSchema
-from featurestore.storage import hiding
 from featurestore.store import FeatureStore
+from featurestore.tables.schema_version import SCHEMA_VERSION, declared_schema
+from featurestore.tables.schemas import TableSchema
+from featurestore.tables.storage import hiding
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 import pyarrow as pa
 
 from featurestore.errors import StorageError
-from featurestore.schema_version import declared_schema
 from featurestore.session import QueryError, Session, quoted
 from featurestore.store import FeatureStore
+from featurestore.tables.schema_version import declared_schema
 from featurestore.upkeep.checks.content import (
     check_registered,
     check_structures,

@@ -15,15 +15,15 @@ import pyarrow as pa
 
 from featurestore.crystal import Crystal
 from featurestore.identity import canonical_json
-from featurestore.runs import Run
+from featurestore.machine.workers import no_initializer
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
-from featurestore.workers import no_initializer
-from ingest.engines import InWorkers
-from ingest.stages.failures import still_to_do
-from ingest.stages.outcome import Outcome
-from ingest.stages.pipeline import Job, run_job
+from featurestore.tables.runs import Run
+from ingest.pipeline.engines import InWorkers
+from ingest.pipeline.failures import still_to_do
+from ingest.pipeline.job import Job, run_job
+from ingest.pipeline.outcome import Outcome
 from ingest.stages.selection import Selection
 from ingest.structures.convert import to_pymatgen
 

@@ -15,11 +15,11 @@ from featurestore.catalogue import Generator, find_generator
 from featurestore.errors import MissingDataError
 from featurestore.failure import Failure
 from featurestore.identity import canonical_json
-from featurestore.runs import Run
-from featurestore.schemas import TABLES, embedding_table
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
+from featurestore.tables.runs import Run
+from featurestore.tables.schemas import TABLES, embedding_table
 from ingest.encoders.base import (
     EncoderSpec,
     StructureEncoder,
@@ -27,10 +27,10 @@ from ingest.encoders.base import (
     TextEncoder,
     TextVector,
 )
-from ingest.engines import InThisProcess
-from ingest.stages.failures import still_to_do
-from ingest.stages.outcome import Outcome
-from ingest.stages.pipeline import Job, run_job
+from ingest.pipeline.engines import InThisProcess
+from ingest.pipeline.failures import still_to_do
+from ingest.pipeline.job import Job, run_job
+from ingest.pipeline.outcome import Outcome
 from ingest.stages.selection import Selection
 from ingest.stages.variants import texts_asked_for
 

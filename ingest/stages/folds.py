@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from featurestore.errors import InvalidInputError, MissingDataError
-from featurestore.view_request import FOLDS
+from featurestore.views.request import FOLDS
 
 _PART = re.compile(r"0{0,9}[1-9][0-9]{0,8}")
 

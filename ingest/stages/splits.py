@@ -11,11 +11,11 @@ from featurestore.catalogue import check_split, stored_properties
 from featurestore.errors import ConflictError, InvalidInputError, MissingDataError
 from featurestore.failure import Failure
 from featurestore.query.conditions import materials_where
-from featurestore.runs import Run
 from featurestore.store import FeatureStore
-from featurestore.view_request import FOLDS
-from ingest.stages.failures import kept_failures
-from ingest.stages.outcome import Outcome
+from featurestore.tables.runs import Run
+from featurestore.views.request import FOLDS
+from ingest.pipeline.failures import kept_failures
+from ingest.pipeline.outcome import Outcome
 
 _FILE_KEYS = {"id_train": "train", "id_val": "val", "id_test": "test"}
 _FILE_PREFIX = "dataset_split_"

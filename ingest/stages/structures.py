@@ -10,16 +10,16 @@ from typing import Any
 
 from featurestore.crystal import Crystal
 from featurestore.failure import Failure
-from featurestore.progress import Progress
+from featurestore.machine.workers import WorkerPool
+from featurestore.output.progress import Progress
 from featurestore.registry import PropertyRegistry
-from featurestore.runs import Run
-from featurestore.schemas import TABLES
 from featurestore.store import FeatureStore
-from featurestore.workers import WorkerPool
-from ingest.interruption import stop_on_interrupt
-from ingest.overlap import read_ahead
-from ingest.stages.failures import kept_failures
-from ingest.stages.outcome import Outcome
+from featurestore.tables.runs import Run
+from featurestore.tables.schemas import TABLES
+from ingest.pipeline.failures import kept_failures
+from ingest.pipeline.interruption import stop_on_interrupt
+from ingest.pipeline.outcome import Outcome
+from ingest.pipeline.overlap import read_ahead
 from ingest.structures.analysis import Analysis, analyse_all
 from ingest.structures.composition import composition_prototype, reduced_formula
 from ingest.structures.records import MaterialRecord, NotAStructure

@@ -7,10 +7,10 @@ from typing import Any
 
 from featurestore.failure import Failure
 from featurestore.registry import PropertyRegistry
-from featurestore.runs import Run
 from featurestore.store import FeatureStore
-from ingest.stages.failures import kept_failures
-from ingest.stages.outcome import Outcome
+from featurestore.tables.runs import Run
+from ingest.pipeline.failures import kept_failures
+from ingest.pipeline.outcome import Outcome
 from ingest.stages.structures import (
     parse_target,
     parsed_target,

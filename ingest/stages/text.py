@@ -8,14 +8,14 @@ from typing import Any
 
 from featurestore.crystal import Crystal
 from featurestore.identity import canonical_json
-from featurestore.runs import Run
+from featurestore.machine.workers import machine_memory
 from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
-from featurestore.workers import machine_memory
-from ingest.engines import InWorkers
-from ingest.stages.failures import still_to_do
-from ingest.stages.outcome import Outcome
-from ingest.stages.pipeline import Job, run_job
+from featurestore.tables.runs import Run
+from ingest.pipeline.engines import InWorkers
+from ingest.pipeline.failures import still_to_do
+from ingest.pipeline.job import Job, run_job
+from ingest.pipeline.outcome import Outcome
 from ingest.stages.selection import Selection
 from ingest.text import TAGS, generator
 from ingest.text.base import GeneratorSpec, Sentence, TextGenerator

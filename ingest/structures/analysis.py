@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from featurestore.crystal import Crystal
 from featurestore.errors import FeatureStoreError
 from featurestore.failure import Failure
-from featurestore.workers import WorkerPool
+from featurestore.machine.workers import WorkerPool
 from ingest.structures.checks import check_structure
 from ingest.structures.symmetry import Symmetry, symmetry
 

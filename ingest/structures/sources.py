@@ -12,7 +12,7 @@ from pathlib import Path
 
 from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
-from featurestore.workers import WorkerPool
+from featurestore.machine.workers import WorkerPool
 from ingest.structures.archives import is_packed, members
 from ingest.structures.files import Unit, read_unit
 from ingest.structures.ids import IdRule

@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from featurestore.progress import progress_bar
+from featurestore.output.progress import progress_bar
 from ingest.weights.archives import MAXIMUM_BYTES
 from ingest.weights.package_index import DownloadError
 

@@ -13,19 +13,18 @@ import numpy.typing as npt
 import pytest
 import synthetic_store as toy
 
-import train.loading
+import train.predictors.loading
 from featurestore.identity import text_id
-from featurestore.progress import Progress
-from featurestore.runs import Run
+from featurestore.output.progress import Progress
 from featurestore.store import FeatureStore
-from featurestore.variants import MASK, words_of
+from featurestore.tables.runs import Run
+from featurestore.texts.variants import MASK, words_of
 from ingest.encoders.base import EncoderSpec, Segment, TextVector
+from ingest.pipeline.outcome import Outcome
 from ingest.stages.embeddings import ingest_text_embeddings
-from ingest.stages.outcome import Outcome
 from ingest.stages.selection import Selection
 from train.models import StoredModel
-from train.predictors import Examples, Fitted
-from train.trainer import Epoch
+from train.predictors.base import Epoch, Examples, Fitted
 from train.training import train_model
 
 WIDTH = 24
@@ -98,8 +97,8 @@ class FixedLinear:
 
 def register(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let such models be loaded from the store."""
-    restorers = train.loading._RESTORERS | {"fixed-linear": FixedLinear.from_bytes}
-    monkeypatch.setattr(train.loading, "_RESTORERS", restorers)
+    restorers = train.predictors.loading._RESTORERS | {"fixed-linear": FixedLinear.from_bytes}
+    monkeypatch.setattr(train.predictors.loading, "_RESTORERS", restorers)
 
 
 def embed(

@@ -12,9 +12,9 @@ import numpy as np
 
 from featurestore.crystal import Crystal
 from featurestore.registry import load_registry
-from featurestore.runs import Run
 from featurestore.store import FeatureStore
-from ingest.stages.outcome import Outcome
+from featurestore.tables.runs import Run
+from ingest.pipeline.outcome import Outcome
 from ingest.stages.structures import ingest_structures
 from ingest.structures.jarvis import read_jarvis
 

@@ -13,11 +13,11 @@ from benchmarks import fuzz
 from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
 from featurestore.registry import load_registry
-from ingest.properties_file import read_property_file
 from ingest.stages.folds import parse_parts
 from ingest.stages.splits import read_split_file
 from ingest.structures.analysis import analyse
 from ingest.structures.jarvis import read_jarvis
+from ingest.structures.properties_file import read_property_file
 from ingest.structures.sources import expand_sources, read_sources
 
 HUGE = "9" * 5000  # Python refuses to convert so many digits

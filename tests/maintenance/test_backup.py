@@ -18,8 +18,8 @@ from whole_store import PROPERTY, STRUCTURE_TABLE, N, crystal, ingest_vectors, v
 
 from featurestore.cli import root
 from featurestore.errors import ConflictError, InvalidInputError, StorageError, StoreNotFoundError
-from featurestore.storage import UNFINISHED
 from featurestore.store import FeatureStore
+from featurestore.tables.storage import UNFINISHED
 from featurestore.upkeep.backup import back_up, table_digest
 from featurestore.upkeep.maintenance import maintain
 from featurestore.upkeep.verify import verify

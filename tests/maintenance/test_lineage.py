@@ -22,7 +22,6 @@ from whole_store import (
 
 from featurestore.cli import root
 from featurestore.errors import InvalidInputError, UnknownNameError
-from featurestore.figures import figure_models
 from featurestore.history.lineage import (
     Node,
     figure_lineage,
@@ -32,10 +31,11 @@ from featurestore.history.lineage import (
 )
 from featurestore.history.lineage_output import as_json, openlineage_events, tree_lines
 from featurestore.identity import text_id
-from featurestore.schemas import embedding_table
-from train.ablation import ablation_rows
+from featurestore.output.figures import figure_models
+from featurestore.tables.schemas import embedding_table
+from train.analysis.ablation import ablation_rows
+from train.analysis.parity import write_parity_plot
 from train.models import stored_models
-from train.parity import write_parity_plot
 
 
 def nodes(node: Node) -> Iterator[Node]:

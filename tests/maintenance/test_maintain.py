@@ -13,8 +13,8 @@ from whole_store import STRUCTURE_TABLE, crystal, ingest_materials, ingest_vecto
 
 from featurestore.cli import root
 from featurestore.errors import InvalidInputError
-from featurestore.runs import Run
 from featurestore.store import FeatureStore
+from featurestore.tables.runs import Run
 from featurestore.upkeep.maintenance import _superseded, maintain
 from featurestore.upkeep.verify import verify
 

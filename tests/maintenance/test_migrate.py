@@ -12,9 +12,9 @@ from whole_store import PROPERTY, view_choices
 
 from featurestore.cli import root
 from featurestore.errors import StorageError
-from featurestore.schema_version import KEY, SCHEMA_VERSION, NewerStoreError
-from featurestore.schemas import TABLES, TableSchema
 from featurestore.store import FeatureStore
+from featurestore.tables.schema_version import KEY, SCHEMA_VERSION, NewerStoreError
+from featurestore.tables.schemas import TABLES, TableSchema
 from featurestore.upkeep.backup import table_digest
 from featurestore.upkeep.migrate import Step, migrate, pending
 from featurestore.upkeep.verify import verify

@@ -24,8 +24,8 @@ from featurestore.cli import root
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.history.drift import compare_versions, neighbour_overlap
 from featurestore.identity import versioned_id
-from featurestore.schemas import embedding_table
 from featurestore.store import FeatureStore
+from featurestore.tables.schemas import embedding_table
 from featurestore.upkeep.verify import verify
 from train.training import train_model
 

@@ -22,8 +22,8 @@ from whole_store import (
 )
 
 from featurestore.cli import root
-from featurestore.runs import Run
 from featurestore.store import FeatureStore
+from featurestore.tables.runs import Run
 from featurestore.upkeep.verify import mend, verify
 
 

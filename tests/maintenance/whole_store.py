@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from featurestore.crystal import Crystal
 from featurestore.identity import canonical_json, text_id, versioned_id
-from featurestore.schemas import embedding_table, table_schema
 from featurestore.store import FeatureStore
-from train.mlp import MLP
+from featurestore.tables.schemas import embedding_table, table_schema
+from train.predictors.mlp import MLP
 from train.training import train_model
 
 N = 20

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 from synthetic_store import STRUCTURE_ENCODER
 
-from featurestore.schemas import embedding_table, table_schema
 from featurestore.store import FeatureStore
+from featurestore.tables.schemas import embedding_table, table_schema
 
 N = 60
 STRUCTURE_TABLE = embedding_table("structure", STRUCTURE_ENCODER)

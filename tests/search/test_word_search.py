@@ -11,7 +11,7 @@ import pytest
 from featurestore.errors import InvalidInputError
 from featurestore.search.fusion import depth, fused
 from featurestore.search.hits import Among, HoldsWords
-from featurestore.search.searcher import texts_of
+from featurestore.search.questions import texts_of
 from featurestore.search.words import WordIndex, query_words
 
 TEXTS = [

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurestore.schemas import TABLES, TableSchema, table_schema
+from featurestore.tables.schemas import TABLES, TableSchema, table_schema
 
 WIDTH = 4
 EMBEDDINGS = ("structure_embeddings__toy_0123456789", "text_embeddings__toy_0123456789")

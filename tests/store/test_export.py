@@ -19,7 +19,7 @@ from featurestore.errors import InvalidInputError, MissingDataError, StorageErro
 from featurestore.export.folder import FORMATS, export_view
 from featurestore.export.source_terms import terms_of
 from featurestore.store import FeatureStore
-from featurestore.view_request import ViewRequest
+from featurestore.views.request import ViewRequest
 
 BOTH = ViewRequest(toy.PROPERTY, **toy.view_request("structure+text"))
 UNSPLIT = ViewRequest(toy.PROPERTY, "structure", structure_encoder="toy-graph")

@@ -12,8 +12,8 @@ from made_up_rows import made_up
 
 from featurestore.errors import InvalidInputError, StorageError
 from featurestore.redaction import redacted
-from featurestore.storage import Storage
 from featurestore.store import FeatureStore
+from featurestore.tables.storage import Storage
 
 SESSION_TOKEN = "FwoGZXIvYXdzEMadeUpSessionToken"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.registry import load_registry
-from featurestore.variants import Variant, parse_variant, subsets, without
+from featurestore.texts.variants import Variant, parse_variant, subsets, without
 
 TAGS = ("summary", "bond length", "bond angle")
 REFERENCE = ("site info", "bond length")

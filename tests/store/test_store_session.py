@@ -12,9 +12,9 @@ from made_up_rows import made_up
 from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
 from featurestore.identity import text_id
-from featurestore.runs import Run
 from featurestore.session import QueryError
 from featurestore.store import FeatureStore
+from featurestore.tables.runs import Run
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -6,16 +6,15 @@ import pytest
 import synthetic_store as toy
 from click.testing import CliRunner, Result
 
-from explain.choice import hybrid_models
-from explain.cli import explain
+from explain.cli.root import explain
 from featurestore.errors import FeatureStoreError, InvalidInputError, MissingDataError
-from featurestore.model_request import ModelRequest
 from featurestore.session import QueryError
 from featurestore.store import FeatureStore
-from train.baselines.constant import Constant
-from train.cli import train
-from train.mlp import MLP
-from train.models import requested_models
+from train.cli.root import train
+from train.model_request import ModelRequest
+from train.models import hybrid_models, requested_models
+from train.predictors.baselines.constant import Constant
+from train.predictors.mlp import MLP
 from train.training import train_model
 
 

@@ -11,10 +11,10 @@ import synthetic_store as toy
 from featurestore.catalogue import Encoder
 from featurestore.store import FeatureStore
 from ingest.weights.registry import registry
-from train.baselines.constant import Constant
+from train.analysis.leakage import leakage
 from train.benchmark.grid import Grid
 from train.benchmark.run import stored_benchmark
-from train.leakage import leakage
+from train.predictors.baselines.constant import Constant
 from train.source_tasks import optimistic, source_task
 from train.training import train_model
 

@@ -9,11 +9,11 @@ import synthetic_store as toy
 
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.store import FeatureStore
-from featurestore.views import TrainingView
+from featurestore.views.view import TrainingView
 from train import training
-from train.loading import load_model
-from train.mlp import MLP, MLPPredictor
 from train.models import stored_weights
+from train.predictors.loading import load_model
+from train.predictors.mlp import MLP, MLPPredictor
 from train.training import train_model
 
 SMALL = MLP(widths=(32, 32, 16), learning_rate=3e-3, max_epochs=120, patience=40)

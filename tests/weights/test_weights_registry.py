@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from featurestore.errors import MissingDataError, UnknownNameError
+from ingest.cli.models import models
 from ingest.weights.cache import find_weights, weights_folder, weights_root
-from ingest.weights.cli import models
 from ingest.weights.registry import LocalSource, PackageSource, is_hub_id, registry
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from featurestore.errors import FeatureStoreError, MissingDataError
 from featurestore.failure import Failure
 from featurestore.identity import fingerprint
-from featurestore.runs import Run
 from featurestore.session import Session
 from featurestore.store import FeatureStore
-from featurestore.view_parameters import resolve, view_sql
-from featurestore.view_request import ViewRequest
-from featurestore.views import load_view
+from featurestore.tables.runs import Run
+from featurestore.views.parameters import resolve, view_sql
+from featurestore.views.request import ViewRequest
+from featurestore.views.view import load_view
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 from train.benchmark.output import features_name, published_beside
 from train.benchmark.published import Published
 from train.benchmark.rows import BenchmarkRow
-from train.display import predictor_label, printed_in_brackets
-from train.drawing import COLOURS, GREY, along_x, write_png
+from train.display.drawing import COLOURS, GREY, along_x, write_png
+from train.display.labels import predictor_label, printed_in_brackets
 
 _COLOURS = (*COLOURS, "#000000")
 _PANELS_A_ROW = 2

@@ -8,9 +8,9 @@ from itertools import product
 from typing import Any
 
 from featurestore.errors import InvalidInputError
-from featurestore.view_request import FEATURES, GRAPH, ViewRequest
-from train.predictors import Recipe
-from train.recipes import CONSTANTS, make_recipe
+from featurestore.views.request import FEATURES, GRAPH, ViewRequest
+from train.predictors.base import Recipe
+from train.predictors.registry import CONSTANTS, make_recipe
 
 #: As a predictor: boosted trees on the vectors of the structure encoder of that name.
 MATMINER = "matminer"

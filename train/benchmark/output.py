@@ -10,12 +10,12 @@ from typing import Any
 import click
 import pyarrow as pa
 
-from featurestore.output import print_table
-from featurestore.view_request import FOLDS
+from featurestore.output.rows import print_table
+from featurestore.views.request import FOLDS
+from train.analysis.resampling import Estimate
 from train.benchmark.published import Published
 from train.benchmark.rows import BenchmarkRow, Comparison
-from train.display import predictor_label, printed_unit
-from train.resampling import Estimate
+from train.display.labels import predictor_label, printed_unit
 
 _STRINGS = (
     "property",

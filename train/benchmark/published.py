@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from featurestore.errors import InvalidInputError
-from featurestore.view_request import FEATURES, GRAPH, ViewRequest
+from featurestore.views.request import FEATURES, GRAPH, ViewRequest
 from train.benchmark.grid import MATMINER
 
 _COLUMNS = ("property", "features", "text_source", "model", "test_mae")

@@ -10,12 +10,9 @@ import numpy.typing as npt
 
 from featurestore.failure import Failure
 from featurestore.session import Session
-from featurestore.view_request import FOLDS
-from train.benchmark.grid import Cell
-from train.models import StoredModel
-from train.predictions import FoldErrors, absolute_errors
-from train.recipes import CONSTANTS
-from train.resampling import (
+from featurestore.views.request import FOLDS
+from train.analysis.predictions import FoldErrors, absolute_errors
+from train.analysis.resampling import (
     Estimate,
     PairedDifference,
     bootstrap_means,
@@ -23,6 +20,9 @@ from train.resampling import (
     interval,
     paired_difference,
 )
+from train.benchmark.grid import Cell
+from train.models import StoredModel
+from train.predictors.registry import CONSTANTS
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from featurestore.catalogue import find_encoder
 from featurestore.errors import MissingDataError
 from featurestore.failure import Failure
-from featurestore.progress import progress_bar
-from featurestore.runs import Run
+from featurestore.output.progress import progress_bar
 from featurestore.session import Session
 from featurestore.store import FeatureStore
-from featurestore.view_parameters import resolve
+from featurestore.tables.runs import Run
+from featurestore.views.parameters import resolve
 from train.benchmark.common import CommonMaterials, common_materials
 from train.benchmark.grid import Cell, Grid
 from train.benchmark.rows import BenchmarkRow, benchmark_rows

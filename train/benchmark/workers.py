@@ -13,10 +13,10 @@ from functools import lru_cache
 from typing import Any
 
 from featurestore.failure import Failure
+from featurestore.machine.workers import WorkerPool
 from featurestore.store import FeatureStore
-from featurestore.view_request import ViewRequest
-from featurestore.views import TrainingView
-from featurestore.workers import WorkerPool
+from featurestore.views.request import ViewRequest
+from featurestore.views.view import TrainingView
 from train.benchmark.grid import ALIGNN, Cell
 
 _THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -57,7 +57,7 @@ def train_cells(
 
 def _train(item: tuple[str, Cell, Mapping[str, Any] | None]) -> Trained:
     """Runs in a worker."""
-    from train.recipes import make_recipe
+    from train.predictors.registry import make_recipe
     from train.training import train_model
 
     store_uri, cell, changes = item
@@ -66,7 +66,7 @@ def _train(item: tuple[str, Cell, Mapping[str, Any] | None]) -> Trained:
     view = _view(store_uri, cell.request)
     inputs = None
     if cell.predictor == ALIGNN:
-        from train.graph.scratch import Alignn, view_graphs
+        from train.predictors.graph.scratch import Alignn, view_graphs
 
         assert isinstance(recipe, Alignn)
         inputs = view_graphs(store, view, recipe)

@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 from featurestore.catalogue import Encoder, encoders
 from featurestore.crystal import Crystal
 from featurestore.identity import versioned_id
-from featurestore.renderings import unrendered
-from featurestore.schemas import embedding_table
 from featurestore.session import Session
+from featurestore.tables.schemas import embedding_table
+from featurestore.texts.renderings import unrendered
 from featurestore.upkeep.checks.finding import RESTORE, Finding, command_for, removable
 
 _ROWS_A_READ = 1024

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from featurestore.catalogue import encoders
-from featurestore.schemas import embedding_table
 from featurestore.search.vector_index import has_index, rows_not_indexed, stored_index
 from featurestore.session import Session
+from featurestore.tables.schemas import embedding_table
 from featurestore.upkeep.checks.finding import Finding
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from featurestore.schemas import STRUCTURE_EMBEDDINGS, TABLES, TEXT_EMBEDDINGS, table_schema
 from featurestore.session import Session
+from featurestore.tables.schemas import STRUCTURE_EMBEDDINGS, TABLES, TEXT_EMBEDDINGS, table_schema
 from featurestore.upkeep.checks.finding import RESTORE, Finding, command_for, example, removable
 
 

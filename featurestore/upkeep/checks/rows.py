@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurestore.schemas import TableSchema
 from featurestore.session import Session
+from featurestore.tables.schemas import TableSchema
 from featurestore.upkeep.checks.finding import RESTORE, Finding, command_for, removable
 
 _ROWS_A_READ = 8192

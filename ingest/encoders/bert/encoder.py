@@ -12,7 +12,7 @@ import torch
 
 from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
-from featurestore.variants import MASK
+from featurestore.texts.variants import MASK
 from ingest.encoders.base import EncoderSpec, Precision, Segment, TextEncoder, TextVector
 from ingest.encoders.bert.model import Transformer, load_transformer, weights_file
 from ingest.encoders.bert.packing import pack_by_length

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.errors import InvalidInputError
-from featurestore.variants import MASK
+from featurestore.texts.variants import MASK
 
 TOKENIZER_FILES = (
     "vocab.txt",

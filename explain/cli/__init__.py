@@ -1,0 +1,1 @@
+"""The commands of ``featurestore explain``, a module each."""

@@ -1,0 +1,153 @@
+"""``featurestore explain tags``: which kind of sentence a model relies on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from explain.cli.encode import _computed
+from explain.cli.options import also_by_options, encode_option, erasure_option
+from explain.tags.table import tags_table
+from featurestore.cli.options import (
+    CONTEXT,
+    fold_option,
+    folder_option,
+    format_option,
+    store_option,
+)
+from train.cli.options import models_options
+
+if TYPE_CHECKING:
+    from explain.erasing.effects_table import StoredEffects
+    from explain.tags.analysis import TagAnalysis
+    from featurestore.store import FeatureStore
+    from train.model_request import ModelRequest
+    from train.models import StoredModel
+
+
+@click.command(context_settings=CONTEXT)
+@models_options("hybrid models")
+@fold_option
+@click.option(
+    "--tagger",
+    type=click.Choice(["store", "reference"]),
+    default="store",
+    show_default=True,
+    help="One tag a sentence, or the overlapping tags of the reference implementation.",
+)
+@erasure_option
+@click.option(
+    "--controls",
+    type=click.IntRange(1, 100),
+    default=3,
+    show_default=True,
+    help="Random draws of as many sentences, and of as many words, to compare with.",
+)
+@click.option("--quick", is_flag=True, help="Each tag erased, without controls and sets of tags.")
+@click.option("--retrain", is_flag=True, help="Also train without each tag, and test without it.")
+@also_by_options(at_least=10)
+@encode_option
+@click.option("--stored", is_flag=True, help="Only read what an earlier run has stored.")
+@folder_option("Folder for the heatmap.", default=Path("reports"), show_default=True)
+@store_option
+@format_option
+def tags(
+    request: ModelRequest,
+    fold: str,
+    tagger: str,
+    erasure: str,
+    controls: int,
+    quick: bool,
+    retrain: bool,
+    by: str | None,
+    at_least: int,
+    encode: bool,
+    stored: bool,
+    folder: Path,
+    store_uri: str,
+    output_format: str,
+) -> None:
+    """Erase each tag's sentences and see how much worse the model, as it is, predicts.
+
+    Name models, or choose all of structure and full text by property, split or a condition; models
+    that differ only by their seed share a row. Beside the change of the MAE with its 95 %
+    interval stand the change with as many random sentences and words erased, the change with the
+    tag's sentences alone, and the tag's exact Shapley value over all sets of tags.
+
+    Nothing is encoded: where vectors are missing, the error is the command that makes them.
+
+    \b
+    Example:
+      featurestore explain tags --property Tc_supercon --split paper -o reports
+    """
+    from explain.tags.analysis import TagAnalysis
+    from explain.tags.heatmap import write_tag_heatmap
+    from featurestore.store import FeatureStore
+    from train.display.printing import print_captioned
+    from train.models import hybrid_models
+
+    if stored and (encode or retrain):
+        raise click.UsageError("--stored computes nothing: it takes no --encode or --retrain.")
+    analysis = TagAnalysis(
+        fold,
+        tagger,
+        erasure,
+        () if quick else tuple(range(controls)),
+        not quick,
+        by,
+        at_least,
+        retrain,
+    )
+    store = FeatureStore.open(store_uri)
+    models = hybrid_models(store, request)
+    if stored:
+        results = _read(store, models, analysis)
+    else:
+        results = _computed(store, models, analysis, encode)
+    shared = ["property", "text_source", "features", "predictor", "encoders", "split", "fold"]
+    shared += ["erasure", "n", "seeds", "unit", "subset"]
+    print_captioned(tags_table(results), output_format, shared)
+    for sentence in _notes(results):
+        click.echo(f"Note: {sentence}", err=True)
+    suffix = tagger if erasure == "deletion" else f"{tagger}_{erasure}"
+    path = folder / f"tags_{request.property or 'models'}_{fold}_{suffix}.png"
+    write_tag_heatmap(results, path)
+    click.echo(f"Wrote {path}", err=True)
+
+
+def _read(
+    store: FeatureStore, models: Sequence[StoredModel], analysis: TagAnalysis
+) -> list[StoredEffects]:
+    from explain.erasing.effects_table import stored_effects
+    from train.models import seed_groups
+
+    wanted = {name: value for name, value in vars(analysis).items() if name != "retrain"}
+    wanted["control_seeds"] = list(analysis.control_seeds)
+    with store.session() as session:
+        return stored_effects(session, seed_groups(models), analysis.erasure, wanted)
+
+
+def _notes(results: Sequence[StoredEffects]) -> list[str]:
+    """Truncation and the strongest interaction, which the table has no place for."""
+    from train.display.labels import printed_unit
+
+    notes = []
+    for result in results:
+        model = result.models[0]
+        label = f"{model.parameters.property}, {model.text_source}"
+        truncated = result.find("truncated")
+        assert truncated is not None
+        notes.append(f"{label}: {100 * truncated.value:.0f} % of the texts are cut by the encoder")
+        pairs = [
+            row for row in result.measures if (row.measure, row.subset) == ("interaction", "all")
+        ]
+        if pairs:
+            strongest = max(pairs, key=lambda row: abs(row.value))
+            unit = printed_unit(model.parameters.unit)
+            notes.append(
+                f"{label}: strongest interaction {strongest.part}, {strongest.value:+.3g} {unit}"
+            )
+    return notes

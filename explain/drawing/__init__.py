@@ -1,0 +1,1 @@
+"""Colours, numbers and pages that the explanations share."""

@@ -1,0 +1,85 @@
+"""HTML pages that stand alone: one file, no network, no script, every value escaped."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from explain.drawing.colours import direction, hexadecimal
+from explain.drawing.printed import fixed, number, signed
+from featurestore.output.rows import atomic_path
+from train.display.labels import printed_after, printed_in_brackets
+
+_LABEL_MARGIN = 0.03
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Places values on the width of a chart.
+
+    Parameters
+    ----------
+    low, high : float
+        The ends; ``low`` is less than ``high``.
+    """
+
+    low: float
+    high: float
+
+    def at(self, value: float) -> str:
+        """How far from the left, in per cent with the sign.
+
+        >>> Scale(-1.0, 1.0).at(0.5)
+        '75.00%'
+        """
+        return f"{100 * (value - self.low) / (self.high - self.low):.2f}%"
+
+    def width(self, low: float, high: float) -> str:
+        """The width between two values, in per cent with the sign."""
+        return f"{100 * (high - low) / (self.high - self.low):.2f}%"
+
+
+def scale(values: list[float]) -> Scale:
+    """A scale that holds zero and all finite values, with a margin."""
+    known = [value for value in values if math.isfinite(value)] + [0.0]
+    low, high = min(known), max(known)
+    margin = _LABEL_MARGIN * (high - low) or 1.0
+    return Scale(low - margin, high + margin)
+
+
+def write_page(template: str, path: Path, **values: Any) -> None:
+    """Fill a template of this package and write it, whole or not at all.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written.
+    """
+    page = render_page(template, **values)
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def render_page(template: str, **values: Any) -> str:
+    """The page as text."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("explain"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": number,
+        "signed": signed,
+        "unit": printed_after,
+        "in_unit": printed_in_brackets,
+        "fixed": fixed,
+        "tint": hexadecimal,
+        "direction": direction,
+    }
+    return environment.get_template(template).render(**values)

@@ -1,0 +1,1 @@
+"""One page on a model: a module for each section, and one that puts them together."""

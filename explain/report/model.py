@@ -1,0 +1,172 @@
+"""What a report holds, section by section, as values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from explain.drawing.pages import Scale, scale
+from explain.words.contributions import Contributions
+from explain.words.description import Description
+from featurestore.history.lineage import Node
+from train.analysis.groups import GroupErrors
+from train.analysis.resampling import Estimate
+from train.models import StoredModel
+
+
+@dataclass(frozen=True)
+class FoldRow:
+    """The errors on one fold; ``seeds_std`` is None for a single seed, ``r2`` where undefined."""
+
+    fold: str
+    n: int
+    mae: Estimate
+    seeds_std: float | None
+    r2: float | None
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Predicted against target: points and ticks in the units of the drawing."""
+
+    title: str
+    points: list[dict[str, Any]]
+    ticks: list[dict[str, Any]]
+    opacity: float
+
+
+@dataclass(frozen=True)
+class MaterialRow:
+    """A material with its mean prediction; ``error`` is prediction minus target."""
+
+    material_id: str
+    formula: str
+    space_group: str
+    crystal_system: str
+    target: float
+    prediction: float
+    error: float
+
+
+@dataclass(frozen=True)
+class EffectRow:
+    """A line of a table of effects.
+
+    Parameters
+    ----------
+    label : str
+        What was taken away.
+    difference : Estimate
+        The MAE without it minus the MAE with it.
+    p : float or None
+        Corrected for the number of rows.
+    moved : float or None
+        Mean change of the prediction: absolute of segments, signed of tags.
+    colour : str
+        Of its mark.
+    more : tuple of (Estimate or None)
+        For tags the difference beyond random sentences, and the Shapley value.
+    """
+
+    label: str
+    difference: Estimate
+    p: float | None
+    moved: float | None
+    colour: str
+    more: tuple[Estimate | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Part:
+    """A table of what the model relies on; without rows the command that makes them."""
+
+    title: str
+    first: str
+    explanation: str
+    rows: tuple[EffectRow, ...]
+    command: str | None = None
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A material near another in one space of vectors."""
+
+    material_id: str
+    formula: str
+    fold: str
+    target: float
+    cosine: float
+
+
+@dataclass(frozen=True)
+class WorkedMaterial:
+    """One material in full."""
+
+    row: MaterialRow
+    why: str
+    description: Description | None
+    texts: tuple[Contributions, ...]
+    command: str | None
+    neighbours: tuple[tuple[str, tuple[Neighbour, ...]], ...]
+
+
+@dataclass(frozen=True)
+class MetFormulas:
+    """Test materials with a formula that the training has met, and the MAE on the others."""
+
+    n: int
+    of: int
+    mae: Estimate
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything on the page; errors and effects are of the test fold."""
+
+    models: tuple[StoredModel, ...]
+    notes: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+    folds: tuple[FoldRow, ...]
+    constant: float | None
+    met: MetFormulas | None
+    parity: Parity | None
+    groups: tuple[GroupErrors, ...]
+    worst: tuple[MaterialRow, ...]
+    parts: tuple[Part, ...]
+    effect_note: str
+    materials: tuple[WorkedMaterial, ...]
+    lineage: Node = field(repr=False)
+
+    @property
+    def first(self) -> StoredModel:
+        """The model with the lowest seed."""
+        return self.models[0]
+
+    @property
+    def unit(self) -> str:
+        """The unit of the property."""
+        return self.first.parameters.unit
+
+    @property
+    def decimals(self) -> int:
+        """Decimals of targets and predictions, by the size of the largest error."""
+        worst = max((abs(row.error) for row in self.worst), default=1.0) or 1.0
+        return min(max(3 - math.floor(math.log10(worst)), 0), 8)
+
+    @property
+    def fold_scale(self) -> Scale:
+        """The width on which the errors of the folds are drawn."""
+        return scale([x for row in self.folds for x in (row.mae.value, row.mae.high)])
+
+    @property
+    def group_scale(self) -> Scale:
+        """The width on which the errors of the groups are drawn."""
+        return scale([x for group in self.groups for x in (group.mae.value, group.mae.high)])
+
+    @property
+    def effect_scale(self) -> Scale:
+        """The width on which all effects are drawn, so that text and structure compare."""
+        of = [row.difference for part in self.parts for row in part.rows]
+        return scale([x for one in of for x in (one.value, one.low, one.high)])

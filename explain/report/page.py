@@ -1,0 +1,104 @@
+"""One page on a stored model: what it learned from, how far off it is, what it relies on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from explain.drawing.pages import write_page
+from explain.erasing.rows import (
+    check_encoders,
+    seed_siblings,
+    stored_predictions,
+)
+from explain.report.folds import (
+    by_error,
+    constant_error,
+    fold_row,
+    material_rows,
+    met_formulas,
+    parity,
+)
+from explain.report.materials import worked_materials
+from explain.report.model import Report
+from explain.report.reliance import relied_on
+from explain.report.training import model_facts, training_notes
+from featurestore.history.lineage import model_lineage
+from featurestore.session import Session
+from featurestore.views.request import FOLDS
+from featurestore.views.view import load_view
+from train.analysis.groups import group_errors
+
+_WORST = 10
+_LEAST_IN_GROUP = 5
+
+
+def write_report(
+    session: Session, name: str, path: Path, materials: Sequence[str] = (), store_uri: str = ""
+) -> Report:
+    """Write the page for a model and its seeds.
+
+    Nothing is computed that belongs into the store: what has not been measured is named with the
+    command that measures it.
+
+    Parameters
+    ----------
+    session : Session
+        Where everything comes from.
+    name : str
+        Model id or its beginning; models that differ only by their seed are averaged.
+    path : Path
+        The HTML file.
+    materials : sequence of str
+        Test materials to show in full. By default those whose words have been measured, then
+        the best, the median and the worst predicted, three in all.
+    store_uri : str
+        For the commands on the page.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such model, one of its encoders or its generator is gone, or it has no
+        prediction for one of the materials.
+    InvalidInputError
+        If several models are so named.
+    MissingDataError
+        If the model's rows are gone from the store.
+    StorageError
+        If the file cannot be written.
+    """
+    report = collect(session, name, materials, store_uri)
+    write_page("report.html", path, report=report)
+    return report
+
+
+def collect(
+    session: Session, name: str, materials: Sequence[str] = (), store_uri: str = ""
+) -> Report:
+    """What `write_report` puts on the page."""
+    models = seed_siblings(session, name)
+    first = models[0]
+    check_encoders(session, first)
+    stored = stored_predictions(session, models)
+    view = load_view(session, first.parameters)
+    lineage = model_lineage(session, first.model_id)
+    test = stored.in_fold("test")
+    known = material_rows(session, stored)
+    parts, note = relied_on(session, models, store_uri)
+    return Report(
+        models,
+        training_notes(view, first),
+        model_facts(session, models, view, lineage),
+        tuple(fold_row(stored, fold) for fold in FOLDS if stored.in_fold(fold).any()),
+        constant_error(stored),
+        met_formulas(stored, known),
+        parity(stored, first) if test.any() else None,
+        group_errors(session, [models], "crystal_system", _LEAST_IN_GROUP)[0].groups
+        if test.any()
+        else (),
+        tuple(known[i] for i in by_error(stored)[::-1][:_WORST]),
+        parts,
+        note,
+        worked_materials(session, models, stored, known, view, materials, store_uri),
+        lineage,
+    )

@@ -1,0 +1,64 @@
+"""How a model was trained: its facts, its runs, and what a reader should know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from featurestore.history.lineage import Node, RunRecord
+from featurestore.session import Session
+from featurestore.views.request import FOLDS
+from featurestore.views.view import TrainingView
+from train.display.labels import predictor_label, printed_unit
+from train.models import StoredModel
+
+
+def training_notes(view: TrainingView, model: StoredModel) -> tuple[str, ...]:
+    """What a reader should know before the numbers: whether the store has changed since."""
+    notes = []
+    if view.fingerprint != model.view_fingerprint:
+        notes.append(
+            "The store's rows are no longer those that the model was trained on: its training "
+            f"view has the fingerprint {view.fingerprint[:12]} now, then it had "
+            f"{model.view_fingerprint[:12]}. Errors are of the stored predictions; neighbours "
+            "are of today's vectors."
+        )
+    return tuple(notes)
+
+
+def model_facts(
+    session: Session, models: Sequence[StoredModel], view: TrainingView, lineage: Node
+) -> tuple[tuple[str, str], ...]:
+    """Name and value of everything the model was made from."""
+    first, p = models[0], models[0].parameters
+    unit = "no unit" if p.unit == "1" else printed_unit(p.unit)
+    folds = first.metrics["folds"]
+    facts = [
+        ("property", f"{p.property} ({unit}), from {p.property_source}"),
+        ("features", p.features),
+        ("predictor", predictor_label(first)),
+        ("seeds", ", ".join(str(model.seed) for model in models)),
+        ("structure encoder", p.structure_encoder or ""),
+        ("text", p.generator_id or ""),
+        ("text variant", p.variant if p.generator_id else ""),
+        ("text encoder", p.text_encoder or ""),
+        ("split", f"{p.split}: " + ", ".join(f"{folds[fold]['n']:,} {fold}" for fold in FOLDS)),
+        ("left out", ", ".join(f"{n:,} without a {what}" for what, n in view.excluded.items())),
+        ("view fingerprint", first.view_fingerprint),
+        *run_facts(lineage.runs),
+        ("models", ", ".join(model.model_id for model in models)),
+    ]
+    return tuple((name, value) for name, value in facts if value)
+
+
+def run_facts(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
+    """Name and value of the run that trained the model; none if it is not on record."""
+    if not runs:
+        return []
+    run = runs[0]
+    when = f", {run.started_at:%Y-%m-%d %H:%M} UTC" if run.started_at else ""
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(run.versions.items()))
+    return [
+        ("run", f"{run.run_id}: featurestore {run.command}{when}"),
+        ("commit", run.git_commit or ""),
+        ("versions", versions),
+    ]

@@ -1,0 +1,81 @@
+"""The retrain control: what is lost where a model never saw a part of the text.
+
+A model that was trained on full texts meets a text without a part as something new (Hooker et al.,
+A benchmark for interpretability methods, NeurIPS 2019). One that is trained without the part tells
+how much of its information the rest does not have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from explain.erasing.predictions import Explained
+from explain.erasing.rows import view_rows
+from featurestore.session import Session
+from featurestore.store import FeatureStore
+from featurestore.views.view import TrainingView, load_view
+from train.models import StoredModel
+from train.predictors.base import Recipe
+from train.predictors.registry import default_settings, make_recipe
+from train.training import train_model
+
+
+def retrained_errors(
+    store: FeatureStore, group: Explained, variant: str
+) -> npt.NDArray[np.float64]:
+    """Absolute errors of models that were trained, and are tested, on a variant of the texts.
+
+    Recipe, settings, seeds and folds are those of the models that are explained. The models are
+    stored like any other; those that are there are not trained again.
+
+    Returns
+    -------
+    ndarray, shape (seeds, n), float64
+        For the group's materials.
+
+    Raises
+    ------
+    MissingDataError
+        If a material lacks the vector of its text in this variant: `check_vectors` says which.
+    """
+    with store.session() as session:
+        view = _view(session, group, variant)
+    errors = []
+    for model in group.models:
+        trained = train_model(store, view, _recipe(model), model.seed).model
+        rows = store.sql(
+            "SELECT material_id, abs(prediction - target) AS error FROM predictions "
+            "WHERE model_id = ? AND fold = ?",
+            [trained.model_id, group.fold],
+        )
+        order = pc.index_in(pa.array(group.material_ids), rows["material_id"].combine_chunks())
+        errors.append(rows["error"].take(order).to_numpy())
+    return np.stack(errors)
+
+
+def _view(session: Session, group: Explained, variant: str) -> TrainingView:
+    """The models' own training view, with another variant and the same materials."""
+    model = group.models[0]
+    view = load_view(session, replace(model.parameters, variant=variant))
+    rows = session.query(
+        "SELECT material_id FROM predictions WHERE model_id = ? ORDER BY material_id",
+        [model.model_id],
+    )
+    view_rows(view, rows["material_id"].to_pylist(), model)
+    return view
+
+
+def _recipe(model: StoredModel) -> Recipe:
+    """The recipe with the model's settings."""
+    defaults = default_settings(model.predictor)
+    changed = {
+        name: value
+        for name, value in model.settings.items()
+        if name in defaults and value != defaults[name]
+    }
+    return make_recipe(model.predictor, changed)

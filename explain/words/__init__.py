@@ -1,0 +1,1 @@
+"""What each word of one text adds to its prediction."""

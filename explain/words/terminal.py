@@ -1,0 +1,62 @@
+"""The coloured text in a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+
+import click
+
+from explain.drawing.colours import direction, tint
+from explain.drawing.printed import number, signed
+from explain.words.contributions import Contributions, caption
+from train.display.labels import printed_after
+
+_STRONGEST = 10
+
+
+def coloured_text(found: Contributions, width: int) -> str:
+    """The words with the colours of their contributions, in lines of at most ``width`` letters.
+
+    A word that raises the prediction is underlined, too, so that colour is not all that tells.
+    """
+    values = found.by_word() / found.largest
+    words = found.description.words
+    # textwrap counts letters; the colours come afterwards.
+    lines = textwrap.wrap(" ".join(words), width, break_long_words=False, break_on_hyphens=False)
+    styled, at = [], 0
+    for line in lines:
+        count = len(line.split(" "))
+        styled.append(
+            " ".join(
+                click.style(
+                    word,
+                    fg=(0, 0, 0),
+                    bg=tint(value),
+                    underline=direction(value) == "raises" or None,
+                )
+                for word, value in zip(words[at : at + count], values[at : at + count], strict=True)
+            )
+        )
+        at += count
+    return "\n".join(styled)
+
+
+def summary(found: Contributions) -> str:
+    """Whose prediction it is, what the colours mean, and the strongest parts."""
+    unit = printed_after(found.models[0].parameters.unit)
+    strongest = sorted(found.parts, key=lambda part: -abs(part.mean))[:_STRONGEST]
+    lines = [
+        *caption(found),
+        click.style(" lowers ", fg=(0, 0, 0), bg=tint(-1.0))
+        + " "
+        + click.style(" raises ", fg=(0, 0, 0), bg=tint(1.0), underline=True)
+        + f" the prediction by up to {number(found.largest)}{unit}; {found.how}",
+        "",
+        *(
+            f"{signed(part.mean):>10}{unit}"
+            + (f" ± {number(part.std, 2):<8}" if part.std is not None else "")
+            + f"  {textwrap.shorten(part.unit.text, 60)} [{part.unit.part}]"
+            for part in strongest
+        ),
+    ]
+    return "\n".join(lines)

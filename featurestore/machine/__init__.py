@@ -1,0 +1,1 @@
+"""This machine: its worker processes, its processors and its name."""

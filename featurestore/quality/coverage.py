@@ -1,0 +1,238 @@
+"""Which materials lack a property, a text or a vector, and the command that fills each gap."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from featurestore.catalogue import encoders, generators
+from featurestore.errors import UnknownNameError
+from featurestore.query.conditions import as_condition
+from featurestore.session import RETIRED, Session, quoted
+
+_SUMMARY = pa.schema(
+    [
+        *[pa.field(name, pa.string()) for name in ("kind", "name")],
+        *[pa.field(name, pa.int64()) for name in ("have", "lack", "failed")],
+        pa.field("percent", pa.float64()),
+        pa.field("fill", pa.string()),
+    ]
+)
+_MISSING = pa.schema(
+    [(name, pa.string()) for name in ("kind", "name", "material_id", "formula", "failure")]
+)
+# Options of a run that are part of what it makes, with the value that need not be repeated.
+_OPTIONS = {
+    "encoder": None,
+    "source": None,
+    "precision": "float32",
+    "device": "cpu",
+    "layer": None,
+    "backend": None,
+    "pooling": None,
+    "max_tokens": None,
+    "oxidation_states": "none",
+}
+
+
+@dataclass(frozen=True)
+class _Thing:
+    """Something a material can have.
+
+    Parameters
+    ----------
+    kind, name : str
+        What it is, as in the table that is printed.
+    having : str
+        The SQL condition over ``materials`` for having it.
+    failure : str
+        The SQL expression for the message of a failed attempt; NULL if there was none.
+    command : str
+        What makes it.
+    called : tuple of str
+        The ids and names by which it may be asked for.
+    """
+
+    kind: str
+    name: str
+    having: str
+    failure: str
+    command: str
+
+    called: tuple[str, ...]
+
+
+def coverage(session: Session, where: str | None = None, only: Sequence[str] = ()) -> pa.Table:
+    """How many materials have each property, text and vector, and what would fill the gaps.
+
+    A text vector counts for the full text.
+
+    Parameters
+    ----------
+    where : str, optional
+        Only materials for which this SQL condition over ``materials`` holds.
+    only : sequence of str
+        Only these properties, generators and encoders, by id or name; retired ones only if named.
+
+    Returns
+    -------
+    pyarrow.Table
+        kind, name, have, lack, failed (of those that lack it, attempts on record), percent, fill:
+        the command, or null where nothing is lacking.
+
+    Raises
+    ------
+    InvalidInputError, QueryError
+        If ``where`` is not a condition.
+    UnknownNameError
+        If a name in ``only`` is not in the store.
+    """
+    rows = []
+    for thing in _things(session, only):
+        [row] = session.read_only_query(
+            f"SELECT count(*) FILTER (has) AS have, count(*) FILTER (NOT has) AS lack, "
+            f"count(*) FILTER (NOT has AND failure IS NOT NULL) AS failed "
+            f"FROM ({_judged(thing, where)})"
+        ).to_pylist()
+        total = row["have"] + row["lack"]
+        row["percent"] = round(100 * row["have"] / total, 1) if total else None
+        row["fill"] = _fill(thing, row, where)
+        rows.append({"kind": thing.kind, "name": thing.name} | row)
+    return pa.Table.from_pylist(rows, schema=_SUMMARY)
+
+
+def missing(session: Session, where: str | None = None, only: Sequence[str] = ()) -> pa.Table:
+    """The materials that lack something, one row for each thing lacked; raises as `coverage`.
+
+    Returns
+    -------
+    pyarrow.Table
+        kind, name, material_id, formula, failure: the message of a failed attempt, or null.
+    """
+    found = [
+        session.read_only_query(
+            f"SELECT ? AS kind, ? AS name, material_id, formula, failure "
+            f"FROM ({_judged(thing, where)}) WHERE NOT has ORDER BY material_id",
+            [thing.kind, thing.name],
+        ).cast(_MISSING)
+        for thing in _things(session, only)
+    ]
+    return pa.concat_tables([_MISSING.empty_table(), *found])
+
+
+def _judged(thing: _Thing, where: str | None) -> str:
+    chosen = f"WHERE {as_condition(where)}" if where is not None else ""
+    return (
+        f"SELECT material_id, formula, {thing.having} AS has, {thing.failure} AS failure "
+        f"FROM (SELECT * FROM materials {chosen}) m"
+    )
+
+
+def _fill(thing: _Thing, row: dict[str, Any], where: str | None) -> str | None:
+    if not row["lack"]:
+        return None
+    command: str = thing.command
+    if where is not None and thing.kind != "property":
+        command += f" --where {shlex.quote(where)}"
+    return command + (" --retry-failures" if row["failed"] == row["lack"] else "")
+
+
+def _things(session: Session, only: Sequence[str]) -> list[_Thing]:
+    found = list(_all_things(session))
+    for name in only:
+        known = {called for thing in found for called in thing.called}
+        if name not in known:
+            raise UnknownNameError("property, generator or encoder", name, known)
+    if only:
+        return [thing for thing in found if set(only) & set(thing.called)]
+    retired = {one for one, standing in session.standings().items() if standing == RETIRED}
+    return [thing for thing in found if not retired & set(thing.called)]
+
+
+def _all_things(session: Session) -> Iterator[_Thing]:
+    names = session.query("SELECT DISTINCT property FROM properties ORDER BY property")
+    for name in names["property"].to_pylist():
+        yield _Thing(
+            "property",
+            name,
+            f"material_id IN (SELECT material_id FROM properties WHERE property = {quoted(name)})",
+            "(SELECT min(message) FROM failures f WHERE f.stage = 'targets' "
+            f"AND f.item = m.material_id || ' ' || {quoted(name)})",
+            "featurestore ingest structures SOURCES --properties TARGETS.csv",
+            (name,),
+        )
+    made = _made_with(session)
+    texts = generators(session)
+    for text in texts:
+        yield _Thing(
+            "text",
+            text.generator_id,
+            "structure_id IN (SELECT structure_id FROM sentences "
+            f"WHERE generator_id = {quoted(text.generator_id)})",
+            _failed("text", text.generator_id, "m.structure_id"),
+            _command("ingest text", made.get(text.generator_id, {}) | {"source": text.source}),
+            (text.generator_id, text.source),
+        )
+    for encoder in encoders(session):
+        own = quoted(encoder.encoder_id)
+        options = {"encoder": encoder.name} | made.get(encoder.encoder_id, {})
+        if encoder.kind == "structure":
+            yield _Thing(
+                "structure embedding",
+                encoder.encoder_id,
+                "structure_id IN (SELECT structure_id FROM structure_embedding_keys "
+                f"WHERE encoder_id = {own})",
+                _failed("embeddings", encoder.encoder_id, "m.structure_id"),
+                _command("ingest embeddings", options),
+                (encoder.encoder_id, encoder.name),
+            )
+            continue
+        for text in texts:
+            full = (
+                f"SELECT text_id FROM full_texts WHERE generator_id = {quoted(text.generator_id)}"
+            )
+            yield _Thing(
+                "text embedding",
+                f"{encoder.encoder_id} of {text.generator_id}",
+                "structure_id IN (SELECT structure_id FROM full_texts "
+                f"JOIN text_embedding_keys USING (text_id) WHERE encoder_id = {own} "
+                f"AND generator_id = {quoted(text.generator_id)})",
+                _failed(
+                    "embeddings",
+                    encoder.encoder_id,
+                    f"({full} AND structure_id = m.structure_id)",
+                ),
+                _command("ingest embeddings", options | {"source": text.source}),
+                (encoder.encoder_id, encoder.name, text.generator_id, text.source),
+            )
+
+
+def _failed(stage: str, context: str, item: str) -> str:
+    return (
+        f"(SELECT min(message) FROM failures f WHERE f.stage = {quoted(stage)} "
+        f"AND f.context = {quoted(context)} AND f.item = {item})"
+    )
+
+
+def _made_with(session: Session) -> dict[str, dict[str, Any]]:
+    """The arguments of the run that first made each encoder and generator, by id."""
+    rows = session.query(
+        "SELECT id, arguments FROM (SELECT encoder_id AS id, run_id FROM encoders UNION ALL "
+        "SELECT generator_id, run_id FROM generators) JOIN runs USING (run_id)"
+    ).to_pylist()
+    return {row["id"]: json.loads(row["arguments"]) for row in rows}
+
+
+def _command(command: str, arguments: dict[str, Any]) -> str:
+    """The command with those of the arguments that decide which version it makes."""
+    given = [
+        f"--{name.replace('_', '-')} {shlex.quote(str(arguments[name]))}"
+        for name, usual in _OPTIONS.items()
+        if arguments.get(name) not in (None, usual)
+    ]
+    return " ".join(["featurestore", command, *given])

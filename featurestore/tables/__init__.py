@@ -1,0 +1,1 @@
+"""What is stored: schemas, validated atomic writes, and the record of runs."""

@@ -1,0 +1,149 @@
+"""The record of every command that writes: what ran, on which versions, and how it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from featurestore.identity import canonical_json
+from featurestore.machine.host import host_facts, is_gone
+from featurestore.redaction import redacted
+from featurestore.tables.schemas import TABLES
+from featurestore.tables.tables import Tables
+
+_RECORDED_PACKAGES = (
+    "materials-featurestore",
+    "alignn",
+    "dgl",
+    "duckdb",
+    "jarvis-tools",
+    "lancedb",
+    "matminer",
+    "numpy",
+    "pyarrow",
+    "pylance",
+    "pymatgen",
+    "robocrys",
+    "spglib",
+    "torch",
+    "transformers",
+)
+
+
+@dataclass
+class Run:
+    """A command under way; ``counts`` is stored when it ends.
+
+    Parameters
+    ----------
+    run_id : str
+        UTC start time and random digits.
+    counts : dict of str to int
+        What the command did, for example ``{"written": 12}``.
+    """
+
+    run_id: str
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@cache
+def recorded_versions() -> dict[str, str]:
+    """Versions of the installed packages that can change a result."""
+    versions = {}
+    for package in _RECORDED_PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+@cache
+def git_commit() -> str | None:
+    """The commit of the source tree this code runs from; None outside a git checkout."""
+    folder = Path(__file__).resolve().parents[2]
+    if not (folder / ".git").exists():
+        return None
+    answer = subprocess.run(
+        ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return answer.stdout.strip() or None
+
+
+@contextmanager
+def recorded_run(tables: Tables, command: str, arguments: Mapping[str, Any]) -> Iterator[Run]:
+    """Record a run as ``running`` on entry and how it ended on exit.
+
+    A killed process leaves its run as ``running``. It is shown as ``killed`` once its process is
+    known to be gone, and the next run on the same machine records it so.
+
+    Raises
+    ------
+    ReadOnlyStoreError
+        If the store is seen as of a snapshot or a time.
+    """
+    tables.writable()
+    # Every run adds two fragments, and each merge looks through all of them.
+    tables.compact("runs")
+    started = datetime.now(UTC)
+    run = Run(f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}")
+    row = {
+        "run_id": run.run_id,
+        "command": command,
+        "arguments": redacted(canonical_json(dict(arguments))),
+        "versions": canonical_json(recorded_versions()),
+        "git_commit": git_commit(),
+        "pid": os.getpid(),
+        "started_at": started,
+        "host": canonical_json(host_facts()),
+    }
+    killed = [dead | {"status": "killed"} for dead in killed_runs(tables.dataset("runs"))]
+    _write(tables, row | {"status": "running"}, *killed)
+    status, message = "finished", None
+    try:
+        yield run
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
+    except BaseException as error:
+        status, message = "failed", redacted(f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        ended = {
+            "ended_at": datetime.now(UTC),
+            "counts": canonical_json(run.counts),
+            "host": canonical_json(host_facts()),  # torch may have been imported since
+        }
+        _write(tables, row | ended | {"status": status, "message": message})
+
+
+def killed_runs(runs: Any | None) -> list[dict[str, Any]]:
+    """The rows of runs without an end whose process is gone.
+
+    Parameters
+    ----------
+    runs : lance.LanceDataset or None
+        The ``runs`` table.
+    """
+    if runs is None or "host" not in runs.schema.names:
+        return []
+    open_ended = runs.to_table(filter="status = 'running' AND host IS NOT NULL").to_pylist()
+    return [row for row in open_ended if is_gone(row["pid"], json.loads(row["host"]))]
+
+
+def _write(tables: Tables, *rows: dict[str, Any]) -> None:
+    schema = TABLES["runs"].schema
+    complete = [{name: row.get(name) for name in schema.names} for row in rows]
+    tables.merge("runs", pa.Table.from_pylist(complete, schema=schema), replace=True)

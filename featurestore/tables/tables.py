@@ -1,0 +1,336 @@
+"""Reading and writing one Lance table: validated, atomic, merged by key."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from featurestore.errors import ReadOnlyStoreError, StorageError
+from featurestore.tables.schema_version import check_not_newer
+from featurestore.tables.schemas import TableSchema, table_schema
+from featurestore.tables.storage import Storage, storage_errors
+from featurestore.tables.validation import validated
+
+Result = TypeVar("Result")
+
+# Lance treats columns so marked as a key: two writers that merge the same new key at the same time
+# are then serialised instead of both inserting it.
+_KEY_MARK = {b"lance-schema:unenforced-primary-key": b"true"}
+
+# How Lance words that another writer's commit came first, so that the same work is to be done
+# again on top of it.
+_CONFLICTS = ("conflict", "concurrent", "too much contention", "already exists")
+_SECONDS_FOR_RETRIES = 300.0
+_SECONDS_FOR_COMPACTION = 5.0
+_FRAGMENTS_TO_JOIN = 8
+_LONGEST_PAUSE = 5.0
+
+
+@dataclass(frozen=True)
+class MergeResult:
+    """What a merge did with the rows it was given.
+
+    Parameters
+    ----------
+    written : int
+        Rows that are new in the table, or replaced.
+    present : int
+        Rows that were there already with the same content.
+    conflicts : list of dict
+        Keys that are in the table with other content; those rows were not written.
+    """
+
+    written: int
+    present: int
+    conflicts: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Tables:
+    """The Lance tables in one folder or bucket prefix.
+
+    Parameters
+    ----------
+    storage : Storage
+        Where they are.
+    versions : mapping of str to int
+        The version at which each table is seen, for a store as of a snapshot or a time: other
+        tables are absent and nothing can be written. None: all tables, always the newest version.
+    seen_at : str
+        Name of the snapshot or the time, for errors.
+    """
+
+    def __init__(
+        self, storage: Storage, versions: Mapping[str, int] | None = None, seen_at: str = ""
+    ) -> None:
+        self.storage = storage
+        self.uri = storage.uri
+        self.seen_at = seen_at
+        self._versions = None if versions is None else dict(versions)
+
+    @property
+    def is_past(self) -> bool:
+        """Whether these are the tables as of a snapshot or a time."""
+        return self._versions is not None
+
+    @cached_property
+    def _database(self) -> Any:
+        import lancedb  # takes over a second: readers never need it
+
+        return lancedb.connect(
+            self.uri,
+            read_consistency_interval=timedelta(0),
+            storage_options=self.storage.lance_options,
+        )
+
+    def _access(self, action: str, name: str) -> AbstractContextManager[None]:
+        hint = (
+            "Its files are damaged or out of reach: mend permissions or restore a copy"
+            if action == "read"
+            else "What was committed before is intact; free space or mend permissions there "
+            "and run the command again"
+        )
+        return storage_errors(f"{action} table {name!r} in {self.uri}", hint)
+
+    def names(self) -> list[str]:
+        """Names of the tables that exist, sorted."""
+        if self._versions is not None:
+            return sorted(self._versions)
+        return self.storage.table_names()
+
+    def dataset(self, name: str) -> Any | None:
+        """The table as a ``lance.LanceDataset``; None where it does not exist.
+
+        That is its newest version, or the one of the snapshot or time the store is seen at.
+        """
+        if self._versions is None:
+            return self.dataset_at(name, None)
+        if name not in self._versions:
+            return None
+        dataset = self.dataset_at(name, self._versions[name])
+        if dataset is None:
+            raise StorageError(
+                f"version {self._versions[name]} of table {name!r} in {self.uri}, which "
+                f"{self.seen_at} needs, is no longer there"
+            )
+        return dataset
+
+    def dataset_at(self, name: str, version: int | str | None) -> Any | None:
+        """A version of a table by number or tag, the newest for None; None where there is none."""
+        import lance
+
+        with self._access("read", name):
+            try:
+                dataset = lance.dataset(
+                    self.storage.table_uri(name),
+                    version=version,
+                    storage_options=self.storage.lance_options,
+                )
+            except ValueError as error:
+                # Likewise the folder without a version that a process killed in making it leaves.
+                if "not found" in str(error):
+                    return None
+                raise
+        check_not_newer(dataset, name, self.uri)
+        return dataset
+
+    def writable(self) -> None:
+        """Raise if this is a store as of a snapshot or a time.
+
+        Raises
+        ------
+        ReadOnlyStoreError
+            Naming the snapshot or time.
+        """
+        if self._versions is not None:
+            raise ReadOnlyStoreError(
+                f"the store {self.uri} was opened as of {self.seen_at} and can only be read; "
+                "write to it without --at (at=…)"
+            )
+
+    def merge(self, name: str, rows: pa.Table, *, replace: bool = False) -> MergeResult:
+        """Insert the rows whose key is new, in one atomic commit; nothing new, no commit.
+
+        Parameters
+        ----------
+        name : str
+            Table name; it is created when its first rows come.
+        rows : pyarrow.Table
+            Columns as in the table's schema, in any order.
+        replace : bool
+            Whether a row whose key is present with other content takes the place of what is there.
+
+        Raises
+        ------
+        InvalidRowsError
+            If the rows break the schema; nothing is written then.
+        StorageError
+            If the storage refuses; nothing of this merge is visible then.
+        ReadOnlyStoreError
+            If the store is seen as of a snapshot or a time.
+        """
+        self.writable()
+        expected = self._expected(name, rows)
+        rows = validated(rows, expected)
+        if not rows.num_rows:
+            return MergeResult(0, 0)
+        with self._access("write", name):
+            return _retrying(lambda: self._merged(name, rows, expected, replace))
+
+    def _merged(
+        self, name: str, rows: pa.Table, expected: TableSchema, replace: bool
+    ) -> MergeResult:
+        self._add_new_columns(name, expected)
+        new, changed = self._compared(rows, expected)
+        present = rows.num_rows - len(new) - len(changed)
+        chosen = pa.concat_arrays([new, changed]) if replace else new
+        written = self._commit(name, rows.take(chosen), expected, replace) if len(chosen) else 0
+        if not replace and written < len(chosen):
+            # Another writer was first with some of them; what it wrote may differ.
+            _, changed = self._compared(rows, expected)
+            present = rows.num_rows - written - len(changed)
+        conflicts = [] if replace else rows.select(list(expected.key)).take(changed).to_pylist()
+        return MergeResult(written, present, conflicts)
+
+    def _add_new_columns(self, name: str, expected: TableSchema) -> None:
+        """Give a table of an earlier schema the nullable columns that were declared since."""
+        dataset = self.dataset(name)
+        if dataset is None:
+            return
+        added = [
+            column
+            for column in expected.schema
+            if column.nullable and column.name not in dataset.schema.names
+        ]
+        if added:
+            dataset.add_columns(pa.schema(added))
+
+    def delete(self, name: str, condition: str) -> None:
+        """Remove the rows for which the SQL ``condition`` holds, in one atomic commit."""
+        self.writable()
+        if self.dataset(name) is not None:
+            with self._access("delete from", name):
+                _retrying(lambda: self._database.open_table(name).delete(condition))
+
+    def restore(self, name: str, version: int | str) -> None:
+        """Make the content of an earlier version the newest one, as a commit of its own."""
+        self.writable()
+
+        def commit() -> None:
+            dataset = self.dataset_at(name, version)
+            if dataset is None:
+                raise ValueError(f"it has no version {version}")
+            dataset.restore()
+
+        with self._access("restore", name):
+            _retrying(commit)
+
+    def compact(self, name: str) -> bool:
+        """Join small fragments into larger ones; rows and earlier versions stay as they are.
+
+        Returns
+        -------
+        bool
+            False if other writers were in the way each time: it is left for another run.
+        """
+        self.writable()
+
+        def commit() -> None:
+            dataset = self.dataset(name)
+            if dataset is not None and len(dataset.get_fragments()) > _FRAGMENTS_TO_JOIN:
+                dataset.optimize.compact_files()
+
+        with self._access("compact", name):
+            try:
+                _retrying(commit, seconds=_SECONDS_FOR_COMPACTION)
+            except (OSError, RuntimeError, ValueError) as error:
+                if not _is_conflict(error):
+                    raise
+                return False
+        return True
+
+    def _expected(self, name: str, rows: pa.Table) -> TableSchema:
+        existing = self.dataset(name)
+        dimension = None
+        if existing is not None and "vector" in existing.schema.names:
+            dimension = existing.schema.field("vector").type.list_size
+        elif "vector" in rows.column_names:
+            dimension = getattr(rows.schema.field("vector").type, "list_size", None)
+        return table_schema(name, dimension)
+
+    def _compared(self, rows: pa.Table, expected: TableSchema) -> tuple[pa.Array, pa.Array]:
+        """Numbers of the rows whose key is new, and of those whose content would change."""
+        key, content = list(expected.key), list(expected.content)
+        numbered = rows.select(key + content).append_column(
+            "__row", pa.array(range(rows.num_rows), pa.int64())
+        )
+        dataset = self.dataset(expected.name)
+        if dataset is None:
+            return numbered["__row"].combine_chunks(), pa.array([], pa.int64())
+        with self._access("read", expected.name):
+            there = dataset.to_table(columns=key + content)
+        new = numbered.select([*key, "__row"]).join(there.select(key), key, join_type="left anti")
+        pairs = numbered.join(there, key, join_type="inner", right_suffix="__there")
+        differs = pa.chunked_array([pa.repeat(False, pairs.num_rows)])
+        for column in content:
+            differs = pc.or_(differs, pc.not_equal(pairs[column], pairs[column + "__there"]))
+        return _sorted(new["__row"]), _sorted(pairs["__row"].filter(differs))
+
+    def _commit(self, name: str, rows: pa.Table, expected: TableSchema, replace: bool) -> int:
+        if self.dataset(name) is None:
+            marked = pa.schema(
+                [
+                    column.with_metadata(_KEY_MARK) if column.name in expected.key else column
+                    for column in expected.schema
+                ]
+            )
+            table = self._database.create_table(name, schema=marked, exist_ok=True)
+        else:
+            table = self._database.open_table(name)
+        merge = table.merge_insert(list(expected.key)).when_not_matched_insert_all()
+        if replace:
+            merge = merge.when_matched_update_all()
+        stored = table.schema  # columns that were declared later stand at its end
+        unknown = sorted(set(stored.names) - set(expected.schema.names))
+        if unknown:
+            raise StorageError(
+                f"table {name!r} in {self.uri} has columns {unknown}, which this version of the "
+                "package does not know; write with the version that added them"
+            )
+        result = merge.execute(rows.select(stored.names).cast(stored))
+        return int(result.num_inserted_rows + result.num_updated_rows)
+
+
+def _is_conflict(error: BaseException) -> bool:
+    message = str(error).lower()
+    return any(words in message for words in _CONFLICTS)
+
+
+def _retrying(action: Callable[[], Result], seconds: float = _SECONDS_FOR_RETRIES) -> Result:
+    """The action's result, tried again for so many seconds while other writers' commits come first.
+
+    Lance itself tries a commit a few times; beyond that the work is done afresh on what the others
+    have committed, after pauses of random length so that writers do not stay in step.
+    """
+    give_up = time.monotonic() + seconds
+    longest = 0.1
+    while True:
+        try:
+            return action()
+        except (OSError, RuntimeError, ValueError) as error:
+            if not _is_conflict(error) or time.monotonic() > give_up:
+                raise
+        time.sleep(random.uniform(0, longest))
+        longest = min(2 * longest, _LONGEST_PAUSE)
+
+
+def _sorted(numbers: pa.ChunkedArray) -> pa.Array:
+    return numbers.combine_chunks().sort()

@@ -1,0 +1,1 @@
+"""Texts as SQL over sentences: the grammar of variants and what a text stands for."""

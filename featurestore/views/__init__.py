@@ -1,0 +1,1 @@
+"""What is asked: training views, from a request to an array."""

@@ -1,0 +1,1 @@
+"""The commands of ``featurestore ingest``, a module each."""

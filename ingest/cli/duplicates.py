@@ -1,0 +1,49 @@
+"""``featurestore ingest duplicates``: structures that are the same crystal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from featurestore.cli.options import CONTEXT, store_option
+from ingest.cli.options import retry_option, selection_options, workers_options
+from ingest.cli.recorded import recorded, report
+
+if TYPE_CHECKING:
+    from ingest.stages.selection import Selection
+
+
+@click.command(context_settings=CONTEXT)
+@selection_options
+@workers_options("formula")
+@retry_option
+@store_option
+def duplicates(
+    selection: Selection,
+    workers: int | None,
+    time_limit: float,
+    retry_failures: bool,
+    store_uri: str,
+) -> None:
+    """Find structures of one formula that are the same crystal, by pymatgen's StructureMatcher.
+
+    'featurestore train leakage' and 'ingest splits --group-by duplicates' read what it finds.
+
+    \b
+    Example:
+      featurestore ingest duplicates --property Tc_supercon
+    """
+    from featurestore.machine.workers import cpu_count
+    from ingest.stages.duplicates import ingest_duplicates
+
+    with recorded(store_uri, "duplicates") as (store, run):
+        outcome = ingest_duplicates(
+            store,
+            selection=selection,
+            workers=workers or cpu_count(),
+            time_limit=time_limit,
+            retry_failures=retry_failures,
+            run=run,
+        )
+        report(run, outcome)

@@ -1,0 +1,127 @@
+"""``featurestore ingest embeddings``: vectors of structures and texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from featurestore.cli.options import CONTEXT, store_option
+from ingest.cli.options import retry_option, selection_options
+from ingest.cli.recorded import recorded, report
+
+if TYPE_CHECKING:
+    from ingest.encoders.base import Precision, StructureEncoder, TextEncoder
+    from ingest.stages.selection import Selection
+
+
+@click.command(context_settings=CONTEXT)
+@click.option("--encoder", required=True, metavar="NAME", help="Named weights, or their folder.")
+@click.option("--source", metavar="SOURCE", help="Text source, for a text encoder.")
+@click.option(
+    "--variant",
+    "variants",
+    multiple=True,
+    help="Text variant (may be repeated), see below.  [default: full]",
+)
+@click.option(
+    "--variants-file",
+    type=click.Path(path_type=Path),
+    help="File of further variants, one a line.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="Arithmetic; another precision or setting is another encoder in the store.",
+)
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option(
+    "--layer",
+    help="ALIGNN: last, embedding, alignn_1 …, gcn_1 …; BERT: 0 the embeddings, -1 the last.",
+)
+@click.option("--backend", type=click.Choice(["torch", "dgl"]), help="ALIGNN: default torch.")
+@click.option("--pooling", type=click.Choice(["mean", "cls"]), help="BERT: default mean.")
+@click.option("--max-tokens", type=click.IntRange(3), help="BERT: default 512.")
+@selection_options
+@retry_option
+@store_option
+def embeddings(
+    encoder: str,
+    source: str | None,
+    variants: tuple[str, ...],
+    variants_file: Path | None,
+    precision: Precision,
+    device: str,
+    layer: str | None,
+    backend: str | None,
+    pooling: str | None,
+    max_tokens: int | None,
+    selection: Selection,
+    retry_failures: bool,
+    store_uri: str,
+) -> None:
+    """Encode every structure, or every text of a source, that has no vector yet.
+
+    A variant is full, or a rule and a part of the text: without deletes the part, only deletes all
+    else, mask puts [MASK] in place of its words. The part is TAG,TAG (its sentences), sentence:N,N
+    or word:N,N (numbered from 0), random:SEED:TAG or random-words:SEED:TAG (as many sentences or
+    words as the tag has, at random).
+
+    Shorthands: RULE:each, RULE:random:SEED:each and RULE:random-words:SEED:each stand for one
+    variant for each tag, RULE:subsets for one for each set of tags, word:each and sentence:each for
+    the deletion and the masking of every single one. Equal texts are encoded once.
+
+    \b
+    Example:
+      featurestore ingest embeddings --encoder alignn-ff
+      featurestore ingest embeddings --encoder minilm --source chemnlp --variant without:each
+      featurestore ingest embeddings --encoder minilm --source chemnlp --variant mask:word:each \\
+          --material JVASP-1151
+    """
+    from ingest.encoders.load import load_encoder
+    from ingest.stages.embeddings import (
+        ingest_structure_embeddings,
+        ingest_text_embeddings,
+    )
+    from ingest.stages.variants import read_variants_file
+
+    settings = {"layer": layer, "backend": backend, "pooling": pooling, "max_tokens": max_tokens}
+    loaded = load_encoder(
+        encoder,
+        precision=precision,
+        device=device,
+        settings={name: value for name, value in settings.items() if value is not None},
+    )
+    if loaded.spec.kind == "structure" and source is not None:
+        raise click.UsageError(f"{encoder} encodes structures: it takes no --source.")
+    if loaded.spec.kind == "text" and source is None:
+        raise click.UsageError(f"{encoder} encodes texts: name a --source.")
+    if loaded.spec.kind == "structure" and (variants or variants_file):
+        raise click.UsageError(f"{encoder} encodes structures: they have no variants.")
+    if variants_file is not None:
+        variants = (*variants, *read_variants_file(variants_file))
+    with recorded(store_uri, "embeddings") as (store, run):
+        if loaded.spec.kind == "structure":
+            outcome = ingest_structure_embeddings(
+                store,
+                cast("StructureEncoder", loaded),
+                selection=selection,
+                retry_failures=retry_failures,
+                run=run,
+            )
+        else:
+            assert source is not None
+            outcome = ingest_text_embeddings(
+                store,
+                cast("TextEncoder", loaded),
+                source=source,
+                variants=variants or ("full",),
+                selection=selection,
+                retry_failures=retry_failures,
+                run=run,
+            )
+        outcome.notes.append(f"encoder {loaded.spec.encoder_id}")
+        report(run, outcome)

@@ -1,0 +1,111 @@
+"""``featurestore ingest splits``: folds from files, or drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import click
+
+from featurestore.cli.options import CONTEXT, store_option
+from ingest.cli.recorded import recorded, report
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--random", "fractions", metavar="80/10/10", help="Draw folds at random instead.")
+@click.option(
+    "--sample", metavar="SPLIT", help="Draw --at-most materials from each fold of this split."
+)
+@click.option("--at-most", metavar="4000/500/1000", help="With --sample: their numbers.")
+@click.option(
+    "--where",
+    metavar="SQL",
+    help="With --sample: only materials for which this condition on them and their properties "
+    "holds.",
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of what is drawn.")
+@click.option(
+    "--group-by",
+    metavar="GROUP",
+    help="With --random: keep materials that agree in this together in one fold: structure, "
+    "duplicates, formula (all polymorphs), prototype, or an SQL expression over materials.",
+)
+@click.option("--property", "property_name", help="Property the split is for.")
+@click.option("--name", help="Name of the split. Default: paper, or random with the seed.")
+@store_option
+def splits(
+    files: tuple[Path, ...],
+    fractions: str | None,
+    sample: str | None,
+    at_most: str | None,
+    where: str | None,
+    seed: int,
+    group_by: str | None,
+    property_name: str | None,
+    name: str | None,
+    store_uri: str,
+) -> None:
+    """Store folds from FILES with id_train, id_val and id_test, or draw them.
+
+    A file named dataset_split_PROPERTY.json is for that property. A --sample keeps the folds that
+    its materials have in the split it is drawn from; a smaller one with the same seed is part of a
+    larger one.
+
+    \b
+    Example:
+      featurestore ingest splits splits/dataset_split_*.json --name paper
+      featurestore ingest splits --random 80/10/10 --seed 1 --property mbj_bandgap
+      featurestore ingest splits --random 80/10/10 --group-by formula --property mbj_bandgap
+      featurestore ingest splits --sample paper --at-most 4000/500/1000 --property ehull
+    """
+    from featurestore.identity import sha256_hex
+    from ingest.stages.folds import grouped_folds, parse_parts, random_folds, sampled_folds
+    from ingest.stages.splits import (
+        ingest_split,
+        material_groups,
+        materials_with,
+        property_of_file,
+        read_split_file,
+        stored_folds,
+    )
+
+    if sum(map(bool, (files, fractions, sample))) != 1:
+        raise click.UsageError("Give one of split FILES, --random and --sample.")
+    if group_by and not fractions:
+        raise click.UsageError("--group-by goes with --random.")
+    if bool(at_most) != bool(sample) or (where and not sample):
+        raise click.UsageError("--at-most and --where go with --sample, which needs --at-most.")
+    if sample and property_name is None:
+        raise click.UsageError("--sample needs the --property whose folds it draws from.")
+    with recorded(store_uri, "splits", files=files) as (store, run):
+        if files:
+            drawn = [
+                (name or "paper", property_name or property_of_file(path), read_split_file(path))
+                for path in files
+            ]
+        elif sample:
+            sizes = parse_parts(cast(str, at_most))
+            stored = stored_folds(store, sample, cast(str, property_name), where)
+            folds = sampled_folds(stored, sizes, seed)
+            default = f"{sample}-sample-{'-'.join(map(str, sizes))}-seed-{seed}"
+            default += f"-where-{sha256_hex(where.encode())[:8]}" if where else ""
+            drawn = [(name or default, property_name, folds)]
+        else:
+            parts = parse_parts(cast(str, fractions))
+            ids = materials_with(store, property_name)
+            default = f"random-{'-'.join(map(str, parts))}-seed-{seed}"
+            if group_by:
+                folds = grouped_folds(material_groups(store, ids, group_by), parts, seed)
+                default += f"-by-{group_by}"
+            else:
+                folds = random_folds(ids, parts, seed)
+            drawn = [(name or default, property_name, folds)]
+        outcomes = [
+            ingest_split(store, folds, split=split, name=what, run=run, may_grow=not sample)
+            for split, what, folds in drawn
+        ]
+        total = outcomes[0]
+        for outcome in outcomes[1:]:
+            total = total.joined(outcome)
+        report(run, total)

@@ -1,0 +1,1 @@
+"""Work on many items: in order, in parallel, interruptible, each failure its own."""

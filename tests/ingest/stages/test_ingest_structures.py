@@ -1,0 +1,364 @@
+"""The first stage: materials and targets in the store, what is refused counted and on record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from made_up_materials import Silent, atoms, crystal, entry, ingest, rows, write_archive
+
+from featurestore.errors import InvalidInputError
+from featurestore.failure import Failure
+from featurestore.registry import load_registry
+from featurestore.store import FeatureStore
+from featurestore.stored_structures import stored_crystals
+from featurestore.tables.runs import Run
+from ingest.stages.structures import ingest_structures, parse_target
+from ingest.stages.targets import ingest_targets
+from ingest.structures import analysis
+from ingest.structures.properties_file import read_property_file
+from ingest.structures.records import MaterialRecord
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FeatureStore:
+    return FeatureStore.open(tmp_path / "store", create=True)
+
+
+@pytest.fixture
+def archive(tmp_path: Path):
+    def write(*entries: object) -> Path:
+        return write_archive(tmp_path / "a.json.zip", entries)
+
+    return write
+
+
+def failures(store: FeatureStore, stage: str) -> dict[str, tuple[str, str]]:
+    found = store.sql("FROM failures WHERE stage = ?", [stage]).to_pylist()
+    assert {row["context"] for row in found} <= {"d"}
+    return {row["item"]: (row["error"], row["message"]) for row in found}
+
+
+def test_a_material_with_everything_about_it(store, archive):
+    materials, targets = ingest(
+        store, archive(entry("J-1", mbj_bandgap=1.5, ehull="0.25", slme="na", note="x"))
+    )
+    assert (materials.written, targets.written) == (1, 2)
+    assert rows(store, "materials") == [
+        {
+            "material_id": "J-1",
+            "structure_id": crystal().structure_id,
+            "dataset": "d",
+            "source_file": "a.json.zip",
+            "formula": "ClCs",
+            "prototype": "AB",
+            "n_atoms": 2,
+            "volume": pytest.approx(64.0),
+            "space_group_number": 221,
+            "space_group": "Pm-3m",
+            "crystal_system": "cubic",
+            "point_group": "m-3m",
+            "lattice": [4.0, 0, 0, 0, 4.0, 0, 0, 0, 4.0],
+            "species": ["Cs", "Cl"],
+            "frac_coords": [0.0, 0, 0, 0.5, 0.5, 0.5],
+            "notes": None,
+        }
+    ]
+    base = {"material_id": "J-1", "source": "d"}
+    assert rows(store, "properties") == [
+        base | {"property": "ehull", "value": 0.25, "unit": "eV/atom"},
+        base | {"property": "mbj_bandgap", "value": 1.5, "unit": "eV"},
+    ]
+    assert targets.notes == ["fields that the property registry does not know: note"]
+    with store.session() as session:
+        [(_, back)] = stored_crystals(session, [crystal().structure_id])
+    assert back.structure_id == crystal().structure_id
+
+
+def test_coordinates_are_stored_wrapped_into_the_cell(store, archive):
+    moved = atoms(coords=[[3.0, -1.0, 0.0], [0.5, -3.5, 7.5]])
+    path = archive(entry("moved", cell=moved), entry("plain"))
+    ingest(store, path)
+    stored = store.sql("SELECT structure_id, frac_coords FROM materials").to_pylist()
+    assert stored[0] == stored[1]
+    assert stored[0]["frac_coords"] == [0.0, 0.0, 0.0, 0.5, 0.5, 0.5]
+
+
+def test_a_repeated_run_changes_nothing(store, archive):
+    path = archive(*(entry(f"J-{i}", 4 + i, slme=i) for i in range(5)))
+    ingest(store, path)
+    with store.session() as session:
+        before = session.versions
+    materials, targets = ingest(store, path, "again")
+    assert (materials.written, materials.present, len(materials.failures)) == (0, 5, 0)
+    assert (targets.written, targets.present) == (0, 5)
+    with store.session() as session:
+        assert session.versions == before
+
+
+_REFUSALS = {"InvalidStructureError", "OverlapError", "UnknownElementError"}
+
+
+def test_bad_structures_are_counted_and_the_others_written(store, archive):
+    bad = {
+        "overlap": (atoms(coords=[[0, 0, 0], [0.99, 0, 0]]), "overlapping atoms"),
+        "flat": (atoms(lattice_mat=[[4, 0, 0], [0, 4, 0], [4, 4, 0]]), "zero volume"),
+        "unknown": (atoms(elements=["Cs", "Xx"]), "unknown element 'Xx'"),
+        "none": (atoms(elements=[], coords=[]), "no atoms"),
+        "ragged": (atoms(coords=[[0, 0, 0]]), "for 2 species"),
+        "nan": (atoms(coords=[[0, 0, 0], [0.5, float("nan"), 0.5]]), "NaN"),
+        "broken": ("text", "cannot be read"),
+    }
+    entries = [entry(name, cell=cell, slme=1.0) for name, (cell, _) in bad.items()]
+    materials, targets = ingest(store, archive(*entries, entry("good", slme=2.0)))
+    assert (materials.written, targets.written) == (1, 1)
+    found = failures(store, "structures")
+    assert set(found) == set(bad)
+    for name, (error, message) in found.items():
+        assert error in _REFUSALS and bad[name][1] in message, name
+    lines = materials.summary()
+    assert lines[0] == "materials: 1 written, 0 already there, 7 failed"
+    assert lines[1].startswith("  7 × InvalidStructureError, for example overlap: overlapping")
+
+
+def test_a_mended_structure_clears_its_failure(store, archive):
+    ingest(store, archive(entry("a", cell=atoms(elements=["X", "Cl"])), entry("b", cell=[])))
+    assert set(failures(store, "structures")) == {"a", "b"}
+    ingest(store, archive(entry("a")))
+    assert set(failures(store, "structures")) == {"b"}
+
+
+def test_a_duplicate_id_with_the_same_structure_is_no_failure(store, archive):
+    materials, targets = ingest(
+        store, archive(entry("a", slme=1), entry("b", 5), entry("a", slme=1))
+    )
+    assert (materials.written, materials.present, materials.failures) == (2, 1, {})
+    assert (targets.written, targets.present) == (1, 1)
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_duplicate_id_with_another_structure_in_one_source(store, archive, replace):
+    path = archive(entry("a", 4.0, slme=1), entry("b", 6.0), entry("a", 5.0, slme=2))
+    materials, _ = ingest(store, path, replace=replace)
+    assert materials.written == 2
+    error, message = failures(store, "structures")["a"]
+    assert error == "ConflictError"
+    assert "material a of a.json.zip has another structure" in message and "--replace" in message
+    assert {row["material_id"]: row["volume"] for row in rows(store, "materials")} == {
+        "a": pytest.approx(64.0),
+        "b": pytest.approx(216.0),
+    }
+    assert [row["value"] for row in rows(store, "properties")] == [1.0]
+
+
+def test_a_bad_structure_does_not_take_its_id_from_a_good_one(store, archive):
+    materials, _ = ingest(store, archive(entry("a", cell=atoms(elements=["X", "Y"])), entry("a")))
+    assert materials.written == 1
+    assert "unknown element" in materials.failures["a"].message
+
+
+def test_another_structure_than_the_stores(store, archive):
+    ingest(store, archive(entry("a", 4.0, slme=1)))
+    materials, targets = ingest(store, archive(entry("a", 5.0, slme=2)))
+    assert (materials.written, targets.written) == (0, 0)
+    assert materials.failures["a"].error == "ConflictError"
+    assert rows(store, "materials")[0]["volume"] == pytest.approx(64.0)
+    materials, targets = ingest(store, archive(entry("a", 5.0, slme=2)), replace=True)
+    assert (materials.written, targets.written) == (1, 1)
+    assert rows(store, "materials")[0]["volume"] == pytest.approx(125.0)
+    assert rows(store, "properties")[0]["value"] == 2.0
+    assert failures(store, "structures") == {}
+
+
+def test_another_target_than_the_stores(store, archive):
+    ingest(store, archive(entry("a", slme=1)))
+    _, targets = ingest(store, archive(entry("a", slme=2)))
+    assert targets.written == 0
+    error, message = failures(store, "targets")["a slme"]
+    assert error == "ConflictError" and "in the store already" in message
+    assert rows(store, "properties")[0]["value"] == 1.0
+    _, targets = ingest(store, archive(entry("a", slme=2)), replace=True)
+    assert targets.written == 1
+    assert rows(store, "properties")[0]["value"] == 2.0
+    assert failures(store, "targets") == {}
+
+
+def test_one_target_twice_in_a_source(store, archive):
+    _, targets = ingest(store, archive(entry("a", slme=1), entry("a", slme=2), entry("a", slme=1)))
+    assert (targets.written, targets.present) == (1, 1)
+    assert "twice in the source" in failures(store, "targets")["a slme"][1]
+
+
+@pytest.mark.parametrize(
+    ("value", "parsed"),
+    [
+        (1, 1.0),
+        (-2.5, -2.5),
+        ("3.5e-2", 0.035),
+        (" 4 ", 4.0),
+        ("na", None),
+        (" NA ", None),
+        ("", None),
+        (None, None),
+        ("NaN", "is not finite"),
+        (float("nan"), "is not finite"),
+        (float("inf"), "is not finite"),
+        ("-Infinity", "is not finite"),
+        ("1e999", "is not finite"),
+        (10**400, "is no number"),
+        ("n/a", "is no number"),
+        ("1,5", "is no number"),
+        (True, "is no number"),
+        ([1.0], "is no number"),
+        ({"value": 1}, "is no number"),
+    ],
+)
+def test_targets_are_finite_numbers_missing_or_refused(value, parsed):
+    found = parse_target(value)
+    if isinstance(parsed, str):
+        assert isinstance(found, Failure)
+        assert found.error == "InvalidTarget" and parsed in found.message
+    else:
+        assert found == parsed
+
+
+def test_refused_targets_are_counted_with_their_material(store, archive):
+    values = {"slme": "text", "ehull": float("nan"), "mbj_bandgap": [1], "spillage": True}
+    _, targets = ingest(store, archive(entry("a", **values, magmom_oszicar=2, Tc_supercon="na")))
+    assert (targets.written, len(targets.failures)) == (1, 4)
+    assert set(failures(store, "targets")) == {f"a {name}" for name in values}
+    _, targets = ingest(store, archive(entry("a", slme=3)))
+    assert set(failures(store, "targets")) == {f"a {name}" for name in values if name != "slme"}
+
+
+def test_failures_before_the_damage_are_on_record(store, tmp_path, monkeypatch):
+    monkeypatch.setattr("ingest.stages.structures._BATCH", 2)
+    path = write_archive(
+        tmp_path / "a.json", [entry("a"), entry("b", cell=[]), entry("c", 5), entry("d", 6)]
+    )
+    path.write_text(path.read_text()[:-60])
+    with pytest.raises(InvalidInputError, match="record 3"):
+        ingest(store, path)
+    assert [row["material_id"] for row in rows(store, "materials")] == ["a"]
+    assert set(failures(store, "structures")) == {"b"}
+
+
+def test_batches_make_no_difference(tmp_path, archive, monkeypatch):
+    entries = [entry(f"J-{i % 9}", 4 + i % 7, slme=i % 5) for i in range(30)]
+    entries += [entry("bad", cell=[]), entry("J-1", 4, ehull="x")]
+    found = []
+    for size in (1, 7, 2000):
+        monkeypatch.setattr("ingest.stages.structures._BATCH", size)
+        store = FeatureStore.open(tmp_path / f"store-{size}", create=True)
+        ingest(store, archive(*entries))
+        found.append([rows(store, name) for name in ("materials", "properties")])
+        assert set(failures(store, "structures")) > {"bad"}
+    assert found[0] == found[1] == found[2]
+
+
+def test_many_batches_do_not_leave_many_fragments(store, archive, monkeypatch):
+    monkeypatch.setattr("ingest.stages.structures._BATCH", 1)
+    ingest(store, archive(*(entry(f"J-{i}", 4 + i, slme=i) for i in range(12))))
+    with store.session() as session:
+        for table in ("materials", "properties"):
+            assert len(session.dataset(table).get_fragments()) == 1
+            assert session.dataset(table).count_rows() == 12
+
+
+def test_workers_give_what_one_process_gives(store, archive, tmp_path, monkeypatch):
+    entries = [entry(f"J-{i}", 4 + i / 100) for i in range(30)] + [entry("bad", cell=atoms(0.3))]
+    monkeypatch.setattr(analysis, "_ENOUGH_FOR_WORKERS", 10)
+    monkeypatch.setattr(analysis, "_STRUCTURES_A_TASK", 7)
+    ingest(store, archive(*entries))
+    monkeypatch.setattr(analysis, "_ENOUGH_FOR_WORKERS", 1000)
+    single = FeatureStore.open(tmp_path / "single", create=True)
+    ingest(single, archive(*entries))
+    for table in ("materials", "failures"):
+        assert rows(store, table) == rows(single, table)
+
+
+def test_an_unreadable_file_is_a_counted_failure(store):
+    records = [
+        MaterialRecord("a", Failure("CifError", "line 3 is odd"), source_file="a.cif"),
+        MaterialRecord("b", crystal(), source_file="b.cif"),
+    ]
+    progress = Silent()
+    materials, _ = ingest_structures(
+        store,
+        iter(records),
+        dataset="d",
+        registry=load_registry(),
+        run=Run("r"),
+        progress=progress,
+        workers=1,
+    )
+    assert (materials.written, progress.done) == (1, 2)
+    assert failures(store, "structures") == {"a": ("CifError", "line 3 is odd")}
+
+
+# Targets from CSV files
+
+
+def cells(tmp_path: Path, text: str) -> list[tuple[str, str, str]]:
+    path = tmp_path / "targets.csv"
+    path.write_text(text, "utf-8")
+    return list(read_property_file(path, load_registry()))
+
+
+@pytest.mark.parametrize("column", ["material_id", "jid", "id"])
+def test_a_csv_file_of_targets(tmp_path, column):
+    text = f"\ufeffslme, {column} ,mbj_bandgap\n1.5,a,\n\n,b, 2 \n"
+    assert cells(tmp_path, text) == [
+        ("a", "slme", "1.5"),
+        ("a", "mbj_bandgap", ""),
+        ("b", "slme", ""),
+        ("b", "mbj_bandgap", " 2 "),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,slme\na,1\n", r"no column with the material ids.*columns: name, slme"),
+        ("", r"columns: none"),
+        ("id,slme\na,1\nb\n", r"targets\.csv, line 3: 1 cells, the header has 2"),
+        ("id,slme\na,1,2\n", "line 2: 3 cells"),
+        ("id,sleme\na,1\n", "unknown property 'sleme'; did you mean 'slme'"),
+    ],
+)
+def test_a_csv_file_of_another_form(tmp_path, text, message):
+    with pytest.raises(Exception, match=message):
+        cells(tmp_path, text)
+
+
+def test_csv_files_that_cannot_be_read(tmp_path):
+    (tmp_path / "latin.csv").write_bytes(b"id,slme\n\xe5,1\n")
+    for name in ("latin.csv", "missing.csv", "."):
+        with pytest.raises(InvalidInputError, match="cannot read"):
+            list(read_property_file(tmp_path / name, load_registry()))
+
+
+def test_targets_for_stored_materials(store, archive, tmp_path):
+    ingest(store, archive(entry("a", slme=9), entry("b", 5)))
+
+    def put(text: str, **options: bool):
+        return ingest_targets(
+            store,
+            cells(tmp_path, text),
+            source="d",
+            registry=load_registry(),
+            run=Run("r"),
+            **options,
+        )
+
+    outcome = put("id,slme,ehull\na,1,0.5\nb,text,na\nc,3,\n")
+    assert outcome.written == 1
+    found = failures(store, "targets")
+    assert {name: error for name, (error, _) in found.items()} == {
+        "a slme": "ConflictError",
+        "b slme": "InvalidTarget",
+        "c slme": "UnknownMaterial",
+    }
+    outcome = put("id,slme\na,1\nb,2\n", replace=True)
+    assert outcome.written == 2
+    assert set(failures(store, "targets")) == {"c slme"}

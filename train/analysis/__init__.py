@@ -1,0 +1,1 @@
+"""What stored models and their predictions say: comparisons, groups, leakage, curves."""

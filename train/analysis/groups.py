@@ -1,0 +1,270 @@
+"""Errors by group of materials: where models are good, with how much certainty."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.session import Session
+from train.analysis.predictions import absolute_errors
+from train.analysis.resampling import Estimate, draws, interval
+from train.display.drawing import COLOURS, along_x, write_png
+from train.display.labels import distinctions, features_label, predictor_label, printed_in_brackets
+from train.models import StoredModel
+from train.predictors.registry import CONSTANTS
+
+#: The share of test materials that counts as predicted best, as in the paper.
+BEST = 0.1
+
+_MARKERS = "os^v"
+
+
+@dataclass(frozen=True)
+class GroupErrors:
+    """One model's errors on one group of test materials.
+
+    Parameters
+    ----------
+    group : str
+        Its name.
+    n : int
+        Test materials in it.
+    share : float
+        Of all test materials.
+    mae : Estimate
+        In the property's unit.
+    best_share : Estimate
+        Of the tenth of the test materials that the model predicts best, how much is in the group:
+        above ``share`` where the model is better than elsewhere.
+    """
+
+    group: str
+    n: int
+    share: float
+    mae: Estimate
+    best_share: Estimate
+
+
+@dataclass(frozen=True)
+class ModelGroups:
+    """The groups of one model, or of models that differ only by their seed.
+
+    Parameters
+    ----------
+    models : tuple of StoredModel
+        Their absolute errors are averaged, material by material.
+    label : str
+        What tells it from the others.
+    groups : tuple of GroupErrors
+        The same groups for all models that are compared, the largest first, equal ones by name.
+    """
+
+    models: tuple[StoredModel, ...]
+    label: str
+    groups: tuple[GroupErrors, ...]
+
+
+def group_errors(
+    session: Session, rows: Sequence[Sequence[StoredModel]], by: str, at_least: int
+) -> list[ModelGroups]:
+    """Errors by group, on the test materials that all models have.
+
+    Parameters
+    ----------
+    session : Session
+        Where the predictions are.
+    rows : sequence of sequence of StoredModel
+        Models of one property; those of an inner sequence differ only by their seed.
+    by : str
+        SQL expression over the columns of ``materials``: ``crystal_system``, ``prototype``,
+        ``n_atoms > 20``.
+    at_least : int
+        Groups with fewer test materials are put together.
+
+    Raises
+    ------
+    InvalidInputError
+        If the models are of several properties.
+    MissingDataError
+        If they have no test material in common.
+    QueryError
+        If DuckDB cannot evaluate the expression.
+    """
+    properties = {model.parameters.property for row in rows for model in row}
+    if len(properties) > 1:
+        raise InvalidInputError(
+            f"models of {', '.join(sorted(properties))} cannot be compared: name one --property"
+        )
+    tested = absolute_errors(session, [model.model_id for row in rows for model in row])
+    common = sorted(set.intersection(*(set(found.material_ids) for found in tested.values())))
+    if not common:
+        raise MissingDataError("these models have no test material in common")
+    names = group_names(session, common, by, at_least)
+    found = []
+    for row, label in zip(rows, _labels(rows), strict=True):
+        errors = []
+        for model in row:
+            of = tested[model.model_id]
+            position = {material_id: i for i, material_id in enumerate(of.material_ids)}
+            errors.append(of.errors[[position[material_id] for material_id in common]])
+        found.append(ModelGroups(tuple(row), label, _of_model(np.mean(errors, axis=0), names)))
+    return found
+
+
+def groups_table(found: Sequence[ModelGroups]) -> pa.Table:
+    """One row for each model and group; MAE in ``unit``, shares between 0 and 1."""
+    return pa.Table.from_pylist(
+        [
+            {
+                "property": model.models[0].parameters.property,
+                "model": model.label,
+                "seeds": len(model.models),
+                "group": group.group,
+                "n": group.n,
+                "share": group.share,
+                "mae": group.mae.value,
+                "mae_low": group.mae.low,
+                "mae_high": group.mae.high,
+                "best_10_share": group.best_share.value,
+                "best_10_low": group.best_share.low,
+                "best_10_high": group.best_share.high,
+                "unit": model.models[0].parameters.unit,
+            }
+            for model in found
+            for group in model.groups
+        ]
+    )
+
+
+def write_groups_figure(found: Sequence[ModelGroups], by: str, path: Path) -> None:
+    """Write a PNG: by group the MAE, and the share of the best predicted tenth, with intervals.
+
+    A grey bar is the group's share of all test materials.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    first = found[0].groups
+    p = found[0].models[0].parameters
+    height = 1.2 + len(first) * max(0.3, 0.13 * len(found)) + 0.22 * len(found)
+    figure = Figure(figsize=(8, height), dpi=150, layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    for number, model in enumerate(found):
+        shift = (number - (len(found) - 1) / 2) * min(0.7 / len(found), 0.25)
+        colour = COLOURS[number % len(COLOURS)]
+        marker = _MARKERS[number // len(COLOURS) % len(_MARKERS)]
+        for position, group in enumerate(model.groups):
+            for axes, estimate in ((left, group.mae), (right, group.best_share)):
+                y = position + shift
+                axes.plot([estimate.low, estimate.high], [y, y], color=colour, linewidth=1.4)
+                axes.plot(estimate.value, y, marker, color=colour, markersize=4.5)
+        left.plot(
+            [], [], f"{marker}-", color=colour, markersize=4.5, linewidth=1.4, label=model.label
+        )
+    right.barh(range(len(first)), [group.share for group in first], color="#dedede", height=0.8)
+    left.barh([0], [0], color="#dedede", label="share of all test materials")
+    left.set_yticks(range(len(first)), [f"{group.group} ({group.n})" for group in first])
+    left.set_ylim(len(first) - 0.4, -0.6)
+    left.set_ylabel(by, fontsize=8)
+    unit = printed_in_brackets(p.unit)
+    left.set_xlabel(f"test MAE of {p.property}{unit}", fontsize=8)
+    right.set_xlabel("share of the tenth predicted best", fontsize=8)
+    for axes in (left, right):
+        axes.set_xlim(left=0)
+        along_x(axes)
+    figure.legend(loc="outside lower center", ncols=1, frameon=False, fontsize=8)
+    write_png(figure, path, (model for row in found for model in row.models))
+
+
+def group_names(session: Session, materials: Sequence[str], by: str, at_least: int) -> list[str]:
+    """The group of each material; groups smaller than ``at_least`` are put together.
+
+    Parameters
+    ----------
+    session : Session
+        Where ``materials`` is.
+    materials : sequence of str
+        Ids of stored materials.
+    by : str
+        SQL expression over the columns of ``materials``.
+    at_least : int
+        Least number of the given materials in a group that keeps its name.
+
+    Raises
+    ------
+    QueryError
+        If DuckDB cannot evaluate the expression.
+    InvalidInputError
+        If it is no expression that only reads.
+    """
+    # Read-only, like every query from outside; the line break ends a comment.
+    rows = session.read_only_query(
+        f"SELECT material_id, coalesce(CAST(({by}\n) AS VARCHAR), 'NULL') AS chosen_group "
+        "FROM materials WHERE list_contains(?, material_id)",
+        [list(materials)],
+    ).to_pylist()
+    of = {row["material_id"]: row["chosen_group"] for row in rows}
+    names = [of[material_id] for material_id in materials]
+    small = {name for name, n in Counter(names).items() if n < at_least}
+    together = f"{len(small)} others" if len(small) > 1 else None
+    return [together if together and name in small else name for name in names]
+
+
+def _of_model(errors: npt.NDArray[np.float64], names: Sequence[str]) -> tuple[GroupErrors, ...]:
+    order = np.argsort(errors, kind="stable")
+    errors = errors[order]
+    ordered = [names[i] for i in order]
+    sizes = Counter(names)
+    groups = sorted(sizes, key=lambda name: (name.endswith(" others"), -sizes[name], name))
+    member = np.array([[name == group for group in groups] for name in ordered], dtype=np.float64)
+    maes, shares = [], []
+    for counts in draws(len(errors)):
+        with np.errstate(invalid="ignore"):
+            maes.append((counts @ (member * errors[:, None])) / (counts @ member))
+        shares.append(_best(counts) @ member)
+    mae_bounds, share_bounds = (interval(np.concatenate(values)) for values in (maes, shares))
+    best = _best(np.ones((1, len(errors))))[0] @ member
+    return tuple(
+        GroupErrors(
+            group,
+            int(member[:, g].sum()),
+            float(member[:, g].mean()),
+            Estimate(float(errors[member[:, g] > 0].mean()), *map(float, mae_bounds[:, g])),
+            Estimate(float(best[g]), *map(float, share_bounds[:, g])),
+        )
+        for g, group in enumerate(groups)
+    )
+
+
+def _best(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The weight of each material in the best tenth of draws in order of the error; sums to 1."""
+    size = np.ceil(BEST * counts.shape[1])
+    before = np.cumsum(counts, axis=1) - counts
+    return np.asarray(np.clip(size - before, 0.0, counts) / size)
+
+
+def _labels(rows: Sequence[Sequence[StoredModel]]) -> list[str]:
+    """What tells each model from the others: the encoder, too, where there are several."""
+    models = [row[0] for row in rows]
+    several = len({model.parameters.structure_encoder for model in models} - {None}) > 1
+    labels = []
+    for model in models:
+        words = [features_label(model), predictor_label(model)]
+        if several and model.parameters.structure_encoder:
+            words.insert(1, model.parameters.structure_encoder)
+        labels.append(words[-1] if model.predictor in CONSTANTS else ", ".join(words))
+    return [
+        ", ".join([label, *(word for word in words if word not in label)])
+        for label, words in zip(labels, distinctions(models, labels), strict=True)
+    ]

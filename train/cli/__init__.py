@@ -1,0 +1,1 @@
+"""The commands of ``featurestore train``, a module each."""

@@ -1,0 +1,194 @@
+"""``featurestore train benchmark``: many models, one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from featurestore.cli.options import (
+    CONTEXT,
+    count_option,
+    figure_option,
+    formats_option,
+    store_option,
+)
+from featurestore.errors import FeatureStoreError
+from featurestore.views.request import FEATURES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from featurestore.failure import Failure
+    from train.benchmark.grid import Cell
+
+_SHOWN_FAILURES = 10
+_FORMATS = ("table", "markdown", "csv", "json", "ndjson")
+
+
+class CellsFailedError(FeatureStoreError):
+    """Some models of a benchmark could not be had."""
+
+
+@click.command(context_settings=CONTEXT)
+@click.option(
+    "--property",
+    "properties",
+    multiple=True,
+    required=True,
+    metavar="NAME",
+    help="What to predict.",
+)
+@click.option("--split", required=True, metavar="NAME", help="Split that gives the folds.")
+@click.option(
+    "--features",
+    multiple=True,
+    type=click.Choice(FEATURES),
+    help="Which vectors to take. Default: all that the encoders named allow.",
+)
+@click.option("--text", "text_sources", multiple=True, metavar="SOURCE", help="Text source.")
+@click.option(
+    "--structure-encoder",
+    "structure_encoders",
+    multiple=True,
+    metavar="NAME",
+    help="Structure encoder.",
+)
+@click.option(
+    "--text-encoder", "text_encoders", multiple=True, metavar="NAME", help="Text encoder."
+)
+@click.option(
+    "--predictor",
+    "predictors",
+    multiple=True,
+    default=("mlp",),
+    show_default=True,
+    metavar="NAME",
+    help="mlp, ensemble, gbt, mean, median, matminer (boosted trees on the encoder 'matminer') or "
+    "alignn (trained from scratch on the structures). Others are compared with the first that "
+    "takes vectors.",
+)
+@click.option("--seed", "seeds", multiple=True, type=int, metavar="N", help="A seed.")
+@click.option(
+    "--seeds",
+    "n_seeds",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The seeds 0 to N-1. Default: 0 alone.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="PREDICTOR.NAME=VALUE",
+    help="A predictor's setting other than its default, as mlp.max_epochs=50.",
+)
+@click.option(
+    "--property-source", metavar="NAME", help="Source of the targets, where there are several."
+)
+@count_option("--jobs", 1, "Worker processes.")
+@click.option("--no-train", is_flag=True, help="Show the models that are stored, train none.")
+@click.option(
+    "--paper",
+    "published_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="CSV file of published errors to show beside: property, features, text_source, model, "
+    "test_mae.",
+)
+@figure_option()
+@formats_option(_FORMATS, "How rows are printed; csv, json and ndjson have every number.")
+@store_option
+def benchmark(
+    properties: tuple[str, ...],
+    split: str,
+    features: tuple[str, ...],
+    text_sources: tuple[str, ...],
+    structure_encoders: tuple[str, ...],
+    text_encoders: tuple[str, ...],
+    predictors: tuple[str, ...],
+    seeds: tuple[int, ...],
+    n_seeds: int | None,
+    settings: tuple[str, ...],
+    property_source: str | None,
+    jobs: int,
+    no_train: bool,
+    published_file: Path | None,
+    figure: Path | None,
+    output_format: str,
+    store_uri: str,
+) -> None:
+    """Train every combination that is missing, and compare all on the same test materials.
+
+    Options that name something may be repeated; every combination is one model for each seed.
+    Where feature sets lack different materials, all are trained and tested on those that every
+    set has. What cannot be trained is named at the end (exit code 1) and the rest is shown. Run
+    the same command again after an interruption.
+
+    MAE ± std is the mean and the standard deviation over seeds; the interval is a bootstrap over
+    test materials. 'text gains' is by how much the MAE falls when the text is added to the
+    structure, its p is that of a paired sign-flip test, corrected for all comparisons shown.
+
+    \b
+    Example:
+      featurestore train benchmark --property slme --property Tc_supercon --split paper \\
+          --structure-encoder alignn-ff --text chemnlp --text robocrystallographer \\
+          --text-encoder minilm --predictor mlp --predictor mean --seeds 5 --jobs 2 -o table.png
+    """
+    from featurestore.store import FeatureStore
+    from train.benchmark.figure import write_benchmark_figure
+    from train.benchmark.grid import Grid
+    from train.benchmark.output import print_benchmark
+    from train.benchmark.published import read_published
+    from train.benchmark.run import run_benchmark, stored_benchmark
+    from train.predictors.registry import parse_settings
+
+    if seeds and n_seeds:
+        raise click.UsageError("Give either --seed or --seeds.")
+    grid = Grid(
+        _distinct(properties),
+        split,
+        _distinct(features),
+        _distinct(text_sources),
+        _distinct(structure_encoders),
+        _distinct(text_encoders),
+        _distinct(predictors),
+        tuple(dict.fromkeys(seeds)) or tuple(range(n_seeds or 1)),
+        parse_settings(settings),
+        property_source,
+    )
+    published = read_published(published_file) if published_file else []
+    store = FeatureStore.open(store_uri)
+    result = stored_benchmark(store, grid) if no_train else run_benchmark(store, grid, jobs)
+    print_benchmark(result.rows, output_format, published)
+    if not no_train:
+        click.echo(f"{result.trained} models trained, {result.found} were there.", err=True)
+    for note in result.notes:
+        click.echo(f"Note: {note}", err=True)
+    if figure is not None and result.rows:
+        write_benchmark_figure(result.rows, figure, published)
+        click.echo(f"Wrote {figure}", err=True)
+    if result.failures:
+        _print_failures(result.failures)
+        raise CellsFailedError(
+            f"{len(result.failures)} of the benchmark's models are missing; what could be had is "
+            "shown above"
+        )
+
+
+def _print_failures(failures: Mapping[Cell, Failure]) -> None:
+    """The cells that failed, together where the reason is the same."""
+    by_reason: dict[str, list[Cell]] = {}
+    for cell, failure in failures.items():
+        by_reason.setdefault(failure.message, []).append(cell)
+    for reason, cells in by_reason.items():
+        click.echo(f"Failed: {len(cells)} × {reason}", err=True)
+        for cell in cells[:_SHOWN_FAILURES]:
+            click.echo(f"  {cell}", err=True)
+        if len(cells) > _SHOWN_FAILURES:
+            click.echo(f"  and {len(cells) - _SHOWN_FAILURES} more", err=True)
+
+
+def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))

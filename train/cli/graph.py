@@ -1,0 +1,132 @@
+"""``featurestore train scratch`` and ``train source``: ALIGNN itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from featurestore.cli.options import (
+    CONTEXT,
+    count_option,
+    folder_option,
+    format_option,
+    store_option,
+    together,
+)
+from train.cli.options import property_option, seed_option
+
+#: The options of `GraphTraining`, under the names of its fields.
+network_options = together(
+    count_option("--epochs", 50, "Passes over the training rows."),
+    count_option("--batch-size", 64, "Crystals in a step."),
+    click.option(
+        "--learning-rate",
+        type=float,
+        default=1e-3,
+        show_default=True,
+        help="The highest of the one-cycle schedule.",
+    ),
+    count_option("--alignn-layers", 4, "Convolutions on bonds and angles."),
+    count_option("--gcn-layers", 4, "Convolutions on bonds alone."),
+    count_option("--hidden-features", 256, "Width of the layers.", at_least=4),
+    click.option(
+        "--precision",
+        type=click.Choice(["float32", "bfloat16"]),
+        default="float32",
+        show_default=True,
+        help="Of matrix products.",
+    ),
+    click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
+)
+
+
+@click.command(context_settings=CONTEXT)
+@property_option
+@click.option("--split", required=True, help="Split that gives the folds.")
+@seed_option("Of weights and order.")
+@network_options
+@store_option
+@format_option
+def scratch(
+    property_name: str,
+    split: str,
+    seed: int,
+    store_uri: str,
+    output_format: str,
+    **network: Any,
+) -> None:
+    """Train ALIGNN itself on a property, from the store's structures, as a baseline.
+
+    \b
+    Example:
+      featurestore train scratch --property Tc_supercon --split paper --epochs 100
+    """
+    from featurestore.store import FeatureStore
+    from featurestore.views.request import GRAPH, ViewRequest
+    from train.cli.result import print_result
+    from train.predictors.graph.scratch import Alignn, view_graphs
+    from train.training import train_model
+
+    recipe = Alignn(**network)
+    store = FeatureStore.open(store_uri)
+    view = store.view(ViewRequest(property_name, GRAPH, split=split))
+    graphs = view_graphs(store, view, recipe)
+    print_result(train_model(store, view, recipe, seed, graphs), output_format)
+
+
+@click.command(context_settings=CONTEXT)
+@property_option
+@folder_option("Folder of the model; its name is the encoder's.", required=True)
+@click.option("--split", help="A stored split. Default: a random 90/5/5, by structure.")
+@click.option("--limit", type=click.IntRange(20), help="Only so many structures, at random.")
+@seed_option("Of folds, weights and order.")
+@network_options
+@store_option
+def source(
+    property_name: str,
+    folder: Path,
+    split: str | None,
+    limit: int | None,
+    seed: int,
+    store_uri: str,
+    **network: Any,
+) -> None:
+    """Train an ALIGNN source model on a property, to encode structures with.
+
+    The state is kept after each epoch: the same command goes on after an interruption.
+
+    \b
+    Example:
+      featurestore train source --property formation_energy_peratom --epochs 50 -o my-source
+      featurestore ingest embeddings --encoder my-source
+    """
+    from featurestore.store import FeatureStore
+    from train.predictors.graph.source import source_rows, train_source
+    from train.predictors.graph.trainer import GraphTraining
+
+    settings = GraphTraining(**network)
+    store = FeatureStore.open(store_uri)
+    arguments = {"property": property_name, "split": split, "limit": limit, "seed": seed}
+    with store.run("train source", arguments | {"settings": vars(settings)}) as run:
+        rows = source_rows(store, property_name, settings, split=split, seed=seed, limit=limit)
+        model = train_source(rows, folder, settings, seed)
+        run.counts = {fold: len(ids) for fold, ids in rows.material_ids.items()}
+    if rows.left_out:
+        example, failure = next(iter(rows.left_out.items()))
+        click.echo(
+            f"Note: {len(rows.left_out):,} structures make no graph and were left out, for "
+            f"example {example[:12]}: {failure.message}",
+            err=True,
+        )
+    counts = ", ".join(f"{len(ids):,} {fold}" for fold, ids in rows.material_ids.items())
+    click.echo(f"{property_name}: {counts}")
+    for fold, entry in model.metrics["folds"].items():
+        if entry["n"]:
+            click.echo(f"  {fold} MAE {entry['mae']:.4g} {rows.unit}")
+    click.echo(
+        f"Trained {model.metrics['epochs']} epochs, the weights of epoch "
+        f"{model.metrics['best_epoch']} kept in {folder}."
+    )
+    click.echo(f"Encode with it: featurestore ingest embeddings --encoder {folder}")

@@ -1,0 +1,93 @@
+"""Options that the commands of ``featurestore train`` share, as decorators."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from featurestore.cli.options import Command, count_option, together, view_options
+from train.model_request import ModelRequest
+
+property_option = click.option(
+    "--property", "property_name", required=True, metavar="NAME", help="What to predict."
+)
+
+
+def seed_option(what: str) -> Callable[[Command], Command]:
+    """``--seed``; ``what`` says what it decides."""
+    return click.option("--seed", default=0, show_default=True, help=what)
+
+
+def on_vectors_options(of_seed: str) -> Callable[[Command], Command]:
+    """``--property``, those of `view_options`, and ``--seed``, for predictors on vectors."""
+    return together(property_option, view_options, seed_option(of_seed))
+
+
+def model_filters(kind: str = "models") -> Callable[[Command], Command]:
+    """Options that choose all stored models of a kind, or some.
+
+    The command gets them as ``request``, a `ModelRequest`.
+    """
+
+    def add(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_request(
+            property_name: str | None, split: str | None, where: str | None, **given: Any
+        ) -> Any:
+            return command(request=ModelRequest((), property_name, split, where), **given)
+
+        return together(
+            click.option(
+                "--property", "property_name", metavar="NAME", help=f"All {kind} of this property."
+            ),
+            click.option("--split", metavar="NAME", help=f"All {kind} of this split."),
+            click.option(
+                "--where",
+                metavar="SQL",
+                help=f"All {kind} for which this holds: a condition over the columns of models and "
+                "text_source, as \"predictor = 'mlp' AND seed < 3\".",
+            ),
+        )(with_request)  # type: ignore[return-value]
+
+    return add
+
+
+def models_options(kind: str = "models") -> Callable[[Command], Command]:
+    """Like `model_filters`, or models by name; one of the two has to be given."""
+
+    def add(command: Command) -> Command:
+        @functools.wraps(command)
+        def checked(names: tuple[str, ...], request: ModelRequest, **given: Any) -> Any:
+            if bool(names) == (request != ModelRequest()):
+                raise click.UsageError(
+                    "Name models with --model, or choose all of a --property, a --split or --where "
+                    "a condition holds."
+                )
+            return command(request=replace(request, names=names), **given)
+
+        return together(
+            click.option(
+                "--model",
+                "names",
+                multiple=True,
+                metavar="ID",
+                help="Model id or its beginning (may be repeated); see: featurestore train list.",
+            ),
+            model_filters(kind),
+        )(checked)  # type: ignore[return-value]
+
+    return add
+
+
+def groups_options(
+    what: str, *, by: str | None = None, at_least: int
+) -> Callable[[Command], Command]:
+    """``--by`` and ``--at-least``; ``what`` says what makes the groups."""
+    return together(
+        click.option("--by", default=by, show_default=True, metavar="SQL", help=what),
+        count_option("--at-least", at_least, "Groups with fewer materials are put together."),
+    )

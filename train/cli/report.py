@@ -1,0 +1,71 @@
+"""``featurestore train report``: the ablation table and parity plots."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+
+import click
+
+from featurestore.cli.options import (
+    CONTEXT,
+    at_option,
+    folder_option,
+    format_option,
+    store_option,
+)
+from train.cli.options import model_filters
+from train.model_request import ModelRequest
+
+
+@click.command(context_settings=CONTEXT)
+@model_filters()
+@folder_option("Folder for the parity plots.", default=Path("reports"), show_default=True)
+@store_option
+@at_option
+@format_option
+def report(
+    request: ModelRequest,
+    folder: Path,
+    store_uri: str,
+    at: str | None,
+    output_format: str,
+) -> None:
+    """Print the ablation table and write a parity plot for each property and split.
+
+    A row stands for all seeds of one model: the test MAE is their mean, test_mae_std their sample
+    standard deviation. Only rows with the same letter under 'materials' were trained and tested
+    on the same materials.
+
+    \b
+    Example:
+      featurestore train report --property mbj_bandgap -o reports
+    """
+    from featurestore.store import FeatureStore
+    from train.analysis.ablation import ablation_rows, ablation_table, comparison_warnings
+    from train.analysis.parity import write_parity_plot
+    from train.display.printing import print_captioned
+    from train.models import requested_models
+
+    with FeatureStore.open(store_uri, at=at).session() as session:
+        models = requested_models(session, request)
+        rows = ablation_rows(session, models)
+        shared = [
+            "property",
+            "split",
+            "text_source",
+            "structure_encoder",
+            "text_encoder",
+            "variant",
+            "predictor",
+            "unit",
+        ]
+        print_captioned(ablation_table(rows), output_format, shared)
+        for sentence in comparison_warnings(rows):
+            click.echo(f"Note: {sentence}", err=True)
+        for (name, of_split), group in groupby(
+            rows, key=lambda row: (row.first.parameters.property, row.first.parameters.split)
+        ):
+            path = folder / f"parity_{name}_{of_split}.png"
+            write_parity_plot(session, list(group), path)
+            click.echo(f"Wrote {path}", err=True)

@@ -1,0 +1,68 @@
+"""What a training command prints: errors of each fold, uncertainty, and what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+import pyarrow as pa
+
+from featurestore.views.request import FOLDS
+from train.display.printing import print_captioned
+from train.models import StoredModel
+from train.training import TrainingResult
+
+
+def print_result(result: TrainingResult, output_format: str) -> None:
+    """Print a table of the folds on standard output, and notes on standard error."""
+    for note in result.notes:
+        click.echo(f"Note: {note}", err=True)
+    metrics, model_id = result.model.metrics, result.model.model_id
+    print_captioned(_folds_table(result.model), output_format, ["model_id", "unit"])
+    for sentence in _uncertainty_sentences(metrics):
+        click.echo(sentence, err=True)
+    if result.trained:
+        click.echo(
+            f"Trained {model_id} in {metrics['seconds']:.1f} s: {metrics['epochs']} epochs, the "
+            f"weights of epoch {metrics['best_epoch']} kept.",
+            err=True,
+        )
+    else:
+        click.echo(f"{model_id} is already trained; nothing was done.", err=True)
+
+
+def _uncertainty_sentences(metrics: Mapping[str, Any]) -> list[str]:
+    """What an ensemble chose, and how often its intervals hold the test targets."""
+    if "share_of_process" not in metrics:
+        return []
+    of_process = metrics["transformation"]
+    of_networks = metrics.get("transformation_of_networks", of_process)
+    sentences = [
+        f"Share of the Gaussian process in the average {metrics['share_of_process']:.2f}; targets "
+        f"learned as {of_process} by it, as {of_networks} by the networks."
+    ]
+    if "coverage" not in metrics:
+        return [*sentences, "Note: too few validation rows to calibrate intervals (19 are enough)"]
+    shares = {level: value for level, value in metrics["coverage"].items() if value is not None}
+    if shares:
+        listed = ", ".join(f"{float(level):.0%}: {value:.1%}" for level, value in shares.items())
+        sentences.append(f"Test targets within the intervals of nominal coverage: {listed}.")
+    return sentences
+
+
+def _folds_table(model: StoredModel) -> pa.Table:
+    folds = {fold: model.metrics["folds"][fold] for fold in FOLDS}
+    floats = {
+        name: pa.array([entry[name] for entry in folds.values()], pa.float64())
+        for name in ("mae", "rmse", "r2")
+    }
+    return pa.table(
+        {
+            "model_id": [model.model_id] * len(folds),
+            "fold": list(folds),
+            "n": [entry["n"] for entry in folds.values()],
+            **floats,
+            "unit": [model.parameters.unit] * len(folds),
+        }
+    )

@@ -1,0 +1,30 @@
+"""``featurestore train``: train predictors, list them, and compare them."""
+
+from __future__ import annotations
+
+import click
+
+from featurestore.cli.options import CONTEXT
+from train.cli.benchmark import benchmark
+from train.cli.curve import curve
+from train.cli.fit import ensemble, gbt, mlp
+from train.cli.graph import scratch, source
+from train.cli.groups import groups
+from train.cli.leaderboard import leaderboard
+from train.cli.leakage import leakage
+from train.cli.list import list_models
+from train.cli.parity import parity
+from train.cli.report import report
+
+
+@click.group(context_settings=CONTEXT)
+def train() -> None:
+    """Train predictors on training views."""
+
+
+for command in (
+    *(mlp, ensemble, gbt, scratch, source),
+    *(benchmark, report, list_models, curve, parity),
+    *(groups, leakage, leaderboard),
+):
+    train.add_command(command)

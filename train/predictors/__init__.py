@@ -1,0 +1,1 @@
+"""What learns from a training view: recipes, and the predictors that they make."""

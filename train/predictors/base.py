@@ -1,0 +1,125 @@
+"""What a predictor is: a recipe that fits examples, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from featurestore.output.progress import Progress
+from train.predictors.uncertainty import Uncertainty
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Features, float32 of shape (n, width), and targets, float64 of shape (n,).
+
+    A recipe may take other inputs than features: an array of n objects.
+
+    ``segments`` are named slices of the features, as in `TrainingView`.
+    """
+
+    features: npt.NDArray[Any]
+    targets: npt.NDArray[np.float64]
+    segments: tuple[tuple[str, int, int], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+class Predictor(Protocol):
+    """A trained predictor."""
+
+    @property
+    def n_features(self) -> int:
+        """Width of the features it takes."""
+        ...
+
+    def predict(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Predictions, float64 of shape (n,), for features of shape (n, n_features)."""
+        ...
+
+    def to_bytes(self) -> bytes:
+        """Everything learned, in the safetensors format."""
+        ...
+
+
+@runtime_checkable
+class UncertainPredictor(Protocol):
+    """A trained predictor that says how far off it may be."""
+
+    def uncertainty(self, features: npt.NDArray[np.float32]) -> Uncertainty | None:
+        """The error to expect of each prediction; None if it could not be calibrated."""
+        ...
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained predictor with the history of its training.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        With the weights of its best epoch.
+    history : list of Epoch
+        One record for each epoch.
+    best_epoch : int
+        The epoch whose weights were kept, from 1.
+    details : mapping
+        What the training chose by itself, as JSON values; it goes into the model's metrics.
+    rehearsed : Predictor, optional
+        Where the predictor learned from the validation rows, one that did not: what the store keeps
+        of these rows are its predictions.
+    """
+
+    predictor: Predictor
+    history: list[Epoch]
+    best_epoch: int
+    details: Mapping[str, Any] = field(default_factory=dict)
+    rehearsed: Predictor | None = None
+
+
+class Recipe(Protocol):
+    """A way of training, with all its settings."""
+
+    @property
+    def name(self) -> str:
+        """The name that the store and the command line use."""
+        ...
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything that can change the result, as JSON values; part of the model's id."""
+        ...
+
+    @property
+    def max_epochs(self) -> int:
+        """Most steps that progress is reported for."""
+        ...
+
+    def fit(self, train: Examples, val: Examples, seed: int, progress: Progress) -> Fitted:
+        """Train; the same arguments give the same bytes on one machine's CPU."""
+        ...
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training rows.
+
+    Parameters
+    ----------
+    epoch : int
+        Number of the pass, from 1.
+    train_mae : float
+        Mean over the rows of the absolute error at the time the row's batch was trained on, in
+        the unit of the targets.
+    val_mae : float
+        Mean absolute error on the validation rows after the pass.
+    """
+
+    epoch: int
+    train_mae: float
+    val_mae: float

@@ -1,0 +1,289 @@
+"""The recipe: rehearse on the training fold, choose by the validation fold, learn from both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from featurestore.output.progress import Progress
+from train.predictors.base import Epoch, Examples, Fitted
+from train.predictors.ensemble.gaussian_process import GaussianProcess
+from train.predictors.ensemble.kernel import Floats, Tuned, tuned_kernel
+from train.predictors.ensemble.networks import Networks, NetworkSettings, train_networks
+from train.predictors.ensemble.predictor import EnsemblePredictor, blend, mean_in_unit
+from train.predictors.ensemble.projection import Projection
+from train.predictors.ensemble.targets import TRANSFORMATIONS, TargetScale
+from train.predictors.errors import TrainingError
+from train.predictors.uncertainty import Calibration
+
+_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """An exact Gaussian process and residual networks, averaged.
+
+    Each segment of the features is brought to the same size; the process's kernel has a weight for
+    each, so that a text that says nothing is switched off, and the networks' inputs are sized by
+    the same weights. It trains twice. The rehearsal learns from the training rows alone: on these
+    the leave-one-out error chooses whether the process sees targets as they are or as square roots,
+    and the validation rows choose the same for the networks (half of the members learn either), the
+    shares of both parts in the average, and the calibration of the uncertainty. With all of that
+    fixed, process and networks (a deep ensemble, Lakshminarayanan et al., NeurIPS 2017) learn from
+    training and validation rows together.
+
+    Parameters
+    ----------
+    members : int
+        Networks.
+    depth : int
+        Their residual layers.
+    width : int
+        Of all hidden layers.
+    epochs : int
+        Passes of the networks over their rows, in the rehearsal as in the training; there is no
+        early stopping.
+    batch_size : int
+        Rows of a step.
+    learning_rate : float
+        Of AdamW at its highest.
+    weight_decay : float
+        Of AdamW.
+    rows_to_tune : int
+        Random training rows by which the kernel is tuned.
+    rows_of_process : int
+        Rows that the process learns from; of more a random choice. It takes 8 bytes for each pair
+        of them.
+    kernel_power : float
+        Power of the kernel's weights by which the networks' segments are sized; 0 leaves them
+        alike.
+    column_power, component_power : float
+        Of the projection: 0 leaves a segment's columns and principal components at their sizes, 1
+        makes them equal.
+    learn_from_val : bool
+        Whether the training takes the validation rows, too.
+    """
+
+    members: int = 8
+    depth: int = 6
+    width: int = 192
+    epochs: int = 40
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    rows_to_tune: int = 1000
+    rows_of_process: int = 25_000
+    kernel_power: float = 1.0
+    column_power: float = 0.0
+    component_power: float = 0.0
+    learn_from_val: bool = True
+
+    name: ClassVar[str] = "ensemble"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All parameters as JSON values."""
+        return dict(vars(self))
+
+    @property
+    def max_epochs(self) -> int:
+        """Epochs of both trainings."""
+        return 2 * self.epochs
+
+    def fit(self, train: Examples, val: Examples, seed: int, progress: Progress) -> Fitted:
+        """Rehearse on ``train``, choose and calibrate by ``val``, learn from both.
+
+        The history is the rehearsal's, whose validation error is of rows it did not learn from.
+
+        Parameters
+        ----------
+        train, val : Examples
+            With segments; without, all columns are one.
+        seed : int
+            Of the networks' weights, the shuffling and the random choices of rows.
+        progress : Progress
+            Told of each epoch of the networks.
+
+        Raises
+        ------
+        TrainingError
+            If the training diverges.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        kernel, transformation = self._tuned(train, generator)
+        choices = self._trained(
+            train, kernel, transformation, TRANSFORMATIONS, generator, progress, val
+        )
+        rehearsed, history = min(choices, key=lambda choice: _or_infinite(choice[1][-1].val_mae))
+        parts = rehearsed.parts(val.features)
+        share = _best_share(*parts, val.targets)
+        calibration = Calibration.of(
+            blend(*parts, share) - val.targets, rehearsed.raw_scales(val.features)
+        )
+        rows = _joined(train, val) if self.learn_from_val else train
+        of_networks = [rehearsed.network_targets.transformation]
+        [(trained, _)] = self._trained(
+            rows, kernel, transformation, of_networks, generator, progress
+        )
+        details = {
+            "transformation": transformation,
+            "transformation_of_networks": of_networks[0],
+            "share_of_process": share,
+            "kernel_weights": {
+                name: float(weight)
+                for (name, *_), weight in zip(_segments(train), kernel.weights, strict=True)
+            },
+            "nugget": kernel.nugget,
+        }
+        return Fitted(
+            replace(trained, share=share, calibration=calibration),
+            history,
+            len(history),
+            details,
+            replace(rehearsed, share=share, calibration=calibration)
+            if self.learn_from_val
+            else None,
+        )
+
+    def _tuned(self, train: Examples, generator: torch.Generator) -> tuple[Tuned, str]:
+        """The kernel tuned with the transformation of the lower leave-one-out error."""
+        chosen = _random_rows(train, self.rows_to_tune, generator)
+        projection = self._projection(train)
+        inputs, targets = projection(train.features[chosen]), train.targets[chosen]
+        candidates = []
+        for name in TRANSFORMATIONS:
+            scale = TargetScale.of(targets, name)
+            kernel = tuned_kernel(inputs, projection.slices, scale.scaled(targets))
+            mae = float(np.abs(scale.in_unit(kernel.left_out) - targets).mean())
+            candidates.append((_or_infinite(mae), kernel, name))
+        _, kernel, transformation = min(candidates, key=lambda found: found[0])
+        return kernel, transformation
+
+    def _projection(self, rows: Examples) -> Projection:
+        return Projection.of(
+            rows.features, _segments(rows), self.column_power, self.component_power
+        )
+
+    def _trained(
+        self,
+        rows: Examples,
+        kernel: Tuned,
+        transformation: str,
+        of_networks: Sequence[str],
+        generator: torch.Generator,
+        progress: Progress,
+        val: Examples | None = None,
+    ) -> list[tuple[EnsemblePredictor, list[Epoch]]]:
+        """For each of the networks' transformations, which the members share, all trained."""
+        projection = self._projection(rows)
+        inputs = projection(rows.features)
+        process_targets = TargetScale.of(rows.targets, transformation)
+        kept = _random_rows(rows, self.rows_of_process, generator)
+        process = GaussianProcess.fit(
+            inputs[kept], process_targets.scaled(rows.targets[kept]), kernel, projection.slices
+        )
+        sizes = kernel.sizes(projection.slices, self.kernel_power)
+        scales = [TargetScale.of(rows.targets, name) for name in of_networks[: self.members]]
+        scaled = np.stack([scale.scaled(rows.targets) for scale in scales])
+        wanted = scaled[np.arange(self.members) % len(scales)]
+        if val is not None:
+            val = replace(val, features=projection(val.features) * sizes)
+        watch = _Watch(scales, rows, val, progress)
+        networks = train_networks(
+            inputs * sizes, wanted, self._network_settings, generator, watch
+        ).behind(sizes)
+        return [
+            (
+                EnsemblePredictor(
+                    projection, process, process_targets, networks.some(learners), scale, 1.0, None
+                ),
+                history,
+            )
+            for learners, scale, history in zip(
+                watch.learners, scales, watch.histories, strict=True
+            )
+        ]
+
+    @property
+    def _network_settings(self) -> NetworkSettings:
+        return NetworkSettings(
+            self.members,
+            self.depth,
+            self.width,
+            self.epochs,
+            self.batch_size,
+            self.learning_rate,
+            self.weight_decay,
+        )
+
+
+class _Watch:
+    """After each epoch the errors of the members that learn each of the scales in turn.
+
+    The features of the validation rows are the networks' inputs. Without such rows the validation
+    error of the history is the training error.
+    """
+
+    def __init__(
+        self,
+        scales: Sequence[TargetScale],
+        rows: Examples,
+        val: Examples | None,
+        progress: Progress,
+    ) -> None:
+        self.scales, self.rows, self.val, self.progress = scales, rows, val, progress
+        self.learners = [slice(number, None, len(scales)) for number in range(len(scales))]
+        self.histories: list[list[Epoch]] = [[] for _ in scales]
+
+    def __call__(self, epoch: int, networks: Networks, seen: Floats) -> None:
+        train_maes = val_maes = self._maes(seen, self.rows)
+        if self.val is not None:
+            val_maes = self._maes(networks.members(self.val.features), self.val)
+        if not math.isfinite(min(map(_or_infinite, val_maes))):
+            raise TrainingError(
+                f"the training diverged in epoch {epoch}: the error is no longer a finite "
+                "number; look for outliers among the targets and the vectors"
+            )
+        for history, *maes in zip(self.histories, train_maes, val_maes, strict=True):
+            history.append(Epoch(epoch, *maes))
+        self.progress.update()
+
+    def _maes(self, predictions: Floats, rows: Examples) -> list[float]:
+        return [
+            float(np.abs(mean_in_unit(scale, predictions[learners]) - rows.targets).mean())
+            for scale, learners in zip(self.scales, self.learners, strict=True)
+        ]
+
+
+def _segments(rows: Examples) -> Sequence[tuple[str, int, int]]:
+    return rows.segments or (("all", 0, rows.features.shape[1]),)
+
+
+def _random_rows(rows: Examples, count: int, generator: torch.Generator) -> npt.NDArray[np.int64]:
+    """Indices of at most so many rows, in order."""
+    order = torch.randperm(len(rows), generator=generator).numpy()
+    return np.sort(order[:count])
+
+
+def _joined(train: Examples, val: Examples) -> Examples:
+    return Examples(
+        np.concatenate([train.features, val.features]),
+        np.concatenate([train.targets, val.targets]),
+        train.segments,
+    )
+
+
+def _best_share(process: Floats, networks: Floats, targets: Floats) -> float:
+    """The process's share in the average that has the lowest mean absolute error."""
+    errors = [np.abs(blend(process, networks, share) - targets).mean() for share in _SHARES]
+    return _SHARES[int(np.argmin(errors))]
+
+
+def _or_infinite(error: float) -> float:
+    return math.inf if math.isnan(error) else error
