@@ -169,6 +169,9 @@ def _of_triplet(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     import gemmi
 
+    parts = triplet.split(",")
+    if len(parts) != 3 or not all(map(str.strip, parts)):
+        raise ValueError(triplet)
     try:
         op = gemmi.Op(triplet)
     except (ValueError, RuntimeError):
@@ -228,9 +231,10 @@ def _names() -> dict[str, tuple[int, ...]]:
     for hall_number in range(1, 531):
         kind = spglib.get_spacegroup_type(hall_number)
         alternatives = kind.international.split("=")
-        for name in alternatives if kind.choice in ("", "1", "2", "H", "R") else alternatives[1:]:
-            add(name, hall_number)
         own = alternatives[-1]
+        # P 21/c = P 1 21/n 1: the first is the group's name, the second the setting's
+        for name in alternatives if kind.choice in ("", "1", "2", "H", "R") else (own,):
+            add(name, hall_number)
         add(kind.international_full, hall_number)
         if 3 <= kind.number <= 15:
             # P 1 21/c 1 is written P 21/c, P 1 1 21/b is P 21/b

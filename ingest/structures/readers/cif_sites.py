@@ -170,7 +170,7 @@ def _tolerance(written: list[str], lattice: npt.NDArray[np.float64]) -> float:
     if not digits:
         return _LEAST_TOLERANCE
     longest = float(np.linalg.norm(lattice, axis=1).max())
-    return float(np.clip(2.0 * 10.0 ** -max(digits) * longest, _LEAST_TOLERANCE, _MOST_TOLERANCE))
+    return float(np.clip(2.0 * 10.0 ** -min(digits) * longest, _LEAST_TOLERANCE, _MOST_TOLERANCE))
 
 
 def _add(

@@ -63,6 +63,10 @@ def read_poscar(content: Content) -> Iterator[Found]:
         )
     lattice, scale = _lattice(lines)
     symbols, counts, position = _species_lines(lines)
+    if symbols is not None and len(symbols) != len(counts):
+        raise UnreadableFileError(
+            f"it names {len(symbols)} species ({' '.join(symbols)[:60]}) and counts {len(counts)}"
+        )
     total = sum(counts)
     if total > len(lines):
         raise UnreadableFileError(f"the file announces {total} sites and has {len(lines)} lines")
@@ -214,10 +218,6 @@ def _written_symbols(rows: Sequence[Sequence[str]]) -> list[str] | None:
 
 
 def _with_species(symbols: Sequence[str], counts: Sequence[int]) -> tuple[list[str], list[str]]:
-    if len(symbols) != len(counts):
-        raise UnreadableFileError(
-            f"it names {len(symbols)} species ({' '.join(symbols)[:60]}) and counts {len(counts)}"
-        )
     species: list[str] = []
     notes = []
     for written, count in zip(symbols, counts, strict=True):
