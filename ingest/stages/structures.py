@@ -240,7 +240,8 @@ def _other_structure(
 def _row(record: MaterialRecord, crystal: Crystal, found: Analysis) -> dict[str, Any]:
     notes = [*record.notes, *found.notes]
     number = found.symmetry.space_group_number
-    if record.space_group is not None and record.space_group != number:
+    # a file that states 1 lists all its atoms and claims nothing
+    if record.space_group not in (None, 1, number):
         notes.append(
             f"space group: the file states number {record.space_group}, its atoms have "
             f"{number} at {SYMPREC} Å"

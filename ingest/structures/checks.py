@@ -27,7 +27,7 @@ CLOSE = 0.65
 # Volume of the covalent spheres by that of the cell.
 DENSEST = 2.0
 DENSE = 1.5
-SPARSE = 0.01
+SPARSE = 0.003
 
 _FEW = 48  # atoms; with more, a search by cells is faster than all pairs
 _U = 1.66053906660  # u/Å³ in g/cm³
