@@ -87,7 +87,7 @@ def _ase_counts(formula: str) -> dict[str, float]:
 
 
 def _against_pymatgen(file: _File, reference: Mapping[str, Any]) -> tuple[str, bool]:
-    """How pymatgen's reading of the file, of its first structure, compares; whether there is a note."""
+    """How pymatgen's reading compares, of the first structure, and whether there is a note."""
     theirs = reference.get("pmg")
     noted = any(notes for *_, notes in file.stored) or bool(file.refused)
     if theirs is None:

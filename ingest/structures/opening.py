@@ -97,7 +97,7 @@ def unpacked(data: bytes) -> bytes:
         raise UnreadableFileError(f"its compression is damaged or cut off: {error}") from error
 
 
-def open_regular(path: Path) -> IO[bytes]:
+def open_regular(path: Path) -> io.BufferedReader:
     """Open a regular file for reading; a FIFO does not make it wait.
 
     Raises

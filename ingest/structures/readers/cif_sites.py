@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +44,8 @@ def places(
         "_atom_site_symmetry_multiplicity", "_atom_site_site_symmetry_multiplicity"
     )
     notes = _SiteNotes()
-    found: list[Place] = []
+    longest = float(np.linalg.norm(lattice, axis=1).max())
+    found = _Places(len(columns[0]), lattice)
     for row in range(len(columns[0])):
         label = _at(labels, row) or f"number {row + 1}"
         if (_at(flags, row) or "").lower().startswith("dum"):
@@ -69,13 +71,13 @@ def places(
             label,
             {element: 1.0 if occupancy is None else occupancy},
             np.array(position, dtype=float),
-            _tolerance([value for value in written if value is not None], lattice),
+            _tolerance([value for value in written if value is not None], longest),
             int(stated) if stated else None,
         )
-        _add(found, place, lattice, notes)
-    if not found:
+        found.add(place, notes)
+    if not found.found:
         raise NoStructureError("its loop of atom sites is empty")
-    return found, notes.sentences()
+    return found.found, notes.sentences()
 
 
 class _SiteNotes:
@@ -160,7 +162,7 @@ def _coordinate(label: str, axis: str, written: str | None) -> float:
     return value
 
 
-def _tolerance(written: list[str], lattice: npt.NDArray[np.float64]) -> float:
+def _tolerance(written: list[str], longest: float) -> float:
     """Twice the last digit of the coordinate with the fewest, along the longest edge.
 
     A sum of three rounded coordinates is off by up to 1.5 of it. Coordinates such as 0 and 1/4
@@ -169,34 +171,35 @@ def _tolerance(written: list[str], lattice: npt.NDArray[np.float64]) -> float:
     digits = [decimals(value) for value in written if abs(number(value) or 0.0) % 1.0 not in _EXACT]
     if not digits:
         return _LEAST_TOLERANCE
-    longest = float(np.linalg.norm(lattice, axis=1).max())
-    return float(np.clip(2.0 * 10.0 ** -min(digits) * longest, _LEAST_TOLERANCE, _MOST_TOLERANCE))
+    step = 2.0 * 10.0 ** -min(digits) * longest
+    return min(max(step, _LEAST_TOLERANCE), _MOST_TOLERANCE)
 
 
-def _add(
-    found: list[Place], place: Place, lattice: npt.NDArray[np.float64], notes: _SiteNotes
-) -> None:
-    """Add a place, or what it holds to the one that is listed at the same point."""
-    for index in range(len(found) - 1, -1, -1):
-        other = found[index]
-        apart = place.position - other.position
+class _Places:
+    """Places in the order of their sites; what is listed at one point is one place."""
+
+    def __init__(self, number: int, lattice: npt.NDArray[np.float64]) -> None:
+        self.found: list[Place] = []
+        self._points = np.empty((number, 3))
+        self._lattice = lattice
+
+    def add(self, place: Place, notes: _SiteNotes) -> None:
+        """Add a place, or what it holds to the one at the same point."""
+        apart = self._points[: len(self.found)] - place.position
         apart -= np.round(apart)
-        if np.abs(apart).max() > 1e-4 or np.linalg.norm(apart @ lattice) > _LEAST_TOLERANCE:
-            continue
+        near = np.linalg.norm(apart @ self._lattice, axis=1) <= _LEAST_TOLERANCE
+        if not near.any():
+            self._points[len(self.found)] = place.position
+            self.found.append(place)
+            return
+        index = int(near.argmax())
+        other = self.found[index]
         (element, amount), there = next(iter(place.occupancies.items())), dict(other.occupancies)
         if there == {element: 1.0} and amount == 1.0:
             notes.add("sites", REPEATED, place.label)
             return
         there[element] = there.get(element, 0.0) + amount
-        found[index] = Place(
-            f"{other.label}, {place.label}",
-            there,
-            other.position,
-            other.tolerance,
-            other.multiplicity,
-        )
-        return
-    found.append(place)
+        self.found[index] = replace(other, label=f"{other.label}, {place.label}", occupancies=there)
 
 
 def _at(values: Values, row: int) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -124,17 +125,12 @@ def _listed(
     lattice: npt.NDArray[np.float64],
 ) -> Symmetries:
     magnetic = bool(block.values(*_MAGNETIC))
+    centerings = tuple(value for value in block.values(*_CENTERINGS) if value is not None)
     try:
-        operations = operations_of_triplets(map(_spatial, triplets))
-        centerings = [value for value in block.values(*_CENTERINGS) if value is not None]
-        if centerings:
-            operations = _distinct(
-                _product(operations_of_triplets(map(_spatial, centerings)), operations)
-            )
+        operations, whole, own = _of_triplets(tuple(triplets), centerings)
     except ValueError as error:
         raise SymmetryError(str(error)) from error
-    operations = _distinct(operations)
-    if not is_group(operations):
+    if not whole:
         raise SymmetryError(
             f"the {len(operations)} symmetry operations that are listed are no group: some are "
             "missing or mistyped"
@@ -146,7 +142,6 @@ def _listed(
     named = f"space group {symbol or it_number}"
     notes = ["magnetic: moments are not kept, atoms alone are read"] if magnetic else []
     unsure = ""
-    own = None if magnetic else number_of(operations)
     if not magnetic and it_number is not None and own is not None and own != it_number:
         unsure = (
             f"the file names {named} ({it_number}), the operations it lists are those of number "
@@ -160,6 +155,19 @@ def _listed(
         unsure=unsure,
         notes=tuple(notes),
     )
+
+
+@lru_cache(maxsize=512)
+def _of_triplets(
+    triplets: tuple[str, ...], centerings: tuple[str, ...]
+) -> tuple[Operations, bool, int | None]:
+    """Listed operations, whether they are a group, and the number of their space group."""
+    operations = operations_of_triplets(map(_spatial, triplets))
+    if centerings:
+        operations = _product(operations_of_triplets(map(_spatial, centerings)), operations)
+    operations = _distinct(operations)
+    whole = is_group(operations)
+    return operations, whole, number_of(operations) if whole and not centerings else None
 
 
 def _of_hall(

@@ -96,8 +96,8 @@ HOSTILE = {
         }
     ),
     "ase.db": ase_rows(),
-    "frames.extxyz": f'1\nLattice="4 0 0 0 4 0 0 0 4" calculator={TRAP} a=_JSON{{"@module":"{TRAP}"}}'
-    "\nNa 0 0 0\n",
+    "frames.extxyz": '1\nLattice="4 0 0 0 4 0 0 0 4" '
+    f'calculator={TRAP} a=_JSON{{"@module":"{TRAP}"}}\nNa 0 0 0\n',
     "pickle.json": pickle.dumps(_Evil()),
     "pickle.cif": pickle.dumps(_Evil()),
     "pickle": pickle.dumps(_Evil()),
