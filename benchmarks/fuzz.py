@@ -56,7 +56,7 @@ from ingest.stages.splits import property_of_file, read_split_file
 from ingest.stages.structures import parse_target
 from ingest.structures.analysis import analyse
 from ingest.structures.properties_file import read_property_file
-from ingest.structures.sources import read_sources
+from ingest.structures.sources import expand_sources, read_sources
 
 SECONDS = 10.0  # of processor time for one input
 MEMORY = 2 << 30  # bytes that reading one input may add
@@ -231,8 +231,8 @@ def read_structures(path: Path) -> bool:
     """Read a source as ``ingest structures`` does, up to the rows it would write."""
     registry = _registry()
     accepted = False
-    for record in read_sources([path]):
-        if record.source_file != path.name:
+    for record in read_sources(expand_sources([str(path)])):
+        if record.source_file.partition("/")[0] != path.name:
             raise Violation(f"the record names the file {record.source_file!r}")
         _encodable(record.material_id, "a material id")
         for name, value in record.targets.items():
@@ -379,6 +379,8 @@ _cell_angle_beta 90
 _cell_angle_gamma 90
 _symmetry_space_group_name_H-M 'P m -3 m'
 _symmetry_Int_Tables_number 221
+_chemical_formula_sum 'Cs Cl'
+_cell_formula_units_Z 1
 loop_
  _symmetry_equiv_pos_as_xyz
  'x, y, z'

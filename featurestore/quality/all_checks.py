@@ -9,6 +9,7 @@ from featurestore.catalogue import Encoder, encoders
 from featurestore.errors import UnknownNameError
 from featurestore.quality.finding import QualityFinding
 from featurestore.quality.outliers import DEFAULT_LIMIT, TrainingFold, check_outliers
+from featurestore.quality.reading import check_reading
 from featurestore.quality.targets import check_targets
 from featurestore.quality.vectors import check_vectors
 from featurestore.registry import PropertyRegistry
@@ -23,7 +24,7 @@ def check_quality(
     fold: TrainingFold | None = None,
     outlier_limit: float = DEFAULT_LIMIT,
 ) -> Iterator[QualityFinding]:
-    """What is wrong or odd about vectors and targets.
+    """What is wrong or odd about vectors, targets and the reading of structures.
 
     Parameters
     ----------
@@ -52,6 +53,7 @@ def check_quality(
             materials = _materials(session, encoder)
             yield from (replace(one, material_id=materials.get(one.item)) for one in found)
     if not only:
+        yield from check_reading(session)
         yield from check_targets(session, registry)
 
 

@@ -63,6 +63,8 @@ _TABLES = (
                 _required("species", _NAMES),
                 _required("frac_coords", pa.list_(pa.float64())),
                 *_strings("run_id"),
+                # what was not plain in reading the structure, each "kind: sentence"
+                pa.field("notes", _NAMES),
             ]
         ),
         content=("structure_id",),

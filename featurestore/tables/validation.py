@@ -10,7 +10,7 @@ from featurestore.tables.schemas import TableSchema
 
 
 def validated(rows: pa.Table, expected: TableSchema) -> pa.Table:
-    """``rows`` with the columns, order and types of the schema.
+    """``rows`` with the columns, order and types of the schema; nullable ones may be left out.
 
     Raises
     ------
@@ -19,6 +19,9 @@ def validated(rows: pa.Table, expected: TableSchema) -> pa.Table:
         another width, a null or empty key, a NaN or infinity, or a key that occurs twice.
     """
     table = expected.name
+    for field in expected.schema:
+        if field.nullable and field.name not in rows.column_names:
+            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
     names, wanted = set(rows.column_names), set(expected.schema.names)
     if names != wanted:
         wrong = [f"lacks {sorted(wanted - names)}"] if wanted - names else []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from featurestore.errors import FeatureStoreError, InvalidInputError
+from featurestore.errors import FeatureStoreError
 
 if TYPE_CHECKING:
     from featurestore.store import FeatureStore
@@ -27,6 +27,7 @@ def recorded(
 ) -> Iterator[tuple[FeatureStore, Run]]:
     """The store and a recorded run: the present command's arguments, its source files' hashes."""
     from featurestore.store import FeatureStore
+    from ingest.structures.opening import shown
 
     store = FeatureStore.open(store_uri, create=create)
     arguments = {
@@ -35,25 +36,32 @@ def recorded(
         if value is not None and value is not False and value != () and name != "store_uri"
     }
     if files:
-        arguments["source_sha256"] = {str(path): _file_sha256(path) for path in files}
+        arguments["source_sha256"] = {shown(path): _file_sha256(path) for path in files}
     with store.run(f"ingest {command}", arguments) as run:
         yield store, run
 
 
 def _file_sha256(path: Path) -> str:
+    """The hash of a regular file; of another, or one that cannot be read, why there is none."""
     from hashlib import file_digest
 
+    from ingest.structures.opening import open_regular
+    from ingest.structures.refusals import LimitError
+
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InvalidInputError(f"cannot read {path}: {error}") from error
+    except (OSError, LimitError) as error:
+        return f"not read: {error}"  # one such file of a folder is a failure, not the run's end
 
 
 def _as_json(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_as_json(item) for item in value]
-    return value if isinstance(value, bool | int | float) else str(value)
+    if isinstance(value, bool | int | float):
+        return value
+    # other bytes than UTF-8 in a path are shown
+    return str(value).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def report(run: Run, *outcomes: Outcome) -> None:
@@ -76,4 +84,6 @@ def report(run: Run, *outcomes: Outcome) -> None:
     if outcomes[0].nothing_succeeded:
         raise NothingSucceededError(
             f"none of the {len(outcomes[0].failures):,} {outcomes[0].unit} succeeded"
+            if outcomes[0].failures
+            else f"none of the {len(outcomes[0].passed_over):,} files is a structure file"
         )

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from featurestore.store import FeatureStore
     from featurestore.tables.runs import Run
 
+_BYTES_A_READER = 4 << 30  # a file of the largest size, unpacked, and what a parser makes of it
+
 
 @click.command(context_settings=CONTEXT)
 @click.argument("sources", nargs=-1, required=True)
@@ -35,6 +37,20 @@ if TYPE_CHECKING:
 @click.option(
     "--replace", is_flag=True, help="Replace materials and targets stored with other content."
 )
+@click.option(
+    "--id-from",
+    default="stem",
+    show_default=True,
+    metavar="WAY",
+    help="What of a file is its material's id: stem (with as many folders as tell it from the "
+    "others), path, formula, or regex:PATTERN of its path.",
+)
+@click.option(
+    "--ordered",
+    type=click.Choice(["nearest"]),
+    help="Give each disordered site its most abundant element instead of refusing the structure; "
+    "ids then end in ~ordered.",
+)
 @store_option
 def structures(
     sources: tuple[str, ...],
@@ -42,27 +58,35 @@ def structures(
     dataset: str | None,
     registries: tuple[Path, ...],
     replace: bool,
+    id_from: str,
+    ordered: str | None,
     store_uri: str,
 ) -> None:
     """Read structures and targets from SOURCES, with their symmetry.
 
-    A source is a JARVIS archive (.json or .json.zip), a structure file (CIF, POSCAR, pymatgen or
-    ASE JSON, whatever pymatgen reads), a folder or a glob.
+    A source is a JARVIS archive (.json or .json.zip), a structure file (CIF, POSCAR, vasprun.xml,
+    pymatgen or ASE JSON, extended XYZ, …), a zip or tar of such files, a folder or a glob.
 
     \b
     Example:
       featurestore ingest structures dft_3d.json.zip
       featurestore ingest structures my-cifs/ --properties targets.csv
     """
+    from featurestore.machine.workers import WorkerPool, cpu_count
+    from ingest.structures.ids import IdRule
     from ingest.structures.sources import dataset_name, expand_sources, read_sources
 
-    paths = expand_sources(sources)
-    files = [*paths, *property_files]
-    with recorded(store_uri, "structures", create=True, files=files) as (store, run):
+    rule = IdRule.parse(id_from)
+    found = expand_sources(sources)
+    files = [*(file.path for file in found if not file.irregular), *property_files]
+    with (
+        recorded(store_uri, "structures", create=True, files=files) as (store, run),
+        WorkerPool(cpu_count(), memory_limit=_BYTES_A_READER) as pool,
+    ):
         _ingest_structures(
             store,
             run,
-            read_sources(paths),
+            read_sources(found, rule, ordered is not None, pool),
             property_files,
             dataset or dataset_name(sources),
             registries,

@@ -23,6 +23,10 @@ class Outcome:
         Items that failed in this run.
     notes : list of str
         Further lines for the summary.
+    noted : int
+        Items written with a note that stays with them.
+    passed_over : dict of str to Failure
+        Files that hold nothing of the kind, and why; no failures.
     """
 
     unit: str
@@ -31,6 +35,8 @@ class Outcome:
     failed_before: int = 0
     failures: dict[str, Failure] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    noted: int = 0
+    passed_over: dict[str, Failure] = field(default_factory=dict)
 
     def counts(self) -> dict[str, int]:
         """The counts as they are stored with the run."""
@@ -39,6 +45,8 @@ class Outcome:
             "present": self.present,
             "failed": len(self.failures),
             "failed_before": self.failed_before,
+            "noted": self.noted,
+            "not_structures": len(self.passed_over),
         }
 
     def joined(self, other: Outcome) -> Outcome:
@@ -50,12 +58,14 @@ class Outcome:
             self.failed_before + other.failed_before,
             self.failures | other.failures,
             self.notes + other.notes,
+            self.noted + other.noted,
+            self.passed_over | other.passed_over,
         )
 
     @property
     def nothing_succeeded(self) -> bool:
-        """Whether there were items and every one failed."""
-        return not self.written and not self.present and bool(self.failures)
+        """Whether there were items and every one failed or was passed over."""
+        return not self.written and not self.present and bool(self.failures or self.passed_over)
 
     def summary(self) -> list[str]:
         """Lines for people: counts, the commonest failures with an example, notes."""
@@ -74,4 +84,8 @@ class Outcome:
         for error, items in sorted(grouped.items(), key=lambda entry: -len(entry[1])):
             message = self.failures[items[0]].message
             lines.append(f"  {len(items):,} × {error}, for example {items[0]}: {message}")
+        if self.passed_over:
+            first = next(iter(self.passed_over))
+            more = f"  {len(self.passed_over):,} files are no structure files, for example {first}"
+            lines.append(more)
         return lines + [f"  {note}" for note in self.notes]

@@ -20,10 +20,10 @@ from ingest.pipeline.failures import kept_failures
 from ingest.pipeline.interruption import stop_on_interrupt
 from ingest.pipeline.outcome import Outcome
 from ingest.pipeline.overlap import read_ahead
-from ingest.structures.analysis import analyse_all
+from ingest.structures.analysis import Analysis, analyse_all
 from ingest.structures.composition import composition_prototype, reduced_formula
-from ingest.structures.records import MaterialRecord
-from ingest.structures.symmetry import Symmetry
+from ingest.structures.records import MaterialRecord, NotAStructure
+from ingest.structures.symmetry import SYMPREC
 
 _BATCH = 2000
 _BATCHES_AHEAD = 1
@@ -63,8 +63,9 @@ def ingest_structures(
         stored = session.query("SELECT material_id, structure_id FROM materials").to_pylist()
     known = {row["material_id"]: row["structure_id"] for row in stored}
     failed_targets = store.failed_items("targets", dataset)
-    accepted: set[str] = set()
+    accepted: dict[str, str] = {}
     ignored: Counter[str] = Counter()
+    noted: dict[str, list[str]] = {}
     with (
         stop_on_interrupt() as interruption,
         kept_failures(store, "structures", dataset, materials, run) as succeeded,
@@ -77,8 +78,11 @@ def ingest_structures(
             values: list[dict[str, Any]] = []
             for record, found in zip(batch, _analysed(batch, known, pool), strict=True):
                 name, structure = record.material_id, record.structure
+                if isinstance(found, NotAStructure):
+                    materials.passed_over[record.source_file] = found
+                    continue
                 if isinstance(found, Failure):
-                    materials.failures[name] = found
+                    _fail(materials, record, found)
                     continue
                 assert isinstance(structure, Crystal)  # an unreadable one is refused above
                 there = known.get(name)
@@ -86,14 +90,19 @@ def ingest_structures(
                     materials.present += 1
                 elif there is None or (replace and name not in accepted):
                     assert found is not None
-                    rows.append(
-                        _row(record, structure, found) | {"dataset": dataset, "run_id": run.run_id}
-                    )
+                    row = _row(record, structure, found)
+                    for note in row["notes"] or ():
+                        noted.setdefault(note.partition(":")[0], []).append(name)
+                    rows.append(row | {"dataset": dataset, "run_id": run.run_id})
                     known[name] = structure.structure_id
                 else:
-                    materials.failures[name] = _other_structure(record, structure, there)
+                    _fail(
+                        materials,
+                        record,
+                        _other_structure(record, structure, there, accepted.get(name)),
+                    )
                     continue
-                accepted.add(name)
+                accepted.setdefault(name, record.source_file)
                 for field, value in record.targets.items():
                     if field in registry:
                         values += parsed_target(name, field, value, dataset, registry, targets)
@@ -101,13 +110,18 @@ def ingest_structures(
                         ignored[field] += 1
             _merge(store, "materials", rows, materials, replace)
             write_targets(store, values, targets, run, replace)
-            succeeded |= accepted
+            succeeded.update(accepted)
             solved_targets |= failed_targets & {target_item(row) for row in values}
             progress.update(len(batch))
     if interruption.asked:
         raise KeyboardInterrupt(f"{materials.written:,} materials written")
     for table in ("materials", "properties"):
         store.compact(table)
+    materials.noted = len({name for names in noted.values() for name in names})
+    materials.notes += [
+        f"{len(names):,} stored with a note on {kind}, for example {names[0]}"
+        for kind, names in sorted(noted.items(), key=lambda pair: (-len(pair[1]), pair[0]))
+    ]
     if ignored:
         names = ", ".join(name for name, _ in ignored.most_common(12))
         more = f" and {len(ignored) - 12} more" if len(ignored) > 12 else ""
@@ -187,9 +201,9 @@ def _batches(records: Iterable[MaterialRecord]) -> Iterator[list[MaterialRecord]
 
 def _analysed(
     batch: Sequence[MaterialRecord], known: Mapping[str, str], pool: WorkerPool
-) -> list[Symmetry | Failure | None]:
+) -> list[Analysis | Failure | None]:
     """The symmetry of each structure, or why it is refused; None for known ones."""
-    results: list[Symmetry | Failure | None] = [
+    results: list[Analysis | Failure | None] = [
         record.structure if isinstance(record.structure, Failure) else None for record in batch
     ]
     fresh = {
@@ -203,16 +217,35 @@ def _analysed(
     return results
 
 
-def _other_structure(record: MaterialRecord, crystal: Crystal, there: str) -> Failure:
+def _fail(outcome: Outcome, record: MaterialRecord, failure: Failure) -> None:
+    """Count a failure; a second one of the same id is named by its file too."""
+    item = record.material_id
+    if item in outcome.failures:
+        item = f"{item} ({record.source_file})"
+    outcome.failures[item] = failure
+
+
+def _other_structure(
+    record: MaterialRecord, crystal: Crystal, there: str, source_file: str | None
+) -> Failure:
+    where = f"the one of {source_file}" if source_file else "the one already read"
     return Failure(
         "ConflictError",
-        f"material {record.material_id} of {record.source_file} has another structure than the "
-        f"one already read (structure_id {crystal.structure_id[:12]}, there {there[:12]}); give "
-        "it another id, or pass --replace to replace what an earlier run stored",
+        f"material {record.material_id} of {record.source_file} has another structure than "
+        f"{where} (structure_id {crystal.structure_id[:12]}, there {there[:12]}); give "
+        "it another id (--id-from path), or pass --replace to replace what an earlier run stored",
     )
 
 
-def _row(record: MaterialRecord, crystal: Crystal, found: Symmetry) -> dict[str, Any]:
+def _row(record: MaterialRecord, crystal: Crystal, found: Analysis) -> dict[str, Any]:
+    notes = [*record.notes, *found.notes]
+    number = found.symmetry.space_group_number
+    # a file that states 1 lists all its atoms and claims nothing
+    if record.space_group not in (None, 1, number):
+        notes.append(
+            f"space group: the file states number {record.space_group}, its atoms have "
+            f"{number} at {SYMPREC} Å"
+        )
     return {
         "material_id": record.material_id,
         "structure_id": crystal.structure_id,
@@ -221,12 +254,13 @@ def _row(record: MaterialRecord, crystal: Crystal, found: Symmetry) -> dict[str,
         "prototype": composition_prototype(crystal.species),
         "n_atoms": crystal.n_atoms,
         "volume": crystal.volume,
-        **vars(found),
+        **vars(found.symmetry),
         "lattice": crystal.lattice.reshape(-1).tolist(),
         "species": list(crystal.species),
         # Wrapped: jarvis's neighbour search misses sites that lie several cells away, and equal
         # structure_ids must mean equal inputs.
         "frac_coords": crystal.wrapped_coords.reshape(-1).tolist(),
+        "notes": notes or None,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from featurestore.crystal import Crystal
 from featurestore.errors import FeatureStoreError
@@ -17,16 +18,24 @@ _STRUCTURES_A_TASK = 25
 _SECONDS_A_TASK = 300.0
 
 
-def analyse(crystal: Crystal) -> Symmetry | Failure:
-    """The symmetry of a structure that passes `check_structure`, or why there is none."""
+@dataclass(frozen=True)
+class Analysis:
+    """The symmetry of a structure that passes `check_structure`, and what was odd about it."""
+
+    symmetry: Symmetry
+    notes: tuple[str, ...]
+
+
+def analyse(crystal: Crystal) -> Analysis | Failure:
+    """Check a structure and find its symmetry, or why there is none."""
     try:
-        check_structure(crystal)
-        return symmetry(crystal)
+        notes = check_structure(crystal)
+        return Analysis(symmetry(crystal), notes)
     except FeatureStoreError as error:
         return Failure.of(error)
 
 
-def analyse_all(crystals: Sequence[Crystal], pool: WorkerPool) -> list[Symmetry | Failure]:
+def analyse_all(crystals: Sequence[Crystal], pool: WorkerPool) -> list[Analysis | Failure]:
     """`analyse` of each structure, in order; a large number is spread over the pool."""
     if len(crystals) < _ENOUGH_FOR_WORKERS:
         return [analyse(crystal) for crystal in crystals]
@@ -35,7 +44,7 @@ def analyse_all(crystals: Sequence[Crystal], pool: WorkerPool) -> list[Symmetry 
         for first in range(0, len(crystals), _STRUCTURES_A_TASK)
     }
     results = dict(pool.run(_analyse_task, tasks.items(), _SECONDS_A_TASK))
-    ordered: list[Symmetry | Failure] = []
+    ordered: list[Analysis | Failure] = []
     for first, task in tasks.items():
         result = results[first]
         if isinstance(result, Failure):
@@ -46,5 +55,5 @@ def analyse_all(crystals: Sequence[Crystal], pool: WorkerPool) -> list[Symmetry 
     return ordered
 
 
-def _analyse_task(crystals: Sequence[Crystal]) -> list[Symmetry | Failure]:
+def _analyse_task(crystals: Sequence[Crystal]) -> list[Analysis | Failure]:
     return [analyse(crystal) for crystal in crystals]

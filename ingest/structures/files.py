@@ -1,179 +1,127 @@
-"""Reads structure files: CIF, POSCAR and whatever else pymatgen reads; pymatgen and ASE JSON."""
+"""Reads one structure file of any format into material records."""
 
 from __future__ import annotations
 
-import json
-import math
-import warnings
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from featurestore.crystal import Crystal
 from featurestore.failure import Failure
-from ingest.structures.checks import InvalidStructureError
-from ingest.structures.jarvis import crystal_from_jarvis
-from ingest.structures.records import MaterialRecord
-
-if TYPE_CHECKING:
-    from ase import Atoms
-    from pymatgen.core import Structure
-
-_LARGEST_FILE = 256 << 20  # bytes
-_POSCAR_SUFFIXES = (".vasp", ".poscar", ".contcar")
-_POSCAR_NAMES = ("POSCAR", "CONTCAR")
+from ingest.structures.composition import reduced_formula
+from ingest.structures.opening import read_head, read_whole, shown, unpacked, without_compression
+from ingest.structures.readers.base import Content, Found
+from ingest.structures.readers.registry import format_of_content, format_of_name, stem_of
+from ingest.structures.records import MaterialRecord, NotAStructure
+from ingest.structures.refusals import InvalidStructureError, UnreadableFileError
 
 
-def read_structure_file(path: Path) -> list[MaterialRecord]:
+@dataclass(frozen=True)
+class Unit:
+    """A file, or a member of an archive, that is read in one go.
+
+    Parameters
+    ----------
+    source : str
+        Its path, as it is shown.
+    material_id : str
+        The id of its material, or what those of several begin with; empty if the user's rule
+        finds none.
+    path : Path, optional
+        Where it lies.
+    data : bytes, optional
+        What is in it, for a member of an archive.
+    refused : Failure, optional
+        Why it is not read at all.
+    by_formula : bool
+        Whether its materials are named by their formulas.
+    nearest_order : bool
+        Whether disordered sites are ordered.
+    """
+
+    source: str
+    material_id: str
+    path: Path | None = None
+    data: bytes | None = None
+    refused: Failure | None = None
+    by_formula: bool = False
+    nearest_order: bool = False
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.source.rpartition("/")[2]
+
+
+def read_structure_file(path: Path, nearest_order: bool = False) -> list[MaterialRecord]:
     """The structures in one file, named by its stem; a file of several adds their numbers.
 
     A file that cannot be read is one record with a `Failure`.
     """
-    stem = path.name.removesuffix(path.suffix) if path.suffix else path.name
+    name = shown(path.name)
+    return read_unit(Unit(name, stem_of(name), path, nearest_order=nearest_order))
+
+
+def read_unit(unit: Unit) -> list[MaterialRecord]:
+    """The materials of a file; whatever is wrong with it is a record with a `Failure`."""
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise InvalidStructureError(f"the file has {path.stat().st_size:,} bytes")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            crystals = list(_crystals(path))
-        if not crystals:
-            raise InvalidStructureError("the file holds no structure")
-    # The parsers of pymatgen and ASE raise anything, from KeyError to AssertionError.
-    except Exception as error:
-        return [MaterialRecord(stem, Failure.of(error), source_file=path.name)]
-    if len(crystals) == 1:
-        return [MaterialRecord(stem, crystals[0], source_file=path.name)]
-    return [
-        MaterialRecord(f"{stem}/{number}", crystal, source_file=path.name)
-        for number, crystal in enumerate(crystals, start=1)
-    ]
+        found = [Found(unit.refused)] if unit.refused is not None else _found(unit)
+    except InvalidStructureError as error:
+        found = [Found(Failure.of(error))]
+    except Exception as error:  # the libraries raise anything, from KeyError to AssertionError
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+        broken = UnreadableFileError(f"it breaks the rules of its format ({reason})")
+        found = [Found(Failure.of(broken))]
+    return _named(unit, found)
 
 
-def crystal_from_pymatgen(structure: Structure) -> Crystal:
-    """A pymatgen structure without its oxidation states.
+def _found(unit: Unit) -> list[Found]:
+    form = format_of_name(unit.name)
+    if form is None:
+        head = unit.data[: 1 << 16].decode("latin-1") if unit.data is not None else ""
+        form = format_of_content(read_head(unit.path) if unit.path is not None else head)
+        if form is None:
+            return [Found(NotAStructure("NotAStructure", "of no format for structures"))]
+    data = read_whole(unit.path) if unit.path is not None else unpacked(unit.data or b"")
+    if not data.strip():
+        raise UnreadableFileError("the file is empty")
+    content = Content(without_compression(unit.name), data, unit.nearest_order)
+    return list(form.read(content))
 
-    Raises
-    ------
-    InvalidStructureError
-        If a site is partially occupied or shared by several species.
-    """
-    species = []
-    for number, site in enumerate(structure):
-        occupancy = dict(site.species.items())
-        if len(occupancy) != 1 or abs(sum(occupancy.values()) - 1) > 1e-8:
-            raise InvalidStructureError(
-                f"partial occupancy: site {number} holds {site.species_string}; make an ordered "
-                "structure of it first, for example with pymatgen's "
-                "OrderDisorderedStructureTransformation"
+
+def _named(unit: Unit, found: Sequence[Found]) -> list[MaterialRecord]:
+    several = len(found) > 1
+    own = [one.material_id for one in found]
+    by_document = several and all(own) and len(set(own)) == len(own)
+    records = []
+    for number, one in enumerate(found, start=1):
+        structure = one.structure
+        name = unit.material_id or unit.source
+        if several:
+            name = one.material_id if by_document else f"{name}/{number}"
+        if isinstance(structure, Failure):
+            if not isinstance(structure, NotAStructure):
+                block = f", block {one.block}" if several or one.block else ""
+                structure = replace(structure, message=f"{unit.source}{block}: {structure.message}")
+        elif not unit.material_id:
+            structure = Failure("NoIdError", f"{unit.source}: the pattern finds no id in its path")
+        elif unit.by_formula:
+            name = reduced_formula(structure.species)
+        notes = one.notes
+        if any(note.startswith("ordered:") for note in notes):
+            name = f"{name}~ordered"
+        records.append(
+            MaterialRecord(
+                material_id=_text(name),
+                structure=structure,
+                targets=one.targets,
+                source_file=unit.source,
+                notes=tuple(map(_text, notes)),
+                space_group=one.space_group,
             )
-        species.append(getattr(site.specie, "symbol", str(site.specie)))
-    return Crystal(
-        np.array(structure.lattice.matrix, dtype=np.float64),
-        tuple(species),
-        np.array(structure.frac_coords, dtype=np.float64).reshape(-1, 3),
-    )
-
-
-def crystal_from_ase(atoms: Atoms) -> Crystal:
-    """ASE atoms that are periodic in all three directions.
-
-    Raises
-    ------
-    InvalidStructureError
-        If they are not, or have no cell.
-    """
-    if not all(atoms.pbc) or atoms.cell.rank < 3:
-        raise InvalidStructureError("the ASE atoms are not periodic in three directions")
-    return Crystal(
-        np.array(atoms.cell, dtype=np.float64),
-        tuple(atoms.get_chemical_symbols()),
-        np.array(atoms.get_scaled_positions(wrap=False), dtype=np.float64),
-    )
-
-
-def _crystals(path: Path) -> Iterator[Crystal]:
-    if path.suffix == ".json":
-        yield from _from_json(path)
-        return
-    from pymatgen.core import Structure
-
-    if path.suffix.lower() == ".cif":
-        from pymatgen.io.cif import CifParser
-
-        for structure in CifParser(path, occupancy_tolerance=1.0).parse_structures(
-            primitive=False, on_error="raise"
-        ):
-            yield crystal_from_pymatgen(structure)
-        return
-    if path.suffix.lower() in _POSCAR_SUFFIXES or path.name in _POSCAR_NAMES:
-        text = path.read_text("utf-8")
-        _check_poscar_counts(text)
-        yield crystal_from_pymatgen(Structure.from_str(text, fmt="poscar"))
-        return
-    yield crystal_from_pymatgen(Structure.from_file(path))
-
-
-def _check_poscar_counts(text: str) -> None:
-    """Refuse a POSCAR that announces more sites than it has lines.
-
-    pymatgen makes a list of the sites before it reads them: a count of 1,000,000,000 in a file of
-    a hundred bytes takes 8 GB.
-    """
-    lines = text.splitlines()
-    for line in lines[5:7]:
-        announced = 0
-        for field in line.split():
-            try:
-                announced += int(field)
-            except ValueError:
-                break
-        if announced > len(lines):
-            raise InvalidStructureError(
-                f"the file announces {announced} sites and has {len(lines)} lines"
-            )
-
-
-def _from_json(path: Path) -> Iterator[Crystal]:
-    document = json.loads(path.read_text("utf-8-sig"))
-    if not isinstance(document, dict):
-        raise InvalidStructureError("the JSON holds no structure object")
-    if "lattice_mat" in document:
-        yield crystal_from_jarvis(document)
-    elif "lattice" in document and "sites" in document:
-        from pymatgen.core import Structure
-
-        yield crystal_from_pymatgen(Structure.from_dict(document))
-    elif "ids" in document:
-        from ase.io import read
-
-        _check_ase_arrays(document)
-        for atoms in read(path, index=":", format="json"):
-            yield crystal_from_ase(atoms)
-    else:
-        raise InvalidStructureError(
-            f"the JSON object with keys {sorted(document)[:8]} is neither a JARVIS, a pymatgen nor "
-            "an ASE structure"
         )
+    return records
 
 
-def _check_ase_arrays(document: Any) -> None:
-    """Refuse an array whose stated shape is not that of its data: ASE allocates what is stated."""
-    waiting = [document]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            stated = value.get("__ndarray__")
-            if isinstance(stated, list) and len(stated) == 3:
-                shape, _, data = stated
-                n = len(data) if isinstance(data, list) else -1
-                whole = isinstance(shape, list) and all(isinstance(x, int) for x in shape)
-                # Complex numbers are two values each.
-                if not whole or n not in (math.prod(shape), 2 * math.prod(shape)):
-                    raise InvalidStructureError(
-                        f"an array is stated to have shape {shape!r} and has {n} values"
-                    )
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += [item for item in value if isinstance(item, dict | list)]
+def _text(name: str) -> str:
+    """A name that can be stored: half of a surrogate pair as an escape."""
+    return name.encode("utf-8", "backslashreplace").decode()

@@ -12,31 +12,41 @@ import json
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
 from featurestore.crystal import Crystal
 from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
-from ingest.structures.checks import InvalidStructureError
+from ingest.structures.opening import open_regular, open_unpacked
 from ingest.structures.records import MaterialRecord
+from ingest.structures.refusals import InvalidStructureError, LimitError
 
 _CHUNK = 1 << 20  # characters
 _LONGEST_RECORD = 64 << 20  # characters; the largest JARVIS record has some 100,000
+_HEAD = 1 << 16  # characters; the atoms of a first record begin in them
 _LONGEST_ARCHIVE = 64 << 30  # bytes, unpacked; guards against a bomb
 _ID_KEYS = ("jid", "id", "material_id")
 
+_Read = TypeVar("_Read")
+
 
 def is_jarvis_archive(path: Path) -> bool:
-    """Whether a ``.json`` file is a list, as JARVIS archives are; ``.json.zip`` always counts."""
-    if path.name.endswith(".zip"):
-        return True
-    with path.open("r", encoding="utf-8", errors="replace") as file:
-        return file.read(4096).lstrip("\ufeff \t\r\n").startswith("[")
+    """Whether a file is such a list, by its beginning, whatever its compression.
+
+    Raises
+    ------
+    OSError, InvalidInputError
+        If it cannot be opened or unpacked.
+    """
+    with ExitStack() as stack:
+        head = _opened(path, lambda: _text(path, stack, check=False).read(_HEAD))
+    head = head.lstrip()
+    return head.startswith("[") and '"atoms"' in head and '"lattice_mat"' in head
 
 
 def read_jarvis(path: Path) -> Iterator[MaterialRecord]:
@@ -109,38 +119,65 @@ def crystal_from_jarvis(atoms: Any) -> Crystal:
 
 def _entries(path: Path) -> Iterator[Mapping[str, Any]]:
     with ExitStack() as stack:
-        try:
-            yield from _records(_text(path, stack), path)
-        except FileNotFoundError as error:
-            raise InvalidInputError(f"there is no file {path}") from error
-        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
-            raise InvalidInputError(
-                f"{path} is damaged or was not downloaded to its end ({error}); fetch it again"
-            ) from error
-        except UnicodeDecodeError as error:
-            raise InvalidInputError(f"{path} is not UTF-8 text: {error}") from error
-        # zipfile raises RuntimeError on an encrypted or otherwise foreign member, the JSON decoder
-        # on deep nesting, and ValueError on a number of thousands of digits.
-        except (OSError, RuntimeError, ValueError) as error:
-            raise InvalidInputError(f"cannot read {path}: {error}") from error
+        records = _records(_opened(path, lambda: _text(path, stack)), path)
+        while True:
+            entry = _opened(path, lambda: next(records, None))
+            if entry is None:
+                return
+            yield entry
 
 
-def _text(path: Path, stack: ExitStack) -> IO[str]:
-    if not path.name.endswith(".zip"):
-        return stack.enter_context(path.open("r", encoding="utf-8-sig"))
-    archive = stack.enter_context(zipfile.ZipFile(path))
-    members = [info for info in archive.infolist() if info.filename.endswith(".json")]
+def _opened(path: Path, read: Callable[[], _Read]) -> _Read:
+    """What is read, with whatever is wrong about the file in words."""
+    try:
+        return read()
+    except FileNotFoundError as error:
+        raise InvalidInputError(f"there is no file {path}") from error
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+        raise InvalidInputError(
+            f"{path} is damaged or was not downloaded to its end ({error}); fetch it again"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"{path} is not UTF-8 text: {error}") from error
+    # zipfile raises RuntimeError on an encrypted or otherwise foreign member, the JSON decoder
+    # on deep nesting, and ValueError on a number of thousands of digits.
+    except (OSError, RuntimeError, ValueError, LimitError) as error:
+        raise InvalidInputError(f"cannot read {path}: {error}") from error
+
+
+def _text(path: Path, stack: ExitStack, check: bool = True) -> IO[str]:
+    if not path.name.lower().endswith(".zip"):
+        plain = stack.enter_context(open_unpacked(path))
+        return stack.enter_context(io.TextIOWrapper(plain, encoding="utf-8-sig"))
+    archive = stack.enter_context(zipfile.ZipFile(stack.enter_context(open_regular(path))))
+    members = [info for info in archive.infolist() if info.filename.lower().endswith(".json")]
     if len(members) != 1:
         raise InvalidInputError(
             f"{path} holds {len(members)} .json files, a JARVIS archive holds one"
         )
-    if members[0].file_size > _LONGEST_ARCHIVE:
-        raise InvalidInputError(f"{path} would unpack to {members[0].file_size:,} bytes")
-    # A member's checksum is known at its end only, when wrong numbers would be in the store.
-    if archive.testzip() is not None:
-        raise zipfile.BadZipFile("wrong checksum")
+    if check:
+        _check_member(archive, members[0], path)
     raw = stack.enter_context(archive.open(members[0]))
     return stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8-sig"))
+
+
+def _check_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:
+    """Unpack the one member that is read: wrong numbers would be in the store at its checksum."""
+    size = member.file_size  # as stated; what is unpacked may be more
+    if size <= _LONGEST_ARCHIVE:
+        size = _unpacked_size(archive, member)
+    if size > _LONGEST_ARCHIVE:
+        raise InvalidInputError(f"{path} would unpack to more than {_LONGEST_ARCHIVE:,} bytes")
+
+
+def _unpacked_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
+    size = 0
+    with archive.open(member) as file:
+        while part := file.read(_CHUNK):
+            size += len(part)
+            if size > _LONGEST_ARCHIVE:
+                break
+    return size
 
 
 def _records(text: IO[str], path: Path) -> Iterator[Mapping[str, Any]]:

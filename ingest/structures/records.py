@@ -11,6 +11,11 @@ from featurestore.failure import Failure
 
 
 @dataclass(frozen=True)
+class NotAStructure(Failure):
+    """Why a file is passed over: it is of no format for structures. No failure of a material."""
+
+
+@dataclass(frozen=True)
 class MaterialRecord:
     """A material in its source.
 
@@ -23,10 +28,16 @@ class MaterialRecord:
     targets : mapping of str to object
         Property values as they stand in the source, unchecked.
     source_file : str
-        Name of the file it came from.
+        The file it came from, relative to what the user named.
+    notes : tuple of str
+        What was not plain in reading it, each ``kind: sentence``; they stay with the material.
+    space_group : int, optional
+        The number of the space group that the source states.
     """
 
     material_id: str
     structure: Crystal | Failure
     targets: Mapping[str, Any] = field(default_factory=dict)
     source_file: str = ""
+    notes: tuple[str, ...] = ()
+    space_group: int | None = None

@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass
 
 from featurestore.crystal import Crystal
-from ingest.structures.checks import InvalidStructureError
+from ingest.structures.refusals import InvalidStructureError
 
 # The tolerances of pymatgen's SpacegroupAnalyzer and of jarvis-tools' Spacegroup3D.
 SYMPREC = 0.01  # Å

@@ -18,7 +18,7 @@ from ingest.stages.splits import read_split_file
 from ingest.structures.analysis import analyse
 from ingest.structures.jarvis import read_jarvis
 from ingest.structures.properties_file import read_property_file
-from ingest.structures.sources import read_sources
+from ingest.structures.sources import expand_sources, read_sources
 
 HUGE = "9" * 5000  # Python refuses to convert so many digits
 
@@ -72,7 +72,7 @@ def test_the_fuzzer_notices_a_reader_that_hangs(tmp_path, monkeypatch):
 
 
 def read_one(path: Path) -> Failure:
-    [record] = read_sources([path])
+    [record] = read_sources(expand_sources([str(path)]))
     assert record.source_file == path.name
     assert isinstance(record.structure, Failure)
     return record.structure
@@ -125,7 +125,7 @@ def test_half_a_surrogate_pair_fails_one_material(tmp_path, broken):
 def test_a_poscar_that_announces_sites_it_has_not(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(fuzz._POSCAR.replace(b"1 2\n", b"1000000000 2\n"))
-    assert read_one(path).message == "the file announces 1000000002 sites and has 12 lines"
+    assert read_one(path).message == f"{name}: the file announces 1000000002 sites and has 12 lines"
 
 
 def test_an_unknown_column_names_the_file(tmp_path):
@@ -189,5 +189,5 @@ def test_an_ase_array_of_another_shape_than_its_data_is_not_allocated(tmp_path):
     assert "shape [999999999, 3] and has 3 values" in read_one(path).message
     arrays["positions"] = {"__ndarray__": [[1, 3], "float64", [0.0, 0.0, 0.0]]}
     path.write_text(json.dumps({"1": arrays, "ids": [1], "nextid": 2}))
-    [record] = read_sources([path])
+    [record] = read_sources(expand_sources([str(path)]))
     assert record.structure.species == ("Na",)

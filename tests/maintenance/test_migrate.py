@@ -80,7 +80,7 @@ def test_a_failure_undoes_everything(store, monkeypatch):
         if len(applied) == 3:
             raise OSError("No space left on device")
 
-    monkeypatch.setattr(module, "STEPS", (Step(2, needed, apply),))
+    monkeypatch.setattr(module, "STEPS", (Step(SCHEMA_VERSION, needed, apply),))
     before = {name: table_digest(store.dataset(name)) for name in store.tables()}
     wanted = pending(store)
     with pytest.raises(StorageError, match="was undone: No space left"):

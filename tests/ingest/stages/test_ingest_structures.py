@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from made_up_materials import Silent, atoms, crystal, entry, ingest, rows, write_archive
+from structure_texts import cif, poscar
 
 from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
+from featurestore.quality.reading import check_reading
 from featurestore.registry import load_registry
 from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
@@ -16,8 +18,10 @@ from featurestore.tables.runs import Run
 from ingest.stages.structures import ingest_structures, parse_target
 from ingest.stages.targets import ingest_targets
 from ingest.structures import analysis
+from ingest.structures.ids import IdRule
 from ingest.structures.properties_file import read_property_file
 from ingest.structures.records import MaterialRecord
+from ingest.structures.sources import expand_sources, read_sources
 
 
 @pytest.fixture
@@ -61,6 +65,7 @@ def test_a_material_with_everything_about_it(store, archive):
             "lattice": [4.0, 0, 0, 0, 4.0, 0, 0, 0, 4.0],
             "species": ["Cs", "Cl"],
             "frac_coords": [0.0, 0, 0, 0.5, 0.5, 0.5],
+            "notes": None,
         }
     ]
     base = {"material_id": "J-1", "source": "d"}
@@ -95,6 +100,9 @@ def test_a_repeated_run_changes_nothing(store, archive):
         assert session.versions == before
 
 
+_REFUSALS = {"InvalidStructureError", "OverlapError", "UnknownElementError"}
+
+
 def test_bad_structures_are_counted_and_the_others_written(store, archive):
     bad = {
         "overlap": (atoms(coords=[[0, 0, 0], [0.99, 0, 0]]), "overlapping atoms"),
@@ -111,10 +119,11 @@ def test_bad_structures_are_counted_and_the_others_written(store, archive):
     found = failures(store, "structures")
     assert set(found) == set(bad)
     for name, (error, message) in found.items():
-        assert error == "InvalidStructureError" and bad[name][1] in message, name
+        assert error in _REFUSALS and bad[name][1] in message, name
     lines = materials.summary()
     assert lines[0] == "materials: 1 written, 0 already there, 7 failed"
-    assert lines[1].startswith("  7 × InvalidStructureError, for example overlap: overlapping")
+    assert lines[1].startswith("  5 × InvalidStructureError, for example flat: the cell has")
+    assert {line.split()[2] for line in lines[2:4]} == {"OverlapError,", "UnknownElementError,"}
 
 
 def test_a_mended_structure_clears_its_failure(store, archive):
@@ -358,3 +367,94 @@ def test_targets_for_stored_materials(store, archive, tmp_path):
     outcome = put("id,slme\na,1\nb,2\n", replace=True)
     assert outcome.written == 2
     assert set(failures(store, "targets")) == {"c slme"}
+
+
+def ingest_folder(store: FeatureStore, folder: Path, **options: object):
+    return ingest_structures(
+        store,
+        read_sources(expand_sources([str(folder)])),
+        dataset="d",
+        registry=load_registry(),
+        run=Run("run"),
+        progress=Silent(),
+        workers=1,
+        **options,
+    )
+
+
+def test_notes_stay_with_the_material_and_are_counted(store, tmp_path):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "plain.vasp").write_text(poscar())
+    (folder / "old.vasp").write_text(poscar("CsCl", species=None, lattice="5 0 0\n0 5 0\n0 0 5"))
+    (folder / "README.md").write_text("text")
+    (folder / "run.log").write_text("text")
+    (folder / "bad.vasp").write_text(poscar(species=None))
+    materials, _ = ingest_folder(store, folder)
+    assert (materials.written, len(materials.failures)) == (2, 1)
+    assert materials.counts()["noted"] == 1 and materials.counts()["not_structures"] == 2
+    shown = "\n".join(materials.summary())
+    assert "1 stored with a note on species, for example old" in shown
+    assert "2 files are no structure files, for example README.md" in shown
+    assert set(failures(store, "structures")) == {"bad"}  # no failure of a README
+    notes = {row["material_id"]: row["notes"] for row in rows(store, "materials")}
+    assert notes["plain"] is None and notes["old"][0].startswith("species: the file has no line")
+    with store.session() as session:
+        [finding] = check_reading(session)
+    assert (finding.check, finding.material_id, finding.subject) == (
+        "note on reading",
+        "old",
+        "old.vasp",
+    )
+    [row] = store.sql(
+        "SELECT material_id FROM materials WHERE list_contains(notes, ?)", [notes["old"][0]]
+    ).to_pylist()
+    assert row["material_id"] == "old"
+
+
+def test_a_space_group_that_is_not_the_atoms_is_noted(store, tmp_path):
+    text = cif("Cs1 Cs 0 0 0 1", "Cl1 Cl .5 .5 .5 1", symbol="P 4/m m m")
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "a.cif").write_text(text)
+    (tmp_path / "files" / "b.cif").write_text(text.replace("P 4/m m m", "P 1").replace("4.0", "5"))
+    ingest_folder(store, tmp_path / "files")
+    first, second = rows(store, "materials")
+    assert first["space_group_number"] == 221
+    assert any("states number 123, its atoms have 221" in note for note in first["notes"])
+    assert not any("space group:" in note for note in second["notes"])
+
+
+def test_two_files_of_one_id_are_both_counted_and_named(store, tmp_path):
+    folder = tmp_path / "files"
+    for number in (1, 2, 3):
+        (folder / f"run{number}").mkdir(parents=True)
+        (folder / f"run{number}" / f"mp-7_{number}.vasp").write_text(
+            poscar(lattice=f"4 0 0\n0 4 0\n0 0 {3 + number}")
+        )
+    (folder / "run3" / "mp-7_3.vasp").write_text("broken")
+    found = read_sources(expand_sources([str(folder)]), IdRule.parse("regex:mp-7"))
+    materials, _ = ingest_structures(
+        store,
+        found,
+        dataset="d",
+        registry=load_registry(),
+        run=Run("run"),
+        progress=Silent(),
+        workers=1,
+    )
+    assert materials.written == 1 and len(materials.failures) == 2
+    messages = [failure.message for failure in materials.failures.values()]
+    assert "run2/mp-7_2.vasp has another structure than the one of run1/mp-7_1.vasp" in messages[0]
+    assert messages[1].startswith("run3/mp-7_3.vasp: ")
+    assert set(failures(store, "structures")) == {"mp-7", "mp-7 (run3/mp-7_3.vasp)"}
+
+
+def test_a_store_of_an_earlier_schema_takes_notes(store, archive, tmp_path):
+    ingest(store, archive(entry("a")))
+    store.dataset("materials").drop_columns(["notes"])
+    with store.session() as session:
+        assert list(check_reading(session)) == []
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "old.vasp").write_text(poscar("CsCl", species=None, scale="1.1"))
+    ingest_folder(store, tmp_path / "files")
+    assert [row["notes"] is None for row in rows(store, "materials")] == [True, False]

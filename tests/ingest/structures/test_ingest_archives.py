@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import zipfile
@@ -171,7 +172,7 @@ def test_a_wrong_checksum_is_found_before_the_first_record(tmp_path):
     data = path.read_bytes()
     position = data.rindex(b"4.25")
     path.write_bytes(data[:position] + b"9" + data[position + 1 :])
-    with pytest.raises(InvalidInputError, match="wrong checksum"):
+    with pytest.raises(InvalidInputError, match="Bad CRC-32"):
         next(iter(read_jarvis(path)))
 
 
@@ -212,11 +213,20 @@ def test_a_zip_bomb_is_refused_unopened(tmp_path, monkeypatch):
 
 
 def test_what_counts_as_an_archive(tmp_path):
-    (tmp_path / "list.json").write_text(" \n[")
+    good = json.dumps([entry("J-1")])
+    (tmp_path / "list.json").write_text(" \n" + good)
+    (tmp_path / "list.json.gz").write_bytes(gzip.compress(good.encode()))
     (tmp_path / "object.json").write_text("{}")
-    assert is_jarvis_archive(tmp_path / "list.json")
-    assert not is_jarvis_archive(tmp_path / "object.json")
-    assert is_jarvis_archive(tmp_path / "any.zip")
+    (tmp_path / "other.json").write_text('[{"name": "a"}]')
+    write_archive(tmp_path / "LIST.zip", [entry("J-1")])
+    for name, expected in {
+        "list.json": True,
+        "list.json.gz": True,
+        "LIST.zip": True,
+        "object.json": False,
+        "other.json": False,
+    }.items():
+        assert is_jarvis_archive(tmp_path / name) == expected, name
 
 
 def test_the_sample(tmp_path):

@@ -13,9 +13,11 @@ from made_up_materials import atoms, crystal, entry, write_archive
 from featurestore.crystal import Crystal
 from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
-from ingest.structures import files
+from ingest.structures import opening
 from ingest.structures.convert import to_pymatgen
-from ingest.structures.files import crystal_from_ase, read_structure_file
+from ingest.structures.files import read_structure_file
+from ingest.structures.readers.by_libraries import crystal_from_ase
+from ingest.structures.records import NotAStructure
 from ingest.structures.sources import dataset_name, expand_sources, read_sources
 
 CIF = """data_test
@@ -139,9 +141,9 @@ def test_ase_atoms_without_three_periods(options):
         ("README.md", "# Title", "."),
         ("photo.png", "\x89PNG", "."),
         ("bad.vasp", "CsCl\n1.0\n4 0 0\n", "."),
-        ("x.json", '{"a": 1, "b": 2}', r"keys \['a', 'b'\] is neither"),
+        ("x.json", '{"a": 1, "b": 2}', r"no structure: it is an object with the keys \['a', 'b'\]"),
         ("cut.json", '{"lattice_mat": [[1,', "Expecting"),
-        ("number.json", "3", "no structure object"),
+        ("number.json", "3", "no structure: it is a int"),
         ("lattice.json", '{"lattice": 1, "sites": []}', "."),
     ],
 )
@@ -174,7 +176,7 @@ def test_an_unknown_element_in_a_cif_is_refused_later(tmp_path):
 
 def test_a_file_of_absurd_size_is_not_read(tmp_path, monkeypatch):
     path = write_kinds(tmp_path)[0]
-    monkeypatch.setattr(files, "_LARGEST_FILE", 10)
+    monkeypatch.setattr(opening, "LARGEST_FILE", 10)
     found = read_one(path)
     assert isinstance(found, Failure) and "bytes" in found.message
 
@@ -197,7 +199,7 @@ def test_sources_are_files_folders_and_globs(tmp_path):
 
     def names(*sources: str) -> list[str]:
         found = expand_sources(str(tmp_path / source) for source in sources)
-        return [str(path.relative_to(tmp_path)) for path in found]
+        return [str(file.path.relative_to(tmp_path)) for file in found]
 
     assert names("") == ["[odd].cif", "a.cif", "b.cif", "sub/c.cif"]
     assert names("*.cif") == ["[odd].cif", "a.cif", "b.cif"]
@@ -235,4 +237,6 @@ def test_a_folder_of_everything(tmp_path):
     good = {r.material_id for r in records if isinstance(r.structure, Crystal)}
     bad = {r.material_id for r in records if isinstance(r.structure, Failure)}
     assert good == {"J-1", "J-2", "J-3", "POSCAR"} | {p.stem for p in paths}
-    assert "README" in bad
+    assert bad == {"README.md"}
+    [readme] = [r.structure for r in records if r.material_id == "README.md"]
+    assert isinstance(readme, NotAStructure)

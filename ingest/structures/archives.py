@@ -1,0 +1,189 @@
+"""Members of zip and tar files as units to read: no links, no devices, bounded bytes."""
+
+from __future__ import annotations
+
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, cast
+
+from featurestore.failure import Failure
+from ingest.structures.files import Unit
+from ingest.structures.ids import IdRule
+from ingest.structures.opening import LARGEST_FILE, open_regular, open_unpacked
+from ingest.structures.readers.registry import format_of_name
+from ingest.structures.refusals import InvalidStructureError, LimitError, UnreadableFileError
+
+MOST_MEMBERS = 1_000_000
+MOST_BYTES = 16 << 30  # of all members, unpacked
+
+_ZIP = (".zip",)
+_TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz")
+_CHUNK = 1 << 20
+
+
+def is_packed(name: str) -> bool:
+    """Whether a file is an archive by its name."""
+    return name.lower().endswith((*_ZIP, *_TAR))
+
+
+def packed_stem(name: str) -> str:
+    """The name of an archive without its suffixes."""
+    for suffix in sorted((*_ZIP, *_TAR), key=len, reverse=True):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return name
+
+
+def members(path: Path, unit: Unit, rule: IdRule) -> Iterator[Unit]:
+    """The members of an archive, in its order, each as a unit; hidden ones and folders are passed.
+
+    Parameters
+    ----------
+    unit : Unit
+        The archive itself; its options are those of its members.
+    rule : IdRule
+        By which members get their ids.
+    """
+    listing = _zip_members if path.name.lower().endswith(_ZIP) else _tar_members
+    try:
+        with open_regular(path) as file:
+            yield from listing(path, file, unit, rule)
+    except InvalidStructureError as error:
+        yield replace(unit, refused=Failure.of(error))
+    except _DAMAGED as error:
+        broken = UnreadableFileError(f"the archive is damaged or cut off: {error}")
+        yield replace(unit, refused=Failure.of(broken))
+
+
+_DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    OSError,
+    EOFError,
+    zlib.error,
+    RuntimeError,  # an encrypted member
+    NotImplementedError,  # a compression that Python has not
+    ValueError,
+)
+
+
+def _zip_members(path: Path, file: IO[bytes], unit: Unit, rule: IdRule) -> Iterator[Unit]:
+    left = [MOST_BYTES]
+    with zipfile.ZipFile(file) as archive:
+        infos = [info for info in archive.infolist() if _counts(info.filename, info.is_dir())]
+        _check_number(len(infos))
+        names = [_plain(info.filename) for info in infos]
+        for info, name, material_id in zip(infos, names, _ids(names, unit, rule), strict=True):
+            member = replace(
+                unit, source=f"{unit.source}/{name}", material_id=material_id, path=None
+            )
+            mode = info.external_attr >> 16
+            if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+                yield _refused(member, "it is a link or a device in the archive")
+                continue
+            try:
+                with archive.open(info) as opened:
+                    yield _with_data(member, opened, left)
+            except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
+                broken = UnreadableFileError(f"the member cannot be unpacked: {error}")
+                yield replace(member, refused=Failure.of(broken))
+
+
+def _tar_members(path: Path, file: IO[bytes], unit: Unit, rule: IdRule) -> Iterator[Unit]:
+    """Read twice, for the names first: a tar has no table of contents."""
+    file.close()
+    names = []
+    with _streamed(path) as archive:
+        for info in archive:
+            if _counts(info.name, info.isdir()):
+                names.append(_plain(info.name))
+                _check_number(len(names))
+    ids = iter(list(zip(names, _ids(names, unit, rule), strict=True)))
+    left = [MOST_BYTES]
+    with _streamed(path) as archive:
+        for info in archive:
+            if not _counts(info.name, info.isdir()):
+                continue
+            name, material_id = next(ids)
+            member = replace(
+                unit, source=f"{unit.source}/{name}", material_id=material_id, path=None
+            )
+            content = archive.extractfile(info) if info.isreg() else None
+            if content is None:
+                yield _refused(member, "it is a link or a device in the archive")
+            else:
+                yield _with_data(member, content, left)
+
+
+@contextmanager
+def _streamed(path: Path) -> Iterator[tarfile.TarFile]:
+    with open_unpacked(path) as opened:
+        counted = cast(IO[bytes], _Counted(opened))
+        with tarfile.open(fileobj=counted, mode="r|") as archive:
+            yield archive
+
+
+class _Counted:
+    """A file that refuses to give more than `MOST_BYTES`."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._left = MOST_BYTES
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(min(size, _CHUNK) if size >= 0 else _CHUNK)
+        self._left -= len(data)
+        if self._left < 0:
+            raise LimitError(f"the archive unpacks to more than {MOST_BYTES:,} bytes")
+        return data
+
+
+def _with_data(member: Unit, file: IO[bytes], left: list[int]) -> Unit:
+    """The member with what is in it; one of no known format with its beginning alone."""
+    known = format_of_name(member.name) is not None
+    limit = LARGEST_FILE if known else 1 << 16
+    parts = []
+    size = 0
+    while size < limit and (part := file.read(min(_CHUNK, limit - size))):
+        parts.append(part)
+        size += len(part)
+        left[0] -= len(part)
+        if left[0] < 0:
+            raise LimitError(f"the archive unpacks to more than {MOST_BYTES:,} bytes")
+    if is_packed(member.name):
+        return _refused(member, "it is an archive in an archive; unpack it first")
+    if known and size == limit and file.read(1):
+        return _refused(member, f"it has more than {LARGEST_FILE:,} bytes, unpacked")
+    return replace(member, data=b"".join(parts))
+
+
+def _refused(member: Unit, why: str) -> Unit:
+    return replace(member, refused=Failure.of(LimitError(why)))
+
+
+def _check_number(number: int) -> None:
+    if number > MOST_MEMBERS:
+        raise LimitError(f"the archive has more than {MOST_MEMBERS:,} members")
+
+
+def _counts(name: str, is_folder: bool) -> bool:
+    return not is_folder and not any(
+        part.startswith(".") and part not in (".", "..") for part in name.split("/")
+    )
+
+
+def _plain(name: str) -> str:
+    name = name.removeprefix("./").replace("\\", "/")
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _ids(names: list[str], unit: Unit, rule: IdRule) -> list[str]:
+    if rule.way in ("path", "regex"):
+        return rule.ids([f"{packed_stem(unit.source)}/{name}" for name in names])
+    return rule.ids(names)

@@ -1,0 +1,1 @@
+"""One module a format of structure files; `registry` says which of them a file is."""

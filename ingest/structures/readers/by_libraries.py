@@ -1,0 +1,147 @@
+"""Formats that pymatgen and ASE read: extended XYZ, CSSR, RES, XSF, CFG, FHI-aims."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from io import StringIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from featurestore.crystal import Crystal
+from featurestore.failure import Failure
+from ingest.structures.checks import LARGEST_CELL
+from ingest.structures.readers.base import Content, Found, Reader
+from ingest.structures.refusals import (
+    InvalidStructureError,
+    LimitError,
+    NoStructureError,
+    UnreadableFileError,
+)
+from ingest.structures.second_reading import compared, crystal_from_pymatgen
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+_LONGEST_TEXT = 32 << 20  # characters; a cell of the largest size has some 1 MB
+
+
+def crystal_from_ase(atoms: Atoms) -> Crystal:
+    """ASE atoms that are periodic in all three directions.
+
+    Raises
+    ------
+    NoStructureError
+        If they are not, or have no cell.
+    """
+    if not all(atoms.pbc) or atoms.cell.rank < 3:
+        raise NoStructureError("the ASE atoms are not periodic in three directions")
+    return Crystal(
+        np.array(atoms.cell, dtype=np.float64),
+        tuple(atoms.get_chemical_symbols()),
+        np.array(atoms.get_scaled_positions(wrap=False), dtype=np.float64),
+    )
+
+
+def read_extended_xyz(content: Content) -> Iterator[Found]:
+    """The frames of an (extended) XYZ file; those without a lattice are failures."""
+    for number, frame in enumerate(_frames(content.text), start=1):
+        try:
+            crystal, notes = _quietly(lambda frame=frame: _ase(frame, "extxyz"))  # type: ignore[misc]
+        except InvalidStructureError as error:
+            yield Found(Failure.of(error), str(number))
+            continue
+        yield Found(crystal, str(number), (*content.encoding_notes, *notes))
+
+
+def _frames(text: str) -> Iterator[str]:
+    """Each frame, a number of atoms, a comment and as many lines."""
+    lines = text.splitlines()
+    position = 0
+    while position < len(lines):
+        if not lines[position].strip():
+            position += 1
+            continue
+        head = lines[position].strip()
+        if not head.isdecimal() or len(head) > 9:
+            raise UnreadableFileError(
+                f"line {position + 1} should be the number of atoms of a frame: {head[:40]!r}"
+            )
+        total = int(head)
+        if total > len(lines) - position - 2:
+            raise UnreadableFileError(
+                f"line {position + 1} announces {total} sites and {len(lines) - position - 2} "
+                "lines follow"
+            )
+        if total > LARGEST_CELL:
+            raise LimitError(f"a frame has {total:,} atoms, the largest cell {LARGEST_CELL:,}")
+        yield "\n".join(lines[position : position + total + 2]) + "\n"
+        position += total + 2
+    if not any(line.strip() for line in lines):
+        raise NoStructureError("the file is empty")
+
+
+def by_pymatgen(form: str, also: str | None = None) -> Reader:
+    """A reader by pymatgen's ``Structure.from_str``, compared with ASE's where it has one."""
+
+    def read(content: Content) -> Iterator[Found]:
+        text = _bounded(content)
+        crystal, notes = _quietly(lambda: _pymatgen(text, form))
+        if also is not None:
+            crystal, more = compared(crystal, "ASE", lambda: _ase(text, also))
+            notes += more
+        yield Found(crystal, notes=(*content.encoding_notes, *notes))
+
+    return read
+
+
+def by_ase(form: str) -> Reader:
+    """A reader by ``ase.io.read`` of one format."""
+
+    def read(content: Content) -> Iterator[Found]:
+        text = _bounded(content)
+        crystal, notes = _quietly(lambda: _ase(text, form))
+        yield Found(crystal, notes=(*content.encoding_notes, *notes))
+
+    return read
+
+
+def _bounded(content: Content) -> str:
+    if len(content.text) > _LONGEST_TEXT:
+        raise LimitError(f"it has {len(content.text):,} characters, more than a structure needs")
+    return content.text
+
+
+def _quietly(read: Callable[[], Crystal]) -> tuple[Crystal, tuple[str, ...]]:
+    """A library's reading, with its warnings as notes and its exceptions in words."""
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        try:
+            crystal = read()
+        except InvalidStructureError:
+            raise
+        except Exception as error:  # the parsers raise anything, from KeyError to AssertionError
+            reason = " ".join(str(error).split())[:160]
+            raise UnreadableFileError(
+                f"it breaks the rules of its format ({type(error).__name__}: {reason})"
+            ) from error
+    messages = dict.fromkeys(
+        " ".join(str(one.message).split())[:200]
+        for one in warned
+        if not issubclass(one.category, DeprecationWarning | FutureWarning)
+    )
+    return crystal, tuple(f"library: {message}" for message in messages)
+
+
+def _pymatgen(text: str, form: str) -> Crystal:
+    from pymatgen.core import Structure
+
+    return crystal_from_pymatgen(Structure.from_str(text, fmt=form))  # type: ignore[arg-type]
+
+
+def _ase(text: str, form: str) -> Crystal:
+    from ase.io import read
+
+    atoms = read(StringIO(text), format=form)
+    return crystal_from_ase(atoms)
