@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import click
 
 from featurestore.cli.options import CONTEXT, set_option, store_option
 from ingest.cli.options import retry_option, selection_options
-from ingest.cli.recorded import recorded, report
+from ingest.cli.printing import print_ingested
 
 if TYPE_CHECKING:
-    from ingest.encoders.base import StructureEncoder, TextEncoder
     from ingest.stages.selection import Selection
 
 
@@ -89,14 +88,18 @@ def embeddings(
           --material JVASP-1151
     """
     from featurestore.plugins import parse_settings
+    from featurestore.store import FeatureStore
     from ingest.encoders.registry import named_encoder
-    from ingest.stages.embeddings import (
-        ingest_structure_embeddings,
-        ingest_text_embeddings,
-    )
+    from ingest.library import encode
     from ingest.stages.variants import read_variants_file
 
-    named = named_encoder(encoder)
+    part = named_encoder(encoder).part
+    if part.kind == "structure" and source is not None:
+        raise click.UsageError(f"{encoder} encodes structures: it takes no --source.")
+    if part.kind == "text" and source is None:
+        raise click.UsageError(f"{encoder} encodes texts: name a --source.")
+    if part.kind == "structure" and (variants or variants_file):
+        raise click.UsageError(f"{encoder} encodes structures: they have no variants.")
     options = {
         "precision": precision,
         "device": device,
@@ -106,34 +109,18 @@ def embeddings(
         "max_tokens": max_tokens,
     }
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
-    loaded = named.load(parse_settings(named.part, [*given, *settings]))
-    if loaded.spec.kind == "structure" and source is not None:
-        raise click.UsageError(f"{encoder} encodes structures: it takes no --source.")
-    if loaded.spec.kind == "text" and source is None:
-        raise click.UsageError(f"{encoder} encodes texts: name a --source.")
-    if loaded.spec.kind == "structure" and (variants or variants_file):
-        raise click.UsageError(f"{encoder} encodes structures: they have no variants.")
+    chosen = parse_settings(part, [*given, *settings])
     if variants_file is not None:
         variants = (*variants, *read_variants_file(variants_file))
-    with recorded(store_uri, "embeddings") as (store, run):
-        if loaded.spec.kind == "structure":
-            outcome = ingest_structure_embeddings(
-                store,
-                cast("StructureEncoder", loaded),
-                selection=selection,
-                retry_failures=retry_failures,
-                run=run,
-            )
-        else:
-            assert source is not None
-            outcome = ingest_text_embeddings(
-                store,
-                cast("TextEncoder", loaded),
-                source=source,
-                variants=variants or ("full",),
-                selection=selection,
-                retry_failures=retry_failures,
-                run=run,
-            )
-        outcome.notes.append(f"encoder {loaded.spec.encoder_id}")
-        report(run, outcome)
+    store = FeatureStore.open(store_uri)
+    print_ingested(
+        lambda: encode(
+            store,
+            encoder,
+            source,
+            variants,
+            selection,
+            settings=chosen,
+            retry_failures=retry_failures,
+        )
+    )

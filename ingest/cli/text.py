@@ -8,7 +8,7 @@ import click
 
 from featurestore.cli.options import CONTEXT, set_option, store_option
 from ingest.cli.options import retry_option, selection_options, workers_options
-from ingest.cli.recorded import recorded, report
+from ingest.cli.printing import print_ingested
 
 if TYPE_CHECKING:
     from ingest.stages.selection import Selection
@@ -57,23 +57,23 @@ def text(
     Example:
       featurestore ingest text --source robocrystallographer --property Tc_supercon
     """
-    from featurestore.machine.workers import cpu_count
     from featurestore.plugins import parse_settings
-    from ingest.stages.text import ingest_text
+    from featurestore.store import FeatureStore
+    from ingest.library import describe
     from ingest.text.registry import text_part
 
     given = ["guess_oxidation_states=true"] if oxidation_states == "guessed" else []
     chosen = parse_settings(text_part(source), [*given, *settings])
-    with recorded(store_uri, "text") as (store, run):
-        outcome = ingest_text(
+    store = FeatureStore.open(store_uri)
+    print_ingested(
+        lambda: describe(
             store,
             source,
+            selection,
             settings=chosen,
-            selection=selection,
-            workers=workers or cpu_count(),
+            workers=workers,
             time_limit=time_limit,
-            memory_limit=None if worker_memory is None else int(worker_memory * 2**30),
+            worker_memory=worker_memory,
             retry_failures=retry_failures,
-            run=run,
         )
-        report(run, outcome)
+    )

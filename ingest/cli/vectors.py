@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from featurestore.cli.options import CONTEXT, store_option
-from ingest.cli.recorded import recorded, report
+from ingest.cli.printing import print_ingested
 
 
 @click.command(context_settings=CONTEXT)
@@ -34,16 +34,12 @@ def vectors(
     Example:
       featurestore ingest vectors mine.parquet --name mine --trained-on "2,000 oxides of our lab"
     """
-    from ingest.stages.vectors import ingest_vectors
+    from featurestore.store import FeatureStore
+    from ingest.library import add_vectors
 
-    with recorded(store_uri, "vectors", files=[file]) as (store, run):
-        outcome = ingest_vectors(
-            store,
-            file,
-            name=name,
-            column=column,
-            trained_on=trained_on,
-            licence=licence,
-            run=run,
+    store = FeatureStore.open(store_uri)
+    print_ingested(
+        lambda: add_vectors(
+            store, file, name, column=column, trained_on=trained_on, licence=licence
         )
-        report(run, outcome)
+    )
