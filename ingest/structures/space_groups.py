@@ -25,6 +25,7 @@ _ORIGIN = re.compile(
 )
 _LETTER = re.compile(r"(?<=\S)\s*:?\s*\(?([hrsz])\)?$", re.IGNORECASE)
 _AXES = re.compile(r":\s*(-?[abc][123]?|bac|-?cab|-?bca|-?cba|bac|ba-c|a-cb|-cba)\s*$", re.I)
+_NUMBER = re.compile(r"[\s,;]*[(\[]?\s*(?:no|nr|num|#)\.?\s*\d{1,3}\s*[)\]]?\s*$", re.I)
 _OLD_CUBIC = re.compile(r"^([pif])([mnadc])3([mncd]?)$")
 _EXTENSIONS = {"s": "1", "z": "2", "h": "H", "r": "R"}
 
@@ -86,6 +87,8 @@ def settings_of_symbol(symbol: str, choice: str = "") -> list[Setting]:
     list of Setting
         Empty if the symbol is not known; several where it leaves origin or axes open.
     """
+    if symbol.strip().isdecimal() and len(symbol.strip()) < 4:
+        return settings_of_number(int(symbol), choice)
     bare, written = _split(symbol)
     choice = (written or choice).strip()
     plain = _plain(bare)
@@ -254,6 +257,7 @@ def _names() -> dict[str, tuple[int, ...]]:
 
 def _split(symbol: str) -> tuple[str, str]:
     """The symbol without, and its suffix of origin or axes."""
+    symbol = _NUMBER.sub("", symbol.replace("−", "-").replace("–", "-"))
     symbol = symbol.strip().strip("'\"").strip()
     match = _ORIGIN.search(symbol)
     if match is not None:

@@ -91,7 +91,7 @@ def blocks(content: Content) -> Iterator[Block]:
     """
     import gemmi
 
-    text = content.text.replace("\x00", "")
+    text = content.text.replace("\x00", "").replace("\r\n", "\n").replace("\r", "\n")
     notes: tuple[str, ...] = ()
     if not re.search(r"^\s*data_", text, re.IGNORECASE | re.MULTILINE):
         raise UnreadableFileError(

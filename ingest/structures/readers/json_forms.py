@@ -92,6 +92,8 @@ def _documents(document: Any, nearest_order: bool) -> Iterator[Found]:
                 for key, value in entries.items():
                     if _holds_structure(value):
                         yield _attempt(value, key, nearest_order)
+                    elif isinstance(value, list):
+                        yield from _of_list(value, nearest_order)
 
 
 def _of_list(documents: list[Any], nearest_order: bool) -> Iterator[Found]:

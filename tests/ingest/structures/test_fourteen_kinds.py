@@ -523,6 +523,12 @@ def test_encodings(tmp_path, encoding):
     assert stored(tmp_path, "c.json", json.dumps(jarvis()).encode("utf-8-sig"))
 
 
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_line_endings(tmp_path, ending):
+    for name, text in (("a.cif", rock_salt()), ("a.vasp", poscar())):
+        assert counts(stored(tmp_path, name, text.replace("\n", ending)))["Cl"] in (1, 4)
+
+
 def jarvis() -> dict[str, object]:
     given = crystal()
     return {

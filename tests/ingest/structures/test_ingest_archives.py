@@ -218,11 +218,11 @@ def test_what_counts_as_an_archive(tmp_path):
     (tmp_path / "list.json.gz").write_bytes(gzip.compress(good.encode()))
     (tmp_path / "object.json").write_text("{}")
     (tmp_path / "other.json").write_text('[{"name": "a"}]')
-    write_archive(tmp_path / "LIST.zip", [entry("J-1")])
+    write_archive(tmp_path / "LIST.json.zip", [entry("J-1")])
     for name, expected in {
         "list.json": True,
         "list.json.gz": True,
-        "LIST.zip": True,
+        "LIST.json.zip": True,
         "object.json": False,
         "other.json": False,
     }.items():
