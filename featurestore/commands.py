@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from featurestore.catalogue import Encoder, Generator
+from featurestore.errors import FeatureStoreError
 from featurestore.plugins import Setting
 from featurestore.session import Session
 from featurestore.texts.shorthands import shortened
@@ -86,6 +87,20 @@ def describing_command(
     given = {"source": generator.source} | {name: made.get(name) for name in _DESCRIBING}
     given |= {"set": made.get("settings")}
     return _command("text", given, _DESCRIBING, chosen)
+
+
+def run(command: Command) -> None:
+    """Run a command in this process, as a user would: the store's room imports no other.
+
+    Raises
+    ------
+    FeatureStoreError
+        As the command does, or if it ends with another status than 0.
+    """
+    from featurestore.cli import root
+
+    if root.main(list(command[1:]), prog_name=_PROGRAM, standalone_mode=False):
+        raise FeatureStoreError(f"this command did not succeed, see above: {shown(command)}")
 
 
 def shown(command: Command) -> str:

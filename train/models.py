@@ -9,20 +9,22 @@ from itertools import groupby
 from typing import Any, overload
 
 import numpy as np
+import pyarrow as pa
 
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.identity import canonical_json
+from featurestore.output.display import Showing, Shown
 from featurestore.query.conditions import as_condition
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.texts.variants import FULL
 from featurestore.views.parameters import ViewParameters
-from featurestore.views.request import COMBINED, FEATURES, GRAPH
+from featurestore.views.request import COMBINED, FEATURES, FOLDS, GRAPH
 from train.model_request import ModelRequest
 
 
-@dataclass(frozen=True)
-class StoredModel:
+@dataclass(frozen=True, repr=False)
+class StoredModel(Shown):
     """A model's row without its weights.
 
     Parameters
@@ -63,6 +65,25 @@ class StoredModel:
         """The encoders' ids, each once, joined by a plus."""
         ids = (feature.encoder_id for feature in self.parameters.vectors)
         return " + ".join(dict.fromkeys(ids))
+
+    @property
+    def folds_table(self) -> pa.Table:
+        """fold, n, mae, rmse and r2 of each fold; errors in the property's unit."""
+        rows = [{"fold": fold, **self.metrics["folds"][fold]} for fold in FOLDS]
+        kinds = [("n", pa.int64()), *((name, pa.float64()) for name in ("mae", "rmse", "r2"))]
+        return pa.Table.from_pylist(rows, pa.schema([("fold", pa.string()), *kinds]))
+
+    def showing(self) -> Showing:
+        """What the model is, and its errors."""
+        p = self.parameters
+        facts = {
+            "target": f"{p.property} ({p.unit})",
+            "features": p.features_name,
+            "encoders": self.encoders,
+            "split": str(p.split),
+            "predictor": f"{self.predictor}, seed {self.seed}",
+        }
+        return Showing(f"Model {self.model_id}", facts, self.folds_table)
 
     @property
     def rehearsed_fold(self) -> str | None:
@@ -180,8 +201,8 @@ def stored_weights(session: Session, model_id: str) -> bytes:
     return bytes(rows["weights"][0].as_py())
 
 
-@dataclass(frozen=True)
-class SeedGroup(Sequence[StoredModel]):
+@dataclass(frozen=True, repr=False)
+class SeedGroup(Shown, Sequence[StoredModel]):
     """Models that differ only by their seed, as a sequence in its order; at least one.
 
     Parameters
@@ -230,6 +251,22 @@ class SeedGroup(Sequence[StoredModel]):
     def seeds(self) -> tuple[int, ...]:
         """Their seeds."""
         return tuple(model.seed for model in self.models)
+
+    def showing(self) -> Showing:
+        """What the models share, and the test error of each."""
+        p = self.parameters
+        rows = [
+            {"model_id": m.model_id, "seed": m.seed, "test_mae": m.metrics["folds"]["test"]["mae"]}
+            for m in self.models
+        ]
+        facts = {
+            "target": f"{p.property} ({p.unit})",
+            "features": p.features_name,
+            "split": str(p.split),
+            "predictor": self.first.predictor,
+        }
+        title = f"{len(self)} models that differ by their seed"
+        return Showing(title, facts, pa.Table.from_pylist(rows))
 
     def mean(self, of: Callable[[StoredModel], Any]) -> Any:
         """The mean over the models of a number, or of arrays of one shape."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 from featurestore.catalogue import find_encoder, find_generator
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.identity import canonical_json, versioned_id
+from featurestore.output.display import Showing, Shown
 from featurestore.output.progress import progress_bar
 from featurestore.session import Session
 from featurestore.store import FeatureStore
@@ -35,8 +36,8 @@ from train.source_tasks import source_warnings
 REHEARSED_FOLD = "val"
 
 
-@dataclass(frozen=True)
-class TrainingResult:
+@dataclass(frozen=True, repr=False)
+class TrainingResult(Shown):
     """What came of a request to train.
 
     Parameters
@@ -52,6 +53,15 @@ class TrainingResult:
     model: StoredModel
     trained: bool
     notes: tuple[str, ...]
+
+    @property
+    def table(self) -> pa.Table:
+        """fold, n, mae, rmse and r2 of each fold; errors in the property's unit."""
+        return self.model.folds_table
+
+    def showing(self) -> Showing:
+        """The model and its errors."""
+        return replace(self.model.showing(), notes=self.notes)
 
 
 def train_model(

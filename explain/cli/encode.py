@@ -25,24 +25,13 @@ def with_content(encode: bool, measure: Callable[[], Result]) -> Result:
         If something is missing and not to be made, or could not be made.
     """
     from explain.erasing.missing import made_where_missing
+    from featurestore.commands import run
     from featurestore.errors import MissingContentError
 
     try:
-        return made_where_missing(measure, _run if encode else None)
+        return made_where_missing(measure, run if encode else None)
     except MissingContentError as missing:
         raise missing.with_commands(map(_with_file, missing.commands)) from None
-
-
-def _run(command: Command) -> None:
-    """Run a command as a user would: this room imports nothing that encodes."""
-    from featurestore.cli import root
-    from featurestore.errors import MissingDataError
-
-    status = root.main(list(command[1:]), prog_name="featurestore", standalone_mode=False)
-    if status:
-        raise MissingDataError(
-            "the missing texts or vectors could not be made, see above, by: " + " ".join(command)
-        )
 
 
 def _with_file(command: Command) -> Command:

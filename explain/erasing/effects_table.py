@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from featurestore.errors import MissingDataError
 from featurestore.identity import canonical_json, versioned_id
+from featurestore.output.display import Showing, Shown
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
@@ -65,8 +67,8 @@ class Measure:
     std: float | None = None
 
 
-@dataclass(frozen=True)
-class StoredEffects:
+@dataclass(frozen=True, repr=False)
+class StoredEffects(Shown):
     """One analysis.
 
     Parameters
@@ -91,6 +93,28 @@ class StoredEffects:
         """What the text is called whose parts were erased: its source, or its feature."""
         first = self.models.parameters.texts[0]
         return str(self.parameters.get("text") or without_fingerprints(str(first.generator_id)))
+
+    @property
+    def table(self) -> pa.Table:
+        """One row for each measure, part of the text and subset of the materials."""
+        names = ("subset", "part", "measure", "n", "value", "low", "high", "p_holm")
+        columns = {name: [getattr(row, name) for row in self.measures] for name in names}
+        floats = ("value", "low", "high", "p_holm")
+        return pa.table(
+            {
+                name: pa.array(cells, pa.float64()) if name in floats else pa.array(cells)
+                for name, cells in columns.items()
+            }
+        )
+
+    def showing(self) -> Showing:
+        """What each part of the text does for the error, on all materials."""
+        p = self.models.parameters
+        facts = {"features": p.features_name, "fold": str(self.parameters.get("fold"))}
+        rows = self.table
+        wanted = pc.is_in(rows["measure"], pa.array(["mae", "comprehensiveness", "over_control"]))
+        shown = rows.filter(pc.and_(wanted, pc.equal(rows["subset"], "all")))
+        return Showing(f"Erasure from {self.text}: {p.property} ({p.unit})", facts, shown)
 
     def find(self, measure: str, part: str = WHOLE, subset: str = "all") -> Measure | None:
         """The measure of that name; None if the analysis does not have it."""

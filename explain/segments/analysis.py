@@ -20,6 +20,7 @@ from explain.erasing.rows import ExplainedRows, check_fold, explained_rows
 from explain.erasing.stored import ErasureRows, erasure_table, stored_erasures
 from explain.erasing.subsets import material_subsets
 from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.output.display import Showing, Shown
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
@@ -47,8 +48,8 @@ class SegmentEffect(Effect):
     group: str
 
 
-@dataclass(frozen=True)
-class SegmentEffects:
+@dataclass(frozen=True, repr=False)
+class SegmentEffects(Shown):
     """The effects of all parts on models that differ only by their seed.
 
     Parameters
@@ -67,6 +68,28 @@ class SegmentEffects:
     fold: str
     n: int
     effects: tuple[SegmentEffect, ...]
+
+    @property
+    def table(self) -> pa.Table:
+        """One row for each group and part; see `segments_table`."""
+        return segments_table([self])
+
+    def showing(self) -> Showing:
+        """What is lost without each part."""
+        p = self.models.parameters
+        names = [
+            "group",
+            "segment",
+            "mae_full",
+            "mae_without",
+            "difference",
+            "low",
+            "high",
+            "p_holm",
+        ]
+        shown = self.table.select(names) if self.effects else None
+        facts = {"features": p.features_name, "fold": self.fold, "materials": f"{self.n:,}"}
+        return Showing(f"Parts of the features: {p.property} ({p.unit})", facts, shown)
 
 
 def segment_effects(

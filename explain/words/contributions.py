@@ -13,6 +13,7 @@ from explain.drawing.printed import number
 from explain.erasing.stored import stored_erasures
 from explain.erasing.texts import ErasedText
 from explain.words.description import Description, Unit
+from featurestore.output.display import Showing, Shown
 from featurestore.session import Session
 from train.display.labels import printed_after
 from train.models import SeedGroup, StoredModel
@@ -44,8 +45,8 @@ class Contribution:
         return float(np.std(self.by_seed, ddof=1)) if len(self.by_seed) > 1 else None
 
 
-@dataclass(frozen=True)
-class Contributions:
+@dataclass(frozen=True, repr=False)
+class Contributions(Shown):
     """The contributions of all parts of one kind to one material's prediction.
 
     Parameters
@@ -72,6 +73,17 @@ class Contributions:
     target: float
     prediction: float
     parts: tuple[Contribution, ...] = field(repr=False)
+
+    @property
+    def table(self) -> pa.Table:
+        """One row for each part; see `contributions_table`."""
+        return contributions_table(self)
+
+    def showing(self) -> Showing:
+        """The parts with their contributions."""
+        title, of = caption(self)
+        shown = self.table.select(["tag", "text", "contribution", "seeds_std"])
+        return Showing(f"{title}, {self.how}", {"prediction": of}, shown)
 
     @property
     def how(self) -> str:

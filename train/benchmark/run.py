@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import pyarrow as pa
+
 from featurestore.catalogue import find_encoder
 from featurestore.errors import MissingDataError
 from featurestore.failure import Failure
 from featurestore.identity import canonical_json
+from featurestore.output.display import Showing, Shown
 from featurestore.output.progress import progress_bar
 from featurestore.session import Session
 from featurestore.store import FeatureStore
@@ -16,6 +19,7 @@ from featurestore.tables.runs import Run
 from featurestore.views.parameters import ViewParameters, resolve
 from train.benchmark.common import CommonMaterials, common_materials
 from train.benchmark.grid import Cell, Grid
+from train.benchmark.output import benchmark_table, verdicts
 from train.benchmark.rows import BenchmarkRow, benchmark_rows
 from train.benchmark.workers import Trained, train_cells
 from train.models import StoredModel, stored_models
@@ -24,8 +28,12 @@ from train.source_tasks import source_warnings
 _STAGE = "benchmark"
 
 
-@dataclass(frozen=True)
-class Benchmark:
+_SHOWN = ["property", "features", "text_source", "predictor", "seeds", "test_mae", "test_mae_std"]
+_SHOWN += ["test_mae_low", "test_mae_high", "set_gain", "set_gain_p_holm", "unit"]
+
+
+@dataclass(frozen=True, repr=False)
+class Benchmark(Shown):
     """What a benchmark found.
 
     Parameters
@@ -45,6 +53,18 @@ class Benchmark:
     notes: tuple[str, ...]
     trained: int
     found: int
+
+    @property
+    def table(self) -> pa.Table:
+        """Every number; see `benchmark_table`."""
+        return benchmark_table(self.rows)
+
+    def showing(self) -> Showing:
+        """The rows in short, the notes, and what failed."""
+        failed = [f"{cell}: {failure.message}" for cell, failure in self.failures.items()]
+        title = f"Benchmark: {self.trained} models trained, {self.found} were there"
+        shown = self.table.select(_SHOWN) if self.rows else None
+        return Showing(title, {}, shown, (*self.notes, *verdicts(self.rows), *failed))
 
 
 @dataclass
