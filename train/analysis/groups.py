@@ -237,11 +237,11 @@ def _of_model(errors: npt.NDArray[np.float64], names: Sequence[str]) -> tuple[Gr
     best = _best(np.ones((1, len(errors))))[0] @ member
     return tuple(
         GroupErrors(
-            group,
-            int(member[:, g].sum()),
-            float(member[:, g].mean()),
-            Estimate(float(errors[member[:, g] > 0].mean()), *map(float, mae_bounds[:, g])),
-            Estimate(float(best[g]), *map(float, share_bounds[:, g])),
+            group=group,
+            n=int(member[:, g].sum()),
+            share=float(member[:, g].mean()),
+            mae=Estimate(float(errors[member[:, g] > 0].mean()), *map(float, mae_bounds[:, g])),
+            best_share=Estimate(float(best[g]), *map(float, share_bounds[:, g])),
         )
         for g, group in enumerate(groups)
     )

@@ -105,7 +105,16 @@ def leakage(
                 "FROM keyed a JOIN keyed b USING (same) WHERE a.fold = ?4 AND b.fold = ?5",
                 [*given, fold, other],
             ).to_pylist()[0]
-            leaks.append(Leak(kind, fold, other, row["n"], sizes.get(fold, 0), row["example"]))
+            leaks.append(
+                Leak(
+                    kind=kind,
+                    fold=fold,
+                    met_in=other,
+                    materials=row["n"],
+                    of=sizes.get(fold, 0),
+                    example=row["example"],
+                )
+            )
     unchecked = session.query(
         f"SELECT count(*) AS n FROM ({rows}) WHERE group_id IS NULL AND formula IN "
         f"(SELECT formula FROM ({rows}) GROUP BY formula HAVING count(DISTINCT structure_id) > 1)",
@@ -271,4 +280,11 @@ def _seen(
     for fold in ("test", "val"):
         met = sorted(m for m, of in fold_of.items() if of == fold and m in ids)
         example = met[0] if met else None
-        yield Leak("seen by the source model", fold, name, len(met), sizes.get(fold, 0), example)
+        yield Leak(
+            kind="seen by the source model",
+            fold=fold,
+            met_in=name,
+            materials=len(met),
+            of=sizes.get(fold, 0),
+            example=example,
+        )

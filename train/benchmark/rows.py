@@ -168,7 +168,12 @@ def benchmark_rows(
             tuple(models[cell] for cell in sorted(cells, key=lambda cell: cell.seed))
         )
         errors_of_seeds = np.stack([tested[model.model_id].errors for model in ordered])
-        row = BenchmarkRow(cells[0], ordered, errors_of_seeds, Estimate(np.nan, np.nan, np.nan))
+        row = BenchmarkRow(
+            cell=cells[0],
+            models=ordered,
+            errors=errors_of_seeds,
+            test_mae=Estimate(np.nan, np.nan, np.nan),
+        )
         by_property.setdefault(cells[0].request.property, []).append(row)
     rows = [row for group in by_property.values() for row in _with_intervals(group)]
     rows = _with_comparisons(rows, reference_predictor, reference_set)
@@ -233,7 +238,13 @@ def _compared(baseline: BenchmarkRow, row: BenchmarkRow, label: str) -> Comparis
     second = np.stack([ours[seed] for seed in seeds])
     better = int((second.mean(axis=1) < first.mean(axis=1)).sum())
     difference = paired_difference(first.mean(axis=0), second.mean(axis=0))
-    return Comparison(label, difference, len(seeds), better, difference.p)
+    return Comparison(
+        baseline=label,
+        difference=difference,
+        seeds=len(seeds),
+        seeds_better=better,
+        p_corrected=difference.p,
+    )
 
 
 def _by_seed(row: BenchmarkRow) -> dict[int, npt.NDArray[np.float64]]:

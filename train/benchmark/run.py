@@ -128,11 +128,11 @@ def run_benchmark(store: FeatureStore, grid: Grid, jobs: int) -> Benchmark:
     notes = [note for result in trained.values() for note in result.notes]
     notes = [note for note in notes if not note.startswith("left out:")]
     return Benchmark(
-        tuple(rows),
-        plan.failures | others,
-        tuple(dict.fromkeys([*plan.notes, *notes])),
-        new,
-        len(trained) - new,
+        rows=tuple(rows),
+        failures=plan.failures | others,
+        notes=tuple(dict.fromkeys([*plan.notes, *notes])),
+        trained=new,
+        found=len(trained) - new,
     )
 
 
@@ -159,7 +159,13 @@ def stored_benchmark(store: FeatureStore, grid: Grid) -> Benchmark:
                     "NotTrained", "the store has no such model; run without --no-train"
                 )
         rows, others = benchmark_rows(session, models, grid.reference_predictor, grid.compared_with)
-    return Benchmark(tuple(rows), plan.failures | others, tuple(plan.notes), 0, len(models))
+    return Benchmark(
+        rows=tuple(rows),
+        failures=plan.failures | others,
+        notes=tuple(plan.notes),
+        trained=0,
+        found=len(models),
+    )
 
 
 def _identity(parameters: ViewParameters) -> str:

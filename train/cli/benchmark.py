@@ -79,9 +79,9 @@ class CellsFailedError(FeatureStoreError):
     default=("mlp",),
     show_default=True,
     metavar="NAME",
-    help="mlp, ensemble, gbt, mean, median, matminer (boosted trees on the encoder 'matminer') or "
-    "alignn (trained from scratch on the structures). Others are compared with the first that "
-    "takes vectors.",
+    help="Any of 'featurestore parts predictors', or matminer (boosted trees on the encoder "
+    "'matminer'). Those that read structures (alignn) or nothing (mean, median) are not combined "
+    "with features. Others are compared with the first that takes vectors.",
 )
 @click.option("--seed", "seeds", multiple=True, type=int, metavar="N", help="A seed.")
 @click.option(

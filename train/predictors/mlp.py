@@ -115,7 +115,9 @@ class MLP(OnVectors):
             ],
         )
         history = trainer.fit(_batch(train), _batch(val))
-        return Fitted(MLPPredictor(network.eval()), history, best.best_epoch)
+        return Fitted(
+            predictor=MLPPredictor(network.eval()), history=history, best_epoch=best.best_epoch
+        )
 
 
 def _batch(examples: Examples) -> Batch:

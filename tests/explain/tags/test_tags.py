@@ -29,7 +29,7 @@ from featurestore.identity import text_id
 from featurestore.output.figures import figure_models
 from featurestore.store import FeatureStore
 from featurestore.tables.schemas import embedding_table, table_schema
-from train.models import StoredModel
+from train.models import SeedGroup, StoredModel
 from train.predictors.loading import load_model
 from train.predictors.mlp import MLP
 from train.training import train_model
@@ -266,7 +266,7 @@ def test_the_figure_keeps_text_sources_apart_and_bears_a_perfect_model(
 
 
 def test_stored_effects_are_those_that_were_computed(store: FeatureStore) -> None:
-    models = (_train(store, seed=0), _train(store, seed=1))
+    models = SeedGroup((_train(store, seed=0), _train(store, seed=1)))
     (computed,) = tag_effects(store, models)
     with store.session() as session:
         (read,) = stored_effects(session, [(models, "deletion")], {"fold": "test", "sets": False})

@@ -42,7 +42,7 @@ from featurestore.output.figures import figure_models
 from featurestore.store import FeatureStore
 from featurestore.texts.variants import MASK
 from ingest.stages.variants import read_variants_file, texts_asked_for
-from train.models import StoredModel
+from train.models import SeedGroup, StoredModel
 from train.training import train_model
 
 ROBO = "robocrystallographer"
@@ -198,7 +198,7 @@ def test_seeds_are_averaged_with_their_spread_and_rows_are_not_written_twice(
         for seed in (0, 1, 2)
     ]
     with store.session() as session:
-        assert seed_siblings(session, models[1].model_id) == tuple(models)
+        assert seed_siblings(session, models[1].model_id) == SeedGroup(tuple(models))
     (words,) = word_effects(store, models, MATERIAL, ["word"], "deletion")
     first = words.parts[0]
     # a seed adds a tenth of it to each weight

@@ -181,7 +181,9 @@ class BoostedTrees(OnVectors):
         progress.update(len(history))
         # Boosting may end before the first tree, and the best tree may be none.
         predictor = flat_trees(trees, best, train.features.shape[1])
-        return Fitted(predictor, history, best, {"loss": trees.loss})
+        return Fitted(
+            predictor=predictor, history=history, best_epoch=best, details={"loss": trees.loss}
+        )
 
     def _grown(self, loss: str, train: Examples, val: Examples, seed: int) -> Any:
         from sklearn.ensemble import HistGradientBoostingRegressor

@@ -67,4 +67,4 @@ class Constant(OnVectors):
         predictor = ConstantPredictor(value, train.features.shape[1])
         errors = (float(np.abs(rows.targets - value).mean()) for rows in (train, val))
         progress.update()
-        return Fitted(predictor, [Epoch(1, *errors)], 1)
+        return Fitted(predictor=predictor, history=[Epoch(1, *errors)], best_epoch=1)

@@ -142,14 +142,14 @@ class Ensemble(OnVectors):
             "nugget": kernel.nugget,
         }
         return Fitted(
-            replace(trained, share=share, calibration=calibration),
-            history,
-            len(history),
-            details,
-            replace(rehearsed, share=share, calibration=calibration)
+            predictor=replace(trained, share=share, calibration=calibration),
+            history=history,
+            best_epoch=len(history),
+            details=details,
+            rehearsed=replace(rehearsed, share=share, calibration=calibration)
             if self.learn_from_val
             else None,
-            () if calibration else (TOO_FEW_ROWS,),
+            notes=() if calibration else (TOO_FEW_ROWS,),
         )
 
     def _tuned(self, train: Examples, generator: torch.Generator) -> tuple[Tuned, str]:
@@ -202,7 +202,13 @@ class Ensemble(OnVectors):
         return [
             (
                 EnsemblePredictor(
-                    projection, process, process_targets, networks.some(learners), scale, 1.0, None
+                    projection=projection,
+                    process=process,
+                    process_targets=process_targets,
+                    networks=networks.some(learners),
+                    network_targets=scale,
+                    share=1.0,
+                    calibration=None,
                 ),
                 history,
             )
@@ -214,13 +220,13 @@ class Ensemble(OnVectors):
     @property
     def _network_settings(self) -> NetworkSettings:
         return NetworkSettings(
-            self.members,
-            self.depth,
-            self.width,
-            self.epochs,
-            self.batch_size,
-            self.learning_rate,
-            self.weight_decay,
+            members=self.members,
+            depth=self.depth,
+            width=self.width,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
         )
 
 

@@ -187,7 +187,7 @@ class Estimator(OnVectors):
         history = [Epoch(1, *(float(np.abs(error).mean()) for error in errors))]
         notes = [] if calibration else [TOO_FEW_ROWS]
         if not self.learn_from_val:
-            return Fitted(first, history, 1, notes=(*notes, *said))
+            return Fitted(predictor=first, history=history, best_epoch=1, notes=(*notes, *said))
         both = Examples(
             np.concatenate([train.features, val.features]),
             np.concatenate([train.targets, val.targets]),
@@ -195,7 +195,9 @@ class Estimator(OnVectors):
         )
         second = replace(self._fitted(both, seed, said), calibration=calibration)
         progress.update()
-        return Fitted(second, history, 1, rehearsed=first, notes=(*notes, *said))
+        return Fitted(
+            predictor=second, history=history, best_epoch=1, rehearsed=first, notes=(*notes, *said)
+        )
 
     def _fitted(self, rows: Examples, seed: int, said: dict[str, None]) -> EstimatorPredictor:
         """The regressor fitted on the rows; what it warns of is added to ``said``."""

@@ -87,7 +87,11 @@ class Alignn(GraphTraining):
         """
         trainer = GraphTrainer(self, _rows(train), _rows(val), seed)
         network = trainer.fit(progress)
-        return Fitted(AlignnPredictor(network, self), trainer.history, trainer.best_epoch)
+        return Fitted(
+            predictor=AlignnPredictor(network, self),
+            history=trainer.history,
+            best_epoch=trainer.best_epoch,
+        )
 
 
 def view_graphs(
