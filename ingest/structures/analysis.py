@@ -17,6 +17,9 @@ _ENOUGH_FOR_WORKERS = 400
 _STRUCTURES_A_TASK = 25
 _SECONDS_A_TASK = 300.0
 
+LARGE_CELL = 500  # atoms
+SECONDS_A_LARGE_CELL = 60.0
+
 
 @dataclass(frozen=True)
 class Analysis:
@@ -36,7 +39,25 @@ def analyse(crystal: Crystal) -> Analysis | Failure:
 
 
 def analyse_all(crystals: Sequence[Crystal], pool: WorkerPool) -> list[Analysis | Failure]:
-    """`analyse` of each structure, in order; a large number is spread over the pool."""
+    """`analyse` of each structure, in order; large numbers and large cells go to the pool.
+
+    spglib takes minutes for a large cell that is nearly symmetric, and no signal stops it: each has
+    a process and `SECONDS_A_LARGE_CELL` of its own.
+    """
+    large = {number: one for number, one in enumerate(crystals) if one.n_atoms > LARGE_CELL}
+    small = [one for number, one in enumerate(crystals) if number not in large]
+    found = iter(_analyse_small(small, pool))
+    slow = dict(pool.run(analyse, large.items(), SECONDS_A_LARGE_CELL))
+    for number, result in slow.items():
+        if isinstance(result, Failure) and result.error == "TimeLimit":
+            n_atoms = large[number].n_atoms
+            slow[number] = Failure(
+                "TimeLimit", f"finding the symmetry of its {n_atoms:,} atoms {result.message}"
+            )
+    return [slow[number] if number in large else next(found) for number in range(len(crystals))]
+
+
+def _analyse_small(crystals: Sequence[Crystal], pool: WorkerPool) -> list[Analysis | Failure]:
     if len(crystals) < _ENOUGH_FOR_WORKERS:
         return [analyse(crystal) for crystal in crystals]
     tasks = {

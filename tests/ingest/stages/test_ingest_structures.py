@@ -458,3 +458,19 @@ def test_a_store_of_an_earlier_schema_takes_notes(store, archive, tmp_path):
     (tmp_path / "files" / "old.vasp").write_text(poscar("CsCl", species=None, scale="1.1"))
     ingest_folder(store, tmp_path / "files")
     assert [row["notes"] is None for row in rows(store, "materials")] == [True, False]
+
+
+def test_a_large_cell_that_takes_too_long_is_one_failure(store, tmp_path, monkeypatch):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "small.vasp").write_text(poscar())
+    (folder / "large.vasp").write_text(poscar(lattice="5 0 0\n0 5 0\n0 0 5"))
+    monkeypatch.setattr(analysis, "LARGE_CELL", 1)
+    materials, _ = ingest_folder(store, folder)
+    assert materials.written == 2
+    monkeypatch.setattr(analysis, "SECONDS_A_LARGE_CELL", 0.001)
+    (folder / "other.vasp").write_text(poscar(lattice="6 0 0\n0 6 0\n0 0 6"))
+    materials, _ = ingest_folder(store, folder)
+    assert (materials.written, materials.present) == (0, 2)
+    error, message = failures(store, "structures")["other"]
+    assert error == "TimeLimit" and "finding the symmetry of its 2 atoms took more than" in message
