@@ -39,6 +39,8 @@ DOCUMENTS = ["README.md"] + [
         "sql",
         "quality",
         "export",
+        "features",
+        "python",
         "search",
         "weights",
         "extending",
@@ -53,6 +55,7 @@ DOCUMENTS = ["README.md"] + [
         "lineage",
         "maintenance",
         "guarantees",
+        "glossary",
     )
 ]
 _BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
