@@ -78,12 +78,13 @@ def report(run: Run, *outcomes: Outcome) -> None:
         for name, count in outcome.counts().items()
         if count
     }
+    first = outcomes[0]
     for outcome in outcomes:
         for line in outcome.summary():
             click.echo(line)
-    if outcomes[0].nothing_succeeded:
+    if first.nothing_succeeded:
         raise NothingSucceededError(
-            f"none of the {len(outcomes[0].failures):,} {outcomes[0].unit} succeeded"
-            if outcomes[0].failures
-            else f"none of the {len(outcomes[0].passed_over):,} files is a structure file"
+            f"none of the {len(first.failures):,} {first.unit} succeeded"
+            if first.failures
+            else f"none of the {len(first.passed_over):,} files is a structure file"
         )
