@@ -109,8 +109,8 @@ def run_ours(
     """The encoder, all structures in one call; the better of two rounds."""
     import torch
 
-    from ingest.encoders.alignn import load_alignn_encoder
     from ingest.encoders.alignn.checkpoint import read_checkpoint
+    from ingest.encoders.alignn.encoder import load_alignn_encoder
     from ingest.encoders.alignn.graph import build_graph
 
     torch.set_num_threads(threads)

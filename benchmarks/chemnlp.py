@@ -11,8 +11,8 @@ from benchmarks.options import sample_options
 from benchmarks.plain_texts import plain_chemnlp
 from benchmarks.text_comparison import choose, run
 from featurestore.crystal import Crystal
-from ingest.text import generator
 from ingest.text.base import Sentence
+from ingest.text.registry import generator
 
 STEPS = {
     "symmetry": "get_symmetry_dataset",

@@ -18,8 +18,8 @@ import click
 
 from featurestore.crystal import Crystal
 from ingest.structures.jarvis import read_jarvis
-from ingest.text import TAGS, generator
 from ingest.text.base import Sentence
+from ingest.text.registry import generator, text_part
 
 Described = list[Sentence] | str
 
@@ -160,7 +160,7 @@ def tag_table(source: str, described: Sequence[Described]) -> None:
     store = Counter(sentence.tag for sentence in sentences)
     reference = Counter(tag for sentence in sentences for tag in sentence.reference_tags)
     click.echo(f"\nsentences: {len(sentences)}\n{'tag':24}{'store':>9}{'reference':>11}")
-    for tag in TAGS[source][0]:
+    for tag in text_part(source).tags:
         click.echo(f"{tag:24}{store[tag]:9}{reference[tag] or '':>11}")
     several = sum(len(sentence.reference_tags) > 1 for sentence in sentences)
     none = sum(not sentence.reference_tags for sentence in sentences)

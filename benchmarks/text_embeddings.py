@@ -28,12 +28,11 @@ import torch
 
 from benchmarks.text_comparison import choose
 from ingest.encoders.base import TextVector
-from ingest.encoders.bert import load_bert_encoder
-from ingest.encoders.bert.encoder import TOKEN_BUDGET
+from ingest.encoders.bert.encoder import TOKEN_BUDGET, load_bert_encoder
 from ingest.encoders.bert.packing import pack_by_length
 from ingest.encoders.parallel import all_cores
 from ingest.sample import sample_archive
-from ingest.text import TEXT_SOURCES, generator
+from ingest.text.registry import generator, text_sources
 from ingest.weights.cache import weights_folder
 
 MAX_TOKENS = 512
@@ -165,7 +164,7 @@ def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 @click.command()
 @click.option("--archive", type=click.Path(path_type=Path), default=sample_archive)
-@click.option("--source", type=click.Choice(TEXT_SOURCES), default="robocrystallographer")
+@click.option("--source", type=click.Choice(text_sources()), default="robocrystallographer")
 @click.option("--texts", "texts_file", type=click.Path(path_type=Path), help="JSON list of texts.")
 @click.option("--n", default=70, show_default=True, help="Number of random structures or texts.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the choice.")

@@ -113,7 +113,7 @@ def preload() -> None:
     ):
         importlib.import_module(module)
     from featurestore.tables.runs import git_commit, recorded_versions
-    from ingest.text import generator
+    from ingest.text.registry import generator
 
     generator("chemnlp").warm_up()
     recorded_versions()
@@ -176,7 +176,7 @@ def _text(uri: str) -> None:
         ingest_text(
             store,
             "chemnlp",
-            guess_oxidation_states=False,
+            settings={},
             selection=Selection(),
             workers=1,
             time_limit=60,

@@ -1,4 +1,8 @@
-"""An embedding feature store for materials: LanceDB tables, DuckDB SQL, content identity."""
+"""An embedding feature store for materials: LanceDB tables, DuckDB SQL, content identity.
+
+The classes and functions that programs use are here; each is imported when it is first asked for,
+so that the command line's help needs neither Arrow nor DuckDB.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +11,49 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from featurestore.crystal import Crystal
+    from featurestore.errors import FeatureStoreError
+    from featurestore.query.result import QueryResult
+    from featurestore.search.hits import Among, Hits
     from featurestore.store import FeatureStore
+    from featurestore.views.define import define_feature_set
+    from featurestore.views.request import ViewRequest
     from featurestore.views.view import TrainingView
 
-__all__ = ["FeatureStore", "TrainingView"]
+__all__ = [
+    "Among",
+    "Crystal",
+    "FeatureStore",
+    "FeatureStoreError",
+    "Hits",
+    "QueryResult",
+    "TrainingView",
+    "ViewRequest",
+    "define_feature_set",
+]
 
 # Lance warns of every commit that lost a race and is tried again; the store reports what matters.
 os.environ.setdefault("LANCE_LOG", "error")
 os.environ.setdefault("LANCEDB_LOG", "error")
 
-_HOMES = {"FeatureStore": "featurestore.store", "TrainingView": "featurestore.views.view"}
+_HOMES = {
+    "Among": "featurestore.search.hits",
+    "Crystal": "featurestore.crystal",
+    "FeatureStore": "featurestore.store",
+    "FeatureStoreError": "featurestore.errors",
+    "Hits": "featurestore.search.hits",
+    "QueryResult": "featurestore.query.result",
+    "TrainingView": "featurestore.views.view",
+    "ViewRequest": "featurestore.views.request",
+    "define_feature_set": "featurestore.views.define",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import on first use: the command line's help needs neither Arrow nor DuckDB."""
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'featurestore' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

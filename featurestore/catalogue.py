@@ -9,6 +9,9 @@ from typing import Any
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.session import PROMOTED, RETIRED, Session, Version, by_standing
 
+#: What stands as ``part`` in the fingerprint of vectors that no encoder here has made.
+OWN_VECTORS = "vectors from a file"
+
 
 @dataclass(frozen=True)
 class Encoder:
@@ -21,6 +24,11 @@ class Encoder:
     segments: tuple[tuple[str, int, int], ...]
     fingerprint: dict[str, Any]
 
+    @property
+    def from_file(self) -> bool:
+        """Whether its vectors were read from a user's file: it cannot encode anything new."""
+        return self.fingerprint.get("part") == OWN_VECTORS
+
 
 @dataclass(frozen=True)
 class Generator:
@@ -30,6 +38,21 @@ class Generator:
     source: str
     tags: tuple[str, ...]
     reference_tags: tuple[str, ...]
+
+    def tags_of(self, *, reference: bool) -> tuple[str, ...]:
+        """The store's tags, or those of the second tagger, whose rules may overlap.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is no second tagger.
+        """
+        if reference and not self.reference_tags:
+            raise InvalidInputError(
+                f"the sentences of {self.generator_id} have no reference tags, only: "
+                f"{', '.join(self.tags)}"
+            )
+        return self.reference_tags if reference else self.tags
 
 
 def encoders(session: Session, kind: str | None = None) -> list[Encoder]:

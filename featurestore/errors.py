@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Sequence
 
 from featurestore.redaction import redacted
 
 
 class FeatureStoreError(Exception):
-    """Base of all errors that are reported as one line, without a traceback (exit code 1)."""
+    """Base of all errors that are reported as one line, without a traceback (exit code 1).
+
+    Attributes
+    ----------
+    commands : tuple of tuple of str
+        The commands that mend what is wrong, each as its words; empty where none is known.
+    """
+
+    commands: tuple[tuple[str, ...], ...] = ()
 
 
 class InvalidInputError(FeatureStoreError):
@@ -30,6 +39,28 @@ class StoreNotFoundError(FeatureStoreError):
 
 class MissingDataError(FeatureStoreError):
     """The store lacks rows that a command needs; the message says how to make them."""
+
+
+class MissingContentError(MissingDataError):
+    """Texts or vectors are missing that commands can make.
+
+    Parameters
+    ----------
+    message : str
+        What is missing; the commands are put below it.
+    commands : iterable of sequence of str
+        What makes it, in order, each as its words.
+    """
+
+    def __init__(self, message: str, commands: Iterable[Sequence[str]]) -> None:
+        self.message = message
+        self.commands = tuple(dict.fromkeys(tuple(command) for command in commands))
+        listed = "".join(f"\n  {shlex.join(command)}" for command in self.commands)
+        super().__init__(f"{message}. Run:{listed}" if listed else message)
+
+    def with_commands(self, commands: Iterable[Sequence[str]]) -> MissingContentError:
+        """The same error with other commands that do the same."""
+        return MissingContentError(self.message, commands)
 
 
 class StorageError(FeatureStoreError):

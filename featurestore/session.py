@@ -51,6 +51,7 @@ _RANKS = {
     "erasures": -3,
     "predictions": -2,
     "models": -1,
+    "feature_sets": -1,
     # the embeddings, failures and snapshots
     "encoders": 1,
     "renderings": 1,

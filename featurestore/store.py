@@ -26,8 +26,10 @@ from featurestore.history.snapshots import (
     restore_snapshot,
 )
 from featurestore.history.versions import tables_at
+from featurestore.output.display import Showing, Shown
 from featurestore.query.result import QueryResult
 from featurestore.session import Parameters, Session, quoted
+from featurestore.summary import summarise
 from featurestore.tables.runs import Run, recorded_run
 from featurestore.tables.schemas import table_schema
 from featurestore.tables.storage import Storage
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from featurestore.search.searcher import Search
 
 
-class FeatureStore:
+class FeatureStore(Shown):
     """A folder (or bucket prefix) of LanceDB tables with SQL over them.
 
     Use `FeatureStore.open`.
@@ -102,6 +104,16 @@ class FeatureStore:
                 f"'featurestore ingest structures … --store {storage.uri}'"
             )
         return cls(tables if at is None else tables_at(tables, at))
+
+    def showing(self) -> Showing:
+        """What the store holds, as ``featurestore info`` says it."""
+        with self.session() as session:
+            facts = {title: "; ".join(lines) for title, lines in summarise(session)}
+        return Showing(f"Feature store at {self.uri}", facts)
+
+    def __repr__(self) -> str:
+        # An object's text is asked for in tracebacks and by debuggers: nothing is read for it.
+        return f"<FeatureStore {self.uri}>"
 
     def tables(self) -> list[str]:
         """Names of the tables that exist."""

@@ -28,6 +28,8 @@ LONGEST = (
     "test_words.py",
     "test_report.py",
     "test_index.py",
+    "test_extending.py",
+    "test_encoder_contracts.py",
     "test_writers.py",
     "test_snapshots.py",
     "test_verify.py",

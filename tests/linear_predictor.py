@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from made_up_package import install
 
-import train.predictors.loading
 from featurestore.output.progress import Progress
-from train.predictors.base import Epoch, Examples, Fitted
+from featurestore.plugins import PREDICTORS, Setting
+from train.predictors.base import Epoch, Examples, Fitted, OnVectors
+from train.predictors.registry import PredictorPart
 
 
 @dataclass(frozen=True)
-class LinearPredictor:
+class LinearPredictor(OnVectors):
     weights: npt.NDArray[np.float64]
     intercept: float
 
@@ -37,7 +40,7 @@ class LinearPredictor:
 
 
 @dataclass(frozen=True)
-class Linear:
+class Linear(OnVectors):
     """Least squares; ``shift`` is added to the weights times the seed, so that seeds differ."""
 
     shift: float = 0.0
@@ -57,7 +60,22 @@ class Linear:
         return Fitted(predictor, [Epoch(1, 0.0, 0.0)], 1)
 
 
-def register(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let stored linear models be loaded."""
-    restorers = train.predictors.loading._RESTORERS | {"linear": LinearPredictor.from_bytes}
-    monkeypatch.setattr(train.predictors.loading, "_RESTORERS", restorers)
+PART = PredictorPart(
+    name="linear",
+    summary="Least squares, for tests.",
+    make=lambda request: Linear(**request.settings),
+    restore=LinearPredictor.from_bytes,
+    licence="MIT",
+    settings=(Setting("shift", float, 0.0, "Added to the weights times the seed."),),
+)
+
+
+def register(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let stored models of it be loaded, as if a package in the folder had been installed."""
+    install(
+        folder,
+        "toy-linear",
+        entry_points={PREDICTORS: {"linear": "linear_predictor:PART"}},
+        modules={},
+    )
+    monkeypatch.syspath_prepend(folder)

@@ -39,8 +39,11 @@ DOCUMENTS = ["README.md"] + [
         "sql",
         "quality",
         "export",
+        "features",
+        "python",
         "search",
         "weights",
+        "extending",
         # before there is a second model of both, so that the beginning of an id names one
         "explanation_words",
         "report",
@@ -52,6 +55,7 @@ DOCUMENTS = ["README.md"] + [
         "lineage",
         "maintenance",
         "guarantees",
+        "glossary",
     )
 ]
 _BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

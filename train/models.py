@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, overload
+
+import numpy as np
+import pyarrow as pa
 
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.identity import canonical_json
+from featurestore.output.display import Showing, Shown
 from featurestore.query.conditions import as_condition
 from featurestore.session import Session
 from featurestore.store import FeatureStore
+from featurestore.texts.variants import FULL
 from featurestore.views.parameters import ViewParameters
-from featurestore.views.request import FEATURES, GRAPH
+from featurestore.views.request import COMBINED, FEATURES, FOLDS, GRAPH
 from train.model_request import ModelRequest
 
 
-@dataclass(frozen=True)
-class StoredModel:
+@dataclass(frozen=True, repr=False)
+class StoredModel(Shown):
     """A model's row without its weights.
 
     Parameters
@@ -42,7 +47,8 @@ class StoredModel:
     metrics : dict
         ``folds`` (per fold n, mae, rmse, r2), ``epochs``, ``best_epoch``, ``seconds``; where the
         predictor knows its uncertainty ``coverage`` (per nominal level the share of the test
-        targets in the intervals); and what the recipe chose by itself.
+        targets in the intervals); ``notes`` and ``part`` (versions and data that the predictor's
+        package declares), if there are any; and what the recipe chose by itself.
     """
 
     model_id: str
@@ -56,9 +62,28 @@ class StoredModel:
 
     @property
     def encoders(self) -> str:
-        """The encoders' ids, joined by a plus."""
+        """The encoders' ids, each once, joined by a plus."""
+        ids = (feature.encoder_id for feature in self.parameters.vectors)
+        return " + ".join(dict.fromkeys(ids))
+
+    @property
+    def folds_table(self) -> pa.Table:
+        """fold, n, mae, rmse and r2 of each fold; errors in the property's unit."""
+        rows = [{"fold": fold, **self.metrics["folds"][fold]} for fold in FOLDS]
+        kinds = [("n", pa.int64()), *((name, pa.float64()) for name in ("mae", "rmse", "r2"))]
+        return pa.Table.from_pylist(rows, pa.schema([("fold", pa.string()), *kinds]))
+
+    def showing(self) -> Showing:
+        """What the model is, and its errors."""
         p = self.parameters
-        return " + ".join(name for name in (p.structure_encoder, p.text_encoder) if name)
+        facts = {
+            "target": f"{p.property} ({p.unit})",
+            "features": p.features_name,
+            "encoders": self.encoders,
+            "split": str(p.split),
+            "predictor": f"{self.predictor}, seed {self.seed}",
+        }
+        return Showing(f"Model {self.model_id}", facts, self.folds_table)
 
     @property
     def rehearsed_fold(self) -> str | None:
@@ -102,7 +127,7 @@ def stored_models(
         StoredModel(
             model_id=row["model_id"],
             predictor=row["predictor"],
-            parameters=ViewParameters(**json.loads(row["view_parameters"])),
+            parameters=ViewParameters.from_dict(json.loads(row["view_parameters"])),
             text_source=row["text_source"],
             view_fingerprint=row["view_fingerprint"],
             seed=row["seed"],
@@ -176,10 +201,82 @@ def stored_weights(session: Session, model_id: str) -> bytes:
     return bytes(rows["weights"][0].as_py())
 
 
-def seed_groups(models: Iterable[StoredModel]) -> list[tuple[StoredModel, ...]]:
+@dataclass(frozen=True, repr=False)
+class SeedGroup(Shown, Sequence[StoredModel]):
+    """Models that differ only by their seed, as a sequence in its order; at least one.
+
+    Parameters
+    ----------
+    models : tuple of StoredModel
+        In order of the seed.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+
+    models: tuple[StoredModel, ...]
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise ValueError("a group of seeds needs a model")
+
+    @overload
+    def __getitem__(self, place: int) -> StoredModel: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[StoredModel, ...]: ...
+    def __getitem__(self, place: int | slice) -> StoredModel | tuple[StoredModel, ...]:
+        return self.models[place]
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+    @property
+    def first(self) -> StoredModel:
+        """The model with the lowest seed, for what they share."""
+        return self.models[0]
+
+    @property
+    def parameters(self) -> ViewParameters:
+        """Their training view."""
+        return self.first.parameters
+
+    @property
+    def model_ids(self) -> list[str]:
+        """Their ids."""
+        return [model.model_id for model in self.models]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Their seeds."""
+        return tuple(model.seed for model in self.models)
+
+    def showing(self) -> Showing:
+        """What the models share, and the test error of each."""
+        p = self.parameters
+        rows = [
+            {"model_id": m.model_id, "seed": m.seed, "test_mae": m.metrics["folds"]["test"]["mae"]}
+            for m in self.models
+        ]
+        facts = {
+            "target": f"{p.property} ({p.unit})",
+            "features": p.features_name,
+            "split": str(p.split),
+            "predictor": self.first.predictor,
+        }
+        title = f"{len(self)} models that differ by their seed"
+        return Showing(title, facts, pa.Table.from_pylist(rows))
+
+    def mean(self, of: Callable[[StoredModel], Any]) -> Any:
+        """The mean over the models of a number, or of arrays of one shape."""
+        return np.mean([of(model) for model in self.models], axis=0)
+
+
+def seed_groups(models: Iterable[StoredModel]) -> list[SeedGroup]:
     """Models that differ only by their seed, together, in order of property, split and features."""
     ordered = sorted(models, key=lambda model: (_seedless(model), model.seed))
-    return [tuple(group) for _, group in groupby(ordered, key=_seedless)]
+    return [SeedGroup(tuple(group)) for _, group in groupby(ordered, key=_seedless)]
 
 
 def _seedless(model: StoredModel) -> tuple[Any, ...]:
@@ -188,7 +285,9 @@ def _seedless(model: StoredModel) -> tuple[Any, ...]:
     return (
         p.property,
         p.split or "",
-        (*FEATURES, GRAPH).index(p.features),
+        (*FEATURES, GRAPH, COMBINED).index(p.features),
+        p.inputs,
+        p.where or "",
         model.text_source or "",
         p.structure_encoder or "",
         p.text_encoder or "",
@@ -218,7 +317,8 @@ def hybrid_models(store: FeatureStore, request: ModelRequest) -> list[StoredMode
     hybrids = [
         model
         for model in models
-        if model.parameters.features == "structure+text" and model.parameters.variant == "full"
+        if {"structure", "text"} <= {part.kind for part in model.parameters.parts}
+        and all(text.variant == str(FULL) for text in model.parameters.texts)
     ]
     if not hybrids:
         raise MissingDataError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,25 +15,29 @@ import pyarrow as pa
 from featurestore.catalogue import find_encoder, find_generator
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.identity import canonical_json, versioned_id
+from featurestore.output.display import Showing, Shown
 from featurestore.output.progress import progress_bar
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 from featurestore.tables.schemas import TABLES
-from featurestore.views.request import FOLDS
+from featurestore.views.request import COMBINED, FOLDS
 from featurestore.views.view import TrainingView
 from train.metrics import regression_metrics
 from train.models import StoredModel, stored_models
 from train.predictors.base import Examples, Fitted, Predictor, Recipe, UncertainPredictor
+from train.predictors.errors import TrainingError
+from train.predictors.registry import identity
 from train.predictors.uncertainty import STORED_LEVEL, Uncertainty, coverage
+from train.property_inputs import property_input_notes
 from train.source_tasks import source_warnings
 
 #: Of a model that rehearses, the fold that the rehearsal leaves out and the training does not.
 REHEARSED_FOLD = "val"
 
 
-@dataclass(frozen=True)
-class TrainingResult:
+@dataclass(frozen=True, repr=False)
+class TrainingResult(Shown):
     """What came of a request to train.
 
     Parameters
@@ -43,20 +47,25 @@ class TrainingResult:
     trained : bool
         False if the store had the model already, so that nothing was done.
     notes : tuple of str
-        What a reader of the numbers should know about the view.
+        What a reader of the numbers should know about the view and the training.
     """
 
     model: StoredModel
     trained: bool
     notes: tuple[str, ...]
 
+    @property
+    def table(self) -> pa.Table:
+        """fold, n, mae, rmse and r2 of each fold; errors in the property's unit."""
+        return self.model.folds_table
+
+    def showing(self) -> Showing:
+        """The model and its errors."""
+        return replace(self.model.showing(), notes=self.notes)
+
 
 def train_model(
-    store: FeatureStore,
-    view: TrainingView,
-    recipe: Recipe,
-    seed: int,
-    inputs: npt.NDArray[Any] | None = None,
+    store: FeatureStore, view: TrainingView, recipe: Recipe, seed: int
 ) -> TrainingResult:
     """Train on a view and store the model and its predictions for every fold.
 
@@ -70,12 +79,9 @@ def train_model(
     view : TrainingView
         With folds.
     recipe : Recipe
-        How to train.
+        How to train, and what it learns from: the view's features or other inputs.
     seed : int
         Of everything random.
-    inputs : ndarray, shape (n, …), optional
-        What the recipe learns from, a row for each of the view's, where that is not its features:
-        for example graphs of its structures.
 
     Raises
     ------
@@ -84,7 +90,7 @@ def train_model(
     InvalidInputError
         If a feature or target is not finite, or the view has no folds.
     TrainingError
-        If the training diverges.
+        If the training diverges, or a prediction is no finite number.
     """
     folds = _checked_folds(view)
     with store.session() as session:
@@ -92,7 +98,7 @@ def train_model(
         model_id = _model_id(session, view, recipe, seed)
         found = _stored(session, model_id)
     if found is not None:
-        return TrainingResult(found, False, notes)
+        return TrainingResult(found, False, (*notes, *found.metrics.get("notes", ())))
     arguments = {
         "view": view.parameters.as_dict(),
         "view_fingerprint": view.fingerprint,
@@ -100,7 +106,7 @@ def train_model(
         "settings": recipe.settings,
         "seed": seed,
     }
-    learned = view.features if inputs is None else inputs
+    learned = recipe.inputs(store, view)
     with store.run(f"train {recipe.name}", arguments) as run:
         start = time.perf_counter()
         with progress_bar(recipe.max_epochs, model_id, "epochs") as progress:
@@ -115,16 +121,19 @@ def train_model(
             of_held_out = _uncertainty(fitted.rehearsed, held_out)
             if uncertainty is not None and of_held_out is not None:
                 uncertainty = uncertainty.replaced(folds[REHEARSED_FOLD], of_held_out)
+        _check_predictions(view, recipe, predictions)
         rows = _prediction_rows(model_id, view, predictions, uncertainty, run)
         run.counts["predictions"] = store.merge("predictions", rows, replace=True).written
         metrics = _metrics(view, folds, predictions, uncertainty, fitted)
         metrics["seconds"] = round(seconds, 3)
+        if "part" in (declared := identity(recipe)):
+            metrics["part"] = declared["part"]
         row = _model_row(model_id, view, recipe, seed, metrics, fitted, run)
         run.counts["models"] = store.merge_rows("models", [row]).written
     with store.session() as session:
         stored = _stored(session, model_id)
     assert stored is not None
-    return TrainingResult(stored, True, notes)
+    return TrainingResult(stored, True, (*notes, *fitted.notes))
 
 
 def _checked_folds(view: TrainingView) -> dict[str, npt.NDArray[np.bool_]]:
@@ -160,23 +169,24 @@ def _notes(
         notes.append("all training targets are equal: the model can only learn a constant")
     if not folds["test"].any():
         notes.append("the test fold is empty: there is no test error")
-    if p.structure_encoder is not None:
-        encoder = find_encoder(session, p.structure_encoder, "structure")
-        notes += source_warnings([encoder], p.property)
+    read = dict.fromkeys((feature.encoder_id, feature.kind) for feature in p.vectors)
+    notes += source_warnings([find_encoder(session, *one) for one in read], p.property)
+    notes += property_input_notes(view, folds["train"])
     return tuple(notes)
 
 
 def _model_id(session: Session, view: TrainingView, recipe: Recipe, seed: int) -> str:
     p = view.parameters
     features = p.features
+    if features == COMBINED and p.feature_set is not None:
+        features = p.feature_set.partition("@")[0]
     if p.generator_id is not None:
         features = features.replace("text", find_generator(session, p.generator_id).source)
     return versioned_id(
         f"{p.property} {features}",
         {
             "view": view.fingerprint,
-            "predictor": recipe.name,
-            "settings": recipe.settings,
+            **identity(recipe),
             "seed": seed,
         },
     )
@@ -212,12 +222,26 @@ def _metrics(
         "best_epoch": fitted.best_epoch,
         **covered,
         **rehearsed,
+        **({"notes": list(fitted.notes)} if fitted.notes else {}),
         **fitted.details,
     }
 
 
 def _uncertainty(predictor: Predictor, inputs: npt.NDArray[Any]) -> Uncertainty | None:
     return predictor.uncertainty(inputs) if isinstance(predictor, UncertainPredictor) else None
+
+
+def _check_predictions(
+    view: TrainingView, recipe: Recipe, predictions: npt.NDArray[np.float64]
+) -> None:
+    finite = np.isfinite(predictions)
+    if not finite.all():
+        culprit = view.material_ids[int(np.argmin(finite))]
+        raise TrainingError(
+            f"{recipe.name} predicts no finite number for {int((~finite).sum())} of "
+            f"{len(finite)} materials, the first is {culprit!r}; look for outliers among their "
+            "vectors"
+        )
 
 
 def _prediction_rows(
@@ -257,7 +281,7 @@ def _model_row(
     fitted: Fitted,
     run: Run,
 ) -> dict[str, Any]:
-    parameters = view.parameters.as_dict()
+    p, parameters = view.parameters, view.parameters.as_dict()
     columns = TABLES["models"].schema.names
     return {name: value for name, value in parameters.items() if name in columns} | {
         "model_id": model_id,
@@ -265,6 +289,7 @@ def _model_row(
         "seed": seed,
         "settings": canonical_json(recipe.settings),
         "view_parameters": canonical_json(parameters),
+        "view_where": p.where,
         "view_sql": view.sql,
         "view_fingerprint": view.fingerprint,
         "metrics": canonical_json(metrics),

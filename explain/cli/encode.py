@@ -1,73 +1,51 @@
-"""``--encode``: makes the vectors that an explanation lacks, by the command for them."""
+"""``--encode``: makes what an explanation lacks by the commands that its error names."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from explain.erasing.effects_table import StoredEffects
-    from explain.erasing.missing import MissingTextsError
-    from explain.tags.analysis import TagAnalysis
-    from featurestore.store import FeatureStore
-    from train.models import StoredModel
-
+    from featurestore.commands import Command
 
 Result = TypeVar("Result")
 
+# More are put into a file: nobody reads a line of a hundred options.
+_NAMED = 8
 
-def _with_vectors(encode: bool, measure: Callable[[], Result]) -> Result:
-    """Measure; where vectors are missing, make them or say how."""
-    from explain.erasing.missing import MissingTextsError
-    from featurestore.cli import root
-    from featurestore.errors import MissingDataError
+
+def with_content(encode: bool, measure: Callable[[], Result]) -> Result:
+    """Measure; where texts or vectors are missing, make them, or say how.
+
+    Raises
+    ------
+    MissingContentError
+        If something is missing and not to be made, or could not be made.
+    """
+    from explain.erasing.missing import made_where_missing
+    from featurestore.commands import run
+    from featurestore.errors import MissingContentError
 
     try:
-        return measure()
-    except MissingTextsError as missing:
-        if not encode:
-            path = _write_variants(missing) if missing.many else None
-            raise MissingDataError(missing.text(path)) from None
-        with TemporaryDirectory() as folder:
-            file = None
-            if missing.many:
-                file = str(Path(folder) / "variants.txt")
-                Path(file).write_text("\n".join(missing.variants) + "\n", "utf-8")
-            # By its name, as a user would: this room does not import the one that encodes.
-            status = root.main(missing.command(file)[1:], standalone_mode=False)
-        if status:
-            raise MissingDataError("the missing vectors could not be made; see above") from None
-    return measure()
+        return made_where_missing(measure, run if encode else None)
+    except MissingContentError as missing:
+        raise missing.with_commands(map(_with_file, missing.commands)) from None
 
 
-def _write_variants(missing: MissingTextsError) -> str:
-    """Put the variants into a file in this folder, for the command that makes their vectors."""
+def _with_file(command: Command) -> Command:
+    """The command with its variants in a file of this folder, where they are many."""
     from featurestore.output.rows import atomic_path
 
-    name = re.sub(r"[^A-Za-z0-9.-]+", "_", missing.material_id)
-    path = Path(f"variants_{name}.txt")
+    at = [place for place, word in enumerate(command) if word == "--variant"]
+    if len(at) <= _NAMED:
+        return command
+    variants = [command[place + 1] for place in at]
+    of = command[command.index("--material") + 1] if "--material" in command else "texts"
+    path = Path(f"variants_{re.sub(r'[^A-Za-z0-9.-]+', '_', of)}.txt")
     with atomic_path(path) as temporary:
-        temporary.write_text("\n".join(missing.variants) + "\n", "utf-8")
-    return str(path)
-
-
-def _computed(
-    store: FeatureStore, models: Sequence[StoredModel], analysis: TagAnalysis, encode: bool
-) -> list[StoredEffects]:
-    from explain.erasing.missing import MissingVariantsError
-    from explain.tags.analysis import tag_effects
-    from featurestore.cli import root
-
-    try:
-        return tag_effects(store, models, analysis)
-    except MissingVariantsError as error:
-        if not encode:
-            raise
-        commands = error.commands
-    for command in commands:
-        # Through the command line, as a user would: this room imports nothing that encodes.
-        root.main(list(command[1:]), prog_name="featurestore", standalone_mode=False)
-    return tag_effects(store, models, analysis)
+        temporary.write_text("\n".join(variants) + "\n", "utf-8")
+    left_out = {*at, *(place + 1 for place in at)}
+    kept = [word for place, word in enumerate(command) if place not in left_out]
+    return (*kept, "--variants-file", str(path))

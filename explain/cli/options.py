@@ -33,6 +33,16 @@ def erasure_option(command: Command) -> Command:
     )(command)
 
 
+def text_option(command: Command) -> Command:
+    """Add ``--text``, for models that read several texts; the command gets it as ``source``."""
+    return click.option(
+        "--text",
+        "source",
+        metavar="SOURCE",
+        help="Text source whose texts are erased, where the model reads several.",
+    )(command)
+
+
 def encode_option(command: Command) -> Command:
     """Add ``--encode``."""
     return click.option(

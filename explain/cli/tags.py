@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from explain.cli.encode import _computed
-from explain.cli.options import also_by_options, encode_option, erasure_option
+from explain.cli.encode import with_content
+from explain.cli.options import also_by_options, encode_option, erasure_option, text_option
 from explain.tags.table import tags_table
 from featurestore.cli.options import (
     CONTEXT,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="One tag a sentence, or the overlapping tags of the reference implementation.",
 )
+@text_option
 @erasure_option
 @click.option(
     "--controls",
@@ -58,6 +59,7 @@ def tags(
     request: ModelRequest,
     fold: str,
     tagger: str,
+    source: str | None,
     erasure: str,
     controls: int,
     quick: bool,
@@ -83,7 +85,7 @@ def tags(
     Example:
       featurestore explain tags --property Tc_supercon --split paper -o reports
     """
-    from explain.tags.analysis import TagAnalysis
+    from explain.tags.analysis import TagAnalysis, tag_effects
     from explain.tags.heatmap import write_tag_heatmap
     from featurestore.store import FeatureStore
     from train.display.printing import print_captioned
@@ -92,21 +94,22 @@ def tags(
     if stored and (encode or retrain):
         raise click.UsageError("--stored computes nothing: it takes no --encode or --retrain.")
     analysis = TagAnalysis(
-        fold,
-        tagger,
-        erasure,
-        () if quick else tuple(range(controls)),
-        not quick,
-        by,
-        at_least,
-        retrain,
+        fold=fold,
+        tagger=tagger,
+        erasure=erasure,
+        control_seeds=() if quick else tuple(range(controls)),
+        sets=not quick,
+        by=by,
+        at_least=at_least,
+        retrain=retrain,
+        text=source,
     )
     store = FeatureStore.open(store_uri)
     models = hybrid_models(store, request)
     if stored:
         results = _read(store, models, analysis)
     else:
-        results = _computed(store, models, analysis, encode)
+        results = with_content(encode, lambda: tag_effects(store, models, analysis))
     shared = ["property", "text_source", "features", "predictor", "encoders", "split", "fold"]
     shared += ["erasure", "n", "seeds", "unit", "subset"]
     print_captioned(tags_table(results), output_format, shared)
@@ -122,12 +125,19 @@ def _read(
     store: FeatureStore, models: Sequence[StoredModel], analysis: TagAnalysis
 ) -> list[StoredEffects]:
     from explain.erasing.effects_table import stored_effects
+    from explain.erasing.texts import erased_texts
     from train.models import seed_groups
 
-    wanted = {name: value for name, value in vars(analysis).items() if name != "retrain"}
+    left_out = ("retrain", "text")
+    wanted = {name: value for name, value in vars(analysis).items() if name not in left_out}
     wanted["control_seeds"] = list(analysis.control_seeds)
     with store.session() as session:
-        return stored_effects(session, seed_groups(models), analysis.erasure, wanted)
+        cases = [
+            (group, text.method(analysis.erasure))
+            for group in seed_groups(models)
+            for text in erased_texts(session, group.first, analysis.text)
+        ]
+        return stored_effects(session, cases, wanted)
 
 
 def _notes(results: Sequence[StoredEffects]) -> list[str]:
@@ -136,8 +146,8 @@ def _notes(results: Sequence[StoredEffects]) -> list[str]:
 
     notes = []
     for result in results:
-        model = result.models[0]
-        label = f"{model.parameters.property}, {model.text_source}"
+        model = result.models.first
+        label = f"{model.parameters.property}, {result.text}"
         truncated = result.find("truncated")
         assert truncated is not None
         notes.append(f"{label}: {100 * truncated.value:.0f} % of the texts are cut by the encoder")

@@ -1,4 +1,4 @@
-"""``featurestore explain segments``, ``words`` and ``report``: looking into stored models."""
+"""``featurestore explain words``: what each word of a text adds to a prediction."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from explain.cli.encode import _with_vectors
-from explain.cli.options import encode_option, erasure_option, model_option
+from explain.cli.encode import with_content
+from explain.cli.options import encode_option, erasure_option, model_option, text_option
 from explain.erasing.kinds import UNITS
 from featurestore.cli.options import (
     CONTEXT,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Which parts of the text (may be repeated).",
 )
+@text_option
 @erasure_option
 @click.option(
     "--curves",
@@ -57,6 +58,7 @@ def words(
     material: str,
     name: str,
     kinds: tuple[str, ...],
+    source: str | None,
     erasure: str,
     curves: bool,
     orders: int,
@@ -98,13 +100,15 @@ def words(
     store = FeatureStore.open(store_uri)
     with store.session() as session:
         models = seed_siblings(session, name)
-    found = _with_vectors(encode, lambda: word_effects(store, models, material, kinds, erasure))
+    found = with_content(
+        encode, lambda: word_effects(store, models, material, kinds, erasure, source)
+    )
     of_words = next((one for one in found if one.kind == "word"), None)
     drawn: Sequence[Curve] = ()
     if curves:
         assert of_words is not None
         ranked = of_words
-        drawn = _with_vectors(encode, lambda: word_curves(store, ranked, orders=orders, seed=seed))
+        drawn = with_content(encode, lambda: word_curves(store, ranked, orders=orders, seed=seed))
         print_captioned(curves_table(drawn), output_format, ["random_orders", "seeds"])
     elif output_format == "table" and sys.stdout.isatty():
         _print_coloured(found)

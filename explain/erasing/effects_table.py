@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from featurestore.errors import MissingDataError
 from featurestore.identity import canonical_json, versioned_id
+from featurestore.output.display import Showing, Shown
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 from featurestore.tables.schemas import TABLES
-from train.models import StoredModel
+from featurestore.views.features import without_fingerprints
+from train.models import SeedGroup, StoredModel
 
 #: The part of what is about the whole text.
 WHOLE = "text"
@@ -64,26 +67,54 @@ class Measure:
     std: float | None = None
 
 
-@dataclass(frozen=True)
-class StoredEffects:
+@dataclass(frozen=True, repr=False)
+class StoredEffects(Shown):
     """One analysis.
 
     Parameters
     ----------
-    models : tuple of StoredModel
+    models : SeedGroup
         In order of the seed.
     method : str
-        "deletion" or "mask".
+        "deletion" or "mask"; of models with several texts, from which of them.
     parameters : dict
         Of the analysis, as JSON values.
     measures : tuple of Measure
         In the order in which they were computed.
     """
 
-    models: tuple[StoredModel, ...]
+    models: SeedGroup
     method: str
     parameters: dict[str, Any]
     measures: tuple[Measure, ...] = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """What the text is called whose parts were erased: its source, or its feature."""
+        first = self.models.parameters.texts[0]
+        return str(self.parameters.get("text") or without_fingerprints(str(first.generator_id)))
+
+    @property
+    def table(self) -> pa.Table:
+        """One row for each measure, part of the text and subset of the materials."""
+        names = ("subset", "part", "measure", "n", "value", "low", "high", "p_holm")
+        columns = {name: [getattr(row, name) for row in self.measures] for name in names}
+        floats = ("value", "low", "high", "p_holm")
+        return pa.table(
+            {
+                name: pa.array(cells, pa.float64()) if name in floats else pa.array(cells)
+                for name, cells in columns.items()
+            }
+        )
+
+    def showing(self) -> Showing:
+        """What each part of the text does for the error, on all materials."""
+        p = self.models.parameters
+        facts = {"features": p.features_name, "fold": str(self.parameters.get("fold"))}
+        rows = self.table
+        wanted = pc.is_in(rows["measure"], pa.array(["mae", "comprehensiveness", "over_control"]))
+        shown = rows.filter(pc.and_(wanted, pc.equal(rows["subset"], "all")))
+        return Showing(f"Erasure from {self.text}: {p.property} ({p.unit})", facts, shown)
 
     def find(self, measure: str, part: str = WHOLE, subset: str = "all") -> Measure | None:
         """The measure of that name; None if the analysis does not have it."""
@@ -106,18 +137,19 @@ class StoredEffects:
 
 def store_effects(
     store: FeatureStore,
-    models: tuple[StoredModel, ...],
+    models: SeedGroup,
     method: str,
     parameters: Mapping[str, Any],
     measures: Sequence[Measure],
     run: Run,
 ) -> StoredEffects:
     """Write an analysis; an earlier one of the same models, method and parameters is replaced."""
-    plain = json.loads(canonical_json(dict(parameters)))
+    said = {name: value for name, value in parameters.items() if (name, value) != ("text", None)}
+    plain = json.loads(canonical_json(said))
     shared = {
         "explanation_id": _explanation_id(models, method, plain),
         "method": method,
-        "model_ids": [model.model_id for model in models],
+        "model_ids": models.model_ids,
         "view_fingerprint": models[0].view_fingerprint,
         "parameters": canonical_json(plain),
         "seed": _SEED,
@@ -134,20 +166,17 @@ def store_effects(
 
 def stored_effects(
     session: Session,
-    groups: Sequence[tuple[StoredModel, ...]],
-    method: str,
+    cases: Sequence[tuple[SeedGroup, str]],
     wanted: Mapping[str, Any],
 ) -> list[StoredEffects]:
-    """Read the newest analysis of each group of models; nothing is computed.
+    """Read the newest analysis of each group of models by each method; nothing is computed.
 
     Parameters
     ----------
     session : Session
         Where they are.
-    groups : sequence of tuple of StoredModel
-        Models that differ only by their seed, in order of the seed.
-    method : str
-        "deletion" or "mask".
+    cases : sequence of (SeedGroup, str)
+        Models that differ only by their seed, in order of the seed, and a method.
     wanted : mapping
         Parameters that the analysis must have.
 
@@ -157,8 +186,8 @@ def stored_effects(
         If a group has none.
     """
     found = []
-    for models in groups:
-        ids = [model.model_id for model in models]
+    for models, method in cases:
+        ids = models.model_ids
         rows = session.query(
             "SELECT e.*, r.started_at FROM effects e LEFT JOIN runs r USING (run_id) "
             "WHERE e.method = ? AND e.model_ids = ? ORDER BY r.started_at DESC, explanation_id, "

@@ -15,16 +15,17 @@ import pyarrow as pa
 
 from explain.erasing.rows import check_fold, check_reproduced, view_rows
 from explain.erasing.stored import erasure_table
-from featurestore.catalogue import find_encoder, find_generator
-from featurestore.errors import InvalidInputError, MissingDataError
+from explain.erasing.texts import ErasedText
+from featurestore.commands import describing_command
+from featurestore.errors import MissingContentError, MissingDataError
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
-from featurestore.tables.schemas import embedding_table
 from featurestore.texts.renderings import render
-from featurestore.views.vectors import read_vectors
+from featurestore.vectors import Vectors
+from featurestore.views.sql import text_columns
 from featurestore.views.view import load_view
-from train.models import StoredModel
+from train.models import SeedGroup
 from train.predictors.loading import LoadedModel, load_model
 
 _ROWS_AT_ONCE = 8192
@@ -36,8 +37,10 @@ class Explained:
 
     Parameters
     ----------
-    models : tuple of StoredModel
+    models : SeedGroup
         In order of the seed.
+    text : ErasedText
+        Which of their texts is erased.
     fold : str or None
         Whose rows they are; None for the rows of every fold.
     material_ids : tuple of str
@@ -48,7 +51,8 @@ class Explained:
         For each variant the text of each material.
     """
 
-    models: tuple[StoredModel, ...]
+    models: SeedGroup
+    text: ErasedText
     fold: str | None
     material_ids: tuple[str, ...]
     stored: npt.NDArray[np.float64] = field(repr=False)
@@ -87,27 +91,26 @@ class VariantPredictions:
 
 
 def explained_texts(
-    session: Session, models: tuple[StoredModel, ...], fold: str | None, variants: Sequence[str]
+    session: Session,
+    models: SeedGroup,
+    text: ErasedText,
+    fold: str | None,
+    variants: Sequence[str],
 ) -> Explained:
-    """The materials that models have stored predictions for, with their texts in each variant.
+    """The materials that models have stored predictions for, with one text in each variant.
 
     Of one fold, or of every fold, whose predictions need not be the models' own then.
 
     Raises
     ------
     InvalidInputError
-        If the models have no text, or were trained on a variant.
+        If the models have learned from the fold.
     MissingDataError
         If there are no predictions for the fold, or a material no longer has a text.
-    UnknownNameError
-        If a model's text generator is gone.
     """
-    p = models[0].parameters
-    check_text(models[0])
+    p, generator = models[0].parameters, text.generator
     if fold is not None:
         check_fold(models[0], fold)
-    assert p.generator_id is not None
-    generator = find_generator(session, p.generator_id)
     tables = [
         session.query(
             "SELECT material_id, structure_id, prediction FROM predictions "
@@ -131,42 +134,25 @@ def explained_texts(
         [name for name in names for _ in structures],
     ):
         columns = (table[name].to_pylist() for name in ("variant", "structure_id", "text_id"))
-        for variant, structure, text in zip(*columns, strict=True):
-            texts[variant][structure] = text
+        for variant, structure, one in zip(*columns, strict=True):
+            texts[variant][structure] = one
     silent = [m for m, s in zip(materials, structures, strict=True) if s not in texts["full"]]
     if silent:
-        raise MissingDataError(
+        raise MissingContentError(
             f"{len(silent)} of the {len(materials)} materials have no {generator.source} text, for "
-            f"example {silent[0]}; make them with: featurestore ingest text --source "
-            f"{generator.source} --property {p.property}"
+            f"example {silent[0]}",
+            [describing_command(session, generator, {"property": p.property})],
         )
     return Explained(
-        models,
-        fold,
-        tuple(materials),
-        np.stack([table["prediction"].to_numpy() for table in tables]),
-        {name: tuple(texts[name][structure] for structure in structures) for name in names},
+        models=models,
+        text=text,
+        fold=fold,
+        material_ids=tuple(materials),
+        stored=np.stack([table["prediction"].to_numpy() for table in tables]),
+        text_ids={
+            name: tuple(texts[name][structure] for structure in structures) for name in names
+        },
     )
-
-
-def check_text(model: StoredModel) -> None:
-    """Raise unless the model was trained on full texts.
-
-    Raises
-    ------
-    InvalidInputError
-        If it was not.
-    """
-    p = model.parameters
-    if p.generator_id is None:
-        raise InvalidInputError(
-            f"model {model.model_id} was trained on {p.features!r}: it has no text to erase from"
-        )
-    if p.variant != "full":
-        raise InvalidInputError(
-            f"model {model.model_id} was trained on the variant {p.variant!r}; what is erased "
-            "is erased from full texts"
-        )
 
 
 def predict_variants(
@@ -183,9 +169,9 @@ def predict_variants(
     MissingDataError
         If a material is no longer in the models' training view.
     """
-    p = group.models[0].parameters
+    p = group.models.parameters
     full = load_view(session, p)
-    rows = view_rows(full, group.material_ids, group.models[0])
+    rows = view_rows(full, group.material_ids, group.models.first)
     features, targets = full.features[rows], full.targets[rows]
     loaded = [load_model(store, model.model_id) for model in group.models]
     whole = np.stack([model.predict(features) for model in loaded])
@@ -209,17 +195,12 @@ def predict_variants(
         )
         for variant, texts in group.text_ids.items()
     }
-    truncated = full.rows["truncated"].take(rows).to_numpy().astype(bool)
+    truncated = full.rows[text_columns(group.text.number)[2]].take(rows).to_numpy().astype(bool)
     result = VariantPredictions(group, targets, truncated, predictions)
     for number, stored_model in enumerate(group.models):
         table = _erasure_rows(stored_model.model_id, number, result, run)
         run.counts["erasures"] += store.merge("erasures", table, replace=True).written
     return result
-
-
-def method_of(variant: str) -> str:
-    """The name in ``erasures`` of how a variant erases: "deletion" or "mask"."""
-    return "mask" if variant.startswith("mask:") else "deletion"
 
 
 def _predict_pairs(
@@ -230,21 +211,15 @@ def _predict_pairs(
     pairs: Sequence[tuple[int, str]],
 ) -> npt.NDArray[np.float64]:
     """Predictions for rows with other texts: shape (seeds, number of pairs)."""
-    p = group.models[0].parameters
-    assert p.text_encoder is not None
-    encoder = find_encoder(session, p.text_encoder, "text")
-    distinct = list(dict.fromkeys(text for _, text in pairs))
-    vectors = np.empty((len(distinct), encoder.dimension), dtype=np.float32)
-    dataset = session.dataset(embedding_table("text", encoder.encoder_id))
-    wanted = pa.chunked_array([pa.array(distinct, pa.string())])
-    read_vectors(dataset, "text_id", wanted, vectors)
-    place = {text: number for number, text in enumerate(distinct)}
+    text = group.text
+    distinct = list(dict.fromkeys(one for _, one in pairs))
+    vectors = Vectors.of(session, text.encoder).read(distinct, text.of_vector)
+    place = {one: number for number, one in enumerate(distinct)}
     parts = []
     for first in range(0, len(pairs), _ROWS_AT_ONCE):
         chosen = pairs[first : first + _ROWS_AT_ONCE]
         changed = features[[row for row, _ in chosen]]
-        # The text's segment comes last.
-        changed[:, -encoder.dimension :] = vectors[[place[text] for _, text in chosen]]
+        changed[:, text.start : text.stop] = vectors[[place[one] for _, one in chosen]]
         parts.append(np.stack([model.predict(changed) for model in models]))
     return np.concatenate(parts, axis=1) if parts else np.empty((len(models), 0))
 
@@ -256,7 +231,7 @@ def _erasure_rows(model_id: str, number: int, result: VariantPredictions, run: R
     n, of = len(group.material_ids), result.predictions
     return erasure_table(
         model_id,
-        [method_of(variant) for variant in variants for _ in range(n)],
+        [group.text.method(_erasure(variant)) for variant in variants for _ in range(n)],
         [variant for variant in variants for _ in range(n)],
         run.run_id,
         material_ids=list(group.material_ids) * len(variants),
@@ -265,3 +240,8 @@ def _erasure_rows(model_id: str, number: int, result: VariantPredictions, run: R
         predictions=np.tile(of["full"][number], len(variants)),
         erased=np.array([of[variant][number] for variant in variants]).ravel(),
     )
+
+
+def _erasure(variant: str) -> str:
+    """How a variant erases: "deletion" or "mask"."""
+    return "mask" if variant.startswith("mask:") else "deletion"

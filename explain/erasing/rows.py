@@ -13,8 +13,8 @@ from featurestore.catalogue import find_encoder
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.session import Session
 from featurestore.store import FeatureStore
-from featurestore.views.view import TrainingView, load_view
-from train.models import StoredModel, find_model, seed_groups, stored_models
+from featurestore.views.view import Block, TrainingView, load_view
+from train.models import SeedGroup, StoredModel, find_model, seed_groups, stored_models
 from train.predictors.loading import LoadedModel, load_model
 
 # A prediction may differ from the stored one by what float32 sums do in another order.
@@ -64,18 +64,18 @@ class ExplainedRows:
         The text of each row; empty strings for models without text.
     features : ndarray, shape (n, width), float32
         As in the models' view.
-    segments : tuple of (str, int, int)
-        Named slices of the features.
+    blocks : tuple of Block
+        Which columns belong to which feature.
     """
 
     models: tuple[LoadedModel, ...]
     stored: StoredPredictions
     text_ids: tuple[str, ...]
     features: npt.NDArray[np.float32] = field(repr=False)
-    segments: tuple[tuple[str, int, int], ...]
+    blocks: tuple[Block, ...]
 
 
-def seed_siblings(session: Session, name: str) -> tuple[StoredModel, ...]:
+def seed_siblings(session: Session, name: str) -> SeedGroup:
     """The model of this name and all that differ from it only by their seed, in its order.
 
     Raises
@@ -130,7 +130,11 @@ def explained_rows(
     for model, predictions in zip(loaded, stored.predictions, strict=True):
         check_reproduced(model, model.predict(features[own]), predictions[own])
     return ExplainedRows(
-        loaded, stored, tuple(text or "" for text in texts), features, view.segments
+        models=loaded,
+        stored=stored,
+        text_ids=tuple(text or "" for text in texts),
+        features=features,
+        blocks=view.blocks,
     )
 
 
@@ -179,10 +183,8 @@ def check_encoders(session: Session, model: StoredModel) -> None:
     UnknownNameError
         If one is gone.
     """
-    p = model.parameters
-    for kind, encoder in (("structure", p.structure_encoder), ("text", p.text_encoder)):
-        if encoder is not None:
-            find_encoder(session, encoder, kind)
+    for feature in model.parameters.vectors:
+        find_encoder(session, feature.encoder_id, feature.kind)
 
 
 def check_reproduced(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from explain.erasing.kinds import ERASURES
 from explain.erasing.rows import StoredPredictions
+from explain.erasing.texts import erased_texts
 from explain.report.folds import by_error
 from explain.report.model import MaterialRow, Neighbour, WorkedMaterial
 from explain.words.contributions import Contributions, stored_contributions
@@ -17,10 +18,10 @@ from explain.words.description import Description, describe
 from featurestore.errors import UnknownNameError
 from featurestore.search.exact import ExactSearch
 from featurestore.session import Session
+from featurestore.views.features import VectorFeature
 from featurestore.views.request import GRAPH
 from featurestore.views.view import TrainingView
-from featurestore.views.view import parts as vector_parts
-from train.models import StoredModel
+from train.models import SeedGroup
 
 _NEIGHBOURS = 5
 
@@ -30,7 +31,7 @@ _WORKED = 3
 
 def worked_materials(
     session: Session,
-    models: tuple[StoredModel, ...],
+    models: SeedGroup,
     stored: StoredPredictions,
     known: Sequence[MaterialRow],
     view: TrainingView,
@@ -56,9 +57,7 @@ def worked_materials(
     )
 
 
-def _chosen(
-    session: Session, models: tuple[StoredModel, ...], stored: StoredPredictions
-) -> dict[str, str]:
+def _chosen(session: Session, models: SeedGroup, stored: StoredPredictions) -> dict[str, str]:
     """Three test materials: those whose words are measured, then by their error."""
     order = [stored.material_ids[i] for i in by_error(stored)]
     if not order:
@@ -81,20 +80,22 @@ def _chosen(
 
 
 def _texts(
-    session: Session, models: tuple[StoredModel, ...], material_id: str, store_uri: str
+    session: Session, models: SeedGroup, material_id: str, store_uri: str
 ) -> tuple[Description | None, tuple[Contributions, ...], str | None]:
-    p = models[0].parameters
-    if p.generator_id is None:
+    if not models[0].parameters.texts:
         return None, (), None
-    description = describe(session, material_id, p.generator_id)
+    # A page has room for one text: the first that the models read.
+    text = erased_texts(session, models[0])[0]
+    description = describe(session, material_id, text.generator.generator_id)
     texts = []
     for erasure in ERASURES:
-        found = stored_contributions(session, models, description, "word", erasure)
+        found = stored_contributions(session, models, text, description, "word", erasure)
         if found is not None:
             texts.append(found)
     words = ["featurestore", "explain", "words", material_id, "--model", models[0].model_id]
     place = ["--store", store_uri] if store_uri else []
-    command = None if texts else shlex.join([*words, "--encode", *place])
+    several = [] if text.alone else ["--text", text.name]
+    command = None if texts else shlex.join([*words, *several, "--encode", *place])
     return description, tuple(texts), command
 
 
@@ -107,10 +108,10 @@ def _neighbours(
     crystal = view.rows["structure_id"].to_pylist()
     others = np.flatnonzero([one != crystal[query] for one in crystal])
     found = []
-    for vector, (start, stop) in vector_parts(view.segments).items():
-        if "." not in vector:
-            rows = _nearest(view.features[:, start:stop], query, others)
-            found.append((vector, _named(session, view, rows)))
+    for block in view.blocks:
+        if isinstance(block.feature, VectorFeature):
+            rows = _nearest(view.features[:, block.start : block.stop], query, others)
+            found.append((block.name, _named(session, view, rows)))
     return tuple(found)
 
 

@@ -12,7 +12,7 @@ from explain.words.description import Description
 from featurestore.history.lineage import Node
 from train.analysis.groups import GroupErrors
 from train.analysis.resampling import Estimate
-from train.models import StoredModel
+from train.models import SeedGroup, StoredModel
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class MetFormulas:
 class Report:
     """Everything on the page; errors and effects are of the test fold."""
 
-    models: tuple[StoredModel, ...]
+    models: SeedGroup
     notes: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
     folds: tuple[FoldRow, ...]
@@ -142,7 +142,7 @@ class Report:
     @property
     def first(self) -> StoredModel:
         """The model with the lowest seed."""
-        return self.models[0]
+        return self.models.first
 
     @property
     def unit(self) -> str:

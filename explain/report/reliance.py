@@ -6,25 +6,24 @@ import math
 import shlex
 
 from explain.erasing.effects_table import Measure, StoredEffects, stored_effects
+from explain.erasing.texts import ErasedText, erased_texts
 from explain.report.model import EffectRow, Part
-from explain.segments.analysis import stored_segment_effects
+from explain.segments.analysis import can_be_silenced, is_text, stored_segment_effects
 from explain.segments.figure import segment_label
 from featurestore.errors import MissingDataError
 from featurestore.session import Session
 from train.analysis.resampling import Estimate
-from train.models import StoredModel
+from train.models import SeedGroup
 
 _CHANGE = "comprehensiveness"
 
 
-def relied_on(
-    session: Session, models: tuple[StoredModel, ...], store_uri: str
-) -> tuple[tuple[Part, ...], str]:
+def relied_on(session: Session, models: SeedGroup, store_uri: str) -> tuple[tuple[Part, ...], str]:
     """What stored explanations say of tags and of segments, and how to read it."""
     arguments = shlex.join([x for model in models for x in ("--model", model.model_id)])
     place = f" --store {shlex.quote(store_uri)}" if store_uri else ""
     parts = (
-        _tags(session, models, f"featurestore explain tags {arguments}{place}"),
+        *_tags(session, models, f"featurestore explain tags {arguments}{place}"),
         _segments(session, models, f"featurestore explain segments {arguments}{place}"),
     )
     note = (
@@ -34,16 +33,29 @@ def relied_on(
     return parts, note if any(part.rows for part in parts) else ""
 
 
-def _tags(session: Session, models: tuple[StoredModel, ...], command: str) -> Part:
+def _tags(session: Session, models: SeedGroup, command: str) -> tuple[Part, ...]:
     p = models[0].parameters
     title, first = "Kinds of sentences", "tag"
-    if p.generator_id is None:
-        return Part(title, first, "", (), None, "The model reads no text.")
-    if p.variant != "full":
-        return Part(title, first, "", (), None, f"The model was trained on texts {p.variant}.")
+    if not p.texts:
+        return (Part(title, first, "", (), None, "The model reads no text."),)
+    variants = sorted({text.variant for text in p.texts} - {"full"})
+    if variants:
+        note = f"The model was trained on texts {', '.join(variants)}."
+        return (Part(title, first, "", (), None, note),)
+    parts = []
+    for text in erased_texts(session, models[0]):
+        of = title if text.alone else f"{title} of {text.name}"
+        parts.append(_tags_of(session, models, text, of, command))
+    return tuple(parts)
+
+
+def _tags_of(
+    session: Session, models: SeedGroup, text: ErasedText, title: str, command: str
+) -> Part:
+    first = "tag"
     try:
         (found,) = stored_effects(
-            session, [models], "deletion", {"fold": "test", "tagger": "store"}
+            session, [(models, text.method("deletion"))], {"fold": "test", "tagger": "store"}
         )
     except MissingDataError:
         return Part(title, first, "", (), command)
@@ -82,9 +94,9 @@ def _estimate(measure: Measure) -> Estimate:
     return Estimate(measure.value, *bounds)
 
 
-def _segments(session: Session, models: tuple[StoredModel, ...], command: str) -> Part:
+def _segments(session: Session, models: SeedGroup, command: str) -> Part:
     title, first = "Structure against text", "part of the vector"
-    if models[0].parameters.structure_encoder is None:
+    if not can_be_silenced(models[0]):
         return Part(title, first, "", (), None, "The model has no structure vector.")
     found = stored_segment_effects(session, models, "test")
     return Part(
@@ -98,7 +110,7 @@ def _segments(session: Session, models: tuple[StoredModel, ...], command: str) -
                 effect.difference,
                 effect.p,
                 effect.change.value,
-                "orange" if effect.segment.startswith("text") else "blue",
+                "orange" if is_text(effect.segment) else "blue",
             )
             for effect in found.effects
         ),

@@ -34,13 +34,15 @@ def model_facts(
     folds = first.metrics["folds"]
     facts = [
         ("property", f"{p.property} ({unit}), from {p.property_source}"),
-        ("features", p.features),
+        ("features", p.features_name),
         ("predictor", predictor_label(first)),
         ("seeds", ", ".join(str(model.seed) for model in models)),
         ("structure encoder", p.structure_encoder or ""),
         ("text", p.generator_id or ""),
         ("text variant", p.variant if p.generator_id else ""),
         ("text encoder", p.text_encoder or ""),
+        *(("feature", feature) for feature in p.inputs),
+        ("only where", p.where or ""),
         ("split", f"{p.split}: " + ", ".join(f"{folds[fold]['n']:,} {fold}" for fold in FOLDS)),
         ("left out", ", ".join(f"{n:,} without a {what}" for what, n in view.excluded.items())),
         ("view fingerprint", first.view_fingerprint),

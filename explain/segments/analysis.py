@@ -20,12 +20,13 @@ from explain.erasing.rows import ExplainedRows, check_fold, explained_rows
 from explain.erasing.stored import ErasureRows, erasure_table, stored_erasures
 from explain.erasing.subsets import material_subsets
 from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.output.display import Showing, Shown
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
-from featurestore.views.view import parts
+from featurestore.views.view import view_parts
 from train.analysis.resampling import holm
-from train.models import StoredModel, seed_groups
+from train.models import SeedGroup, StoredModel, seed_groups
 
 #: The name of this analysis in the ``erasures`` table.
 METHOD = "training mean"
@@ -47,13 +48,13 @@ class SegmentEffect(Effect):
     group: str
 
 
-@dataclass(frozen=True)
-class SegmentEffects:
+@dataclass(frozen=True, repr=False)
+class SegmentEffects(Shown):
     """The effects of all parts on models that differ only by their seed.
 
     Parameters
     ----------
-    models : tuple of StoredModel
+    models : SeedGroup
         In order of the seed.
     fold : str
         The fold whose rows were used.
@@ -63,10 +64,32 @@ class SegmentEffects:
         Group by group, the structure's parts first.
     """
 
-    models: tuple[StoredModel, ...]
+    models: SeedGroup
     fold: str
     n: int
     effects: tuple[SegmentEffect, ...]
+
+    @property
+    def table(self) -> pa.Table:
+        """One row for each group and part; see `segments_table`."""
+        return segments_table([self])
+
+    def showing(self) -> Showing:
+        """What is lost without each part."""
+        p = self.models.parameters
+        names = [
+            "group",
+            "segment",
+            "mae_full",
+            "mae_without",
+            "difference",
+            "low",
+            "high",
+            "p_holm",
+        ]
+        shown = self.table.select(names) if self.effects else None
+        facts = {"features": p.features_name, "fold": self.fold, "materials": f"{self.n:,}"}
+        return Showing(f"Parts of the features: {p.property} ({p.unit})", facts, shown)
 
 
 def segment_effects(
@@ -103,8 +126,8 @@ def segment_effects(
     """
     groups = seed_groups(models)
     for group in groups:
-        _check_structure(group[0])
-        check_fold(group[0], fold)
+        _check_structure(group.first)
+        check_fold(group.first, fold)
     arguments = {"models": [model.model_id for group in groups for model in group], "fold": fold}
     with store.session() as session, store.run("explain segments", arguments) as run:
         run.counts["erasures"] = 0
@@ -128,7 +151,7 @@ def stored_segment_effects(
     rows = stored_erasures(session, models, METHOD, fold=fold)
     n = len(rows.material_ids)
     if not n:
-        return SegmentEffects(tuple(models), fold, 0, ())
+        return SegmentEffects(SeedGroup(tuple(models)), fold, 0, ())
     order = sorted(range(len(rows.variants)), key=lambda i: _order(rows.variants[i]))
     effects = [
         _effect(rows, number, name, member)
@@ -139,19 +162,19 @@ def stored_segment_effects(
     ]
     corrected = holm([effect.p for effect in effects])
     effects = [replace(one, p=p) for one, p in zip(effects, corrected, strict=True)]
-    return SegmentEffects(tuple(models), fold, n, tuple(effects))
+    return SegmentEffects(SeedGroup(tuple(models)), fold, n, tuple(effects))
 
 
 def segments_table(results: Sequence[SegmentEffects]) -> pa.Table:
     """One row for each model, group and segment; errors and changes in ``unit``."""
     rows = []
     for result in results:
-        model, p = result.models[0], result.models[0].parameters
+        model, p = result.models.first, result.models.parameters
         for effect in result.effects:
             row = {
                 "property": p.property,
                 "text_source": model.text_source,
-                "features": p.features,
+                "features": p.features_name,
                 "encoders": model.encoders,
                 "predictor": model.predictor,
                 "split": p.split,
@@ -180,8 +203,19 @@ def segments_table(results: Sequence[SegmentEffects]) -> pa.Table:
     return table
 
 
+def is_text(name: str) -> bool:
+    """Whether a part of this name is a text's vector: ``text``, or ``ENCODER:SOURCE``."""
+    return name.startswith("text") or (":" in name and not name.startswith(("sql:", "property:")))
+
+
+def can_be_silenced(model: StoredModel) -> bool:
+    """Whether a model has parts beside each other: a text alone has nothing to compare with."""
+    parts = model.parameters.parts
+    return any(part.kind == "structure" for part in parts) or len(parts) > 1
+
+
 def _check_structure(model: StoredModel) -> None:
-    if model.parameters.structure_encoder is None:
+    if not can_be_silenced(model):
         raise InvalidInputError(
             f"model {model.model_id} was trained on {model.parameters.features!r}: it has no "
             "structure vector with segments to replace"
@@ -202,7 +236,7 @@ def _measure(store: FeatureStore, rows: ExplainedRows, fold: str, run: Run) -> N
         for values in (rows.stored.material_ids, rows.text_ids)
     )
     predictions = [model.predict(features) for model in rows.models]
-    for name, (start, stop) in parts(rows.segments).items():
+    for name, (start, stop) in view_parts(rows.blocks).items():
         silenced = features.copy()
         silenced[:, start:stop] = mean[start:stop]
         for model, full in zip(rows.models, predictions, strict=True):
@@ -223,8 +257,10 @@ def _measure(store: FeatureStore, rows: ExplainedRows, fold: str, run: Run) -> N
 def _order(variant: str) -> tuple[str, ...]:
     """The whole vector before its segments, these in the order of atom, bond, angle."""
     name = variant.partition(":")[2]
-    known = ["structure", "structure.atom", "structure.bond", "structure.angle"]
-    return (f"{known.index(name)}" if name in known else "9", name)
+    vector, _, segment = name.partition(".")
+    known = ["", "atom", "bond", "angle"]
+    place = f"{known.index(segment)}" if segment in known else "9"
+    return ("1" if is_text(name) else "0", vector, place, name)
 
 
 def _effect(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from explain.erasing.subsets import ALL
-from explain.segments.analysis import SegmentEffect, SegmentEffects
+from explain.segments.analysis import SegmentEffect, SegmentEffects, is_text
 from train.analysis.resampling import Estimate
 from train.display.drawing import COLOURS, GREY, along_x, write_png
 from train.display.labels import distinctions, features_label, predictor_label, printed_in_brackets
@@ -70,7 +70,7 @@ def segments_figure(results: Sequence[SegmentEffects]) -> Any:
             annotation_clip=False,
         )
     left.set_ylim(max(positions.values()) + 0.7, min(min(positions.values()), 0) - 0.7)
-    p = results[0].models[0].parameters
+    p = results[0].models.parameters
     unit = printed_in_brackets(p.unit)
     left.set_xlabel(f"change of the {results[0].fold} MAE of\n{p.property}{unit}", fontsize=8)
     right.set_xlabel(f"mean absolute change of the\nprediction{unit}", fontsize=8)
@@ -84,8 +84,10 @@ def segments_figure(results: Sequence[SegmentEffects]) -> Any:
 
 def segment_label(segment: str) -> str:
     """A part as figures call it: ``structure.atom`` is "structure: atom"."""
+    if segment in ("structure", "text"):
+        return f"whole {segment}"
     vector, _, part = segment.partition(".")
-    return f"{vector}: {part}" if part else f"whole {vector}"
+    return f"{vector}: {part}" if vector in ("structure", "text") else segment
 
 
 def _rows(
@@ -118,12 +120,12 @@ def _dot(axes: Any, estimate: Estimate, y: float, colour: str, marker: str) -> N
 
 
 def _colour(segment: str) -> str:
-    return _TEXT if segment.startswith("text") else _STRUCTURE
+    return _TEXT if is_text(segment) else _STRUCTURE
 
 
 def _labels(results: Sequence[SegmentEffects]) -> list[str]:
     """What tells each model from the others."""
-    models = [result.models[0] for result in results]
+    models = [result.models.first for result in results]
     labels = [f"{features_label(model)}, {predictor_label(model)}" for model in models]
     return [
         ", ".join([label, *(word for word in words if word not in label)])

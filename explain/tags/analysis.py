@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,15 +39,16 @@ from explain.erasing.predictions import (
     predict_variants,
 )
 from explain.erasing.subsets import ALL, material_subsets
+from explain.erasing.texts import ErasedText, erased_texts
 from explain.tags.retrain import retrained_errors
 from explain.tags.shapley import interactions, shapley_values
-from featurestore.catalogue import Generator, find_generator
+from featurestore.catalogue import Generator
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.texts.variants import CONTROLS, FULL, Variant, subsets, without
 from train.analysis.resampling import bootstrap_means, holm, interval, paired_difference
-from train.models import StoredModel, seed_groups
+from train.models import SeedGroup, StoredModel, seed_groups
 
 TAGGERS = ("store", "reference")
 ERASURES = ("deletion", "mask")
@@ -78,6 +80,9 @@ class TagAnalysis:
         Smaller groups are put together; for ``element``, left out.
     retrain : bool
         Whether models are also trained without each tag.
+    text : str or None
+        The text source whose sentences are erased, where models read several texts; None for each
+        of them in turn.
     """
 
     fold: str = "test"
@@ -88,6 +93,7 @@ class TagAnalysis:
     by: str | None = None
     at_least: int = 10
     retrain: bool = False
+    text: str | None = None
 
     def __post_init__(self) -> None:
         if self.erasure == "mask" and self.tagger == "reference":
@@ -100,6 +106,10 @@ class TagAnalysis:
     def rule(self) -> str:
         """The variants' rule."""
         return "mask" if self.erasure == "mask" else "without"
+
+    def parameters(self, text: ErasedText) -> dict[str, Any]:
+        """What an analysis of a text is stored with: the choices, and which of several texts."""
+        return vars(self) | {"text": None if text.alone else text.name}
 
 
 @dataclass(frozen=True)
@@ -177,7 +187,7 @@ def tag_effects(
         If a model has no text, was trained on a variant, or the store's rows are no longer those
         it was trained on.
     MissingDataError
-        If texts or vectors are missing; `MissingVariantsError` has the commands that make them.
+        If texts or vectors are missing; `MissingContentError` has the commands that make them.
     UnknownNameError
         If a model's encoder or text generator is gone.
     QueryError
@@ -187,10 +197,14 @@ def tag_effects(
     models = list(models)
     arguments = {"models": [model.model_id for model in models], **vars(analysis)}
     with store.session() as session:
-        planned = [_plan(session, group, analysis) for group in seed_groups(models)]
+        planned = [
+            _plan(session, group, text, analysis)
+            for group in seed_groups(models)
+            for text in erased_texts(session, group.first, analysis.text)
+        ]
         needed = [(group, plan.shorthands) for group, plan in planned]
         if analysis.retrain:
-            needed += [_to_retrain(session, group.models, plan) for group, plan in planned]
+            needed += [_to_retrain(session, group, plan) for group, plan in planned]
         check_vectors(session, needed, store.uri)
         with store.run("explain tags", arguments) as run:
             run.counts |= {"erasures": 0, "effects": 0}
@@ -201,20 +215,21 @@ def tag_effects(
                 if analysis.retrain:
                     _add_retrained(store, quantities, plan, predicted)
                 measures = _measures(session, plan, predicted, quantities)
-                parameters = vars(analysis) | {"n_with_tag": dict(plan.n_with_tag)}
+                parameters = analysis.parameters(group.text)
+                parameters |= {"n_with_tag": dict(plan.n_with_tag)}
+                method = group.text.method(analysis.erasure)
                 results.append(
-                    store_effects(store, group.models, analysis.erasure, parameters, measures, run)
+                    store_effects(store, group.models, method, parameters, measures, run)
                 )
     return results
 
 
 def _plan(
-    session: Session, models: tuple[StoredModel, ...], analysis: TagAnalysis
+    session: Session, models: SeedGroup, text: ErasedText, analysis: TagAnalysis
 ) -> tuple[Explained, _Plan]:
-    """The texts of one group of models in all variants that the analysis needs."""
-    plain = explained_texts(session, models, analysis.fold, [])
-    generator = find_generator(session, str(models[0].parameters.generator_id))
-    n_with_tag = _counts(session, generator, plain, analysis)
+    """One text of a group of models in all variants that the analysis needs."""
+    plain = explained_texts(session, models, text, analysis.fold, [])
+    n_with_tag = _counts(session, text.generator, plain, analysis)
     tags = tuple(tag for tag, n in n_with_tag.items() if n)
     if not tags:
         raise MissingDataError(
@@ -237,15 +252,15 @@ def _plan(
             each = plan.each.replace(":", f":{unit}:{seed}:", 1)
             shorthands |= {plan.control(unit, seed, tag): each for tag in tags}
     plan = _Plan(analysis, tags, n_with_tag, shorthands)
-    return explained_texts(session, models, analysis.fold, list(shorthands)), plan
+    return explained_texts(session, models, text, analysis.fold, list(shorthands)), plan
 
 
 def _to_retrain(
-    session: Session, models: tuple[StoredModel, ...], plan: _Plan
+    session: Session, group: Explained, plan: _Plan
 ) -> tuple[Explained, Mapping[str, str]]:
     """The texts of every fold without each tag, and what a command may ask for in their place."""
     each = {plan.erased([tag]): plan.each for tag in plan.tags}
-    return explained_texts(session, models, None, list(each)), each
+    return explained_texts(session, group.models, group.text, None, list(each)), each
 
 
 def _counts(
@@ -261,8 +276,7 @@ def _counts(
         [generator.generator_id, list(texts.material_ids)],
     ).to_pylist()
     found = {row["tag"]: row["n"] for row in rows}
-    tags = generator.reference_tags if reference else generator.tags
-    return {tag: found.get(tag, 0) for tag in tags}
+    return {tag: found.get(tag, 0) for tag in generator.tags_of(reference=reference)}
 
 
 def _quantities(plan: _Plan, predicted: VariantPredictions) -> _Quantities:
@@ -350,16 +364,16 @@ def _measures(
             raw, corrected = p.get((measure, part), (None, None))
             found.append(
                 Measure(
-                    subset,
-                    part,
-                    measure,
-                    n,
-                    float(chosen[:, column].mean()),
-                    None if n < 2 else float(low[column]),
-                    None if n < 2 else float(high[column]),
-                    raw,
-                    corrected,
-                    float(np.std(seeds, ddof=1)) if len(seeds) > 1 else None,
+                    subset=subset,
+                    part=part,
+                    measure=measure,
+                    n=n,
+                    value=float(chosen[:, column].mean()),
+                    low=None if n < 2 else float(low[column]),
+                    high=None if n < 2 else float(high[column]),
+                    p=raw,
+                    p_holm=corrected,
+                    std=float(np.std(seeds, ddof=1)) if len(seeds) > 1 else None,
                 )
             )
     return found

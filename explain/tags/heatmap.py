@@ -69,13 +69,13 @@ def write_tag_heatmap(results: Sequence[StoredEffects], path: Path) -> None:
     images = []
     for (left, right), columns, tags in zip(grid, panels, shown, strict=True):
         images.append(_draw_heatmap(left, columns, tags, limit))
-        left.set_title(columns[0].models[0].text_source or "", fontsize=10, pad=8)
+        left.set_title(columns[0].text, fontsize=10, pad=8)
         _draw_intervals(right, columns, tags)
     bar = figure.colorbar(images[0], ax=list(grid[:, 1]), shrink=0.7, pad=0.03, aspect=30)
     bar.set_label("change of the MAE (%)", fontsize=9)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
-    what = {"deletion": "deleted", "mask": "masked"}[results[0].method]
+    what = {"deletion": "deleted", "mask": "masked"}[results[0].parameters["erasure"]]
     figure.suptitle(
         f"Sentences {what}, {results[0].parameters['fold']} fold",
         fontsize=10,
@@ -85,7 +85,7 @@ def write_tag_heatmap(results: Sequence[StoredEffects], path: Path) -> None:
 
 def _panel(result: StoredEffects) -> tuple[str, tuple[str, ...]]:
     """Columns of one panel have one text source and the same tags."""
-    return result.models[0].text_source or "", result.tags
+    return result.text, result.tags
 
 
 def _tags(columns: Sequence[StoredEffects]) -> list[str]:
@@ -212,7 +212,7 @@ def _column_label(columns: Sequence[StoredEffects], number: int) -> str:
 
 def _column_labels(columns: Sequence[StoredEffects]) -> list[str]:
     """Property and unit, with what else tells two columns of the same property apart."""
-    models = [column.models[0] for column in columns]
+    models = [column.models.first for column in columns]
     differing = distinctions(models, [model.parameters.property for model in models])
     labels = []
     for column, model, words in zip(columns, models, differing, strict=True):

@@ -7,8 +7,6 @@ how much of its information the rest does not have.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -21,7 +19,7 @@ from featurestore.store import FeatureStore
 from featurestore.views.view import TrainingView, load_view
 from train.models import StoredModel
 from train.predictors.base import Recipe
-from train.predictors.registry import default_settings, make_recipe
+from train.predictors.registry import changed_settings, make_recipe
 from train.training import train_model
 
 
@@ -60,8 +58,8 @@ def retrained_errors(
 
 def _view(session: Session, group: Explained, variant: str) -> TrainingView:
     """The models' own training view, with another variant and the same materials."""
-    model = group.models[0]
-    view = load_view(session, replace(model.parameters, variant=variant))
+    model = group.models.first
+    view = load_view(session, model.parameters.with_variant(group.text.feature, variant))
     rows = session.query(
         "SELECT material_id FROM predictions WHERE model_id = ? ORDER BY material_id",
         [model.model_id],
@@ -72,10 +70,4 @@ def _view(session: Session, group: Explained, variant: str) -> TrainingView:
 
 def _recipe(model: StoredModel) -> Recipe:
     """The recipe with the model's settings."""
-    defaults = default_settings(model.predictor)
-    changed = {
-        name: value
-        for name, value in model.settings.items()
-        if name in defaults and value != defaults[name]
-    }
-    return make_recipe(model.predictor, changed)
+    return make_recipe(model.predictor, changed_settings(model.predictor, model.settings))

@@ -19,7 +19,7 @@ def tags_table(results: Sequence[StoredEffects]) -> pa.Table:
 
     rows = []
     for result in results:
-        model, p = result.models[0], result.models[0].parameters
+        model, p = result.models.first, result.models.parameters
         for subset in result.subsets:
             mae = result.find("mae", subset=subset)
             assert mae is not None
@@ -28,13 +28,13 @@ def tags_table(results: Sequence[StoredEffects]) -> pa.Table:
                 assert with_tag is not None
                 row = {
                     "property": p.property,
-                    "text_source": model.text_source,
-                    "features": p.features,
+                    "text_source": result.text,
+                    "features": p.features_name,
                     "predictor": predictor_label(model),
                     "encoders": model.encoders,
                     "split": p.split,
                     "fold": result.parameters["fold"],
-                    "erasure": result.method,
+                    "erasure": result.parameters["erasure"],
                     "n": mae.n,
                     "seeds": len(result.models),
                     "unit": p.unit,

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.compute as pc
 
-from explain.erasing.missing import MissingTextsError
-from explain.erasing.predictions import check_text
 from explain.erasing.rows import check_encoders, check_fold, check_reproduced
 from explain.erasing.stored import erasure_table, stored_erasures
+from explain.erasing.texts import ErasedText, erased_texts
 from explain.words.contributions import Contributions, stored_contributions
 from explain.words.curves import Curve, curve_variants, curves, random_orders, ranking
 from explain.words.description import Description, describe
-from featurestore.catalogue import Encoder, find_encoder
 from featurestore.commands import encoding_command
-from featurestore.errors import MissingDataError, UnknownNameError
-from featurestore.session import Session
+from featurestore.errors import InvalidInputError, MissingContentError, UnknownNameError
+from featurestore.session import Session, quoted
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
-from featurestore.tables.schemas import embedding_table
 from featurestore.texts.renderings import render
-from train.models import StoredModel
+from featurestore.vectors import Vectors
+from featurestore.views.parameters import ViewParameters
+from featurestore.views.request import COMBINED
+from featurestore.views.view import load_view
+from train.models import SeedGroup, StoredModel
 from train.predictors.loading import load_model
 
 
@@ -32,13 +32,13 @@ from train.predictors.loading import load_model
 class _Case:
     """One material as models that differ only by their seed see it."""
 
-    models: tuple[StoredModel, ...]
+    models: SeedGroup
+    text: ErasedText
     description: Description
-    encoder: Encoder
     full_text_id: str
     target: float
     stored: npt.NDArray[np.float64] = field(repr=False)
-    structure: npt.NDArray[np.float32] = field(repr=False)
+    others: npt.NDArray[np.float32] = field(repr=False)
     store_uri: str
 
 
@@ -48,6 +48,7 @@ def word_effects(
     material_id: str,
     kinds: Sequence[str],
     erasure: str,
+    source: str | None = None,
 ) -> list[Contributions]:
     """What each part of a text adds to the prediction; stored in ``erasures`` and returned.
 
@@ -63,26 +64,29 @@ def word_effects(
         Which parts.
     erasure : {"deletion", "mask"}
         What happens to them.
+    source : str, optional
+        Whose text, where the models read several.
 
     Raises
     ------
     InvalidInputError
-        If the models read no text or were trained on a variant, the text has no such parts, or the
-        models no longer give their stored predictions.
+        If the models read no text, were trained on a variant, or read several texts and none is
+        named; if the text has no such parts, or the models no longer give their predictions.
     UnknownNameError
-        If there is no such material, or an encoder is gone.
-    MissingTextsError
-        If vectors are missing.
+        If there is no such material or text, or an encoder is gone.
+    MissingContentError
+        If vectors are missing; its commands make them.
     """
     with store.session() as session:
-        case = _case(session, models, material_id, store.uri)
+        case = _case(session, models, material_id, source, store.uri)
         variants = [
             unit.variant(erasure) for kind in kinds for unit in case.description.units(kind)
         ]
         _measure(store, session, case, list(dict.fromkeys(variants)), erasure)
     with store.session() as session:
         found = [
-            stored_contributions(session, models, case.description, kind, erasure) for kind in kinds
+            stored_contributions(session, models, case.text, case.description, kind, erasure)
+            for kind in kinds
         ]
     assert all(found)
     return [one for one in found if one is not None]
@@ -110,8 +114,8 @@ def word_curves(
 
     Raises
     ------
-    MissingTextsError
-        If vectors are missing.
+    MissingContentError
+        If vectors are missing; its commands make them.
     """
     description, erasure = contributions.description, contributions.erasure
     n = len(description.words)
@@ -121,13 +125,19 @@ def word_curves(
     ]
     variants = list(dict.fromkeys(v for one in (ranked, *random) for v in one.values()))
     with store.session() as session:
-        case = _case(session, contributions.models, description.material_id, store.uri)
+        case = _case(
+            session,
+            contributions.models,
+            description.material_id,
+            contributions.text.name,
+            store.uri,
+        )
         _measure(store, session, case, variants, erasure)
     with store.session() as session:
         rows = stored_erasures(
             session,
             contributions.models,
-            erasure,
+            contributions.text.method(erasure),
             variants=variants,
             materials=[description.material_id],
         )
@@ -138,13 +148,22 @@ def word_curves(
 
 
 def _case(
-    session: Session, models: Sequence[StoredModel], material_id: str, store_uri: str
+    session: Session,
+    models: Sequence[StoredModel],
+    material_id: str,
+    source: str | None,
+    store_uri: str,
 ) -> _Case:
     first, p = models[0], models[0].parameters
-    check_text(first)
-    assert p.generator_id is not None and p.text_encoder is not None
+    texts = erased_texts(session, first, source)
+    if len(texts) > 1:
+        raise InvalidInputError(
+            f"model {first.model_id} reads several texts, choose one with --text: "
+            f"{', '.join(text.name for text in texts)}"
+        )
+    text = texts[0]
     check_encoders(session, first)
-    description = describe(session, material_id, p.generator_id)
+    description = describe(session, material_id, text.generator.generator_id)
     rows = session.query(
         "SELECT model_id, fold, target, prediction FROM predictions "
         "WHERE list_contains(?, model_id) AND material_id = ?",
@@ -164,30 +183,37 @@ def _case(
         )
     check_fold(first, rows[0]["fold"])
     of = {row["model_id"]: row for row in rows}
-    structure = np.empty(0, dtype=np.float32)
-    if p.structure_encoder is not None:
-        found = _vectors(
-            session,
-            find_encoder(session, p.structure_encoder, "structure"),
-            [description.structure_id],
-        )
-        if not found:
-            raise MissingDataError(
-                f"material {material_id!r} has no {p.structure_encoder} vector any more; see: "
-                "featurestore verify"
-            )
-        structure = found[description.structure_id]
     (full,) = _text_ids(session, description, ["full"]).values()
     return _Case(
-        tuple(models),
-        description,
-        find_encoder(session, p.text_encoder, "text"),
-        full,
-        float(rows[0]["target"]),
-        np.array([of[model.model_id]["prediction"] for model in models]),
-        structure,
-        store_uri,
+        models=SeedGroup(tuple(models)),
+        text=text,
+        description=description,
+        full_text_id=full,
+        target=float(rows[0]["target"]),
+        stored=np.array([of[model.model_id]["prediction"] for model in models]),
+        others=_other_columns(session, p, text, material_id),
+        store_uri=store_uri,
     )
+
+
+def _other_columns(
+    session: Session, parameters: ViewParameters, text: ErasedText, material_id: str
+) -> npt.NDArray[np.float32]:
+    """The columns of a material's features that are not the text's, in order."""
+    inputs = tuple(str(part) for part in parameters.parts if part != text.feature)
+    if not inputs:
+        return np.empty(0, dtype=np.float32)
+    one = f"material_id = {quoted(material_id)}"
+    others = replace(
+        parameters,
+        features=COMBINED,
+        generator_id=None,
+        structure_encoder=None,
+        text_encoder=None,
+        inputs=inputs,
+        where=one if parameters.where is None else f"{one} AND ({parameters.where}\n)",
+    )
+    return np.asarray(load_view(session, others).features[0])
 
 
 def _text_ids(
@@ -202,42 +228,34 @@ def _text_ids(
     }
 
 
-def _vectors(
-    session: Session, encoder: Encoder, ids: Sequence[str]
-) -> dict[str, npt.NDArray[np.float32]]:
-    """Vectors by content id, as far as the store has them."""
-    dataset = session.dataset(embedding_table(encoder.kind, encoder.encoder_id))
-    if dataset is None:
-        return {}
-    key = f"{encoder.kind}_id"
-    present = dataset.to_table(columns=[key])[key].combine_chunks()
-    wanted = list(dict.fromkeys(ids))
-    offsets = pc.index_in(wanted, present)
-    known = [
-        (one, at) for one, at in zip(wanted, offsets.to_pylist(), strict=True) if at is not None
-    ]
-    if not known:
-        return {}
-    rows = dataset.take([at for _, at in known], columns=["vector"])["vector"].combine_chunks()
-    vectors = rows.flatten().to_numpy().reshape(-1, encoder.dimension)
-    return {one: vector for (one, _), vector in zip(known, vectors, strict=True)}
-
-
 def _measure(
     store: FeatureStore, session: Session, case: _Case, variants: Sequence[str], erasure: str
 ) -> None:
     text_ids = _text_ids(session, case.description, variants)
-    vectors = _vectors(session, case.encoder, [case.full_text_id, *text_ids.values()])
-    missing = [variant for variant in variants if text_ids[variant] not in vectors]
-    if case.full_text_id not in vectors:
+    stored = Vectors.of(session, case.text.encoder)
+    absent = set(stored.missing([case.full_text_id, *text_ids.values()]))
+    missing = [variant for variant in variants if text_ids[variant] in absent]
+    if case.full_text_id in absent:
         missing = ["full", *missing]
     if missing:
-        command = encoding_command(case.encoder, case.description.generator_id)
         material_id = case.description.material_id
-        command += ["--material", material_id, "--store", case.store_uri]
-        raise MissingTextsError(material_id, missing, len(variants), command)
-    texts = np.stack([vectors[case.full_text_id], *(vectors[text_ids[v]] for v in variants)])
-    features = np.hstack([np.tile(case.structure, (len(texts), 1)), texts])
+        raise MissingContentError(
+            f"{len(missing)} of {len(variants)} texts of material {material_id!r} have no vector",
+            [
+                encoding_command(
+                    session,
+                    case.text.encoder,
+                    case.description.generator_id,
+                    missing,
+                    {"material": material_id, "store": case.store_uri},
+                )
+            ],
+        )
+    texts = stored.read(
+        [case.full_text_id, *(text_ids[variant] for variant in variants)], case.text.of_vector
+    )
+    before, after = np.split(case.others, [case.text.start])
+    features = np.hstack([np.tile(before, (len(texts), 1)), texts, np.tile(after, (len(texts), 1))])
     arguments = {
         "models": [model.model_id for model in case.models],
         "material": case.description.material_id,
@@ -266,7 +284,7 @@ def _store(
     n = len(variants)
     table = erasure_table(
         model.model_id,
-        [erasure] * n,
+        [case.text.method(erasure)] * n,
         variants,
         run.run_id,
         material_ids=[case.description.material_id] * n,

@@ -11,10 +11,12 @@ import pyarrow as pa
 
 from explain.drawing.printed import number
 from explain.erasing.stored import stored_erasures
+from explain.erasing.texts import ErasedText
 from explain.words.description import Description, Unit
+from featurestore.output.display import Showing, Shown
 from featurestore.session import Session
 from train.display.labels import printed_after
-from train.models import StoredModel
+from train.models import SeedGroup, StoredModel
 
 
 @dataclass(frozen=True)
@@ -43,16 +45,18 @@ class Contribution:
         return float(np.std(self.by_seed, ddof=1)) if len(self.by_seed) > 1 else None
 
 
-@dataclass(frozen=True)
-class Contributions:
+@dataclass(frozen=True, repr=False)
+class Contributions(Shown):
     """The contributions of all parts of one kind to one material's prediction.
 
     Parameters
     ----------
-    models : tuple of StoredModel
+    models : SeedGroup
         Models that differ only by their seed.
+    text : ErasedText
+        Which of the models' texts.
     description : Description
-        The text.
+        Its sentences and words.
     kind, erasure : str
         "word", "number", "sentence" or "tag"; "deletion" or "mask".
     target, prediction : float
@@ -61,13 +65,25 @@ class Contributions:
         In the order of the text.
     """
 
-    models: tuple[StoredModel, ...]
+    models: SeedGroup
+    text: ErasedText
     description: Description = field(repr=False)
     kind: str
     erasure: str
     target: float
     prediction: float
     parts: tuple[Contribution, ...] = field(repr=False)
+
+    @property
+    def table(self) -> pa.Table:
+        """One row for each part; see `contributions_table`."""
+        return contributions_table(self)
+
+    def showing(self) -> Showing:
+        """The parts with their contributions."""
+        title, of = caption(self)
+        shown = self.table.select(["tag", "text", "contribution", "seeds_std"])
+        return Showing(f"{title}, {self.how}", {"prediction": of}, shown)
 
     @property
     def how(self) -> str:
@@ -89,7 +105,7 @@ class Contributions:
 
 def caption(found: Contributions) -> list[str]:
     """Two lines: whose text it is, and what was predicted from it."""
-    p, description = found.models[0].parameters, found.description
+    p, description = found.models.parameters, found.description
     unit = printed_after(p.unit)
     seeds = f", mean of {len(found.models)} seeds" if len(found.models) > 1 else ""
     return [
@@ -102,6 +118,7 @@ def caption(found: Contributions) -> list[str]:
 def stored_contributions(
     session: Session,
     models: Sequence[StoredModel],
+    text: ErasedText,
     description: Description,
     kind: str,
     erasure: str,
@@ -116,7 +133,11 @@ def stored_contributions(
     units = description.units(kind)
     of = {unit.variant(erasure): unit for unit in units}
     rows = stored_erasures(
-        session, models, erasure, variants=list(of), materials=[description.material_id]
+        session,
+        models,
+        text.method(erasure),
+        variants=list(of),
+        materials=[description.material_id],
     )
     if len(rows.variants) < len(of):
         return None
@@ -126,19 +147,20 @@ def stored_contributions(
         for variant, unit in of.items()
     )
     return Contributions(
-        tuple(models),
-        description,
-        kind,
-        erasure,
-        float(rows.targets[0]),
-        float(rows.predictions[:, 0].mean()),
-        parts,
+        models=SeedGroup(tuple(models)),
+        text=text,
+        description=description,
+        kind=kind,
+        erasure=erasure,
+        target=float(rows.targets[0]),
+        prediction=float(rows.predictions[:, 0].mean()),
+        parts=parts,
     )
 
 
 def contributions_table(found: Contributions) -> pa.Table:
     """One row for each part, in order; contributions in ``unit``."""
-    p = found.models[0].parameters
+    p = found.models.parameters
     tags = [sentence.tag for sentence in found.description.sentences for _ in sentence.words]
     return pa.table(
         {

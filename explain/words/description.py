@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 
 from featurestore.catalogue import find_generator
-from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
+from featurestore.commands import describing_command
+from featurestore.errors import InvalidInputError, MissingContentError, UnknownNameError
 from featurestore.session import Session
 from featurestore.texts.variants import words_of
 
@@ -154,8 +154,8 @@ def describe(session: Session, material_id: str, generator_id: str) -> Descripti
     ------
     UnknownNameError
         If the store has no such material or generator.
-    MissingDataError
-        If the material has no text; the message has the command that makes it.
+    MissingContentError
+        If the material has no text; its command makes it.
     """
     generator = find_generator(session, generator_id)
     materials = session.query(
@@ -175,10 +175,9 @@ def describe(session: Session, material_id: str, generator_id: str) -> Descripti
         [generator.generator_id, materials[0]["structure_id"]],
     ).to_pylist()
     if not rows:
-        raise MissingDataError(
-            f"material {material_id!r} has no text by {generator.generator_id}. Run:\n  "
-            f"featurestore ingest text --source {generator.source} "
-            f"--material {shlex.quote(material_id)}"
+        raise MissingContentError(
+            f"material {material_id!r} has no text by {generator.generator_id}",
+            [describing_command(session, generator, {"material": material_id})],
         )
     sentences, first = [], 0
     for row in rows:

@@ -85,7 +85,7 @@ def _word(axes: Any, word: str, value: float, x: float, middle: float, width: fl
 
 
 def _key(axes: Any, found: Contributions, y: float, inches: Any) -> None:
-    unit = printed_after(found.models[0].parameters.unit)
+    unit = printed_after(found.models.parameters.unit)
     x = _MARGIN
     for word, value in (("lowers", -1.0), ("raises", 1.0)):
         _word(axes, word, value, x, y, inches(word))

@@ -43,7 +43,7 @@ def coloured_text(found: Contributions, width: int) -> str:
 
 def summary(found: Contributions) -> str:
     """Whose prediction it is, what the colours mean, and the strongest parts."""
-    unit = printed_after(found.models[0].parameters.unit)
+    unit = printed_after(found.models.parameters.unit)
     strongest = sorted(found.parts, key=lambda part: -abs(part.mean))[:_STRONGEST]
     lines = [
         *caption(found),

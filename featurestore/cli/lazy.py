@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from featurestore.rooms import check_not_shadowed
+
 
 class LazyGroup(click.Group):
     """A group whose commands are import paths, loaded on first use.
@@ -53,7 +55,12 @@ class LazyGroup(click.Group):
         if path is None:
             return None
         module, _, name = path.partition(":")
-        command = getattr(importlib.import_module(module), name)
+        try:
+            found = importlib.import_module(module)
+        except ModuleNotFoundError:
+            check_not_shadowed(module.partition(".")[0])
+            raise
+        command = getattr(found, name)
         assert isinstance(command, click.Command)
         return command
 

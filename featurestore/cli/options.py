@@ -112,23 +112,41 @@ def fold_option(command: Command) -> Command:
     )(command)
 
 
-def view_options(command: Command) -> Command:
+def view_options(command: Command, *, required: bool = True) -> Command:
     """Add the options that name a training view's parts.
 
     The command has an argument or option ``property_name``; it gets all of them as ``request``, a
-    `ViewRequest`.
+    `ViewRequest`. Without ``required`` this may name no features.
     """
 
     @functools.wraps(command)
-    def with_request(property_name: str, features: str | None, **given: Any) -> Any:
+    def with_request(property_name: str, **given: Any) -> Any:
         fields = {name: given.pop(name) for name in _VIEW_FIELDS}
-        named = {"structure": fields["structure_encoder"], "text": fields["text_encoder"]}
-        chosen = features or "+".join(part for part, encoder in named.items() if encoder)
-        if not chosen:
-            raise click.UsageError("Name --structure-encoder, --text-encoder or both.")
-        return command(request=ViewRequest(property_name, chosen, **fields), **given)
+        request = ViewRequest(property_name, **fields)
+        if required:
+            require_features(request)
+        return command(request=request, **given)
 
     return _view_options(with_request)  # type: ignore[return-value]
+
+
+def require_features(request: ViewRequest) -> None:
+    """Refuse a request that names no features.
+
+    Raises
+    ------
+    click.UsageError
+        Says what to name.
+    """
+    if not names_features(request):
+        raise click.UsageError(
+            "Name --structure-encoder, --text-encoder or both, or --feature, or --feature-set."
+        )
+
+
+def names_features(request: ViewRequest) -> bool:
+    """Whether a request names any features."""
+    return bool(request.inputs or request.feature_set or request.short_features)
 
 
 _view_options = together(
@@ -136,6 +154,25 @@ _view_options = together(
         "--features",
         type=click.Choice(FEATURES),
         help="Which vectors to take. Default: those whose encoders are named.",
+    ),
+    click.option(
+        "--feature",
+        "inputs",
+        multiple=True,
+        metavar="FEATURE",
+        help="In place of the options for encoders, any list of features: ENCODER, "
+        "ENCODER.SEGMENT, ENCODER:SOURCE, ENCODER:SOURCE:VARIANT, sql:EXPRESSION or "
+        "property:NAME (may be repeated).",
+    ),
+    click.option(
+        "--feature-set",
+        metavar="NAME",
+        help="In place of --feature, a stored list; see: featurestore features list.",
+    ),
+    click.option(
+        "--where",
+        metavar="SQL",
+        help="Only materials for which this condition over materials and properties holds.",
     ),
     click.option("--text", "text_source", metavar="SOURCE", help="Text source."),
     click.option("--structure-encoder", metavar="NAME", help="Structure encoder."),
@@ -154,6 +191,10 @@ _view_options = together(
     ),
 )
 _VIEW_FIELDS = (
+    "features",
+    "inputs",
+    "feature_set",
+    "where",
     "text_source",
     "structure_encoder",
     "text_encoder",
@@ -161,3 +202,15 @@ _VIEW_FIELDS = (
     "split",
     "property_source",
 )
+
+
+def set_option(parts: str) -> Callable[[Command], Command]:
+    """``--set``, for a command that makes one of these parts; it gets them as ``settings``."""
+    return click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Any setting (may be repeated); which there are, with their values and defaults, says "
+        f"'featurestore parts {parts} NAME'.",
+    )

@@ -14,6 +14,7 @@ _BUILT_IN = {
     "export": ("featurestore.cli.export:export", "Write a training view with its data card."),
     "search": ("featurestore.cli.search:search", "Find materials like one, or by their texts."),
     "view": ("featurestore.cli.view:view", "Assemble the training view of a property."),
+    "features": ("featurestore.cli.features:features", "Name lists of features for views."),
     "info": ("featurestore.cli.info:info", "Show what the store holds, at a glance."),
     "verify": ("featurestore.cli.verify:verify", "Check that a store is what it says it is."),
     "maintain": ("featurestore.cli.maintain:maintain", "Compact tables, drop old versions."),
@@ -21,6 +22,7 @@ _BUILT_IN = {
     "snapshot": ("featurestore.cli.snapshot:snapshot", "Name states of the store, restore them."),
     "backup": ("featurestore.cli.backup:backup", "Copy the store elsewhere; again, only news."),
     "migrate": ("featurestore.cli.migrate:migrate", "Bring an older store to today's schema."),
+    "parts": ("featurestore.cli.parts:parts", "List encoders and the like, and their settings."),
     "encoders": ("featurestore.cli.encoders:encoders", "Compare, promote and retire versions."),
     "demo": ("featurestore.cli.demo:demo", "Take a bundled sample through every step."),
 }

@@ -29,7 +29,8 @@ def view(
     """
     from featurestore.query.running import interruptible
     from featurestore.store import FeatureStore
-    from featurestore.views.parameters import resolve, view_sql
+    from featurestore.views.parameters import resolve
+    from featurestore.views.sql import view_sql
     from featurestore.views.view import select_view, write_view
 
     with FeatureStore.open(store_uri, at=at).session() as session:

@@ -11,6 +11,7 @@ import numpy as np
 
 from featurestore.export.source_terms import terms_of
 from featurestore.session import Session
+from featurestore.views.features import VectorFeature
 from featurestore.views.view import SelectedView, TrainingView
 
 
@@ -26,14 +27,14 @@ class CardFacts:
         The arguments, as JSON, of the runs that put these materials into the store.
     encoders : tuple of (str, str)
         Id and fingerprint, as JSON, of each encoder.
-    generator : (str, str) or None
-        Likewise of the text generator.
+    generators : tuple of (str, str)
+        Likewise of each text generator.
     """
 
     datasets: dict[str, int]
     sources: tuple[str, ...]
     encoders: tuple[tuple[str, str], ...]
-    generator: tuple[str, str] | None
+    generators: tuple[tuple[str, str], ...]
 
 
 def card_facts(session: Session, selected: SelectedView) -> CardFacts:
@@ -50,14 +51,17 @@ def card_facts(session: Session, selected: SelectedView) -> CardFacts:
         ids,
     )
     p = selected.parameters
-    generator = session.query(
-        "SELECT generator_id, fingerprint FROM generators WHERE generator_id = ?", [p.generator_id]
+    generators = session.query(
+        "SELECT generator_id, fingerprint FROM generators WHERE list_contains(?, generator_id) "
+        "ORDER BY generator_id",
+        [[text.generator_id for text in p.texts]],
     ).to_pylist()
+    encoders = [part.vectors.encoder for part in selected.parts if part.vectors is not None]
     return CardFacts(
         {row["dataset"]: row["n"] for row in datasets},
         tuple(runs["arguments"].to_pylist()),
-        tuple((e.encoder_id, json.dumps(e.fingerprint, indent=1)) for e, _, _ in selected.parts),
-        (p.generator_id, _indented(generator[0]["fingerprint"])) if p.generator_id else None,
+        tuple((e.encoder_id, json.dumps(e.fingerprint, indent=1)) for e in encoders),
+        tuple((row["generator_id"], _indented(row["fingerprint"])) for row in generators),
     )
 
 
@@ -80,15 +84,14 @@ def render_card(view: TrainingView, facts: CardFacts, usage: str) -> str:
         "same view of the store has it again:\n\n"
         f"```json\n{json.dumps(p.as_dict(), indent=1)}\n```\n\n```sql\n{view.sql}\n```",
     ]
-    generator = () if facts.generator is None else (facts.generator,)
-    for version_id, fingerprint in (*facts.encoders, *generator):
+    for version_id, fingerprint in dict.fromkeys((*facts.encoders, *facts.generators)):
         sections.append(f"### {version_id}\n\n```json\n{fingerprint}\n```")
     return "\n\n".join(sections) + "\n"
 
 
 def _sentence(view: TrainingView) -> str:
     p = view.parameters
-    made = [part for part in (p.structure_encoder, p.text_encoder) if part]
+    made = [part.encoder_id if isinstance(part, VectorFeature) else str(part) for part in p.parts]
     return (
         f"{len(view):,} materials with their {p.property} ({p.unit}, source {p.property_source}) "
         f"and {view.features.shape[1]:,} features by {' and '.join(made)}."
@@ -135,8 +138,8 @@ def _provenance(view: TrainingView, facts: CardFacts) -> str:
         f"- {count:,} materials of data set `{name}`" for name, count in facts.datasets.items()
     ]
     lines += [f"- read from {_source(arguments)}" for arguments in facts.sources]
-    if facts.generator is not None:
-        lines.append(f"- texts: `{facts.generator[0]}`, variant `{p.variant}`")
+    for text in p.texts:
+        lines.append(f"- texts: `{text.generator_id}`, variant `{text.variant}`")
     lines += [f"- vectors: `{encoder_id}`" for encoder_id, _ in facts.encoders]
     return "\n".join(lines)
 

@@ -7,18 +7,15 @@ embeddings", NAACL 2018: the share of a vector's nearest neighbours that both ve
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from featurestore.catalogue import Encoder, find_encoder, find_generator, versions_of
+from featurestore.catalogue import find_encoder, find_generator, versions_of
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.session import Session
-from featurestore.tables.schemas import embedding_table
+from featurestore.vectors import Vectors
 
 NEIGHBOURS = 10
 SAMPLE = 2000
@@ -111,13 +108,16 @@ def compare_versions(
         if text_encoder is None:
             raise InvalidInputError("generators are compared by vectors: name a --text-encoder")
         encoder = find_encoder(session, text_encoder, "text")
-        encoded = _own_ids(session, encoder)
+        encoded = set(Vectors.of(session, encoder).ids.to_pylist())
         sides = [(encoder, _full_texts(session, one, encoded)) for one in ids]
         column = "generator_id"
     else:
         kind = kinds[0].split()[0]
         found = [find_encoder(session, one, kind) for one in ids]
-        sides = [(encoder, _own_ids(session, encoder)) for encoder in found]
+        sides = [
+            (encoder, {one: one for one in Vectors.of(session, encoder).ids.to_pylist()})
+            for encoder in found
+        ]
         column = f"{kind}_encoder"
     common = sorted(sides[0][1].keys() & sides[1][1].keys())
     if len(common) < 2:
@@ -127,7 +127,10 @@ def compare_versions(
         )
     rng = np.random.default_rng(seed)
     chosen = sorted(rng.choice(len(common), min(SAMPLE, len(common)), replace=False))
-    x, y = (_vectors(session, encoder, [own[common[i]] for i in chosen]) for encoder, own in sides)
+    x, y = (
+        Vectors.of(session, encoder).read([own[common[i]] for i in chosen]).astype(np.float64)
+        for encoder, own in sides
+    )
     lengths = [np.linalg.norm(vectors, axis=1) for vectors in (x, y)]
     cosines = None
     if x.shape == y.shape:
@@ -171,32 +174,13 @@ def _version_id(name: str, known: dict[str, tuple[str, str]]) -> str:
     return named[0]
 
 
-def _own_ids(session: Session, encoder: Encoder) -> dict[str, str]:
-    dataset = session.dataset(embedding_table(encoder.kind, encoder.encoder_id))
-    if dataset is None:
-        return {}
-    key = f"{encoder.kind}_id"
-    return {one: one for one in dataset.to_table(columns=[key])[key].to_pylist()}
-
-
-def _full_texts(session: Session, generator: str, encoded: Mapping[str, str]) -> dict[str, str]:
+def _full_texts(session: Session, generator: str, encoded: set[str]) -> dict[str, str]:
     """The text_id of each structure's full description, as far as it is encoded."""
     rows = session.query(
         "SELECT structure_id, text_id FROM full_texts WHERE generator_id = ?",
         [find_generator(session, generator).generator_id],
     ).to_pylist()
     return {row["structure_id"]: row["text_id"] for row in rows if row["text_id"] in encoded}
-
-
-def _vectors(session: Session, encoder: Encoder, ids: Sequence[str]) -> npt.NDArray[np.float64]:
-    dataset = session.dataset(embedding_table(encoder.kind, encoder.encoder_id))
-    assert dataset is not None  # the ids are its own
-    key = f"{encoder.kind}_id"
-    keys = dataset.to_table(columns=[key])[key].combine_chunks()
-    offsets = pc.index_in(pa.array(ids, pa.string()), keys).to_numpy()
-    rows = dataset.take(offsets, columns=["vector"])["vector"].combine_chunks()
-    values = rows.flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(values, dtype=np.float64).reshape(len(ids), -1)
 
 
 def _errors(session: Session, column: str, a: str, b: str) -> tuple[ErrorPair, ...]:

@@ -13,11 +13,14 @@ import pyarrow as pa
 
 from featurestore.catalogue import find_encoder, find_model_id
 from featurestore.errors import FeatureStoreError, InvalidInputError, UnknownNameError
+from featurestore.feature_sets import find_feature_set
 from featurestore.output.figures import figure_models
 from featurestore.session import Session
 from featurestore.tables.schemas import embedding_table
 from featurestore.texts.renderings import find_rendering
+from featurestore.views.features import PropertyFeature, SqlFeature
 from featurestore.views.parameters import ViewParameters
+from featurestore.views.sql import text_columns
 from featurestore.views.view import load_view
 
 _SHOWN_FILES = 5
@@ -183,7 +186,7 @@ def _stored_view(session: Session, model_id: str) -> tuple[ViewParameters, str]:
     row = session.query(
         "SELECT view_parameters, view_sql FROM models WHERE model_id = ?", [model_id]
     ).to_pylist()[0]
-    return ViewParameters(**json.loads(row["view_parameters"])), row["view_sql"]
+    return ViewParameters.from_dict(json.loads(row["view_parameters"])), row["view_sql"]
 
 
 def _view_node(
@@ -203,14 +206,12 @@ def _view_node(
         "rebuilt": _rebuilt(session, parameters, fingerprint),
     }
     p = parameters
-    targets = session.query(
-        "SELECT DISTINCT run_id FROM properties WHERE property = ? AND source = ? ORDER BY ALL",
-        [p.property, p.property_source],
-    )["run_id"].to_pylist()
+    targets = _runs_of_values(session, p.property, p.property_source)
     described = {"unit": p.unit, "source": p.property_source}
     inputs = [
         *_vectors_of_view(session, parameters, rows),
-        Node("targets", p.property, described, "properties", _runs(session, targets)),
+        *_feature_set(session, p),
+        Node("targets", p.property, described, "properties", targets),
     ]
     if p.split is not None:
         folds = session.query(
@@ -234,17 +235,44 @@ def _rebuilt(session: Session, parameters: ViewParameters, fingerprint: str) -> 
 def _vectors_of_view(
     session: Session, parameters: ViewParameters, rows: pa.Table
 ) -> tuple[Node, ...]:
-    made = []
-    if parameters.structure_encoder is not None:
-        ids = rows["structure_id"].unique().to_pylist()
-        made.append(_vectors(session, "structure", parameters.structure_encoder, ids))
-    if parameters.text_encoder is not None:
-        assert parameters.generator_id is not None
-        texts = rows["text_id"].unique().to_pylist()
-        structures = rows["structure_id"].unique().to_pylist()
-        sentences = _sentences(session, parameters.generator_id, parameters.variant, structures)
-        made.append(_vectors(session, "text", parameters.text_encoder, texts, sentences))
+    structures = rows["structure_id"].unique().to_pylist()
+    made, number = [], 0
+    for part in parameters.parts:
+        if isinstance(part, PropertyFeature):
+            runs = _runs_of_values(session, part.name, part.source or "")
+            made.append(Node("property as input", str(part), {}, "properties", runs))
+        elif isinstance(part, SqlFeature):
+            made.append(Node("SQL as input", part.expression, {}, "materials"))
+        elif part.generator_id is None:
+            made.append(_vectors(session, "structure", part.encoder_id, structures))
+        else:
+            number += 1
+            texts = rows[text_columns(number)[0]].unique().to_pylist()
+            sentences = _sentences(session, part.generator_id, part.variant, structures)
+            made.append(_vectors(session, "text", part.encoder_id, texts, sentences))
     return tuple(made)
+
+
+def _feature_set(session: Session, parameters: ViewParameters) -> tuple[Node, ...]:
+    """The feature set by whose name the view was asked for."""
+    if parameters.feature_set is None:
+        return ()
+    found = find_feature_set(session, parameters.feature_set)
+    runs = session.query(
+        "SELECT run_id FROM feature_sets WHERE name = ? AND version = ?",
+        [found.name, found.version],
+    )["run_id"].to_pylist()
+    facts = {"features": list(found.features), "description": found.description}
+    return (Node("feature set", str(found), facts, "feature_sets", _runs(session, runs)),)
+
+
+def _runs_of_values(session: Session, name: str, source: str) -> tuple[RunRecord, ...]:
+    """The runs that wrote the values of a property."""
+    rows = session.query(
+        "SELECT DISTINCT run_id FROM properties WHERE property = ? AND source = ? ORDER BY ALL",
+        [name, source],
+    )
+    return _runs(session, rows["run_id"].to_pylist())
 
 
 def _vectors(

@@ -10,8 +10,8 @@ import numpy as np
 from featurestore.catalogue import encoders
 from featurestore.history.drift import compare_versions
 from featurestore.quality.finding import CHANGE, QualityFinding
-from featurestore.quality.vectors import vector_batches
 from featurestore.session import Session
+from featurestore.vectors import Vectors
 
 # Sums are added in another order each time.
 _NOISE = 1e-9
@@ -70,7 +70,7 @@ def _measured(session: Session) -> _Measures:
             measures |= {(subject, item): float(value) for item, value in row.items()}
     for encoder in encoders(session):
         count, norms = 0, []
-        for ids, vectors in vector_batches(session, encoder):
+        for ids, vectors in Vectors.of(session, encoder).batches():
             count += len(ids)
             lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
             norms.append(lengths[np.isfinite(lengths)])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from featurestore.catalogue import encoders, generators
+from featurestore.commands import Command, describing_command, encoding_command, shown
 from featurestore.errors import UnknownNameError
 from featurestore.query.conditions import as_condition
 from featurestore.session import RETIRED, Session, quoted
@@ -26,18 +25,8 @@ _SUMMARY = pa.schema(
 _MISSING = pa.schema(
     [(name, pa.string()) for name in ("kind", "name", "material_id", "formula", "failure")]
 )
-# Options of a run that are part of what it makes, with the value that need not be repeated.
-_OPTIONS = {
-    "encoder": None,
-    "source": None,
-    "precision": "float32",
-    "device": "cpu",
-    "layer": None,
-    "backend": None,
-    "pooling": None,
-    "max_tokens": None,
-    "oxidation_states": "none",
-}
+
+_TARGETS = ("featurestore", "ingest", "structures", "SOURCES", "--properties", "TARGETS.csv")
 
 
 @dataclass(frozen=True)
@@ -52,8 +41,8 @@ class _Thing:
         The SQL condition over ``materials`` for having it.
     failure : str
         The SQL expression for the message of a failed attempt; NULL if there was none.
-    command : str
-        What makes it.
+    command : tuple of str
+        What makes it; with a placeholder where only the user knows.
     called : tuple of str
         The ids and names by which it may be asked for.
     """
@@ -62,7 +51,7 @@ class _Thing:
     name: str
     having: str
     failure: str
-    command: str
+    command: Command
 
     called: tuple[str, ...]
 
@@ -136,10 +125,10 @@ def _judged(thing: _Thing, where: str | None) -> str:
 def _fill(thing: _Thing, row: dict[str, Any], where: str | None) -> str | None:
     if not row["lack"]:
         return None
-    command: str = thing.command
+    command = thing.command
     if where is not None and thing.kind != "property":
-        command += f" --where {shlex.quote(where)}"
-    return command + (" --retry-failures" if row["failed"] == row["lack"] else "")
+        command += ("--where", where)
+    return shown(command) + (" --retry-failures" if row["failed"] == row["lack"] else "")
 
 
 def _things(session: Session, only: Sequence[str]) -> list[_Thing]:
@@ -163,10 +152,9 @@ def _all_things(session: Session) -> Iterator[_Thing]:
             f"material_id IN (SELECT material_id FROM properties WHERE property = {quoted(name)})",
             "(SELECT min(message) FROM failures f WHERE f.stage = 'targets' "
             f"AND f.item = m.material_id || ' ' || {quoted(name)})",
-            "featurestore ingest structures SOURCES --properties TARGETS.csv",
+            _TARGETS,
             (name,),
         )
-    made = _made_with(session)
     texts = generators(session)
     for text in texts:
         yield _Thing(
@@ -175,12 +163,11 @@ def _all_things(session: Session) -> Iterator[_Thing]:
             "structure_id IN (SELECT structure_id FROM sentences "
             f"WHERE generator_id = {quoted(text.generator_id)})",
             _failed("text", text.generator_id, "m.structure_id"),
-            _command("ingest text", made.get(text.generator_id, {}) | {"source": text.source}),
+            describing_command(session, text),
             (text.generator_id, text.source),
         )
     for encoder in encoders(session):
         own = quoted(encoder.encoder_id)
-        options = {"encoder": encoder.name} | made.get(encoder.encoder_id, {})
         if encoder.kind == "structure":
             yield _Thing(
                 "structure embedding",
@@ -188,7 +175,7 @@ def _all_things(session: Session) -> Iterator[_Thing]:
                 "structure_id IN (SELECT structure_id FROM structure_embedding_keys "
                 f"WHERE encoder_id = {own})",
                 _failed("embeddings", encoder.encoder_id, "m.structure_id"),
-                _command("ingest embeddings", options),
+                encoding_command(session, encoder),
                 (encoder.encoder_id, encoder.name),
             )
             continue
@@ -207,7 +194,7 @@ def _all_things(session: Session) -> Iterator[_Thing]:
                     encoder.encoder_id,
                     f"({full} AND structure_id = m.structure_id)",
                 ),
-                _command("ingest embeddings", options | {"source": text.source}),
+                encoding_command(session, encoder, text.source),
                 (encoder.encoder_id, encoder.name, text.generator_id, text.source),
             )
 
@@ -217,22 +204,3 @@ def _failed(stage: str, context: str, item: str) -> str:
         f"(SELECT min(message) FROM failures f WHERE f.stage = {quoted(stage)} "
         f"AND f.context = {quoted(context)} AND f.item = {item})"
     )
-
-
-def _made_with(session: Session) -> dict[str, dict[str, Any]]:
-    """The arguments of the run that first made each encoder and generator, by id."""
-    rows = session.query(
-        "SELECT id, arguments FROM (SELECT encoder_id AS id, run_id FROM encoders UNION ALL "
-        "SELECT generator_id, run_id FROM generators) JOIN runs USING (run_id)"
-    ).to_pylist()
-    return {row["id"]: json.loads(row["arguments"]) for row in rows}
-
-
-def _command(command: str, arguments: dict[str, Any]) -> str:
-    """The command with those of the arguments that decide which version it makes."""
-    given = [
-        f"--{name.replace('_', '-')} {shlex.quote(str(arguments[name]))}"
-        for name, usual in _OPTIONS.items()
-        if arguments.get(name) not in (None, usual)
-    ]
-    return " ".join(["featurestore", command, *given])

@@ -21,8 +21,9 @@ import numpy.typing as npt
 
 from featurestore.catalogue import Encoder, check_split, generators
 from featurestore.quality.finding import ODD, QualityFinding
-from featurestore.quality.vectors import finite_rows, vector_batches
+from featurestore.quality.vectors import finite_rows
 from featurestore.session import Session
+from featurestore.vectors import Vectors
 
 DEFAULT_LIMIT = 6.0
 _SAMPLE = 20_000
@@ -77,7 +78,8 @@ def check_outliers(
         if measure is None:
             continue
         found: list[tuple[float, str]] = []
-        for ids, vectors in vector_batches(session, encoder):
+        for keys, vectors in Vectors.of(session, encoder).batches():
+            ids = keys.to_pylist()
             judged = _among(ids, contents) & finite_rows(vectors)
             scores = np.full(len(ids), -np.inf)
             scores[judged] = measure(vectors[judged])
@@ -152,8 +154,8 @@ def _sampled(
     rng = np.random.default_rng(seed)
     kept = np.empty((_SAMPLE, encoder.dimension), dtype=np.float32)
     seen = 0
-    for ids, vectors in vector_batches(session, encoder):
-        usable = _among(ids, wanted) & finite_rows(vectors)
+    for keys, vectors in Vectors.of(session, encoder).batches():
+        usable = _among(keys.to_pylist(), wanted) & finite_rows(vectors)
         for row in np.flatnonzero(usable):
             place = seen if seen < _SAMPLE else int(rng.integers(0, seen + 1))
             seen += 1

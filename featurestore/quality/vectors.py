@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,17 +14,15 @@ import numpy.typing as npt
 from featurestore.catalogue import Encoder
 from featurestore.quality.finding import ODD, WRONG, QualityFinding
 from featurestore.session import Session
-from featurestore.tables.schemas import embedding_table
-from featurestore.tables.storage import storage_errors
-
-_ROWS_A_READ = 1024
+from featurestore.vectors import Vectors
 
 
 def check_vectors(session: Session, encoder: Encoder) -> Iterator[QualityFinding]:
     """Findings on one encoder's vectors, by item."""
     subject = encoder.encoder_id
     seen: dict[bytes, list[str]] = {}
-    for ids, vectors in vector_batches(session, encoder):
+    for keys, vectors in Vectors.of(session, encoder).batches():
+        ids = keys.to_pylist()
         finite = finite_rows(vectors)
         norms: npt.NDArray[np.float32] = np.linalg.norm(
             np.where(finite[:, None], vectors, 0), axis=1
@@ -55,18 +52,3 @@ def check_vectors(session: Session, encoder: Encoder) -> Iterator[QualityFinding
 def finite_rows(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     """Which vectors (n, width) have neither NaN nor infinity in them: shape (n,)."""
     return np.asarray(np.isfinite(vectors).all(axis=1))
-
-
-def vector_batches(
-    session: Session, encoder: Encoder
-) -> Iterator[tuple[list[str], npt.NDArray[np.float32]]]:
-    """The keys and vectors (n, dimension) of an encoder, a thousand at a time."""
-    table = embedding_table(encoder.kind, encoder.encoder_id)
-    dataset: Any = session.dataset(table)
-    if dataset is None:
-        return
-    key = f"{encoder.kind}_id"
-    with storage_errors(f"read the vectors of table {table!r}"):
-        for batch in dataset.to_batches(columns=[key, "vector"], batch_size=_ROWS_A_READ):
-            values = batch["vector"].flatten().to_numpy(zero_copy_only=False)
-            yield batch[key].to_pylist(), values.reshape(-1, encoder.dimension)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -59,22 +59,12 @@ def materials_where(
         If DuckDB cannot run it.
     """
     condition = f"WHERE {as_condition(where)}" if where is not None else ""
-    names = named_properties(session, [where or "", *columns])
-    joins = ""
-    for name in names:
-        # Of several sources one must be chosen; a source without this property is no choice.
-        sources = [] if property_source is None else _sources(session, name)
-        chosen = property_source if property_source in sources else None
-        source, _ = find_property(session, name, chosen)
-        joins += (
-            f" LEFT JOIN (SELECT material_id, value AS {identifier(name)} FROM properties WHERE "
-            f"property = {quoted(name)} AND source = {quoted(source)}) USING (material_id)"
-        )
+    named = property_sources(session, [where or "", *columns], property_source)
     shown = ", ".join(map(identifier, columns))
     try:
         # Read-only and with external access off, like every query from outside.
         return session.read_only_query(
-            f"SELECT {shown} FROM (SELECT * FROM ({among}){joins}) {condition}", parameters
+            f"SELECT {shown} FROM {with_properties(named, among)} {condition}", parameters
         )
     except QueryError as error:
         unknown = _UNKNOWN_COLUMN.search(str(error))
@@ -84,8 +74,50 @@ def materials_where(
         raise UnknownNameError("column or property", unknown[1], known) from error
 
 
+def property_sources(
+    session: Session, texts: Iterable[str], property_source: str | None = None
+) -> dict[str, str]:
+    """The stored properties that SQL names, each with the source of its values.
+
+    Raises
+    ------
+    InvalidInputError
+        If one comes from several sources, and ``property_source`` is none of them.
+    """
+    found = {}
+    for name in named_properties(session, texts):
+        # Of several sources one must be chosen; a source without this property is no choice.
+        sources = [] if property_source is None else _sources(session, name)
+        chosen = property_source if property_source in sources else None
+        found[name], _ = find_property(session, name, chosen)
+    return found
+
+
+def with_properties(sources: Mapping[str, str], among: str = "FROM materials") -> str:
+    """SQL for materials with a column for each property; null where a material lacks it.
+
+    Parameters
+    ----------
+    sources : mapping of str to str
+        The source of each property's values, by its name.
+    among : str
+        Our own query with the columns of ``materials``.
+    """
+    joins = "".join(
+        f" LEFT JOIN (SELECT material_id, value AS {identifier(name)} FROM properties WHERE "
+        f"property = {quoted(name)} AND source = {quoted(source)}) USING (material_id)"
+        for name, source in sources.items()
+    )
+    return f"(SELECT * FROM ({among}){joins})"
+
+
 def as_condition(where: str) -> str:
-    """A condition from outside as it goes into a query, in parentheses.
+    """A condition from outside as it goes into a query; raises as `as_expression` does."""
+    return as_expression(where, "condition")
+
+
+def as_expression(text: str, what: str = "expression") -> str:
+    """An SQL expression from outside as it goes into a query, in parentheses.
 
     Raises
     ------
@@ -93,14 +125,14 @@ def as_condition(where: str) -> str:
         If it is no SQL expression, several, or one followed by something else.
     """
     try:
-        duckdb.SQLExpression(where)
+        duckdb.SQLExpression(text)
     except duckdb.Error as error:
         reason = str(error).partition(": ")[2].splitlines()[0]
         raise InvalidInputError(
-            f"{where!r} is not an SQL condition (not one expression): {reason}"
+            f"{text!r} is not an SQL {what} (not one expression): {reason}"
         ) from None
-    # The line break ends a comment that the condition may end with.
-    return f"({where}\n)"
+    # The line break ends a comment that the expression may end with.
+    return f"({text}\n)"
 
 
 def named_properties(session: Session, texts: Iterable[str]) -> list[str]:

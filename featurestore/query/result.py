@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from featurestore.errors import MissingDataError
+from featurestore.output.display import Showing, Shown
 
 if TYPE_CHECKING:
     import pandas
     import polars
 
 
-class QueryResult:
+class QueryResult(Shown):
     """What `FeatureStore.sql` returns.
 
     Everything that a `pyarrow.Table` can do it can do, too: ``result["n"]``, ``result.num_rows``,
@@ -87,8 +88,10 @@ class QueryResult:
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self._table.__arrow_c_stream__(requested_schema)
 
-    def __repr__(self) -> str:
-        return repr(self._table)
+    def showing(self) -> Showing:
+        """The first rows, and how many there are."""
+        columns = self._table.num_columns
+        return Showing(f"{len(self):,} rows × {columns} columns", {}, self._table)
 
 
 def _absent(library: str) -> MissingDataError:

@@ -32,7 +32,7 @@ class SearchCache:
         known = self._spaces.get(encoder.encoder_id)
         if known is not None and dataset is not None and known.version == dataset.version:
             return known
-        space = open_space(encoder, dataset)
+        space = open_space(session, encoder, dataset)
         self._spaces[encoder.encoder_id] = space
         return space
 

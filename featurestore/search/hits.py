@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from featurestore.catalogue import Encoder, Generator
+from featurestore.output.display import Showing, Shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +64,8 @@ class Among:
     without: str | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Hits:
+@dataclass(frozen=True, eq=False, repr=False)
+class Hits(Shown):
     """Materials found, best first.
 
     Parameters
@@ -79,3 +80,10 @@ class Hits:
 
     table: pa.Table
     notes: Sequence[str] = field(default_factory=tuple)
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def showing(self) -> Showing:
+        """The hits, best first."""
+        return Showing(f"{len(self)} materials", {}, self.table, tuple(self.notes))

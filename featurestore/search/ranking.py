@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.catalogue import structure_of
-from featurestore.errors import MissingDataError
+from featurestore.commands import describing_command, encoding_command
+from featurestore.errors import MissingContentError
 from featurestore.query.conditions import materials_where, named_properties
 from featurestore.search.cache import SearchCache
 from featurestore.search.explanation import explained
@@ -112,24 +113,22 @@ def of_material(
     asked = make(np.empty(0, np.float32))
     space = cache.space(session, asked.encoder)
     content_id = structure_of(session, material_id)
-    command = f"featurestore ingest embeddings --encoder {asked.encoder.name}"
+    source, alone = None, {"material": material_id}
     if asked.generator is not None:
         source = asked.generator.source
         links, _ = cache.links(session, asked.generator, asked.variant)
         mine = links.filter(pc.equal(links["structure_id"], content_id))
         if not mine.num_rows:
-            raise MissingDataError(
-                f"material {material_id!r} is not described by {source}; describe it with: "
-                f"featurestore ingest text --source {source}"
+            raise MissingContentError(
+                f"material {material_id!r} is not described by {source}",
+                [describing_command(session, asked.generator, alone)],
             )
         content_id = mine["text_id"][0].as_py()
-        command += f" --source {source}"
-        command += "" if asked.variant == "full" else f" --variant '{asked.variant}'"
     vector = space.vector_of(content_id)
     if vector is None:
-        raise MissingDataError(
-            f"material {material_id!r} has no vector of {asked.encoder.encoder_id}; make it "
-            f"with: {command}"
+        raise MissingContentError(
+            f"material {material_id!r} has no vector of {asked.encoder.encoder_id}",
+            [encoding_command(session, asked.encoder, source, [asked.variant], alone)],
         )
     return make(vector)
 

@@ -13,15 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.catalogue import Encoder
-from featurestore.errors import InvalidRowsError, MissingDataError
+from featurestore.commands import encoding_command
+from featurestore.errors import InvalidRowsError, MissingContentError
 from featurestore.search.exact import ExactSearch, Nearest, Rows
 from featurestore.search.metrics import check_count, check_metric, checked_queries
 from featurestore.search.vector_index import VectorIndex, stored_index
-from featurestore.session import quoted
-from featurestore.tables.schemas import embedding_table
-from featurestore.tables.storage import storage_errors
+from featurestore.session import Session
+from featurestore.vectors import Vectors
 
-_ROWS_A_READ = 8192
 # An index may leave out some of what a filter keeps; where so few rows are left, none is asked.
 _ROWS_WITHOUT_INDEX = 20_000
 _LOWEST_SHARE = 0.02
@@ -89,8 +88,8 @@ class Space:
         # Lance's object moves on to the version that it commits, as when an index is built.
         self.version = int(dataset.version)
         self.index: VectorIndex | None = stored_index(dataset, encoder.encoder_id)
-        self.key = f"{encoder.kind}_id"
-        self.table = embedding_table(encoder.kind, encoder.encoder_id)
+        self._reader = Vectors(encoder, dataset)
+        self.key, self.table = self._reader.key, self._reader.table
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -98,8 +97,7 @@ class Space:
     @cached_property
     def _stored(self) -> tuple[pa.Array, Rows]:
         """The ids in ascending order, and where in the table each row is."""
-        with storage_errors(f"read table {self.table!r}"):
-            ids = self.dataset.to_table(columns=[self.key])[self.key].combine_chunks()
+        ids = self._reader.ids
         order = pc.sort_indices(ids)
         return ids.take(order), order.to_numpy().astype(np.int64)
 
@@ -122,11 +120,9 @@ class Space:
         place[order] = np.arange(len(order))
         vectors = np.empty((len(order), self.encoder.dimension), np.float32)
         first = 0
-        with storage_errors(f"read table {self.table!r}"):
-            for batch in self.dataset.to_batches(columns=["vector"], batch_size=_ROWS_A_READ):
-                part = _as_array(batch["vector"], self.encoder.dimension)
-                vectors[place[first : first + len(part)]] = part
-                first += len(part)
+        for _, part in self._reader.batches():
+            vectors[place[first : first + len(part)]] = part
+            first += len(part)
         search = ExactSearch(vectors)
         bad = search.not_finite()
         if bad.size:
@@ -155,14 +151,7 @@ class Space:
 
     def vector_of(self, content_id: str) -> npt.NDArray[np.float32] | None:
         """The vector of one id, shape (width,), float32; None if it has none."""
-        with storage_errors(f"read table {self.table!r}"):
-            found = self.dataset.to_table(
-                columns=["vector"], filter=f"{self.key} = {quoted(content_id)}"
-            )
-        if not found.num_rows:
-            return None
-        vectors = _as_array(found["vector"].combine_chunks(), self.encoder.dimension)
-        return np.asarray(vectors[0])
+        return self._reader.one(content_id)
 
     def nearest(
         self,
@@ -261,33 +250,20 @@ class Space:
         """Vectors of rows, in their order, from memory or from the table."""
         if self.in_memory:
             return self.exact.vectors[rows]
-        found = np.empty((len(rows), self.encoder.dimension), np.float32)
-        offsets = self._stored[1][rows]
-        with storage_errors(f"read table {self.table!r}"):
-            for first in range(0, len(offsets), _ROWS_A_READ):
-                part = self.dataset.take(offsets[first : first + _ROWS_A_READ], columns=["vector"])
-                column = part["vector"].combine_chunks()
-                found[first : first + len(part)] = _as_array(column, self.encoder.dimension)
-        return found
+        return self._reader.at(self._stored[1][rows])
 
 
-def open_space(encoder: Encoder, dataset: Any | None) -> Space:
+def open_space(session: Session, encoder: Encoder, dataset: Any | None) -> Space:
     """The space of an encoder's table.
 
     Raises
     ------
-    MissingDataError
+    MissingContentError
         If the encoder has encoded nothing yet.
     """
     if dataset is None or not dataset.count_rows():
-        source = "" if encoder.kind == "structure" else " --source SOURCE"
-        raise MissingDataError(
-            f"encoder {encoder.encoder_id} has no vectors in this store; make some with: "
-            f"featurestore ingest embeddings --encoder {encoder.name}{source}"
+        raise MissingContentError(
+            f"encoder {encoder.encoder_id} has no vectors in this store",
+            [encoding_command(session, encoder)],
         )
     return Space(encoder, dataset)
-
-
-def _as_array(column: Any, width: int) -> npt.NDArray[np.float32]:
-    values = column.flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(values, np.float32).reshape(-1, width)

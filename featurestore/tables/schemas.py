@@ -210,6 +210,22 @@ _TABLES = (
         content=("run_id",),
     ),
     TableSchema(
+        "feature_sets",
+        ("name", "version"),
+        pa.schema(
+            [
+                *_strings("name"),
+                _required("version", pa.int32()),
+                _required("features", _NAMES),
+                _required("written", _NAMES),
+                *_strings("description", "fingerprint"),
+                _required("created_at", _TIMESTAMP),
+                *_strings("run_id"),
+            ]
+        ),
+        content=("fingerprint",),
+    ),
+    TableSchema(
         "models",
         ("model_id",),
         pa.schema(
@@ -238,6 +254,9 @@ _TABLES = (
                 _required("weights", pa.large_binary()),
                 _required("created_at", _TIMESTAMP),
                 *_strings("run_id"),
+                # where the features are "combined"; the condition that narrows the view
+                pa.field("inputs", _NAMES),
+                *[pa.field(name, pa.string()) for name in ("feature_set", "view_where")],
             ]
         ),
     ),

@@ -12,11 +12,7 @@ _EACH_TAG = re.compile(
     r"(?P<start>(?:without|only|mask):(?:(?:random|random-words):[^:]*:)?)"
     r"(?P<reference>reference:)?each"
 )
-
-
 _SUBSETS = re.compile(r"(?P<rule>without|only|mask):(?P<reference>reference:)?subsets")
-
-
 _EACH_UNIT = re.compile(r"(?:(?P<rule>without|only|mask):)?(?P<unit>sentence|word):each")
 
 
@@ -30,7 +26,8 @@ def expand_variants(variants: Sequence[str], generator: Generator) -> list[str]:
     Raises
     ------
     InvalidInputError, UnknownNameError
-        If a variant has another form or an unknown tag.
+        If a variant has another form or an unknown tag, or asks for reference tags where there are
+        none.
     """
     expanded: list[str] = []
     for variant in variants:
@@ -60,7 +57,7 @@ def _of_subset(
 
 
 def _tags(generator: Generator, match: re.Match[str]) -> tuple[str, ...]:
-    return generator.reference_tags if match["reference"] else generator.tags
+    return generator.tags_of(reference=bool(match["reference"]))
 
 
 _SINGLE = re.compile(r"(without|mask):(word|sentence):\d+")

@@ -7,22 +7,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from featurestore.catalogue import Encoder, find_encoder, find_generator
-from featurestore.errors import MissingDataError, UnknownNameError
+from featurestore.catalogue import find_encoder
+from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.identity import canonical_json
+from featurestore.output.display import Showing, Shown
 from featurestore.output.rows import write_table
-from featurestore.session import Session, quoted
-from featurestore.tables.schemas import embedding_table
-from featurestore.tables.storage import storage_errors
-from featurestore.views.parameters import ViewParameters, view_sql
-from featurestore.views.request import FOLDS, GRAPH
-from featurestore.views.vectors import read_vectors
+from featurestore.session import Session
+from featurestore.vectors import Vectors
+from featurestore.views.features import Feature, VectorFeature, feature_label
+from featurestore.views.lacking import excluded, nothing_left
+from featurestore.views.parameters import ViewParameters
+from featurestore.views.request import COMBINED, FOLDS
+from featurestore.views.sql import text_columns, view_sql
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +32,30 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TrainingView:
+class Block:
+    """The columns of one feature.
+
+    Parameters
+    ----------
+    name : str
+        "structure" or "text" in a view of the short form, else the feature as people write it.
+    feature : Feature
+        What it is, with ids.
+    start, stop : int
+        Which columns.
+    segments : tuple of (str, int, int)
+        The named slices of these columns, counted in the view's.
+    """
+
+    name: str
+    feature: Feature
+    start: int
+    stop: int
+    segments: tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True, repr=False)
+class TrainingView(Shown):
     """Rows in order of material_id, with their features.
 
     Parameters
@@ -40,11 +65,13 @@ class TrainingView:
     sql : str
         The query that selects the rows; it runs as it stands with ``featurestore sql``.
     rows : pyarrow.Table
-        material_id, structure_id, text_id, fold, target, n_tokens, truncated; n rows.
+        material_id, structure_id, text_id, fold, target, n_tokens, truncated; n rows. The columns
+        of further texts and of features that are numbers: see `view_sql`.
     features : ndarray, shape (n, width), float32
-        The structure's vector, then the text's, as far as asked for.
-    segments : tuple of (str, int, int)
-        Named slices of ``features``, for example ``("structure.atom", 0, 256)``.
+        The features in the order in which they were asked for; in the short form the structure's
+        vector, then the text's.
+    blocks : tuple of Block
+        Which columns of ``features`` belong to which feature.
     excluded : dict of str to int
         Materials with a target (and a fold, if a split was asked for) that are not in the view,
         counted by what they lack.
@@ -56,12 +83,17 @@ class TrainingView:
     sql: str
     rows: pa.Table
     features: npt.NDArray[np.float32]
-    segments: tuple[tuple[str, int, int], ...]
+    blocks: tuple[Block, ...]
     excluded: dict[str, int]
     versions: dict[str, int]
 
     def __len__(self) -> int:
         return int(self.rows.num_rows)
+
+    @cached_property
+    def segments(self) -> tuple[tuple[str, int, int], ...]:
+        """Named slices of ``features``, for example ``("structure.atom", 0, 256)``."""
+        return tuple(segment for block in self.blocks for segment in block.segments)
 
     @cached_property
     def targets(self) -> npt.NDArray[np.float64]:
@@ -81,14 +113,13 @@ class TrainingView:
     def table(self) -> pa.Table:
         """The rows with the vectors as fixed-size list columns ``structure_vector`` and so on."""
         table = self.rows
-        for part in self.parameters.features.split("+"):
-            if part == GRAPH:
-                continue
-            slices = [item for item in self.segments if item[0].startswith(f"{part}.")]
-            start, stop = slices[0][1], slices[-1][2]
-            values = np.ascontiguousarray(self.features[:, start:stop]).reshape(-1)
-            vectors = pa.FixedSizeListArray.from_arrays(pa.array(values), stop - start)
-            table = table.append_column(f"{part}_vector", vectors)
+        for block in self.blocks:
+            if isinstance(block.feature, VectorFeature):
+                values = np.ascontiguousarray(self.features[:, block.start : block.stop])
+                vectors = pa.FixedSizeListArray.from_arrays(
+                    pa.array(values.reshape(-1)), block.stop - block.start
+                )
+                table = table.append_column(f"{block.name}_vector", vectors)
         return table
 
     def to_dataset(self, fold: str | None = None) -> TensorDataset:
@@ -132,19 +163,54 @@ class TrainingView:
         touch these rows leaves the fingerprint as it is.
         """
         digest = hashlib.sha256()
-        digest.update(canonical_json([self.parameters.as_dict(), self.sql]).encode("utf-8"))
-        for name in ("material_id", "structure_id", "text_id", "fold"):
+        digest.update(canonical_json([self.parameters.identity(), self.sql]).encode("utf-8"))
+        further = range(2, len(self.parameters.texts) + 1)
+        texts = [text_columns(1)[0], *(text_columns(number)[0] for number in further)]
+        for name in ("material_id", "structure_id", *texts, "fold"):
             digest.update(canonical_json(self.rows[name].to_pylist()).encode("utf-8"))
         digest.update(self.targets.astype("<f8").tobytes())
         digest.update(np.ascontiguousarray(self.features, dtype="<f4").data)
         return digest.hexdigest()
 
-    def __repr__(self) -> str:
+    def showing(self) -> Showing:
+        """What the view is of, its columns, and its first rows without the vectors."""
         p = self.parameters
-        return (
-            f"<TrainingView {p.property} {p.features} rows={len(self)} "
-            f"width={self.features.shape[1]} fingerprint={self.fingerprint[:12]}>"
-        )
+        facts = {
+            "target": f"{p.property} ({p.unit}, {p.property_source})",
+            "split": "none" if p.split is None else f"{p.split}: {self._fold_sizes()}",
+            **({"only where": p.where} if p.where else {}),
+            **{block.name: f"columns {block.start}:{block.stop}" for block in self.blocks},
+            "fingerprint": self.fingerprint[:12],
+        }
+        lacking = [f"left out: {n} materials without a {what}" for what, n in self.excluded.items()]
+        shown = self.rows.select(["material_id", "fold", "target"])
+        size = f"{len(self):,} rows × {self.features.shape[1]} features"
+        return Showing(f"Training view of {p.property}, {size}", facts, shown, tuple(lacking))
+
+    def _fold_sizes(self) -> str:
+        return ", ".join(f"{int(self.in_fold(fold).sum()):,} {fold}" for fold in FOLDS)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A feature whose columns are still to be read.
+
+    Parameters
+    ----------
+    block : Block
+        Where its columns go.
+    column : str
+        The column of the view's rows that holds its keys, or its numbers.
+    vectors : Vectors or None
+        Where its vectors are; None for numbers.
+    of_vector : slice
+        Which part of a vector.
+    """
+
+    block: Block
+    column: str
+    vectors: Vectors | None
+    of_vector: slice
 
 
 @dataclass(frozen=True)
@@ -155,9 +221,8 @@ class SelectedView:
     ----------
     parameters, sql, rows, excluded, versions
         As in `TrainingView`.
-    parts : tuple of (Encoder, str, lance.LanceDataset)
-        Encoders in order of their columns, each with the column of ``rows`` that holds its keys
-        and the table that holds its vectors.
+    parts : tuple of Part
+        In the order of their columns.
     """
 
     parameters: ViewParameters
@@ -165,7 +230,7 @@ class SelectedView:
     rows: pa.Table
     excluded: dict[str, int]
     versions: dict[str, int]
-    parts: tuple[tuple[Encoder, str, Any], ...]
+    parts: tuple[Part, ...]
 
     def read(self) -> TrainingView:
         """Read the vectors into one preallocated array; no session is needed any more.
@@ -175,26 +240,22 @@ class SelectedView:
         StorageError
             If the storage refuses a read.
         """
-        width = sum(encoder.dimension for encoder, _, _ in self.parts)
+        width = self.parts[-1].block.stop if self.parts else 0
         features = np.empty((self.rows.num_rows, width), dtype=np.float32)
-        segments: list[tuple[str, int, int]] = []
-        start = 0
-        for encoder, key, dataset in self.parts:
-            stop = start + encoder.dimension
-            with storage_errors(f"read the vectors of encoder {encoder.encoder_id}"):
-                read_vectors(dataset, key, self.rows[key], features[:, start:stop])
-            segments += [
-                (f"{encoder.kind}.{n}", start + a, start + b) for n, a, b in encoder.segments
-            ]
-            start = stop
+        for part in self.parts:
+            out = features[:, part.block.start : part.block.stop]
+            if part.vectors is None:
+                out[:, 0] = self.rows[part.column].to_numpy()
+            else:
+                part.vectors.read(self.rows[part.column], part.of_vector, out)
         return TrainingView(
-            self.parameters,
-            self.sql,
-            self.rows,
-            features,
-            tuple(segments),
-            self.excluded,
-            self.versions,
+            parameters=self.parameters,
+            sql=self.sql,
+            rows=self.rows,
+            features=features,
+            blocks=tuple(part.block for part in self.parts),
+            excluded=self.excluded,
+            versions=self.versions,
         )
 
 
@@ -207,23 +268,76 @@ def select_view(session: Session, parameters: ViewParameters) -> SelectedView:
     ------
     MissingDataError
         If no material is left; the message counts what they lack and names the command to run.
+    InvalidInputError
+        If a feature by SQL is null or not finite for a material.
     """
     sql = view_sql(parameters)
-    rows = session.query(sql)
-    excluded = _excluded(session, parameters, rows.num_rows)
+    rows = session.read_only_query(sql)
+    lacking = excluded(session, parameters, rows.num_rows)
     if not rows.num_rows:
-        raise MissingDataError(_nothing_left(session, parameters, excluded))
-    parts = []
-    for kind, encoder_id in (
-        ("structure", parameters.structure_encoder),
-        ("text", parameters.text_encoder),
-    ):
-        if encoder_id is not None:
-            encoder = find_encoder(session, encoder_id, kind)
-            dataset = session.dataset(embedding_table(kind, encoder_id))
-            assert dataset is not None  # the rows were joined with it
-            parts.append((encoder, f"{kind}_id", dataset))
-    return SelectedView(parameters, sql, rows, excluded, dict(session.versions), tuple(parts))
+        raise nothing_left(session, parameters, lacking)
+    _check_numbers(parameters, rows)
+    return SelectedView(
+        parameters=parameters,
+        sql=sql,
+        rows=rows,
+        excluded=lacking,
+        versions=dict(session.versions),
+        parts=_parts(session, parameters),
+    )
+
+
+def view_blocks(session: Session, parameters: ViewParameters) -> tuple[Block, ...]:
+    """Which columns each feature of a view has, without its rows."""
+    return tuple(part.block for part in _parts(session, parameters))
+
+
+def _parts(session: Session, parameters: ViewParameters) -> tuple[Part, ...]:
+    found: list[Part] = []
+    start, texts = 0, 0
+    for feature in parameters.parts:
+        if not isinstance(feature, VectorFeature):
+            name = str(feature)
+            block = Block(name, feature, start, start + 1, ((name, start, start + 1),))
+            found.append(Part(block, name, None, slice(0, 1)))
+        else:
+            encoder = find_encoder(session, feature.encoder_id, feature.kind)
+            name = feature.kind
+            if parameters.features == COMBINED:
+                name = feature_label(session, feature, parameters.parts)
+            slices = {one: (a, b) for one, a, b in encoder.segments}
+            if feature.segment is not None:
+                a, b = slices[feature.segment]
+                segments: tuple[tuple[str, int, int], ...] = ((name, start, start + b - a),)
+            else:
+                a, b = 0, encoder.dimension
+                segments = tuple(
+                    (f"{name}.{n}", start + i, start + j) for n, i, j in encoder.segments
+                )
+            column = "structure_id"
+            if feature.kind == "text":
+                texts += 1
+                column = text_columns(texts)[0]
+            block = Block(name, feature, start, start + b - a, segments)
+            found.append(Part(block, column, Vectors.of(session, encoder), slice(a, b)))
+        start = found[-1].block.stop
+    return tuple(found)
+
+
+def _check_numbers(parameters: ViewParameters, rows: pa.Table) -> None:
+    for feature in parameters.parts:
+        if isinstance(feature, VectorFeature):
+            continue
+        values = rows[str(feature)].to_numpy()
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(values.astype(np.float32))
+        if not finite.all():
+            culprit = rows["material_id"][int(np.argmin(finite))].as_py()
+            raise InvalidInputError(
+                f"the feature {str(feature)!r} is null, or no finite float32, for "
+                f"{int((~finite).sum())} of {len(finite)} materials, the first is {culprit!r}: put "
+                "coalesce(…) around it, or leave them out with --where"
+            )
 
 
 def load_view(session: Session, parameters: ViewParameters) -> TrainingView:
@@ -248,76 +362,15 @@ def write_view(view: TrainingView, path: Path) -> None:
     write_table(view.table, path, metadata)
 
 
-def _excluded(session: Session, parameters: ViewParameters, kept: int) -> dict[str, int]:
-    """Materials with a target that the view leaves out, by the first thing they lack."""
-    p = parameters
-    targets = "FROM targets(?, split := ?, property_source := ?) t"
-    given = [p.property, p.split, p.property_source]
-    tests = []
-    if p.structure_encoder is not None:
-        table = f"structure_embeddings__{p.structure_encoder}"
-        tests.append(("structure vector", f"structure_id IN (SELECT structure_id FROM {table})"))
-    if p.generator_id is not None:
-        described = f"SELECT structure_id FROM sentences WHERE generator_id = '{p.generator_id}'"
-        encoded = (
-            f"SELECT structure_id FROM texts('{p.generator_id}', variant := {quoted(p.variant)}) "
-            f"JOIN text_embeddings__{p.text_encoder} USING (text_id)"
-        )
-        tests.append(("text", f"structure_id IN ({described})"))
-        tests.append(("text vector", f"structure_id IN ({encoded})"))
-    total = session.query(f"SELECT count(*) AS n {targets}", given)["n"][0].as_py()
-    if total == kept:
-        return {}
-    case = " ".join(f"WHEN NOT {test} THEN '{lacking}'" for lacking, test in tests)
-    counted = session.query(
-        f"SELECT lacking, count(*) AS n FROM (SELECT CASE {case} END AS lacking {targets}) "
-        "WHERE lacking IS NOT NULL GROUP BY lacking ORDER BY lacking",
-        given,
-    ).to_pylist()
-    return {row["lacking"]: row["n"] for row in counted}
+def view_parts(blocks: Iterable[Block]) -> dict[str, tuple[int, int]]:
+    """All features, and the named segments of those that have several, as (start, stop).
 
-
-def _nothing_left(session: Session, parameters: ViewParameters, excluded: dict[str, int]) -> str:
-    p = parameters
-    counts = ", ".join(f"{n} lack a {what}" for what, n in excluded.items()) or (
-        "none has a target and a fold"
-    )
-    message = f"the training view of {p.property!r} has no rows: {counts}"
-    commands = []
-    if "structure vector" in excluded:
-        assert p.structure_encoder is not None
-        name = find_encoder(session, p.structure_encoder, "structure").name
-        commands.append(f"featurestore ingest embeddings --encoder {name}")
-    if "text" in excluded:
-        assert p.generator_id is not None
-        source = find_generator(session, p.generator_id).source
-        commands.append(f"featurestore ingest text --source {source}")
-    if "text" in excluded or "text vector" in excluded:
-        commands.append(embeddings_command(session, p))
-    return message + (f". Run: {'; '.join(commands)}" if commands else "")
-
-
-def embeddings_command(session: Session, parameters: ViewParameters) -> str:
-    """The command that makes the text vectors which a view with these parameters needs."""
-    assert parameters.generator_id is not None and parameters.text_encoder is not None
-    source = find_generator(session, parameters.generator_id).source
-    name = find_encoder(session, parameters.text_encoder, "text").name
-    variant = "" if parameters.variant == "full" else f" --variant '{parameters.variant}'"
-    return f"featurestore ingest embeddings --encoder {name} --source {source}{variant}"
-
-
-def parts(segments: Iterable[tuple[str, int, int]]) -> dict[str, tuple[int, int]]:
-    """Whole vectors, and the named segments of those that have several, as (start, stop).
-
-    >>> parts([("structure.atom", 0, 2), ("structure.bond", 2, 3), ("text.text", 3, 5)])
-    {'structure': (0, 3), 'structure.atom': (0, 2), 'structure.bond': (2, 3), 'text': (3, 5)}
+    For example ``{"structure": (0, 3), "structure.atom": (0, 2), "structure.bond": (2, 3),
+    "text": (3, 5)}``.
     """
-    vectors: dict[str, dict[str, tuple[int, int]]] = {}
-    for name, start, stop in segments:
-        vectors.setdefault(name.partition(".")[0], {})[name] = (start, stop)
     found = {}
-    for vector, of in vectors.items():
-        found[vector] = (min(a for a, _ in of.values()), max(b for _, b in of.values()))
-        if len(of) > 1:
-            found |= of
+    for block in blocks:
+        found[block.name] = (block.start, block.stop)
+        if len(block.segments) > 1:
+            found |= {name: (start, stop) for name, start, stop in block.segments}
     return found

@@ -8,7 +8,7 @@ import click
 
 from featurestore.cli.options import CONTEXT, store_option
 from ingest.cli.options import retry_option, selection_options, workers_options
-from ingest.cli.recorded import recorded, report
+from ingest.cli.printing import print_ingested
 
 if TYPE_CHECKING:
     from ingest.stages.selection import Selection
@@ -34,16 +34,16 @@ def duplicates(
     Example:
       featurestore ingest duplicates --property Tc_supercon
     """
-    from featurestore.machine.workers import cpu_count
-    from ingest.stages.duplicates import ingest_duplicates
+    from featurestore.store import FeatureStore
+    from ingest.library import find_duplicates
 
-    with recorded(store_uri, "duplicates") as (store, run):
-        outcome = ingest_duplicates(
+    store = FeatureStore.open(store_uri)
+    print_ingested(
+        lambda: find_duplicates(
             store,
-            selection=selection,
-            workers=workers or cpu_count(),
+            selection,
+            workers=workers,
             time_limit=time_limit,
             retry_failures=retry_failures,
-            run=run,
         )
-        report(run, outcome)
+    )

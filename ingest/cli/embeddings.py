@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import click
 
-from featurestore.cli.options import CONTEXT, store_option
+from featurestore.cli.options import CONTEXT, set_option, store_option
 from ingest.cli.options import retry_option, selection_options
-from ingest.cli.recorded import recorded, report
+from ingest.cli.printing import print_ingested
 
 if TYPE_CHECKING:
-    from ingest.encoders.base import Precision, StructureEncoder, TextEncoder
     from ingest.stages.selection import Selection
 
 
 @click.command(context_settings=CONTEXT)
-@click.option("--encoder", required=True, metavar="NAME", help="Named weights, or their folder.")
+@click.option(
+    "--encoder",
+    required=True,
+    metavar="NAME",
+    help="Named weights, a folder of weights, or an encoder that needs none: 'featurestore parts "
+    "encoders'.",
+)
 @click.option("--source", metavar="SOURCE", help="Text source, for a text encoder.")
 @click.option(
     "--variant",
@@ -33,11 +38,10 @@ if TYPE_CHECKING:
 @click.option(
     "--precision",
     type=click.Choice(["float32", "bfloat16"]),
-    default="float32",
-    show_default=True,
-    help="Arithmetic; another precision or setting is another encoder in the store.",
+    help="Arithmetic; another precision or setting is another encoder in the store.  "
+    "[default: float32]",
 )
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--device", help="cpu or cuda.  [default: cpu]")
 @click.option(
     "--layer",
     help="ALIGNN: last, embedding, alignn_1 …, gcn_1 …; BERT: 0 the embeddings, -1 the last.",
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
 @click.option("--backend", type=click.Choice(["torch", "dgl"]), help="ALIGNN: default torch.")
 @click.option("--pooling", type=click.Choice(["mean", "cls"]), help="BERT: default mean.")
 @click.option("--max-tokens", type=click.IntRange(3), help="BERT: default 512.")
+@set_option("encoders")
 @selection_options
 @retry_option
 @store_option
@@ -53,12 +58,13 @@ def embeddings(
     source: str | None,
     variants: tuple[str, ...],
     variants_file: Path | None,
-    precision: Precision,
-    device: str,
+    precision: str | None,
+    device: str | None,
     layer: str | None,
     backend: str | None,
     pooling: str | None,
     max_tokens: int | None,
+    settings: tuple[str, ...],
     selection: Selection,
     retry_failures: bool,
     store_uri: str,
@@ -81,47 +87,40 @@ def embeddings(
       featurestore ingest embeddings --encoder minilm --source chemnlp --variant mask:word:each \\
           --material JVASP-1151
     """
-    from ingest.encoders.load import load_encoder
-    from ingest.stages.embeddings import (
-        ingest_structure_embeddings,
-        ingest_text_embeddings,
-    )
+    from featurestore.plugins import parse_settings
+    from featurestore.store import FeatureStore
+    from ingest.encoders.registry import named_encoder
+    from ingest.library import encode
     from ingest.stages.variants import read_variants_file
 
-    settings = {"layer": layer, "backend": backend, "pooling": pooling, "max_tokens": max_tokens}
-    loaded = load_encoder(
-        encoder,
-        precision=precision,
-        device=device,
-        settings={name: value for name, value in settings.items() if value is not None},
-    )
-    if loaded.spec.kind == "structure" and source is not None:
+    part = named_encoder(encoder).part
+    if part.kind == "structure" and source is not None:
         raise click.UsageError(f"{encoder} encodes structures: it takes no --source.")
-    if loaded.spec.kind == "text" and source is None:
+    if part.kind == "text" and source is None:
         raise click.UsageError(f"{encoder} encodes texts: name a --source.")
-    if loaded.spec.kind == "structure" and (variants or variants_file):
+    if part.kind == "structure" and (variants or variants_file):
         raise click.UsageError(f"{encoder} encodes structures: they have no variants.")
+    options = {
+        "precision": precision,
+        "device": device,
+        "layer": layer,
+        "backend": backend,
+        "pooling": pooling,
+        "max_tokens": max_tokens,
+    }
+    given = [f"{name}={value}" for name, value in options.items() if value is not None]
+    chosen = parse_settings(part, [*given, *settings])
     if variants_file is not None:
         variants = (*variants, *read_variants_file(variants_file))
-    with recorded(store_uri, "embeddings") as (store, run):
-        if loaded.spec.kind == "structure":
-            outcome = ingest_structure_embeddings(
-                store,
-                cast("StructureEncoder", loaded),
-                selection=selection,
-                retry_failures=retry_failures,
-                run=run,
-            )
-        else:
-            assert source is not None
-            outcome = ingest_text_embeddings(
-                store,
-                cast("TextEncoder", loaded),
-                source=source,
-                variants=variants or ("full",),
-                selection=selection,
-                retry_failures=retry_failures,
-                run=run,
-            )
-        outcome.notes.append(f"encoder {loaded.spec.encoder_id}")
-        report(run, outcome)
+    store = FeatureStore.open(store_uri)
+    print_ingested(
+        lambda: encode(
+            store,
+            encoder,
+            source,
+            variants,
+            selection,
+            settings=chosen,
+            retry_failures=retry_failures,
+        )
+    )

@@ -10,6 +10,7 @@ from ingest.cli.embeddings import embeddings
 from ingest.cli.splits import splits
 from ingest.cli.structures import jarvis, sample, structures
 from ingest.cli.text import text
+from ingest.cli.vectors import vectors
 
 
 @click.group(context_settings=CONTEXT)
@@ -21,5 +22,5 @@ def ingest() -> None:
     """
 
 
-for command in (structures, jarvis, sample, splits, duplicates, text, embeddings):
+for command in (structures, jarvis, sample, splits, duplicates, text, embeddings, vectors):
     ingest.add_command(command)

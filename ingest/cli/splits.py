@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import click
 
 from featurestore.cli.options import CONTEXT, store_option
-from ingest.cli.recorded import recorded, report
+from ingest.cli.printing import print_ingested
 
 
 @click.command(context_settings=CONTEXT)
@@ -59,16 +58,8 @@ def splits(
       featurestore ingest splits --random 80/10/10 --group-by formula --property mbj_bandgap
       featurestore ingest splits --sample paper --at-most 4000/500/1000 --property ehull
     """
-    from featurestore.identity import sha256_hex
-    from ingest.stages.folds import grouped_folds, parse_parts, random_folds, sampled_folds
-    from ingest.stages.splits import (
-        ingest_split,
-        material_groups,
-        materials_with,
-        property_of_file,
-        read_split_file,
-        stored_folds,
-    )
+    from featurestore.store import FeatureStore
+    from ingest.library import add_splits
 
     if sum(map(bool, (files, fractions, sample))) != 1:
         raise click.UsageError("Give one of split FILES, --random and --sample.")
@@ -78,34 +69,18 @@ def splits(
         raise click.UsageError("--at-most and --where go with --sample, which needs --at-most.")
     if sample and property_name is None:
         raise click.UsageError("--sample needs the --property whose folds it draws from.")
-    with recorded(store_uri, "splits", files=files) as (store, run):
-        if files:
-            drawn = [
-                (name or "paper", property_name or property_of_file(path), read_split_file(path))
-                for path in files
-            ]
-        elif sample:
-            sizes = parse_parts(cast(str, at_most))
-            stored = stored_folds(store, sample, cast(str, property_name), where)
-            folds = sampled_folds(stored, sizes, seed)
-            default = f"{sample}-sample-{'-'.join(map(str, sizes))}-seed-{seed}"
-            default += f"-where-{sha256_hex(where.encode())[:8]}" if where else ""
-            drawn = [(name or default, property_name, folds)]
-        else:
-            parts = parse_parts(cast(str, fractions))
-            ids = materials_with(store, property_name)
-            default = f"random-{'-'.join(map(str, parts))}-seed-{seed}"
-            if group_by:
-                folds = grouped_folds(material_groups(store, ids, group_by), parts, seed)
-                default += f"-by-{group_by}"
-            else:
-                folds = random_folds(ids, parts, seed)
-            drawn = [(name or default, property_name, folds)]
-        outcomes = [
-            ingest_split(store, folds, split=split, name=what, run=run, may_grow=not sample)
-            for split, what, folds in drawn
-        ]
-        total = outcomes[0]
-        for outcome in outcomes[1:]:
-            total = total.joined(outcome)
-        report(run, total)
+    store = FeatureStore.open(store_uri)
+    print_ingested(
+        lambda: add_splits(
+            store,
+            files,
+            random=fractions,
+            sample=sample,
+            at_most=at_most,
+            where=where,
+            seed=seed,
+            group_by=group_by,
+            property=property_name,
+            name=name,
+        )
+    )

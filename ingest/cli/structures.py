@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from featurestore.cli.options import CONTEXT, store_option
-from ingest.cli.recorded import recorded, report
-
-if TYPE_CHECKING:
-    from featurestore.store import FeatureStore
-    from featurestore.tables.runs import Run
-
-_BYTES_A_READER = 4 << 30  # a file of the largest size, unpacked, and what a parser makes of it
+from ingest.cli.printing import print_ingested
 
 
 @click.command(context_settings=CONTEXT)
@@ -72,66 +65,22 @@ def structures(
       featurestore ingest structures dft_3d.json.zip
       featurestore ingest structures my-cifs/ --properties targets.csv
     """
-    from featurestore.machine.workers import WorkerPool, cpu_count
-    from ingest.structures.ids import IdRule
-    from ingest.structures.sources import dataset_name, expand_sources, read_sources
+    from featurestore.store import FeatureStore
+    from ingest.library import add_structures
 
-    rule = IdRule.parse(id_from)
-    found = expand_sources(sources)
-    files = [*(file.path for file in found if not file.irregular), *property_files]
-    with (
-        recorded(store_uri, "structures", create=True, files=files) as (store, run),
-        WorkerPool(cpu_count(), memory_limit=_BYTES_A_READER) as pool,
-    ):
-        _ingest_structures(
+    store = FeatureStore.open(store_uri, create=True)
+    print_ingested(
+        lambda: add_structures(
             store,
-            run,
-            read_sources(found, rule, ordered is not None, pool),
-            property_files,
-            dataset or dataset_name(sources),
-            registries,
-            replace,
-        )
-
-
-def _ingest_structures(
-    store: FeatureStore,
-    run: Run,
-    records: Any,
-    property_files: tuple[Path, ...],
-    dataset: str,
-    registries: tuple[Path, ...],
-    replace: bool,
-) -> None:
-    from featurestore.machine.workers import cpu_count
-    from featurestore.output.progress import progress_bar
-    from featurestore.registry import load_registry
-    from ingest.stages.plausibility import implausible_targets
-    from ingest.stages.structures import ingest_structures
-    from ingest.stages.targets import ingest_targets
-    from ingest.structures.properties_file import read_property_file
-
-    registry = load_registry(*registries)
-    # Read before anything is written: a bad column name should not leave half the work done.
-    cells = [cell for path in property_files for cell in read_property_file(path, registry)]
-    with progress_bar(None, "structures", "materials") as progress:
-        outcomes = ingest_structures(
-            store,
-            records,
+            sources,
+            properties=property_files,
             dataset=dataset,
-            registry=registry,
-            run=run,
-            progress=progress,
-            workers=cpu_count(),
+            property_registries=registries,
             replace=replace,
+            id_from=id_from,
+            ordered=ordered,
         )
-    if property_files:
-        from_files = ingest_targets(
-            store, cells, source=dataset, registry=registry, run=run, replace=replace
-        )
-        outcomes = (outcomes[0], outcomes[1].joined(from_files))
-    outcomes[1].notes += implausible_targets(store, dataset, registry)
-    report(run, *outcomes)
+    )
 
 
 @click.command(context_settings=CONTEXT)
@@ -151,12 +100,11 @@ def jarvis(dataset: str, folder: Path | None, store_uri: str) -> None:
     Example:
       featurestore ingest jarvis --dataset dft_3d
     """
-    from ingest.structures.download import jarvis_archive
-    from ingest.structures.jarvis import read_jarvis
+    from featurestore.store import FeatureStore
+    from ingest.library import add_jarvis
 
-    path = jarvis_archive(dataset, folder)
-    with recorded(store_uri, "jarvis", create=True, files=[path]) as (store, run):
-        _ingest_structures(store, run, read_jarvis(path), (), dataset, (), False)
+    store = FeatureStore.open(store_uri, create=True)
+    print_ingested(lambda: add_jarvis(store, dataset, folder))
 
 
 @click.command(context_settings=CONTEXT)
@@ -168,10 +116,8 @@ def sample(store_uri: str) -> None:
     Example:
       featurestore ingest sample --store demo-store
     """
-    from ingest.sample import sample_archive
-    from ingest.structures.jarvis import read_jarvis
+    from featurestore.store import FeatureStore
+    from ingest.library import add_sample
 
-    files = [sample_archive()]
-    with recorded(store_uri, "sample", create=True, files=files) as (store, run):
-        records = read_jarvis(sample_archive())
-        _ingest_structures(store, run, records, (), "jarvis_sample", (), False)
+    store = FeatureStore.open(store_uri, create=True)
+    print_ingested(lambda: add_sample(store))

@@ -6,16 +6,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from featurestore.cli.options import CONTEXT, store_option
+from featurestore.cli.options import CONTEXT, set_option, store_option
 from ingest.cli.options import retry_option, selection_options, workers_options
-from ingest.cli.recorded import recorded, report
+from ingest.cli.printing import print_ingested
 
 if TYPE_CHECKING:
     from ingest.stages.selection import Selection
 
 
 @click.command(context_settings=CONTEXT)
-@click.option("--source", required=True, metavar="SOURCE", help="robocrystallographer or chemnlp.")
+@click.option(
+    "--source",
+    required=True,
+    metavar="SOURCE",
+    help="robocrystallographer, chemnlp or one that a package adds: 'featurestore parts texts'.",
+)
 @click.option(
     "--oxidation-states",
     type=click.Choice(["none", "guessed"]),
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Whether Robocrystallographer names them; 'guessed' is a generator of its own.",
 )
+@set_option("texts")
 @selection_options
 @workers_options("structure")
 @click.option(
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
 def text(
     source: str,
     oxidation_states: str,
+    settings: tuple[str, ...],
     selection: Selection,
     workers: int | None,
     time_limit: float,
@@ -50,19 +57,23 @@ def text(
     Example:
       featurestore ingest text --source robocrystallographer --property Tc_supercon
     """
-    from featurestore.machine.workers import cpu_count
-    from ingest.stages.text import ingest_text
+    from featurestore.plugins import parse_settings
+    from featurestore.store import FeatureStore
+    from ingest.library import describe
+    from ingest.text.registry import text_part
 
-    with recorded(store_uri, "text") as (store, run):
-        outcome = ingest_text(
+    given = ["guess_oxidation_states=true"] if oxidation_states == "guessed" else []
+    chosen = parse_settings(text_part(source), [*given, *settings])
+    store = FeatureStore.open(store_uri)
+    print_ingested(
+        lambda: describe(
             store,
             source,
-            guess_oxidation_states=oxidation_states == "guessed",
-            selection=selection,
-            workers=workers or cpu_count(),
+            selection,
+            settings=chosen,
+            workers=workers,
             time_limit=time_limit,
-            memory_limit=None if worker_memory is None else int(worker_memory * 2**30),
+            worker_memory=worker_memory,
             retry_failures=retry_failures,
-            run=run,
         )
-        report(run, outcome)
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from featurestore.crystal import Crystal
+from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
-from featurestore.identity import versioned_id
+from featurestore.identity import canonical_json, versioned_id
+from featurestore.plugins import Part
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ class EncoderSpec:
     fingerprint : mapping
         Everything that can change a vector: weights' SHA-256, layer, pooling, precision, maximum
         tokens, graph settings, versions that matter. JSON values only.
+
+    Raises
+    ------
+    InvalidInputError
+        If the segments do not cover the vector once, or the fingerprint is not JSON.
     """
 
     name: str
@@ -47,6 +54,28 @@ class EncoderSpec:
     dimension: int
     segments: tuple[Segment, ...]
     fingerprint: Mapping[str, Any] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        bounds = [0, *(segment.stop for segment in self.segments)]
+        starts = [*(segment.start for segment in self.segments), self.dimension]
+        names = {segment.name for segment in self.segments}
+        if (
+            bounds != starts
+            or bounds != sorted(set(bounds))
+            or len(names) < len(self.segments)
+            or not names
+        ):
+            parts = ", ".join(f"{one.name} [{one.start}:{one.stop}]" for one in self.segments)
+            raise InvalidInputError(
+                f"the segments of the encoder {self.name!r} do not cover its {self.dimension} "
+                f"values once, each under a name of its own: {parts or 'there are none'}"
+            )
+        try:
+            canonical_json(dict(self.fingerprint))
+        except (TypeError, ValueError) as error:
+            raise InvalidInputError(
+                f"the fingerprint of the encoder {self.name!r} is not JSON: {error}"
+            ) from error
 
     @property
     def encoder_id(self) -> str:
@@ -95,3 +124,21 @@ class TextEncoder(Protocol):
     def encode(self, texts: Sequence[str]) -> list[TextVector | Failure]:
         """One result for each text, in order."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderPart(Part):
+    """What a package declares about an encoder, under the entry points ``featurestore.encoders``.
+
+    Parameters
+    ----------
+    kind : {"structure", "text"}
+        What it encodes.
+    recognises : callable, optional
+        For an architecture, which is not used under its own name but reads a folder of weights:
+        whether the content of the folder's ``config.json`` is one of its own. `Request.folder` is
+        that folder.
+    """
+
+    kind: Literal["structure", "text"]
+    recognises: Callable[[Mapping[str, Any]], bool] | None = None

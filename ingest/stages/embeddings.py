@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -12,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.catalogue import Generator, find_generator
-from featurestore.errors import MissingDataError
+from featurestore.crystal import Crystal
+from featurestore.errors import FeatureStoreError, InvalidInputError, MissingDataError
 from featurestore.failure import Failure
-from featurestore.identity import canonical_json
+from featurestore.identity import canonical_json, text_id
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
@@ -47,7 +49,14 @@ def ingest_structure_embeddings(
     retry_failures: bool,
     run: Run,
 ) -> Outcome:
-    """Encode every chosen structure that this encoder has not encoded yet."""
+    """Encode every chosen structure that this encoder has not encoded yet.
+
+    Raises
+    ------
+    InvalidInputError
+        If the encoder raises, gives another number of results than it was asked for, or something
+        else than vectors.
+    """
     outcome = Outcome("structures encoded")
     with store.session() as session:
         todo = _missing(
@@ -74,7 +83,8 @@ def ingest_text_embeddings(
     UnknownNameError
         If the text source or a tag of a variant is unknown.
     InvalidInputError
-        If a variant has another form, or names a sentence or word that a text does not have.
+        If a variant has another form, or names a sentence or word that a text does not have; or as
+        for `ingest_structure_embeddings`.
     MissingDataError
         If a material that was chosen by name has no text.
     """
@@ -160,10 +170,27 @@ def _encode(
     if not total:
         return
     spec = encoder.spec
-    _register(store, spec, run)
+    register_encoder(store, spec, run)
 
     def encode(values: Sequence[Any]) -> list[StructureVector | TextVector | Failure]:
-        return [_checked(result, spec) for result in encoder.encode(values)]
+        among = f"{len(values)} {spec.kind}s, from {_name(values[0])} to {_name(values[-1])}"
+        try:
+            results = list(encoder.encode(values))
+        except (FeatureStoreError, MemoryError):
+            raise
+        # Whatever a stranger's code raises; one item it cannot encode should have been a Failure.
+        except Exception as error:
+            raise InvalidInputError(
+                f"the encoder {spec.encoder_id} failed on {among}: {type(error).__name__}: {error}"
+            ) from error
+        if len(results) != len(values):
+            raise InvalidInputError(
+                f"the encoder {spec.encoder_id} gave {len(results)} results for {among}: which "
+                "belongs to which cannot be known, none of these is stored"
+            )
+        return [
+            _checked(result, value, spec) for result, value in zip(results, values, strict=True)
+        ]
 
     job = Job(
         "embeddings",
@@ -178,23 +205,44 @@ def _encode(
 
 
 def _checked(
-    result: StructureVector | TextVector | Failure, spec: EncoderSpec
+    result: StructureVector | TextVector | Failure, value: Crystal | str, spec: EncoderSpec
 ) -> StructureVector | TextVector | Failure:
-    """A vector that cannot be stored is one material's failure, not the whole write's."""
+    """A vector that cannot be stored is one item's failure, not the whole write's.
+
+    Raises
+    ------
+    InvalidInputError
+        If the result is of another class: that is the encoder's fault with every item.
+    """
     if isinstance(result, Failure):
         return result
+    expected = StructureVector if spec.kind == "structure" else TextVector
+    if not isinstance(result, expected):
+        raise InvalidInputError(
+            f"the encoder {spec.encoder_id} gives a {type(result).__name__} for the {spec.kind} "
+            f"{_name(value)}, not a {expected.__name__} or a Failure"
+        )
     if result.vector.shape != (spec.dimension,):
         return Failure(
             "WrongWidth",
             f"{spec.encoder_id} gives a vector of shape {result.vector.shape}, its dimension is "
             f"{spec.dimension}",
         )
-    if not np.isfinite(result.vector).all():
+    # As it would be stored: a large float64 is an infinity then.
+    with np.errstate(over="ignore"):
+        vector = result.vector.astype(np.float32)
+    if not np.isfinite(vector).all():
         return Failure("NotFinite", f"{spec.encoder_id} gives a vector with NaN or infinity")
-    return result
+    return replace(result, vector=vector)
 
 
-def _register(store: FeatureStore, spec: EncoderSpec, run: Run) -> None:
+def _name(value: Crystal | str) -> str:
+    """The id of a structure or text."""
+    return value.structure_id if isinstance(value, Crystal) else text_id(value)
+
+
+def register_encoder(store: FeatureStore, spec: EncoderSpec, run: Run) -> None:
+    """Write down what an encoder is; a second time changes nothing."""
     row = {
         "encoder_id": spec.encoder_id,
         "name": spec.name,
@@ -214,7 +262,7 @@ def _write(
     run: Run,
     vectors: dict[str, StructureVector | TextVector],
 ) -> None:
-    flat = np.concatenate([result.vector for result in vectors.values()]).astype(np.float32)
+    flat = np.concatenate([result.vector for result in vectors.values()])
     columns: dict[str, Any] = {
         f"{spec.kind}_id": pa.array(list(vectors)),
         "vector": pa.FixedSizeListArray.from_arrays(pa.array(flat), spec.dimension),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -17,20 +18,20 @@ from ingest.pipeline.failures import still_to_do
 from ingest.pipeline.job import Job, run_job
 from ingest.pipeline.outcome import Outcome
 from ingest.stages.selection import Selection
-from ingest.text import TAGS, generator
-from ingest.text.base import GeneratorSpec, Sentence, TextGenerator
+from ingest.text.base import GeneratorSpec, Sentence, TextGenerator, TextPart
+from ingest.text.registry import text_part
 
 _STRUCTURES_A_WRITE = 500
 _SHARE_OF_MEMORY = 0.8
 
-_worker_generator: TextGenerator | None = None
+_worker_generator: tuple[TextPart, TextGenerator] | None = None
 
 
 def ingest_text(
     store: FeatureStore,
     source: str,
     *,
-    guess_oxidation_states: bool,
+    settings: Mapping[str, Any],
     selection: Selection,
     workers: int,
     time_limit: float,
@@ -43,9 +44,9 @@ def ingest_text(
     Parameters
     ----------
     source : str
-        One of `ingest.text.TEXT_SOURCES`.
-    guess_oxidation_states : bool
-        As for `ingest.text.generator`.
+        One of `ingest.text.registry.text_sources`.
+    settings : mapping
+        Of its generator, other than the defaults.
     workers : int
         Number of processes.
     time_limit : float
@@ -53,8 +54,16 @@ def ingest_text(
     memory_limit : int, optional
         Bytes that a process may allocate; a structure that needs more is a failure. Default: all
         of them together four fifths of the machine's.
+
+    Raises
+    ------
+    UnknownNameError, InvalidInputError
+        If there is no such source, or a setting is unknown or does not suit.
+    MissingPackageError, PartImportError, PartConflictError, NotAPartError
+        If the package that adds the source is not whole.
     """
-    spec = generator(source, guess_oxidation_states=guess_oxidation_states).spec
+    part = text_part(source)
+    spec = part.generator(settings).spec
     outcome = Outcome("structures described")
     with store.session() as session:
         described = session.query(
@@ -72,13 +81,13 @@ def ingest_text(
         )
         if not todo:
             return outcome
-        _register(store, spec, run)
+        _register(store, part, spec, run)
         workers = min(workers, len(todo))
         engine = InWorkers(
             _describe,
             workers,
             _start_worker,
-            (source, guess_oxidation_states),
+            (source, dict(settings)),
             time_limit,
             memory_limit or int(machine_memory() * _SHARE_OF_MEMORY / workers),
         )
@@ -95,13 +104,12 @@ def ingest_text(
     return outcome
 
 
-def _register(store: FeatureStore, spec: GeneratorSpec, run: Run) -> None:
-    store_tags, reference_tags = TAGS[spec.source]
+def _register(store: FeatureStore, part: TextPart, spec: GeneratorSpec, run: Run) -> None:
     row: dict[str, Any] = {
         "generator_id": spec.generator_id,
         "source": spec.source,
-        "tags": list(store_tags),
-        "reference_tags": list(reference_tags),
+        "tags": list(part.tags),
+        "reference_tags": list(part.reference_tags),
         "fingerprint": canonical_json(dict(spec.fingerprint)),
         "created_at": datetime.now(UTC),
         "run_id": run.run_id,
@@ -128,15 +136,19 @@ def _write(
     store.merge_rows("sentences", rows)
 
 
-def _start_worker(source: str, guess_oxidation_states: bool) -> None:
+def _start_worker(source: str, settings: Mapping[str, Any]) -> None:
     global _worker_generator
-    _worker_generator = generator(source, guess_oxidation_states=guess_oxidation_states)
-    _worker_generator.warm_up()
+    part = text_part(source)
+    made = part.generator(settings)
+    made.warm_up()
+    _worker_generator = part, made
 
 
 def _describe(crystal: Crystal) -> list[Sentence]:
     assert _worker_generator is not None
-    sentences = _worker_generator.describe(crystal)
+    part, made = _worker_generator
+    sentences = made.describe(crystal)
     if not any(sentence.text.strip() for sentence in sentences):
         raise ValueError("the description is empty")
+    part.check_tags(sentences)
     return sentences

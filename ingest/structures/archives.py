@@ -57,7 +57,7 @@ def members(path: Path, unit: Unit, rule: IdRule) -> Iterator[Unit]:
     except InvalidStructureError as error:
         yield replace(unit, refused=Failure.of(error))
     except _DAMAGED as error:
-        broken = UnreadableFileError(f"the archive is damaged or cut off ({error}); fetch it again")
+        broken = UnreadableFileError(f"the archive is damaged or cut off, fetch it again: {error}")
         yield replace(unit, refused=Failure.of(broken))
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from featurestore.crystal import Crystal
-from featurestore.identity import versioned_id
+from featurestore.errors import FeatureStoreError, InvalidInputError
+from featurestore.identity import canonical_json, versioned_id
+from featurestore.plugins import Part
+from featurestore.texts.variants import parse_variant
+
+#: Words that stand for several tags in a variant.
+_SHORTHANDS = ("each", "subsets")
 
 
 @dataclass(frozen=True)
@@ -29,10 +35,23 @@ class GeneratorSpec:
 
     ``fingerprint`` holds everything that can change a character or a tag: library versions,
     settings, tagger version. JSON values only.
+
+    Raises
+    ------
+    InvalidInputError
+        If the fingerprint is not JSON.
     """
 
     source: str
     fingerprint: Mapping[str, Any] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        try:
+            canonical_json(dict(self.fingerprint))
+        except (TypeError, ValueError) as error:
+            raise InvalidInputError(
+                f"the fingerprint of the text source {self.source!r} is not JSON: {error}"
+            ) from error
 
     @property
     def generator_id(self) -> str:
@@ -56,3 +75,86 @@ class TextGenerator(Protocol):
     def describe(self, crystal: Crystal) -> list[Sentence]:
         """The sentences of the description, in order; raises on a structure it cannot describe."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextPart(Part):
+    """What a package declares about a text generator, under ``featurestore.texts``.
+
+    Parameters
+    ----------
+    tags : tuple of str
+        What a sentence can be about: each has exactly one of these. Erasures go by them.
+    reference_tags : tuple of str
+        The tags of a second tagger, whose rules may overlap; a sentence has none to several.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no tag, or one that cannot be named in a variant.
+    """
+
+    tags: tuple[str, ...]
+    reference_tags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.tags:
+            raise InvalidInputError(f"the text source {self.name!r} declares no tags")
+        for tags, prefix in ((self.tags, ""), (self.reference_tags, "reference:")):
+            for tag in tags:
+                if tags.count(tag) > 1 or not _can_be_named(tag, tags, prefix):
+                    raise InvalidInputError(
+                        f"the text source {self.name!r} cannot have the tag {tag!r}: a tag is "
+                        "named once, in plain words without commas and colons, and is none of "
+                        f"{', '.join(_SHORTHANDS)}"
+                    )
+
+    def identity(self) -> dict[str, Any]:
+        """As that of every part, with the tags."""
+        tags = {"tags": list(self.tags), "reference_tags": list(self.reference_tags)}
+        return super().identity() | tags
+
+    def generator(self, settings: Mapping[str, Any]) -> TextGenerator:
+        """The generator with these settings, others at their defaults.
+
+        Raises
+        ------
+        UnknownNameError, InvalidInputError, MissingPackageError
+            As for `Part.build`; and if it writes texts of another source.
+        """
+        made: TextGenerator = self.build(settings)
+        if made.spec.source != self.name:
+            raise InvalidInputError(
+                f"the generator of the text source {self.name!r} calls its texts "
+                f"{made.spec.source!r}; the two names must be the same"
+            )
+        return made
+
+    def check_tags(self, sentences: Sequence[Sentence]) -> None:
+        """Raise if a sentence has a tag that is not declared: no erasure would ever meet it.
+
+        Raises
+        ------
+        InvalidInputError
+            Naming the source, the tag and the sentence.
+        """
+        for sentence in sentences:
+            unknown = {sentence.tag} - set(self.tags) or (
+                set(sentence.reference_tags) - set(self.reference_tags)
+            )
+            if unknown:
+                raise InvalidInputError(
+                    f"the text source {self.name!r} gives a sentence the tag "
+                    f"{min(unknown)!r}, which it does not declare: {sentence.text!r}"
+                )
+
+
+def _can_be_named(tag: str, tags: Sequence[str], prefix: str) -> bool:
+    if tag in _SHORTHANDS or ":" in tag:
+        return False
+    try:
+        variant = parse_variant(f"without:{prefix}{tag}", *((), tags) if prefix else (tags, ()))
+    except FeatureStoreError:
+        return False
+    return variant.tags == (tag,)

@@ -146,7 +146,6 @@ def test_an_unknown_command_suggests(capsys, monkeypatch):
             "unknown property 'mbj_gap'; did you mean 'mbj_bandgap'?",
         ),
         (["ingest", "structures", "{tmp}/missing.zip", "--store", "{tmp}/s"], "missing.zip"),
-        (["ingest", "structures", "{tmp}/cut.json.zip", "--store", "{tmp}/s"], "fetch it again"),
         (["ingest", "text", "--source", "robocris", "--store", "{store}"], "unknown text source"),
         (["ingest", "splits", "{tmp}/missing.json", "--store", "{store}"], "missing.json"),
         (["ingest", "splits", "--random", "8/2", "--store", "{store}"], "80/10/10; got '8/2'"),
@@ -161,13 +160,22 @@ def test_failure_is_one_line_and_exit_code_1(
     capsys, monkeypatch, store, tmp_path, arguments, message
 ):
     (tmp_path / "file").write_text("")
-    (tmp_path / "cut.json.zip").write_bytes(sample_archive().read_bytes()[:5000])
     places = {"tmp": tmp_path, "store": store.uri}
     arguments = [argument.format(**places) for argument in arguments]
     code, out, err = run(capsys, monkeypatch, *arguments)
     assert (code, out) == (1, "")
     assert err.startswith("Error: ") and message.format(**places) in err
     assert "Traceback" not in err
+
+
+def test_a_cut_archive_is_counted_and_named(capsys, monkeypatch, tmp_path):
+    cut = tmp_path / "cut.json.zip"
+    cut.write_bytes(sample_archive().read_bytes()[:5000])
+    arguments = ["ingest", "structures", str(cut), "--store", str(tmp_path / "s")]
+    code, out, err = run(capsys, monkeypatch, *arguments)
+    assert code == 1 and err == "Error: none of the 1 materials succeeded\n"
+    assert "materials: 0 written, 0 already there, 1 failed" in out
+    assert "cut.json.zip" in out and "fetch it again" in out
 
 
 def test_an_interruption_says_how_to_go_on(capsys, monkeypatch, store):

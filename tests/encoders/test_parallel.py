@@ -11,10 +11,9 @@ from tiny_alignn import write_tiny_alignn
 from tiny_bert import write_tiny_bert
 
 from featurestore.crystal import Crystal
-from ingest.encoders.alignn import load_alignn_encoder
-from ingest.encoders.alignn.encoder import _groups
+from ingest.encoders.alignn.encoder import _groups, load_alignn_encoder
 from ingest.encoders.alignn.model import padded
-from ingest.encoders.bert import load_bert_encoder
+from ingest.encoders.bert.encoder import load_bert_encoder
 from ingest.encoders.parallel import all_cores
 
 

@@ -6,16 +6,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import synthetic_store as toy
+from made_up_package import install
 
-import train.predictors.loading
 from featurestore.identity import text_id
 from featurestore.output.progress import Progress
+from featurestore.plugins import PREDICTORS
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 from featurestore.texts.variants import MASK, words_of
@@ -24,7 +26,8 @@ from ingest.pipeline.outcome import Outcome
 from ingest.stages.embeddings import ingest_text_embeddings
 from ingest.stages.selection import Selection
 from train.models import StoredModel
-from train.predictors.base import Epoch, Examples, Fitted
+from train.predictors.base import Epoch, Examples, Fitted, OnVectors
+from train.predictors.registry import PredictorPart
 from train.training import train_model
 
 WIDTH = 24
@@ -60,7 +63,7 @@ class BagOfWords:
 
 
 @dataclass(frozen=True)
-class FixedLinear:
+class FixedLinear(OnVectors):
     """A recipe and its predictor: weights that nothing has to learn, moved by the seed."""
 
     seed: int = 0
@@ -95,10 +98,24 @@ class FixedLinear:
         return cls(json.loads(weights))
 
 
-def register(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let such models be loaded from the store."""
-    restorers = train.predictors.loading._RESTORERS | {"fixed-linear": FixedLinear.from_bytes}
-    monkeypatch.setattr(train.predictors.loading, "_RESTORERS", restorers)
+PART = PredictorPart(
+    name="fixed-linear",
+    summary="Given weights, for tests.",
+    make=lambda request: FixedLinear(),
+    restore=FixedLinear.from_bytes,
+    licence="MIT",
+)
+
+
+def register(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let stored models of it be loaded, as if a package in the folder had been installed."""
+    install(
+        folder,
+        "toy-fixed-linear",
+        entry_points={PREDICTORS: {"fixed-linear": "bag_of_words:PART"}},
+        modules={},
+    )
+    monkeypatch.syspath_prepend(folder)
 
 
 def embed(

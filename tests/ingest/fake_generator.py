@@ -10,7 +10,7 @@ from typing import Any
 import ingest.stages.text as stage
 from featurestore.crystal import Crystal
 from featurestore.failure import Failure
-from ingest.text.base import GeneratorSpec, Sentence
+from ingest.text.base import GeneratorSpec, Sentence, TextPart
 
 
 class FakeGenerator:
@@ -29,6 +29,8 @@ class FakeGenerator:
         match self.behaviour.get(edge):
             case "raise":
                 raise ValueError(f"no words for {edge}")
+            case "untold tag":
+                return [Sentence("It is a cube.", "shape", ())]
             case "empty":
                 return [Sentence(" ", "summary", ())]
             case "die":
@@ -41,9 +43,20 @@ class FakeGenerator:
         ]
 
 
-def start_fake(behaviour: dict[float, str], _: bool) -> None:
+def fake_part(fake: FakeGenerator | None = None) -> TextPart:
+    """What a package would register for the fake."""
+    return TextPart(
+        name="fake",
+        summary="Two sentences.",
+        make=lambda request: fake or FakeGenerator(),
+        tags=("summary", "other"),
+        reference_tags=("summary",),
+    )
+
+
+def start_fake(behaviour: dict[float, str], _: object) -> None:
     """Take the place of the stage's initializer in a worker."""
-    stage._worker_generator = FakeGenerator(behaviour)
+    stage._worker_generator = fake_part(), FakeGenerator(behaviour)
 
 
 @dataclass(frozen=True)

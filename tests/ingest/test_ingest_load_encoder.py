@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_encoders import FakeEncoder
 
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from ingest.encoders.load import load_encoder
@@ -23,16 +24,20 @@ def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What either loader was called with."""
-    import ingest.encoders.alignn
-    import ingest.encoders.bert
+    import ingest.encoders.alignn.encoder
+    import ingest.encoders.bert.encoder
 
     calls: list[dict[str, Any]] = []
 
     def loader(kind: str) -> Any:
-        return lambda folder, **options: calls.append({"kind": kind, "folder": folder, **options})
+        def load(folder: Path, **options: Any) -> FakeEncoder:
+            calls.append({"kind": kind, "folder": folder, **options})
+            return FakeEncoder("structure" if kind == "alignn" else "text")
 
-    monkeypatch.setattr(ingest.encoders.alignn, "load_alignn_encoder", loader("alignn"))
-    monkeypatch.setattr(ingest.encoders.bert, "load_bert_encoder", loader("bert"))
+        return load
+
+    monkeypatch.setattr(ingest.encoders.alignn.encoder, "load_alignn_encoder", loader("alignn"))
+    monkeypatch.setattr(ingest.encoders.bert.encoder, "load_bert_encoder", loader("bert"))
     return calls
 
 
@@ -57,9 +62,9 @@ def test_the_configuration_decides(tmp_path, loaded, config, kind):
     ("config", "message"),
     [
         ("{", "config.json is not JSON"),
-        ([1], "neither an ALIGNN configuration"),
-        ({"hidden": 3}, "neither an ALIGNN configuration"),
-        ({"model": "alignn"}, "neither an ALIGNN configuration"),
+        ([1], "holds no JSON object"),
+        ({"hidden": 3}, "none of the encoders alignn, bert recognises"),
+        ({"model": "alignn"}, "none of the encoders alignn, bert recognises"),
     ],
 )
 def test_another_configuration_is_named(tmp_path, loaded, config, message):
@@ -93,6 +98,6 @@ def test_weights_that_are_not_here(tmp_path, monkeypatch, loaded, name, error, m
     ("config", "settings"), [(ALIGNN, {"pooling": "cls"}), (BERT, {"backend": "dgl"})]
 )
 def test_a_setting_of_the_other_kind(tmp_path, loaded, config, settings):
-    with pytest.raises(InvalidInputError, match=next(iter(settings))):
-        load_encoder(str(folder(tmp_path, config)), settings=settings)
+    with pytest.raises(UnknownNameError, match=f"unknown setting .*{next(iter(settings))}"):
+        load_encoder(str(folder(tmp_path, config)), **settings)
     assert loaded == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -16,8 +16,10 @@ from featurestore.catalogue import encoders
 from featurestore.cli.root import root
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.failure import Failure
-from ingest.encoders.base import EncoderSpec, StructureVector, TextVector
+from ingest.encoders.alignn.part import ALIGNN
+from ingest.encoders.base import EncoderPart, EncoderSpec, Segment, StructureVector, TextVector
 from ingest.encoders.load import load_like
+from ingest.encoders.registry import NamedEncoder
 
 POSCAR = "salt\n1.0\n0 2.8 2.8\n2.8 0 2.8\n2.8 2.8 0\nNa Cl\n1 1\nDirect\n0 0 0\n.5 .5 .5\n"
 
@@ -45,7 +47,7 @@ class Stand:
 
     @property
     def spec(self):
-        return EncoderSpec("toy", self.kind, 4, (), self.parts)
+        return EncoderSpec("toy", self.kind, 4, (Segment("all", 0, 4),), self.parts)
 
     def encode(self, values):
         self.got += values
@@ -58,7 +60,10 @@ def stand(monkeypatch):
 
     def make(kind, result, parts=None):
         encoder = Stand(kind, result, parts or {}, [])
-        monkeypatch.setattr(ingest.encoders.load, "load_encoder", lambda *a, **k: encoder)
+        part = EncoderPart(name="toy", summary="", kind=kind, make=lambda request: encoder)
+        monkeypatch.setattr(
+            ingest.encoders.load, "named_encoder", lambda name: NamedEncoder(part, name)
+        )
         return encoder
 
     return make
@@ -124,7 +129,9 @@ def test_weights_of_another_encoder_are_refused(store, stand, tmp_path):
     stand("structure", StructureVector(structure_vector(0)), {"weights": "new"})
     with store.session() as session:
         (encoder,) = (e for e in encoders(session) if e.encoder_id == STRUCTURE_ENCODER)
-    with pytest.raises(InvalidInputError, match=r"make toy_\w+, not toy_graph_0000000001"):
+    with pytest.raises(
+        InvalidInputError, match=r"makes toy_\w+, not toy_graph_0000000001.* differ in weights"
+    ):
         load_like(encoder)
 
 
@@ -132,11 +139,14 @@ def test_settings_of_the_fingerprint_are_used(monkeypatch, store):
     parts = {"layer": "gcn_1", "precision": "bfloat16", "device": "cpu", "pooling": "mean"}
     asked = {}
 
-    def load(name, **choices):
-        asked.update(choices, name=name)
+    def make(request):
+        asked.update(request.settings, name=request.name)
         return Stand("structure", None, parts, [])
 
-    monkeypatch.setattr(ingest.encoders.load, "load_encoder", load)
+    part = replace(ALIGNN, make=make)
+    monkeypatch.setattr(
+        ingest.encoders.load, "named_encoder", lambda name: NamedEncoder(part, name)
+    )
     with store.session() as session:
         encoder = next(e for e in encoders(session) if e.kind == "structure")
     object.__setattr__(encoder, "fingerprint", parts)
@@ -145,7 +155,8 @@ def test_settings_of_the_fingerprint_are_used(monkeypatch, store):
         "name": "folder",
         "precision": "bfloat16",
         "device": "cpu",
-        "settings": {"layer": "gcn_1"},
+        "layer": "gcn_1",
+        "backend": "torch",
     }
 
 

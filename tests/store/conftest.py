@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from contract import Place
+
+from featurestore.testing.store import Place
 
 # Made up, in the form of real ones: tests look for them where they must not be.
 ACCESS_KEY = "AKIAFEATURESTORETEST"

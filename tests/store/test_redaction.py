@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from conftest import ACCESS_KEY, SECRET_KEY
-from contract import Place
-from made_up_rows import made_up
 
 from featurestore.errors import InvalidInputError, StorageError
 from featurestore.redaction import redacted
 from featurestore.store import FeatureStore
 from featurestore.tables.storage import Storage
+from featurestore.testing.rows import made_up
+from featurestore.testing.store import Place
 
 SESSION_TOKEN = "FwoGZXIvYXdzEMadeUpSessionToken"
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import synthetic_store as toy
-from made_up_rows import made_up
 
 from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
@@ -15,6 +14,7 @@ from featurestore.identity import text_id
 from featurestore.session import QueryError
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
+from featurestore.testing.rows import made_up
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

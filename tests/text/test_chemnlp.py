@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 
 from featurestore.crystal import Crystal
 from featurestore.errors import InvalidInputError
+from featurestore.plugins import TEXTS, load_part
+from featurestore.testing import TextContract
 from ingest.sample import sample_archive
 from ingest.structures.convert import to_jarvis, to_pymatgen
 from ingest.structures.jarvis import read_jarvis
-from ingest.text import generator
+from ingest.text.base import TextPart
 from ingest.text.chemnlp import ChemNLP
+from ingest.text.registry import generator
 from ingest.text.xrd import ANGLE_TOLERANCE, _first_of_peak
 
 
@@ -116,3 +119,9 @@ def test_conversions_keep_every_bit_and_the_order(crystals: dict[str, Crystal]) 
     assert np.array_equal(atoms.lattice_mat, crystal.lattice)
     assert np.array_equal(atoms.frac_coords, crystal.frac_coords)
     assert tuple(atoms.elements) == crystal.species
+
+
+class TestChemNLP(TextContract):
+    @pytest.fixture
+    def part(self) -> TextPart:
+        return load_part(TEXTS, "chemnlp", TextPart)

@@ -8,23 +8,27 @@ import sys
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 from featurestore.crystal import Crystal
 from featurestore.errors import InvalidInputError
+from featurestore.plugins import TEXTS, load_part
+from featurestore.testing import TextContract
 from ingest.structures.convert import to_pymatgen
 from ingest.structures.jarvis import read_jarvis
-from ingest.text import generator, robocrys_layer
+from ingest.text import robocrys_layer
+from ingest.text.base import TextPart
+from ingest.text.registry import generator
 from ingest.text.robocrystallographer import Robocrystallographer, quiet, reference_settings
 
 # Describes crystals as they come and, for contrast, with the library's own order of words.
 CHILD = """
 import json, pickle, sys
 from ingest.structures.convert import to_pymatgen
-from ingest.text import generator
+from ingest.text.registry import generator
 from ingest.text.robocrystallographer import quiet
 made = generator("robocrystallographer")
 crystals = pickle.load(sys.stdin.buffer)
@@ -182,3 +186,19 @@ def test_an_empty_description_is_an_error(
     monkeypatch.setattr(robocrystallographer._describer, "describe", lambda condensed: " ")
     with pytest.raises(InvalidInputError, match="empty description"):
         robocrystallographer.describe(crystals["rock salt"])
+
+
+class TestRobocrystallographer(TextContract):
+    memory_calls: ClassVar = 10
+
+    @pytest.fixture
+    def part(self) -> TextPart:
+        return load_part(TEXTS, "robocrystallographer", TextPart)
+
+    @pytest.fixture
+    def generator(self, robocrystallographer: Robocrystallographer) -> Any:
+        return robocrystallographer
+
+    def crystals(self, number: int = 0) -> list[Crystal]:
+        """Three of them: each takes some time."""
+        return super().crystals(number)[:3]

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from featurestore.errors import UnknownNameError
-from ingest.text import TAGS, TEXT_SOURCES, generator
+from featurestore.errors import InvalidInputError, UnknownNameError
+from ingest.text.registry import generator, text_part, text_sources
 from ingest.text.tagging import OTHER, reference_tags, store_tags, tagged
 
 # The sample of Li et al. (2025), cut after two bonds.
@@ -69,9 +69,10 @@ def test_tagged_sentences_carry_both_taggers() -> None:
 
 
 def test_every_source_lists_its_tags() -> None:
-    assert set(TAGS) == set(TEXT_SOURCES)
-    for tags, reference in TAGS.values():
-        assert set(reference) <= set(tags)
+    assert {"robocrystallographer", "chemnlp"} <= set(text_sources())
+    for source in ("robocrystallographer", "chemnlp"):
+        part = text_part(source)
+        assert part.reference_tags and set(part.reference_tags) <= set(part.tags)
 
 
 def test_an_unknown_source_is_refused_with_the_nearest_names() -> None:
@@ -80,5 +81,5 @@ def test_an_unknown_source_is_refused_with_the_nearest_names() -> None:
 
 
 def test_chemnlp_has_no_version_with_oxidation_states() -> None:
-    with pytest.raises(UnknownNameError, match="oxidation"):
+    with pytest.raises(InvalidInputError, match="takes no settings; got 'guess_oxidation_states'"):
         generator("chemnlp", guess_oxidation_states=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import synthetic_store as toy
 from click.testing import CliRunner, Result
@@ -12,7 +15,13 @@ from featurestore.session import QueryError
 from featurestore.store import FeatureStore
 from train.cli.root import train
 from train.model_request import ModelRequest
-from train.models import hybrid_models, requested_models
+from train.models import (
+    SeedGroup,
+    hybrid_models,
+    requested_models,
+    seed_groups,
+    stored_models,
+)
 from train.predictors.baselines.constant import Constant
 from train.predictors.mlp import MLP
 from train.training import train_model
@@ -111,3 +120,21 @@ def test_names_and_conditions_exclude_each_other(
     result = _run(store, group, *arguments)
     assert result.exit_code == 2
     assert "Name models with --model, or choose" in result.output
+
+
+def test_models_of_several_seeds_are_one_group(tmp_path: Path) -> None:
+    store = toy.make_store(tmp_path / "store", 20)
+    view = store.training_view(toy.PROPERTY, **toy.view_request("structure"))
+    for seed in (2, 0):
+        train_model(store, view, MLP(widths=(4,), max_epochs=1), seed)
+    train_model(store, view, Constant("mean"), 0)
+    with store.session() as session:
+        constant, networks = seed_groups(stored_models(session))
+    assert (len(constant), len(networks)) == (1, 2)
+    assert networks.seeds == (0, 2)
+    assert networks.model_ids == [model.model_id for model in networks]
+    assert networks.first is networks[0] and networks.parameters == view.parameters
+    assert networks.mean(lambda model: model.seed) == 1
+    np.testing.assert_array_equal(networks.mean(lambda m: np.array([m.seed, 4])), [1, 4])
+    with pytest.raises(ValueError, match="needs a model"):
+        SeedGroup(())

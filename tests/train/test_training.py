@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import synthetic_store as toy
 
@@ -12,8 +13,10 @@ from featurestore.store import FeatureStore
 from featurestore.views.view import TrainingView
 from train import training
 from train.models import stored_weights
+from train.predictors.errors import TrainingError
 from train.predictors.loading import load_model
 from train.predictors.mlp import MLP, MLPPredictor
+from train.predictors.registry import make_recipe
 from train.training import train_model
 
 SMALL = MLP(widths=(32, 32, 16), learning_rate=3e-3, max_epochs=120, patience=40)
@@ -188,3 +191,21 @@ def test_a_nan_names_the_material(store: FeatureStore) -> None:
     features[17, 3] = np.nan
     with pytest.raises(InvalidInputError, match="'toy-017'"):
         train_model(store, replace(view, features=features), QUICK, seed=0)
+
+
+def test_a_prediction_that_is_no_number_is_refused_and_nothing_stored(tmp_path: Path) -> None:
+    """Test rows take no part in the training: their predictions may overflow all the same."""
+    store = toy.make_store(tmp_path / "store", 40)
+    view = _view(store)
+    features = view.features.copy()
+    features[view.in_fold("test")] *= np.float32(1e30)
+    recipe = make_recipe("sklearn", {"estimator": "PoissonRegressor"})
+    targets = view.rows.set_column(
+        view.rows.column_names.index("target"), "target", pa.array(np.abs(view.targets) + 1)
+    )
+    with pytest.raises(
+        TrainingError, match=r"sklearn predicts no finite number for \d of 40 .*'toy-0\d[49]'"
+    ):
+        train_model(store, replace(view, features=features, rows=targets), recipe, 0)
+    assert store.sql("SELECT count(*) AS n FROM models")["n"].to_pylist() == [0]
+    assert store.sql("SELECT count(*) AS n FROM predictions")["n"].to_pylist() == [0]

@@ -14,7 +14,7 @@ import pyarrow as pa
 from featurestore.session import Session
 from featurestore.views.request import FOLDS
 from train.display.labels import predictor_label
-from train.models import StoredModel, seed_groups
+from train.models import SeedGroup, StoredModel, seed_groups
 
 _COLUMNS = pa.schema(
     [
@@ -45,20 +45,20 @@ class AblationRow:
 
     Parameters
     ----------
-    models : tuple of StoredModel
+    models : SeedGroup
         In order of the seed.
     materials : str
         A letter for the material sets of the three folds: rows of one property and split are
         comparable if they have the same.
     """
 
-    models: tuple[StoredModel, ...]
+    models: SeedGroup
     materials: str
 
     @property
     def first(self) -> StoredModel:
         """The model with the lowest seed."""
-        return self.models[0]
+        return self.models.first
 
     @property
     def test_mae(self) -> float | None:
@@ -82,9 +82,9 @@ def ablation_rows(session: Session, models: Iterable[StoredModel]) -> list[Ablat
     letters: dict[tuple[str, str | None], dict[str, str]] = {}
     rows = []
     for group in seed_groups(models):
-        p = group[0].parameters
+        p = group.parameters
         known = letters.setdefault((p.property, p.split), {})
-        digest = materials[group[0].model_id]
+        digest = materials[group.first.model_id]
         letter = known.setdefault(digest, ascii_uppercase[len(known) % 26])
         rows.append(AblationRow(group, letter))
     return rows
@@ -131,7 +131,7 @@ def _cells(row: AblationRow) -> dict[str, Any]:
     return {
         "property": p.property,
         "split": p.split,
-        "features": p.features,
+        "features": p.features_name,
         "text_source": model.text_source,
         "structure_encoder": p.structure_encoder,
         "text_encoder": p.text_encoder,

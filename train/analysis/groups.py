@@ -17,8 +17,8 @@ from train.analysis.predictions import absolute_errors
 from train.analysis.resampling import Estimate, draws, interval
 from train.display.drawing import COLOURS, along_x, write_png
 from train.display.labels import distinctions, features_label, predictor_label, printed_in_brackets
-from train.models import StoredModel
-from train.predictors.registry import CONSTANTS
+from train.models import SeedGroup
+from train.predictors.registry import reads
 
 #: The share of test materials that counts as predicted best, as in the paper.
 BEST = 0.1
@@ -58,7 +58,7 @@ class ModelGroups:
 
     Parameters
     ----------
-    models : tuple of StoredModel
+    models : SeedGroup
         Their absolute errors are averaged, material by material.
     label : str
         What tells it from the others.
@@ -66,13 +66,13 @@ class ModelGroups:
         The same groups for all models that are compared, the largest first, equal ones by name.
     """
 
-    models: tuple[StoredModel, ...]
+    models: SeedGroup
     label: str
     groups: tuple[GroupErrors, ...]
 
 
 def group_errors(
-    session: Session, rows: Sequence[Sequence[StoredModel]], by: str, at_least: int
+    session: Session, rows: Sequence[SeedGroup], by: str, at_least: int
 ) -> list[ModelGroups]:
     """Errors by group, on the test materials that all models have.
 
@@ -80,8 +80,8 @@ def group_errors(
     ----------
     session : Session
         Where the predictions are.
-    rows : sequence of sequence of StoredModel
-        Models of one property; those of an inner sequence differ only by their seed.
+    rows : sequence of SeedGroup
+        Models of one property.
     by : str
         SQL expression over the columns of ``materials``: ``crystal_system``, ``prototype``,
         ``n_atoms > 20``.
@@ -114,7 +114,7 @@ def group_errors(
             of = tested[model.model_id]
             position = {material_id: i for i, material_id in enumerate(of.material_ids)}
             errors.append(of.errors[[position[material_id] for material_id in common]])
-        found.append(ModelGroups(tuple(row), label, _of_model(np.mean(errors, axis=0), names)))
+        found.append(ModelGroups(row, label, _of_model(np.mean(errors, axis=0), names)))
     return found
 
 
@@ -123,7 +123,7 @@ def groups_table(found: Sequence[ModelGroups]) -> pa.Table:
     return pa.Table.from_pylist(
         [
             {
-                "property": model.models[0].parameters.property,
+                "property": model.models.parameters.property,
                 "model": model.label,
                 "seeds": len(model.models),
                 "group": group.group,
@@ -135,7 +135,7 @@ def groups_table(found: Sequence[ModelGroups]) -> pa.Table:
                 "best_10_share": group.best_share.value,
                 "best_10_low": group.best_share.low,
                 "best_10_high": group.best_share.high,
-                "unit": model.models[0].parameters.unit,
+                "unit": model.models.parameters.unit,
             }
             for model in found
             for group in model.groups
@@ -156,7 +156,7 @@ def write_groups_figure(found: Sequence[ModelGroups], by: str, path: Path) -> No
     from matplotlib.figure import Figure
 
     first = found[0].groups
-    p = found[0].models[0].parameters
+    p = found[0].models.parameters
     height = 1.2 + len(first) * max(0.3, 0.13 * len(found)) + 0.22 * len(found)
     figure = Figure(figsize=(8, height), dpi=150, layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
@@ -237,11 +237,11 @@ def _of_model(errors: npt.NDArray[np.float64], names: Sequence[str]) -> tuple[Gr
     best = _best(np.ones((1, len(errors))))[0] @ member
     return tuple(
         GroupErrors(
-            group,
-            int(member[:, g].sum()),
-            float(member[:, g].mean()),
-            Estimate(float(errors[member[:, g] > 0].mean()), *map(float, mae_bounds[:, g])),
-            Estimate(float(best[g]), *map(float, share_bounds[:, g])),
+            group=group,
+            n=int(member[:, g].sum()),
+            share=float(member[:, g].mean()),
+            mae=Estimate(float(errors[member[:, g] > 0].mean()), *map(float, mae_bounds[:, g])),
+            best_share=Estimate(float(best[g]), *map(float, share_bounds[:, g])),
         )
         for g, group in enumerate(groups)
     )
@@ -254,16 +254,16 @@ def _best(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(np.clip(size - before, 0.0, counts) / size)
 
 
-def _labels(rows: Sequence[Sequence[StoredModel]]) -> list[str]:
+def _labels(rows: Sequence[SeedGroup]) -> list[str]:
     """What tells each model from the others: the encoder, too, where there are several."""
-    models = [row[0] for row in rows]
+    models = [row.first for row in rows]
     several = len({model.parameters.structure_encoder for model in models} - {None}) > 1
     labels = []
     for model in models:
         words = [features_label(model), predictor_label(model)]
         if several and model.parameters.structure_encoder:
             words.insert(1, model.parameters.structure_encoder)
-        labels.append(words[-1] if model.predictor in CONSTANTS else ", ".join(words))
+        labels.append(words[-1] if reads(model.predictor) == "nothing" else ", ".join(words))
     return [
         ", ".join([label, *(word for word in words if word not in label)])
         for label, words in zip(labels, distinctions(models, labels), strict=True)

@@ -17,7 +17,7 @@ from featurestore.session import Session
 from train.analysis.predictions import absolute_errors
 from train.display.labels import features_label, predictor_label
 from train.models import seed_groups, stored_models
-from train.predictors.registry import CONSTANTS
+from train.predictors.registry import reads
 from train.source_tasks import source_warnings
 
 _PAIRS_OF_FOLDS = (("test", "train"), ("test", "val"), ("val", "train"))
@@ -105,7 +105,16 @@ def leakage(
                 "FROM keyed a JOIN keyed b USING (same) WHERE a.fold = ?4 AND b.fold = ?5",
                 [*given, fold, other],
             ).to_pylist()[0]
-            leaks.append(Leak(kind, fold, other, row["n"], sizes.get(fold, 0), row["example"]))
+            leaks.append(
+                Leak(
+                    kind=kind,
+                    fold=fold,
+                    met_in=other,
+                    materials=row["n"],
+                    of=sizes.get(fold, 0),
+                    example=row["example"],
+                )
+            )
     unchecked = session.query(
         f"SELECT count(*) AS n FROM ({rows}) WHERE group_id IS NULL AND formula IN "
         f"(SELECT formula FROM ({rows}) GROUP BY formula HAVING count(DISTINCT structure_id) > 1)",
@@ -185,12 +194,13 @@ def errors_on_new_materials(
     tested = absolute_errors(session, [model.model_id for model in models])
     cells = []
     for group in seed_groups(models):
-        first = group[0]
+        first = group.first
+        constant = reads(first.predictor) == "nothing"
         ids = tested[first.model_id].material_ids
-        errors = np.mean([tested[model.model_id].errors for model in group], axis=0)
+        errors = group.mean(lambda model: tested[model.model_id].errors)
         cell: dict[str, Any] = {
-            "features": "none" if first.predictor in CONSTANTS else features_label(first),
-            "encoders": None if first.predictor in CONSTANTS else first.encoders,
+            "features": "none" if constant else features_label(first),
+            "encoders": None if constant else first.encoders,
             "predictor": predictor_label(first),
             "seeds": len(group),
         }
@@ -251,6 +261,11 @@ def _source_models(
         if isinstance(trained_on, list):
             # An empty list: nothing was learned from materials.
             known |= {encoder.encoder_id: set(map(str, trained_on))} if trained_on else {}
+        elif seen is None and trained_on is not None:
+            notes.append(
+                f"{encoder.encoder_id} was trained on {trained_on}; which of these materials were "
+                "among them it does not say: name them with --seen FILE"
+            )
         elif seen is None:
             notes.append(
                 f"{encoder.encoder_id} does not say which materials its weights were trained on; "
@@ -265,4 +280,11 @@ def _seen(
     for fold in ("test", "val"):
         met = sorted(m for m, of in fold_of.items() if of == fold and m in ids)
         example = met[0] if met else None
-        yield Leak("seen by the source model", fold, name, len(met), sizes.get(fold, 0), example)
+        yield Leak(
+            kind="seen by the source model",
+            fold=fold,
+            met_in=name,
+            materials=len(met),
+            of=sizes.get(fold, 0),
+            example=example,
+        )

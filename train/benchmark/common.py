@@ -11,8 +11,9 @@ from featurestore.identity import fingerprint
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
-from featurestore.views.parameters import resolve, view_sql
+from featurestore.views.parameters import resolve
 from featurestore.views.request import ViewRequest
+from featurestore.views.sql import view_sql
 from featurestore.views.view import load_view
 
 
@@ -101,5 +102,8 @@ def _folds(session: Session, request: ViewRequest) -> dict[str, str]:
 
 
 def _label(request: ViewRequest) -> str:
-    names = (request.structure_encoder, request.text_source, request.text_encoder)
+    names = (
+        *(request.structure_encoder, request.text_source, request.text_encoder),
+        request.feature_set,
+    )
     return " ".join(name for name in names if name)

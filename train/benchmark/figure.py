@@ -44,7 +44,7 @@ def write_benchmark_figure(
     panels = [list(group) for _, group in groupby(drawn, lambda row: row.cell.request.property)]
     if not panels:
         return
-    predictors = list(dict.fromkeys(predictor_label(row.models[0]) for row in drawn))
+    predictors = list(dict.fromkeys(predictor_label(row.models.first) for row in drawn))
     colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(predictors)}
     across = min(_PANELS_A_ROW, len(panels))
     down = -(-len(panels) // across)
@@ -75,7 +75,9 @@ def _line(row: BenchmarkRow) -> str:
     name = features_name(row)
     if row.features == "none":
         return "none"
-    p = row.models[0].parameters
+    if row.cell.request.feature_set is not None:
+        return name
+    p = row.models.parameters
     # The name without the fingerprint's ten digits.
     encoders = [str(e).rsplit("_", 1)[0] for e in (p.structure_encoder, p.text_encoder) if e]
     return f"{name}\n{', '.join(encoders)}"
@@ -99,7 +101,7 @@ def _draw(
         rows = of_line[line]
         for number, row in enumerate(rows):
             y = position + (number - (len(rows) - 1) / 2) * min(0.7 / len(rows), 0.28)
-            colour = colours[predictor_label(row.models[0])]
+            colour = colours[predictor_label(row.models.first)]
             mae = row.test_mae
             axes.plot([mae.low, mae.high], [y, y], color=colour, linewidth=1.4, zorder=2)
             axes.plot(mae.value, y, "o", color=colour, markersize=5, zorder=4)
@@ -123,7 +125,7 @@ def _draw(
     along_x(axes, axis=False)
     axes.set_yticks(range(len(lines)), lines, fontsize=7.5)
     axes.set_ylim(len(lines) - 0.4, -0.6)
-    axes.set_xlabel(f"test MAE{printed_in_brackets(first.models[0].parameters.unit)}", fontsize=8)
+    axes.set_xlabel(f"test MAE{printed_in_brackets(first.models.parameters.unit)}", fontsize=8)
     axes.set_title(f"{first.cell.request.property}, n = {first.fold_sizes['test']:,}", fontsize=9)
 
 

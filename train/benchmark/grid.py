@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
 from featurestore.errors import InvalidInputError
 from featurestore.views.request import FEATURES, GRAPH, ViewRequest
 from train.predictors.base import Recipe
-from train.predictors.registry import CONSTANTS, make_recipe
+from train.predictors.registry import make_recipe, predictor_part, reads
 
 #: As a predictor: boosted trees on the vectors of the structure encoder of that name.
 MATMINER = "matminer"
-#: As a predictor: ALIGNN trained from scratch, which reads the structures and no vectors.
-ALIGNN = "alignn"
-#: Predictors that are not combined with the feature sets.
-_WITH_INPUTS_OF_THEIR_OWN = (*CONSTANTS, MATMINER, ALIGNN)
 
 
 @dataclass(frozen=True)
@@ -42,14 +38,16 @@ class Cell:
     def features_label(self) -> str:
         """What the predictor looks at, in words; ``none`` for a constant."""
         r = self.request
-        if self.predictor in CONSTANTS:
+        if reads(self.predictor) == "nothing":
             return "none"
         if r.features == GRAPH:
             return GRAPH
-        parts = []
-        if "structure" in r.features:
+        if r.feature_set is not None:
+            return r.feature_set
+        features, parts = str(r.features), []
+        if "structure" in features:
             parts.append(str(r.structure_encoder))
-        if "text" in r.features:
+        if "text" in features:
             parts.append(f"{r.text_source}/{r.text_encoder}")
         return " + ".join(parts)
 
@@ -72,14 +70,20 @@ class Grid:
     text_sources, structure_encoders, text_encoders : tuple of str
         Every combination is a feature set.
     predictors : tuple of str
-        Recipes, or ``matminer``; ``alignn`` reads the structures. The first that takes vectors is
-        what the others are compared with.
+        Recipes, or ``matminer``; those that read structures, or nothing, are not combined with
+        features. The first that takes vectors is what the others are compared with.
     seeds : tuple of int
         Of each model; constants have none.
     changes : mapping
         For each recipe the settings in which it departs from its defaults.
     property_source : str, optional
         Where the targets have several.
+    feature_sets : tuple of str
+        Stored feature sets, beside those that the encoders make.
+    reference_set : str, optional
+        The feature set with which the others are compared; by default the first.
+    where : str, optional
+        Only materials for which this SQL condition holds.
     """
 
     properties: tuple[str, ...]
@@ -92,6 +96,9 @@ class Grid:
     seeds: tuple[int, ...]
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     property_source: str | None = None
+    feature_sets: tuple[str, ...] = ()
+    reference_set: str | None = None
+    where: str | None = None
 
     def __post_init__(self) -> None:
         for name in self.predictors:
@@ -104,8 +111,13 @@ class Grid:
             )
         if self._combined and not self._feature_sets():
             raise InvalidInputError(
-                "no feature set: name a --structure-encoder, or a --text source and a "
-                "--text-encoder"
+                "no features: name a --structure-encoder, a --text source and a --text-encoder, or "
+                "a --feature-set"
+            )
+        if self.reference_set is not None and self.reference_set not in self.feature_sets:
+            raise InvalidInputError(
+                f"the reference {self.reference_set!r} is no --feature-set of this benchmark: "
+                f"{', '.join(self.feature_sets) or 'there is none'}"
             )
 
     @staticmethod
@@ -123,41 +135,46 @@ class Grid:
         return next(iter(self._combined), None)
 
     @property
+    def compared_with(self) -> str | None:
+        """The feature set with which the others are compared; None if there is none."""
+        return self.reference_set or next(iter(self.feature_sets), None)
+
+    @property
     def _combined(self) -> list[str]:
-        return [name for name in self.predictors if name not in _WITH_INPUTS_OF_THEIR_OWN]
+        return [name for name in self._that_read("vectors") if name != MATMINER]
+
+    def _that_read(self, what: str) -> list[str]:
+        return [
+            name for name in self.predictors if predictor_part(self.recipe_name(name)).reads == what
+        ]
 
     def cells(self, property_name: str) -> list[Cell]:
         """The models of one property."""
         return list(dict.fromkeys(self._cells(property_name)))
 
     def _cells(self, property_name: str) -> Iterator[Cell]:
-        sets = [
-            ViewRequest(property_name, split=self.split, property_source=self.property_source, **s)
-            for s in self._feature_sets()
-        ]
-        matminer, graph = (
-            ViewRequest(
-                property_name,
-                features,
-                structure_encoder=encoder,
-                split=self.split,
-                property_source=self.property_source,
-            )
-            for features, encoder in (("structure", MATMINER), (GRAPH, None))
+        asked = ViewRequest(
+            property_name,
+            split=self.split,
+            property_source=self.property_source,
+            where=self.where,
         )
+        sets = [replace(asked, **choice) for choice in self._feature_sets()]
+        matminer = replace(asked, features="structure", structure_encoder=MATMINER)
+        graph = replace(asked, features=GRAPH)
         # What costs nothing first, then a feature set at a time: its vectors are read once.
-        for name in self.predictors:
-            if name in CONSTANTS:
-                yield Cell((sets or [graph])[0], name, 0)
+        for name in self._that_read("nothing"):
+            yield Cell((sets or [graph])[0], name, 0)
         if MATMINER in self.predictors:
             yield from (Cell(matminer, "gbt", seed) for seed in self.seeds)
-        if ALIGNN in self.predictors:
-            yield from (Cell(graph, ALIGNN, seed) for seed in self.seeds)
+        for name, seed in product(self._that_read("structures"), self.seeds):
+            yield Cell(graph, name, seed)
         for request, name, seed in product(sets, self._combined, self.seeds):
             yield Cell(request, name, seed)
 
-    def _feature_sets(self) -> list[dict[str, str]]:
-        sets: list[dict[str, str]] = []
+    def _feature_sets(self) -> list[dict[str, Any]]:
+        """The fields of a request that name its features."""
+        sets: list[dict[str, Any]] = [{"feature_set": name} for name in self.feature_sets]
         for features in self.features or FEATURES:
             choices: list[list[dict[str, str]]] = []
             if "structure" in features:

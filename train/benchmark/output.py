@@ -26,6 +26,12 @@ _STRINGS = (
     "text_encoder",
     "predictor",
 )
+# The comparisons of a row, with what they say something about.
+_KINDS = {
+    "text_gain": "Text",
+    "set_gain": "Another feature set",
+    "predictor_gain": "Another predictor",
+}
 _COMPARED = ("", "_low", "_high", "_p", "_p_holm")
 
 
@@ -34,7 +40,8 @@ def benchmark_table(rows: Sequence[BenchmarkRow], published: Sequence[Published]
 
     ``test_mae`` and what derives from it are in ``unit``; ``seconds`` is the time of training one
     seed, ``coverage_90`` the share of test targets in the 90 % intervals of a predictor that has
-    them. ``text_gain`` and ``predictor_gain`` are NULL where a row has nothing to be compared with.
+    them. ``text_gain``, ``set_gain`` and ``predictor_gain`` are NULL where a row has nothing to be
+    compared with.
     """
     fields = [pa.field(name, pa.string()) for name in _STRINGS]
     fields += [pa.field(name, pa.int64()) for name in (*[f"n_{fold}" for fold in FOLDS], "seeds")]
@@ -43,7 +50,7 @@ def benchmark_table(rows: Sequence[BenchmarkRow], published: Sequence[Published]
         for name in ("test_mae", "test_mae_std", "test_mae_low", "test_mae_high", "val_mae")
     ]
     fields += [pa.field(name, pa.float64()) for name in ("seconds", "coverage_90")]
-    for kind in ("text_gain", "predictor_gain"):
+    for kind in _KINDS:
         fields.append(pa.field(f"{kind}_over", pa.string()))
         fields += [pa.field(kind + suffix, pa.float64()) for suffix in _COMPARED]
         fields += [pa.field(f"{kind}_seeds{suffix}", pa.int64()) for suffix in ("", "_better")]
@@ -69,7 +76,7 @@ def print_benchmark(
 def verdicts(rows: Sequence[BenchmarkRow]) -> list[str]:
     """One sentence for each kind of comparison: how many gains and losses stand out."""
     sentences = []
-    for kind, subject in (("text_gain", "Text"), ("predictor_gain", "Another predictor")):
+    for kind, subject in _KINDS.items():
         found: list[Comparison] = [getattr(row, kind) for row in rows if getattr(row, kind)]
         if found:
             clear = [c for c in found if c.p_corrected < 0.05]
@@ -84,8 +91,11 @@ def verdicts(rows: Sequence[BenchmarkRow]) -> list[str]:
 
 def features_name(row: BenchmarkRow) -> str:
     """Features with the text source: ``structure + chemnlp``."""
+    if row.cell.request.feature_set is not None:
+        return row.features
     parts = row.features.split("+")
-    return " + ".join(str(row.models[0].text_source) if part == "text" else part for part in parts)
+    source = str(row.models.first.text_source)
+    return " + ".join(source if part == "text" else part for part in parts)
 
 
 def published_beside(row: BenchmarkRow, published: Sequence[Published]) -> list[Published]:
@@ -104,7 +114,7 @@ def _print_property(
     rows: Sequence[BenchmarkRow], published: Sequence[Published], output_format: str
 ) -> None:
     first = rows[0]
-    request, unit = first.cell.request, first.models[0].parameters.unit
+    request, unit = first.cell.request, first.models.parameters.unit
     sizes = " / ".join(f"{first.fold_sizes[fold]:,}" for fold in FOLDS)
     shown_unit = "" if unit == "1" else f" in {printed_unit(unit)}"
     caption = (
@@ -115,12 +125,14 @@ def _print_property(
         "features": features_name,
         "structure encoder": lambda row: _of_kind(row, "structure"),
         "text encoder": lambda row: _of_kind(row, "text"),
-        "predictor": lambda row: predictor_label(row.models[0]),
+        "predictor": lambda row: predictor_label(row.models.first),
         "seeds": lambda row: str(len(row.models)),
         "MAE ± std": _mae,
         "95 % interval": lambda row: _interval(row.test_mae),
         "text gains": lambda row: _gain(row.text_gain),
         "p": lambda row: _p(row.text_gain),
+        f"over {_reference_set(rows)}": lambda row: _gain(row.set_gain),
+        "p  ": lambda row: _p(row.set_gain),
         "over the first predictor": lambda row: _gain(row.predictor_gain),
         "p ": lambda row: _p(row.predictor_gain),
         "seconds": lambda row: f"{row.seconds:.3g}",
@@ -142,6 +154,11 @@ def _print_property(
         print_table(pa.table(cells))
 
 
+def _reference_set(rows: Sequence[BenchmarkRow]) -> str:
+    """The feature set with which others are compared."""
+    return next((row.set_gain.baseline for row in rows if row.set_gain is not None), "")
+
+
 def _print_markdown(cells: dict[str, list[str]]) -> None:
     names = [name.strip() for name in cells]
     click.echo(f"| {' | '.join(names)} |")
@@ -151,7 +168,7 @@ def _print_markdown(cells: dict[str, list[str]]) -> None:
 
 
 def _of_kind(row: BenchmarkRow, kind: str) -> str:
-    p = row.models[0].parameters
+    p = row.models.parameters
     if row.features == "none":
         return ""
     return (p.structure_encoder if kind == "structure" else p.text_encoder) or ""
@@ -188,7 +205,7 @@ def _published(row: BenchmarkRow, published: Sequence[Published]) -> str:
 
 
 def _numbers(row: BenchmarkRow, published: Sequence[Published]) -> dict[str, Any]:
-    model, request = row.models[0], row.cell.request
+    model, request = row.models.first, row.cell.request
     looks = row.features != "none"
     numbers: dict[str, Any] = {
         "property": request.property,
@@ -210,7 +227,7 @@ def _numbers(row: BenchmarkRow, published: Sequence[Published]) -> dict[str, Any
         "published": _published(row, published) or None,
         "unit": model.parameters.unit,
     }
-    for kind in ("text_gain", "predictor_gain"):
+    for kind in _KINDS:
         comparison: Comparison | None = getattr(row, kind)
         if comparison is not None:
             gain = comparison.difference.gain

@@ -21,8 +21,8 @@ from train.analysis.resampling import (
     paired_difference,
 )
 from train.benchmark.grid import Cell
-from train.models import StoredModel
-from train.predictors.registry import CONSTANTS
+from train.models import SeedGroup, StoredModel
+from train.predictors.registry import reads
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class BenchmarkRow:
     ----------
     cell : Cell
         The first of them.
-    models : tuple of StoredModel
+    models : SeedGroup
         In order of the seed.
     errors : ndarray, shape (n_seeds, n), float64
         Absolute errors on the n test materials, which are the same for all rows of a property.
@@ -71,25 +71,31 @@ class BenchmarkRow:
         A row with structure and text against the same predictor's with the structure alone.
     predictor_gain : Comparison, optional
         Against the benchmark's first predictor on the same features.
+    set_gain : Comparison, optional
+        A feature set against the reference's, by the same predictor.
     """
 
     cell: Cell
-    models: tuple[StoredModel, ...]
+    models: SeedGroup
     errors: npt.NDArray[np.float64] = field(repr=False)
     test_mae: Estimate
     text_gain: Comparison | None = None
     predictor_gain: Comparison | None = None
+    set_gain: Comparison | None = None
 
     @property
     def features(self) -> str:
         """The features, ``none`` for a constant."""
-        return "none" if self.cell.predictor in CONSTANTS else self.cell.request.features
+        request = self.cell.request
+        if reads(self.cell.predictor) == "nothing":
+            return "none"
+        return request.feature_set or str(request.features)
 
     @property
     def seed_maes(self) -> dict[int, float]:
         """The test MAE by seed."""
         maes = self.errors.mean(axis=1) if self.errors.size else np.full(len(self.errors), np.nan)
-        return {model.seed: float(mae) for model, mae in zip(self.models, maes, strict=True)}
+        return dict(zip(self.models.seeds, map(float, maes), strict=True))
 
     @property
     def test_mae_std(self) -> float | None:
@@ -100,12 +106,12 @@ class BenchmarkRow:
     @property
     def val_mae(self) -> float:
         """Mean over the seeds of the validation MAE."""
-        return float(np.mean([model.metrics["folds"]["val"]["mae"] for model in self.models]))
+        return float(self.models.mean(lambda model: model.metrics["folds"]["val"]["mae"]))
 
     @property
     def seconds(self) -> float:
         """Mean over the seeds of the time of training."""
-        return float(np.mean([model.metrics["seconds"] for model in self.models]))
+        return float(self.models.mean(lambda model: model.metrics["seconds"]))
 
     @property
     def coverage_90(self) -> float | None:
@@ -116,12 +122,15 @@ class BenchmarkRow:
     @property
     def fold_sizes(self) -> dict[str, int]:
         """Rows of each fold."""
-        folds = self.models[0].metrics["folds"]
+        folds = self.models.first.metrics["folds"]
         return {fold: int(folds[fold]["n"]) for fold in FOLDS}
 
 
 def benchmark_rows(
-    session: Session, models: Mapping[Cell, StoredModel], reference_predictor: str | None
+    session: Session,
+    models: Mapping[Cell, StoredModel],
+    reference_predictor: str | None,
+    reference_set: str | None = None,
 ) -> tuple[list[BenchmarkRow], dict[Cell, Failure]]:
     """The rows of all properties, in the order of the cells, and the cells left out of them.
 
@@ -136,6 +145,8 @@ def benchmark_rows(
         The model of each cell.
     reference_predictor : str or None
         What other predictors are compared with.
+    reference_set : str, optional
+        What other feature sets are compared with.
     """
     tested = absolute_errors(session, [model.model_id for model in models.values()])
     first: dict[str, FoldErrors] = {}
@@ -153,12 +164,19 @@ def benchmark_rows(
             )
     by_property: dict[str, list[BenchmarkRow]] = {}
     for cells in kept.values():
-        ordered = tuple(models[cell] for cell in sorted(cells, key=lambda cell: cell.seed))
+        ordered = SeedGroup(
+            tuple(models[cell] for cell in sorted(cells, key=lambda cell: cell.seed))
+        )
         errors_of_seeds = np.stack([tested[model.model_id].errors for model in ordered])
-        row = BenchmarkRow(cells[0], ordered, errors_of_seeds, Estimate(np.nan, np.nan, np.nan))
+        row = BenchmarkRow(
+            cell=cells[0],
+            models=ordered,
+            errors=errors_of_seeds,
+            test_mae=Estimate(np.nan, np.nan, np.nan),
+        )
         by_property.setdefault(cells[0].request.property, []).append(row)
     rows = [row for group in by_property.values() for row in _with_intervals(group)]
-    rows = _with_comparisons(rows, reference_predictor)
+    rows = _with_comparisons(rows, reference_predictor, reference_set)
     return rows, failures
 
 
@@ -176,27 +194,36 @@ def _with_intervals(rows: Sequence[BenchmarkRow]) -> list[BenchmarkRow]:
 
 
 def _with_comparisons(
-    rows: Sequence[BenchmarkRow], reference_predictor: str | None
+    rows: Sequence[BenchmarkRow], reference_predictor: str | None, reference_set: str | None
 ) -> list[BenchmarkRow]:
     by_key = {(row.cell.request, row.cell.predictor): row for row in rows}
-    text, predictor = {}, {}
+    text, predictor, sets = {}, {}, {}
     for number, row in enumerate(rows):
         request, name = row.cell.request, row.cell.predictor
-        if name in CONSTANTS:
+        if reads(name) == "nothing":
             continue
         if request.features == "structure+text":
             alone = replace(request, features="structure", text_source=None, text_encoder=None)
             found = by_key.get((alone, name))
             if found is not None and (comparison := _compared(found, row, "structure")):
                 text[number] = comparison
+        if request.feature_set not in (None, reference_set):
+            found = by_key.get((replace(request, feature_set=reference_set), name))
+            if found is not None and (comparison := _compared(found, row, str(reference_set))):
+                sets[number] = comparison
         found = by_key.get((request, reference_predictor)) if reference_predictor else None
         if found is None or name == reference_predictor:
             continue
         if comparison := _compared(found, row, str(reference_predictor)):
             predictor[number] = comparison
-    text, predictor = _corrected(text), _corrected(predictor)
+    text, predictor, sets = _corrected(text), _corrected(predictor), _corrected(sets)
     return [
-        replace(row, text_gain=text.get(number), predictor_gain=predictor.get(number))
+        replace(
+            row,
+            text_gain=text.get(number),
+            predictor_gain=predictor.get(number),
+            set_gain=sets.get(number),
+        )
         for number, row in enumerate(rows)
     ]
 
@@ -211,11 +238,17 @@ def _compared(baseline: BenchmarkRow, row: BenchmarkRow, label: str) -> Comparis
     second = np.stack([ours[seed] for seed in seeds])
     better = int((second.mean(axis=1) < first.mean(axis=1)).sum())
     difference = paired_difference(first.mean(axis=0), second.mean(axis=0))
-    return Comparison(label, difference, len(seeds), better, difference.p)
+    return Comparison(
+        baseline=label,
+        difference=difference,
+        seeds=len(seeds),
+        seeds_better=better,
+        p_corrected=difference.p,
+    )
 
 
 def _by_seed(row: BenchmarkRow) -> dict[int, npt.NDArray[np.float64]]:
-    return {model.seed: errors for model, errors in zip(row.models, row.errors, strict=True)}
+    return dict(zip(row.models.seeds, row.errors, strict=True))
 
 
 def _corrected(comparisons: Mapping[int, Comparison]) -> dict[int, Comparison]:

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import pyarrow as pa
+
 from featurestore.catalogue import find_encoder
 from featurestore.errors import MissingDataError
 from featurestore.failure import Failure
+from featurestore.identity import canonical_json
+from featurestore.output.display import Showing, Shown
 from featurestore.output.progress import progress_bar
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
-from featurestore.views.parameters import resolve
+from featurestore.views.parameters import ViewParameters, resolve
 from train.benchmark.common import CommonMaterials, common_materials
 from train.benchmark.grid import Cell, Grid
+from train.benchmark.output import benchmark_table, verdicts
 from train.benchmark.rows import BenchmarkRow, benchmark_rows
 from train.benchmark.workers import Trained, train_cells
 from train.models import StoredModel, stored_models
@@ -23,8 +28,12 @@ from train.source_tasks import source_warnings
 _STAGE = "benchmark"
 
 
-@dataclass(frozen=True)
-class Benchmark:
+_SHOWN = ["property", "features", "text_source", "predictor", "seeds", "test_mae", "test_mae_std"]
+_SHOWN += ["test_mae_low", "test_mae_high", "set_gain", "set_gain_p_holm", "unit"]
+
+
+@dataclass(frozen=True, repr=False)
+class Benchmark(Shown):
     """What a benchmark found.
 
     Parameters
@@ -44,6 +53,18 @@ class Benchmark:
     notes: tuple[str, ...]
     trained: int
     found: int
+
+    @property
+    def table(self) -> pa.Table:
+        """Every number; see `benchmark_table`."""
+        return benchmark_table(self.rows)
+
+    def showing(self) -> Showing:
+        """The rows in short, the notes, and what failed."""
+        failed = [f"{cell}: {failure.message}" for cell, failure in self.failures.items()]
+        title = f"Benchmark: {self.trained} models trained, {self.found} were there"
+        shown = self.table.select(_SHOWN) if self.rows else None
+        return Showing(title, {}, shown, (*self.notes, *verdicts(self.rows), *failed))
 
 
 @dataclass
@@ -103,15 +124,15 @@ def run_benchmark(store: FeatureStore, grid: Grid, jobs: int) -> Benchmark:
         stored = {model.model_id: model for model in stored_models(session)}
         # Workers finish in any order, the table does not.
         models = {cell: stored[trained[cell].model_id] for cell in plan.cells if cell in trained}
-        rows, others = benchmark_rows(session, models, grid.reference_predictor)
+        rows, others = benchmark_rows(session, models, grid.reference_predictor, grid.compared_with)
     notes = [note for result in trained.values() for note in result.notes]
     notes = [note for note in notes if not note.startswith("left out:")]
     return Benchmark(
-        tuple(rows),
-        plan.failures | others,
-        tuple(dict.fromkeys([*plan.notes, *notes])),
-        new,
-        len(trained) - new,
+        rows=tuple(rows),
+        failures=plan.failures | others,
+        notes=tuple(dict.fromkeys([*plan.notes, *notes])),
+        trained=new,
+        found=len(trained) - new,
     )
 
 
@@ -123,21 +144,32 @@ def stored_benchmark(store: FeatureStore, grid: Grid) -> Benchmark:
     with store.session() as session:
         plan = _planned(session, grid)
         newest = {
-            (model.parameters, model.predictor, _settings(model), model.seed): model
+            (_identity(model.parameters), model.predictor, _settings(model), model.seed): model
             for model in stored_models(session)
         }
         models: dict[Cell, StoredModel] = {}
         for cell in plan.cells:
             settings = repr(sorted(grid.recipe(cell.predictor).settings.items()))
-            key = (resolve(session, cell.request), cell.predictor, settings, cell.seed)
+            parameters = resolve(session, cell.request)
+            key = (_identity(parameters), cell.predictor, settings, cell.seed)
             if key in newest:
                 models[cell] = newest[key]
             else:
                 plan.failures[cell] = Failure(
                     "NotTrained", "the store has no such model; run without --no-train"
                 )
-        rows, others = benchmark_rows(session, models, grid.reference_predictor)
-    return Benchmark(tuple(rows), plan.failures | others, tuple(plan.notes), 0, len(models))
+        rows, others = benchmark_rows(session, models, grid.reference_predictor, grid.compared_with)
+    return Benchmark(
+        rows=tuple(rows),
+        failures=plan.failures | others,
+        notes=tuple(plan.notes),
+        trained=0,
+        found=len(models),
+    )
+
+
+def _identity(parameters: ViewParameters) -> str:
+    return canonical_json(parameters.identity())
 
 
 def _settings(model: StoredModel) -> str:
@@ -164,9 +196,9 @@ def _planned(session: Session, grid: Grid) -> _Plan:
         ]
         if common.note:
             plan.notes.append(common.note)
-        named = dict.fromkeys(cell.request.structure_encoder for cell in usable)
-        known = [find_encoder(session, encoder, "structure") for encoder in named if encoder]
-        plan.notes += source_warnings(known, name)
+        views = [resolve(session, request) for request in {cell.request: None for cell in usable}]
+        read = dict.fromkeys((part.encoder_id, part.kind) for v in views for part in v.vectors)
+        plan.notes += source_warnings([find_encoder(session, *one) for one in read], name)
     return plan
 
 

@@ -17,7 +17,7 @@ from featurestore.machine.workers import WorkerPool
 from featurestore.store import FeatureStore
 from featurestore.views.request import ViewRequest
 from featurestore.views.view import TrainingView
-from train.benchmark.grid import ALIGNN, Cell
+from train.benchmark.grid import Cell
 
 _THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
@@ -63,14 +63,7 @@ def _train(item: tuple[str, Cell, Mapping[str, Any] | None]) -> Trained:
     store_uri, cell, changes = item
     store = FeatureStore.open(store_uri)
     recipe = make_recipe(cell.predictor, changes)
-    view = _view(store_uri, cell.request)
-    inputs = None
-    if cell.predictor == ALIGNN:
-        from train.predictors.graph.scratch import Alignn, view_graphs
-
-        assert isinstance(recipe, Alignn)
-        inputs = view_graphs(store, view, recipe)
-    result = train_model(store, view, recipe, cell.seed, inputs)
+    result = train_model(store, _view(store_uri, cell.request), recipe, cell.seed)
     return Trained(result.model.model_id, result.trained, result.notes)
 
 

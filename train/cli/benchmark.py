@@ -59,15 +59,29 @@ class CellsFailedError(FeatureStoreError):
     "--text-encoder", "text_encoders", multiple=True, metavar="NAME", help="Text encoder."
 )
 @click.option(
+    "--feature-set",
+    "feature_sets",
+    multiple=True,
+    metavar="NAME",
+    help="A stored feature set; see: featurestore features list.",
+)
+@click.option(
+    "--reference",
+    "reference_set",
+    metavar="NAME",
+    help="The feature set with which the others are compared. Default: the first.",
+)
+@click.option("--where", metavar="SQL", help="Only materials for which this condition holds.")
+@click.option(
     "--predictor",
     "predictors",
     multiple=True,
     default=("mlp",),
     show_default=True,
     metavar="NAME",
-    help="mlp, ensemble, gbt, mean, median, matminer (boosted trees on the encoder 'matminer') or "
-    "alignn (trained from scratch on the structures). Others are compared with the first that "
-    "takes vectors.",
+    help="Any of 'featurestore parts predictors', or matminer (boosted trees on the encoder "
+    "'matminer'). Those that read structures (alignn) or nothing (mean, median) are not combined "
+    "with features. Others are compared with the first that takes vectors.",
 )
 @click.option("--seed", "seeds", multiple=True, type=int, metavar="N", help="A seed.")
 @click.option(
@@ -107,6 +121,9 @@ def benchmark(
     text_sources: tuple[str, ...],
     structure_encoders: tuple[str, ...],
     text_encoders: tuple[str, ...],
+    feature_sets: tuple[str, ...],
+    reference_set: str | None,
+    where: str | None,
     predictors: tuple[str, ...],
     seeds: tuple[int, ...],
     n_seeds: int | None,
@@ -135,6 +152,8 @@ def benchmark(
       featurestore train benchmark --property slme --property Tc_supercon --split paper \\
           --structure-encoder alignn-ff --text chemnlp --text robocrystallographer \\
           --text-encoder minilm --predictor mlp --predictor mean --seeds 5 --jobs 2 -o table.png
+      featurestore train benchmark --property slme --split paper --predictor ensemble \\
+          --feature-set graph --feature-set graph+chgnet --reference graph --seeds 5
     """
     from featurestore.store import FeatureStore
     from train.benchmark.figure import write_benchmark_figure
@@ -142,21 +161,24 @@ def benchmark(
     from train.benchmark.output import print_benchmark
     from train.benchmark.published import read_published
     from train.benchmark.run import run_benchmark, stored_benchmark
-    from train.predictors.registry import parse_settings
+    from train.predictors.registry import parse_benchmark_settings
 
     if seeds and n_seeds:
         raise click.UsageError("Give either --seed or --seeds.")
     grid = Grid(
-        _distinct(properties),
-        split,
-        _distinct(features),
-        _distinct(text_sources),
-        _distinct(structure_encoders),
-        _distinct(text_encoders),
-        _distinct(predictors),
-        tuple(dict.fromkeys(seeds)) or tuple(range(n_seeds or 1)),
-        parse_settings(settings),
-        property_source,
+        properties=_distinct(properties),
+        split=split,
+        features=_distinct(features),
+        text_sources=_distinct(text_sources),
+        structure_encoders=_distinct(structure_encoders),
+        text_encoders=_distinct(text_encoders),
+        predictors=_distinct(predictors),
+        seeds=tuple(dict.fromkeys(seeds)) or tuple(range(n_seeds or 1)),
+        changes=parse_benchmark_settings(settings),
+        property_source=property_source,
+        feature_sets=_distinct(feature_sets),
+        reference_set=reference_set,
+        where=where,
     )
     published = read_published(published_file) if published_file else []
     store = FeatureStore.open(store_uri)

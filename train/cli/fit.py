@@ -1,16 +1,85 @@
-"""``featurestore train mlp``, ``ensemble`` and ``gbt``: a predictor on the vectors of a view."""
+"""``featurestore train fit`` with any predictor; ``mlp``, ``ensemble``, ``gbt`` are short forms."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import click
 
-from featurestore.cli.options import CONTEXT, count_option, format_option, store_option
-from featurestore.views.request import ViewRequest
-from train.cli.options import on_vectors_options
+from featurestore.cli.options import (
+    CONTEXT,
+    count_option,
+    format_option,
+    names_features,
+    require_features,
+    set_option,
+    store_option,
+)
+from featurestore.errors import FeatureStoreError
+from featurestore.views.request import GRAPH, ViewRequest
+from train.cli.options import on_view_options
+
+
+class _WithPredictors(click.Command):
+    """A command whose help lists the predictors that installed packages register."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """A line for each predictor; of one that cannot be used, what is wrong with it."""
+        from train.predictors.registry import predictor_part, recipe_names
+
+        rows = []
+        for name in recipe_names():
+            try:
+                rows.append((name, predictor_part(name).summary))
+            except FeatureStoreError as error:
+                rows.append((name, f"cannot be used: {error}"))
+        with formatter.section("Predictors"):
+            formatter.write_dl(rows)
+
+
+@click.command(cls=_WithPredictors, context_settings=CONTEXT)
+@click.argument("predictor")
+@set_option("predictors")
+@on_view_options("Of everything random in the training.", vectors=False)
+@store_option
+@format_option
+def fit(
+    predictor: str,
+    settings: tuple[str, ...],
+    request: ViewRequest,
+    seed: int,
+    store_uri: str,
+    output_format: str,
+) -> None:
+    """Train any predictor, and store it with its predictions.
+
+    PREDICTOR is one of those below. The settings of scikit-learn's regressors are the parameters of
+    the class that 'estimator' names. The same command on the same rows finds the model that is
+    there and trains nothing.
+
+    \b
+    Example:
+      featurestore train fit sklearn --set estimator=SVR --set C=10 --set standardise=true \\
+          --property mbj_bandgap --split paper --structure-encoder alignn-ff
+    """
+    from train.predictors.registry import predictor_part
+
+    part = predictor_part(predictor)
+    changes = part.parsed(settings)
+    if part.reads == "structures":
+        if names_features(request):
+            raise click.UsageError(
+                f"{predictor} learns from the structures: leave out the encoders and --features."
+            )
+        request = replace(request, features=GRAPH)
+    else:
+        require_features(request)
+    _train_and_print(predictor, changes, request, seed, store_uri, output_format)
 
 
 @click.command(context_settings=CONTEXT)
-@on_vectors_options("Of weights and shuffling.")
+@on_view_options("Of weights and shuffling.")
 @count_option("--max-epochs", 2000, "Most passes over the training rows.")
 @count_option("--patience", 100, "Epochs without a lower validation error before it stops.")
 @store_option
@@ -37,7 +106,7 @@ def mlp(
 
 
 @click.command(context_settings=CONTEXT)
-@on_vectors_options("Of weights, shuffling and subsets.")
+@on_view_options("Of weights, shuffling and subsets.")
 @count_option("--max-epochs", 40, "Passes of the networks over the training rows.")
 @store_option
 @format_option
@@ -61,7 +130,7 @@ def ensemble(
 
 
 @click.command(context_settings=CONTEXT)
-@on_vectors_options("Of the features that splits look at.")
+@on_view_options("Of the features that splits look at.")
 @count_option("--max-trees", 2000, "Most trees.")
 @store_option
 @format_option
@@ -81,7 +150,7 @@ def gbt(
 
 def _train_and_print(
     predictor: str,
-    changes: dict[str, int],
+    changes: dict[str, Any],
     request: ViewRequest,
     seed: int,
     store_uri: str,

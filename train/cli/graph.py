@@ -66,14 +66,13 @@ def scratch(
     from featurestore.store import FeatureStore
     from featurestore.views.request import GRAPH, ViewRequest
     from train.cli.result import print_result
-    from train.predictors.graph.scratch import Alignn, view_graphs
+    from train.predictors.graph.scratch import Alignn
     from train.training import train_model
 
     recipe = Alignn(**network)
     store = FeatureStore.open(store_uri)
     view = store.view(ViewRequest(property_name, GRAPH, split=split))
-    graphs = view_graphs(store, view, recipe)
-    print_result(train_model(store, view, recipe, seed, graphs), output_format)
+    print_result(train_model(store, view, recipe, seed), output_format)
 
 
 @click.command(context_settings=CONTEXT)

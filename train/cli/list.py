@@ -34,7 +34,7 @@ def list_models(request: ModelRequest, store_uri: str, at: str | None, output_fo
         "model_id": [model.model_id for model in models],
         "predictor": [predictor_label(model) for model in models],
         "property": [model.parameters.property for model in models],
-        "features": [model.parameters.features for model in models],
+        "features": [model.parameters.features_name for model in models],
         "text_source": [model.text_source for model in models],
         "variant": [model.parameters.variant for model in models],
         "encoders": [model.encoders for model in models],

@@ -22,9 +22,10 @@ def seed_option(what: str) -> Callable[[Command], Command]:
     return click.option("--seed", default=0, show_default=True, help=what)
 
 
-def on_vectors_options(of_seed: str) -> Callable[[Command], Command]:
-    """``--property``, those of `view_options`, and ``--seed``, for predictors on vectors."""
-    return together(property_option, view_options, seed_option(of_seed))
+def on_view_options(of_seed: str, *, vectors: bool = True) -> Callable[[Command], Command]:
+    """``--property``, those of `view_options`, and ``--seed``; ``vectors`` must be named or not."""
+    of_view = functools.partial(view_options, required=vectors)
+    return together(property_option, of_view, seed_option(of_seed))
 
 
 def model_filters(kind: str = "models") -> Callable[[Command], Command]:

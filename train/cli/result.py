@@ -33,18 +33,19 @@ def print_result(result: TrainingResult, output_format: str) -> None:
 
 
 def _uncertainty_sentences(metrics: Mapping[str, Any]) -> list[str]:
-    """What an ensemble chose, and how often its intervals hold the test targets."""
-    if "share_of_process" not in metrics:
-        return []
-    of_process = metrics["transformation"]
-    of_networks = metrics.get("transformation_of_networks", of_process)
-    sentences = [
-        f"Share of the Gaussian process in the average {metrics['share_of_process']:.2f}; targets "
-        f"learned as {of_process} by it, as {of_networks} by the networks."
-    ]
-    if "coverage" not in metrics:
-        return [*sentences, "Note: too few validation rows to calibrate intervals (19 are enough)"]
-    shares = {level: value for level, value in metrics["coverage"].items() if value is not None}
+    """What an ensemble chose, and how often intervals hold the test targets."""
+    sentences = []
+    if "share_of_process" in metrics:
+        of_process = metrics["transformation"]
+        of_networks = metrics.get("transformation_of_networks", of_process)
+        sentences.append(
+            "Share of the Gaussian process in the average "
+            f"{metrics['share_of_process']:.2f}; targets learned as {of_process} by it, as "
+            f"{of_networks} by the networks."
+        )
+    shares = {
+        level: value for level, value in metrics.get("coverage", {}).items() if value is not None
+    }
     if shares:
         listed = ", ".join(f"{float(level):.0%}: {value:.1%}" for level, value in shares.items())
         sentences.append(f"Test targets within the intervals of nominal coverage: {listed}.")

@@ -7,7 +7,7 @@ import click
 from featurestore.cli.options import CONTEXT
 from train.cli.benchmark import benchmark
 from train.cli.curve import curve
-from train.cli.fit import ensemble, gbt, mlp
+from train.cli.fit import ensemble, fit, gbt, mlp
 from train.cli.graph import scratch, source
 from train.cli.groups import groups
 from train.cli.leaderboard import leaderboard
@@ -23,7 +23,7 @@ def train() -> None:
 
 
 for command in (
-    *(mlp, ensemble, gbt, scratch, source),
+    *(fit, mlp, ensemble, gbt, scratch, source),
     *(benchmark, report, list_models, curve, parity),
     *(groups, leakage, leaderboard),
 ):

@@ -25,13 +25,11 @@ def printed_in_brackets(unit: str) -> str:
 
 def predictor_label(model: StoredModel) -> str:
     """The predictor's name, with the settings in which it departs from its defaults."""
-    from train.predictors.registry import default_settings
+    from train.predictors.registry import changed_settings
 
-    defaults = default_settings(model.predictor)
     changed = [
         f"{name}={canonical_json(value)}"
-        for name, value in sorted(model.settings.items())
-        if name in defaults and value != defaults[name]
+        for name, value in changed_settings(model.predictor, model.settings).items()
     ]
     return " ".join([model.predictor, *changed])
 
@@ -39,7 +37,7 @@ def predictor_label(model: StoredModel) -> str:
 def features_label(model: StoredModel) -> str:
     """The features, with the text source where there is text."""
     p = model.parameters
-    label = p.features.replace("text", model.text_source or "text")
+    label = p.features_name.replace("text", model.text_source or "text")
     return label if p.variant == "full" else f"{label} ({p.variant})"
 
 
@@ -48,7 +46,7 @@ def distinctions(models: Sequence[StoredModel], labels: Sequence[Hashable]) -> l
     words: list[tuple[str, ...]] = [
         (
             str(model.parameters.split),
-            model.parameters.features,
+            model.parameters.features_name,
             *model.encoders.split(" + "),
             predictor_label(model),
             f"seed {model.seed}",

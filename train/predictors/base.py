@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from featurestore.output.progress import Progress
 from train.predictors.uncertainty import Uncertainty
+
+if TYPE_CHECKING:
+    from featurestore.store import FeatureStore
+    from featurestore.views.view import TrainingView
 
 
 @dataclass(frozen=True)
@@ -30,16 +34,32 @@ class Examples:
         return len(self.targets)
 
 
+class OnVectors:
+    """What learns from, or predicts by, the vectors of a training view."""
+
+    def inputs(self, store: FeatureStore, view: TrainingView) -> npt.NDArray[Any]:
+        """The view's features, float32 of shape (n, width)."""
+        return view.features
+
+
+@runtime_checkable
 class Predictor(Protocol):
-    """A trained predictor."""
+    """A trained predictor; one on vectors is a subclass of `OnVectors`."""
 
     @property
     def n_features(self) -> int:
-        """Width of the features it takes."""
+        """Width of the features it takes; 0 if it takes other inputs than vectors."""
         ...
 
-    def predict(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """Predictions, float64 of shape (n,), for features of shape (n, n_features)."""
+    def inputs(self, store: FeatureStore, view: TrainingView) -> npt.NDArray[Any]:
+        """What it predicts by: an entry for each of the view's rows, shape (n, …)."""
+        ...
+
+    def predict(self, features: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Predictions, float64 of shape (n,), for features of shape (n, n_features).
+
+        One with other inputs takes an array of n such.
+        """
         ...
 
     def to_bytes(self) -> bytes:
@@ -73,6 +93,8 @@ class Fitted:
     rehearsed : Predictor, optional
         Where the predictor learned from the validation rows, one that did not: what the store keeps
         of these rows are its predictions.
+    notes : tuple of str
+        What a reader of the numbers should know about the training, such as a library's warnings.
     """
 
     predictor: Predictor
@@ -80,10 +102,12 @@ class Fitted:
     best_epoch: int
     details: Mapping[str, Any] = field(default_factory=dict)
     rehearsed: Predictor | None = None
+    notes: tuple[str, ...] = ()
 
 
+@runtime_checkable
 class Recipe(Protocol):
-    """A way of training, with all its settings."""
+    """A way of training, with all its settings; one on vectors is a subclass of `OnVectors`."""
 
     @property
     def name(self) -> str:
@@ -98,6 +122,10 @@ class Recipe(Protocol):
     @property
     def max_epochs(self) -> int:
         """Most steps that progress is reported for."""
+        ...
+
+    def inputs(self, store: FeatureStore, view: TrainingView) -> npt.NDArray[Any]:
+        """What it learns from: an entry for each of the view's rows, shape (n, …)."""
         ...
 
     def fit(self, train: Examples, val: Examples, seed: int, progress: Progress) -> Fitted:

@@ -2,63 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
 
 from featurestore.errors import InvalidInputError
+from featurestore.plugins import (
+    MissingPackageError,
+    NotAPartError,
+    PartConflictError,
+    PartImportError,
+)
 from featurestore.store import FeatureStore
 from featurestore.views.parameters import ViewParameters
+from featurestore.views.view import TrainingView
 from train.models import StoredModel, find_model, stored_weights
 from train.predictors.base import Predictor, UncertainPredictor
+from train.predictors.registry import recipe_names, restored
 from train.predictors.uncertainty import Uncertainty
 
-#: What wrong bytes raise: no safetensors, an array missing or too many, another shape.
-_UNREADABLE = (SafetensorError, KeyError, IndexError, TypeError, RuntimeError)
-
-
-def _restore_mlp(settings: Mapping[str, Any], weights: bytes) -> Predictor:
-    from train.predictors.mlp import MLPPredictor
-
-    return MLPPredictor.from_bytes(settings, weights)
-
-
-def _restore_ensemble(settings: Mapping[str, Any], weights: bytes) -> Predictor:
-    from train.predictors.ensemble.predictor import EnsemblePredictor
-
-    return EnsemblePredictor.from_bytes(settings, weights)
-
-
-def _restore_trees(settings: Mapping[str, Any], weights: bytes) -> Predictor:
-    from train.predictors.baselines.boosted_trees import Trees
-
-    return Trees.from_bytes(settings, weights)
-
-
-def _restore_constant(settings: Mapping[str, Any], weights: bytes) -> Predictor:
-    from train.predictors.baselines.constant import ConstantPredictor
-
-    return ConstantPredictor.from_bytes(settings, weights)
-
-
-def _restore_alignn(settings: Mapping[str, Any], weights: bytes) -> Predictor:
-    from train.predictors.graph.scratch import AlignnPredictor
-
-    return AlignnPredictor.from_bytes(settings, weights)
-
-
-_RESTORERS: dict[str, Callable[[Mapping[str, Any], bytes], Predictor]] = {
-    "mlp": _restore_mlp,
-    "ensemble": _restore_ensemble,
-    "gbt": _restore_trees,
-    "alignn": _restore_alignn,
-    "mean": _restore_constant,
-    "median": _restore_constant,
-}
+#: What is to be mended about the installed packages, not about the model.
+_OF_PACKAGES = (MissingPackageError, NotAPartError, PartConflictError, PartImportError)
 
 
 @dataclass(frozen=True)
@@ -86,13 +52,24 @@ class LoadedModel:
         """The training view it was trained on."""
         return self.stored.parameters
 
-    def predict(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """Predictions for a feature matrix.
+    def inputs(self, store: FeatureStore, view: TrainingView) -> npt.NDArray[Any]:
+        """What the model predicts by, for each row of a view like its own: `predict` takes it.
+
+        Raises
+        ------
+        InvalidInputError
+            If a material cannot be read, for example as a graph.
+        """
+        return self.predictor.inputs(store, view)
+
+    def predict(self, features: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Predictions for a feature matrix, or for other inputs.
 
         Parameters
         ----------
         features : ndarray, shape (n, width), float32
-            Laid out as in the model's training view.
+            Laid out as in the model's training view; what `inputs` gives where the model takes no
+            vectors.
 
         Returns
         -------
@@ -107,7 +84,7 @@ class LoadedModel:
         self._check_width(features)
         return self.predictor.predict(features)
 
-    def uncertainty(self, features: npt.NDArray[np.float32]) -> Uncertainty:
+    def uncertainty(self, features: npt.NDArray[Any]) -> Uncertainty:
         """The error to expect of each prediction.
 
         Parameters
@@ -130,8 +107,8 @@ class LoadedModel:
             )
         return found
 
-    def _check_width(self, features: npt.NDArray[np.float32]) -> None:
-        width = features.shape[1]
+    def _check_width(self, features: npt.NDArray[Any]) -> None:
+        width = features.shape[1] if features.ndim > 1 else 0
         if width != self.predictor.n_features:
             raise InvalidInputError(
                 f"model {self.model_id} takes {self.predictor.n_features} features, these rows "
@@ -148,18 +125,23 @@ def load_model(store: FeatureStore, name: str) -> LoadedModel:
     UnknownNameError
         If there is none.
     InvalidInputError
-        If several ids start so, or its weights cannot be read.
+        If several ids start so, no package registers its predictor, or its weights cannot be read.
+    MissingPackageError, PartImportError, PartConflictError, NotAPartError
+        If the package that registers its predictor is at fault, or lacks one it needs.
     """
     with store.session() as session:
         stored = find_model(session, name)
         weights = stored_weights(session, stored.model_id)
-    if stored.predictor not in _RESTORERS:
+    if stored.predictor not in recipe_names():
         raise InvalidInputError(
-            f"model {stored.model_id} is a {stored.predictor!r}, which this version cannot load"
+            f"model {stored.model_id} is a {stored.predictor!r}, which this version cannot load: "
+            "no installed package registers such a predictor; install the one that does"
         )
     try:
-        predictor = _RESTORERS[stored.predictor](stored.settings, weights)
-    except _UNREADABLE as error:
+        predictor = restored(stored.predictor, stored.settings, weights)
+    except _OF_PACKAGES:
+        raise
+    except Exception as error:  # whatever wrong bytes make somebody's reader raise
         raise InvalidInputError(
             f"the weights of model {stored.model_id} ({stored.predictor}) do not load: {error}"
         ) from error

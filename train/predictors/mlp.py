@@ -13,14 +13,14 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from featurestore.output.progress import Progress
-from train.predictors.base import Examples, Fitted
-from train.predictors.callbacks import EarlyStopping, ShowProgress
+from train.predictors.base import Examples, Fitted, OnVectors
+from train.predictors.callbacks import BestWeights, Diverged, EarlyStopping, ShowProgress
 from train.predictors.network import PAPER_WIDTHS, ResidualMLP
 from train.predictors.trainer import Batch, Trainer, predict
 
 
 @dataclass(frozen=True)
-class MLPPredictor:
+class MLPPredictor(OnVectors):
     """A trained `ResidualMLP`."""
 
     network: ResidualMLP
@@ -48,7 +48,7 @@ class MLPPredictor:
 
 
 @dataclass(frozen=True)
-class MLP:
+class MLP(OnVectors):
     """The recipe of Li et al., Digital Discovery 2025, 4, 376, for the fixed features.
 
     Adam on the mean absolute error, early stopping on the validation error, best weights restored;
@@ -100,17 +100,24 @@ class MLP:
         """
         generator = torch.Generator().manual_seed(seed)
         network = ResidualMLP(train.features.shape[1], self.widths, generator)
-        stopping = EarlyStopping(self.patience)
+        best = BestWeights()
         trainer = Trainer(
             network,
             learning_rate=self.learning_rate,
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
             generator=generator,
-            callbacks=[stopping, ShowProgress(progress)],
+            callbacks=[
+                Diverged("look for outliers among the targets and the vectors"),
+                best,
+                EarlyStopping(self.patience, best),
+                ShowProgress(progress),
+            ],
         )
         history = trainer.fit(_batch(train), _batch(val))
-        return Fitted(MLPPredictor(network.eval()), history, stopping.best_epoch)
+        return Fitted(
+            predictor=MLPPredictor(network.eval()), history=history, best_epoch=best.best_epoch
+        )
 
 
 def _batch(examples: Examples) -> Batch:

@@ -1,64 +1,94 @@
-"""The recipes by name, with the settings in which a user wants them changed."""
+"""Predictors by name: parts that make recipes and restore what these have trained."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
 
-from featurestore.errors import InvalidInputError, UnknownNameError
-from train.predictors.base import Recipe
-
-#: Recipes that do not look at the features, nor at the seed.
-CONSTANTS = ("mean", "median")
-
-
-def _mlp() -> Any:
-    from train.predictors.mlp import MLP
-
-    return MLP()
-
-
-def _ensemble() -> Any:
-    from train.predictors.ensemble.recipe import Ensemble
-
-    return Ensemble()
+from featurestore.errors import FeatureStoreError, InvalidInputError
+from featurestore.plugins import (
+    PREDICTORS,
+    NotAPartError,
+    Part,
+    Setting,
+    load_part,
+    parse_settings,
+    part_names,
+    registered,
+)
+from train.predictors.base import Predictor, Recipe
 
 
-def _boosted_trees() -> Any:
-    from train.predictors.baselines.boosted_trees import BoostedTrees
+@dataclass(frozen=True, kw_only=True)
+class PredictorPart(Part):
+    """What a package declares about a predictor, under entry points ``featurestore.predictors``.
 
-    return BoostedTrees()
+    ``make`` makes a `Recipe`, whose name is the part's.
+
+    Parameters
+    ----------
+    restore : callable
+        From the recipe's settings and the bytes of `Predictor.to_bytes` to the predictor. The
+        bytes may be a stranger's: whatever they hold, none of it may be executed.
+    reads : {"vectors", "structures", "nothing"}
+        What it learns from: the vectors of a view, the structures of its materials, or the targets
+        alone.
+    further : callable, optional
+        Settings that depend on the values of ``settings``, which it is given.
+    """
+
+    restore: Callable[[Mapping[str, Any], bytes], Predictor]
+    reads: Literal["vectors", "structures", "nothing"] = "vectors"
+    further: Callable[[Mapping[str, Any]], Sequence[Setting]] | None = None
+
+    def complete(self, given: Mapping[str, Any]) -> PredictorPart:
+        """The part with the further settings that it has where these are given.
+
+        Raises
+        ------
+        UnknownNameError, InvalidInputError
+            If a value does not suit.
+        """
+        if self.further is None:
+            return self
+        own = {
+            one.name: one.checked(given.get(one.name, one.default), repr(self.name))
+            for one in self.settings
+        }
+        return replace(self, settings=(*self.settings, *self.further(own)), further=None)
+
+    def parsed(self, assignments: Sequence[str]) -> dict[str, Any]:
+        """The values that ``NAME=VALUE`` assignments give, typed and checked; only those given.
+
+        Raises
+        ------
+        UnknownNameError, InvalidInputError
+            As for `featurestore.plugins.parse_settings`.
+        """
+        if self.further is None:
+            return parse_settings(self, assignments)
+        names = {one.name for one in self.settings}
+        own = [text for text in assignments if text.partition("=")[0].strip() in names]
+        return parse_settings(self.complete(parse_settings(self, own)), assignments)
 
 
-def _alignn() -> Any:
-    from train.predictors.graph.scratch import Alignn
-
-    return Alignn()
-
-
-def _constant(name: str) -> Callable[[], Any]:
-    def make() -> Any:
-        from train.predictors.baselines.constant import Constant
-
-        return Constant(name)
-
-    return make
+def recipe_names() -> tuple[str, ...]:
+    """The names of all predictors that installed packages register; nothing is imported."""
+    return part_names(PREDICTORS)
 
 
-_RECIPES: dict[str, Callable[[], Any]] = {
-    "mlp": _mlp,
-    "ensemble": _ensemble,
-    "gbt": _boosted_trees,
-    "alignn": _alignn,
-    **{name: _constant(name) for name in CONSTANTS},
-}
+def predictor_part(name: str) -> PredictorPart:
+    """What is declared about the predictor of that name; imports no model library.
 
-
-def recipe_names() -> list[str]:
-    """The names of all recipes."""
-    return list(_RECIPES)
+    Raises
+    ------
+    UnknownNameError
+        If there is none.
+    PartImportError, PartConflictError, NotAPartError
+        If the package that adds it is at fault.
+    """
+    return load_part(PREDICTORS, name, PredictorPart)
 
 
 def make_recipe(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
@@ -74,63 +104,137 @@ def make_recipe(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
     Raises
     ------
     UnknownNameError
-        If there is no such recipe, or it has no such setting.
+        If there is no such predictor, or it has no such setting.
     InvalidInputError
-        If a setting's value is of another type than its default.
+        If the value of a setting does not suit.
+    MissingPackageError
+        If a package that it needs is not installed.
+    PartImportError, PartConflictError, NotAPartError
+        If the package that adds it is at fault.
     """
-    if name not in _RECIPES:
-        raise UnknownNameError("predictor", name, _RECIPES)
-    recipe = _RECIPES[name]()
-    values = {}
-    for setting, value in (changes or {}).items():
-        if setting not in recipe.settings:
-            raise UnknownNameError(f"setting of {name}", setting, recipe.settings)
-        values[setting] = _of_type(name, setting, value, recipe.settings[setting])
-    return replace(recipe, **values) if values else recipe
+    changes = changes or {}
+    recipe = predictor_part(name).complete(changes).build(changes)
+    _check(name, recipe, Recipe)
+    if recipe.name != name:
+        raise NotAPartError(
+            f"the predictor {name!r} of {registered(PREDICTORS, name)} makes a recipe that calls "
+            f"itself {recipe.name!r}; the two names must be the same"
+        )
+    return cast(Recipe, recipe)
+
+
+def restored(name: str, settings: Mapping[str, Any], weights: bytes) -> Predictor:
+    """The predictor that a recipe of that name with these settings has trained.
+
+    Raises
+    ------
+    UnknownNameError, MissingPackageError, PartImportError, PartConflictError, NotAPartError
+        As for `make_recipe`.
+    Exception
+        Whatever the bytes make the part raise, if they are not those of its predictor.
+    """
+    part = predictor_part(name)
+    part.versions()
+    predictor = part.restore(settings, weights)
+    _check(name, predictor, Predictor)
+    return predictor
+
+
+def reads(name: str) -> str | None:
+    """What the predictor of that name learns from; None for one that cannot be used here."""
+    part = _usable(name)
+    return part.reads if part else None
 
 
 def default_settings(name: str) -> dict[str, Any]:
-    """The settings that a recipe has unless they are changed; none for an unknown recipe."""
-    return _RECIPES[name]().settings if name in _RECIPES else {}
+    """The settings that a recipe has unless they are changed, as JSON has them.
+
+    There are none for a predictor that cannot be used here: the store may hold models of it.
+    """
+    part = _usable(name)
+    return {one.name: _as_json(one.default) for one in part.settings} if part else {}
 
 
-def parse_settings(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Assignments such as ``mlp.max_epochs=50``, by recipe; values are JSON.
+def changed_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a model's settings that are not the defaults, as far as the predictor has them."""
+    part = _usable(name)
+    if part is None:
+        return {}
+    defaults = default_settings(name)
+    return {
+        setting: value
+        for setting, value in sorted(settings.items())
+        if (setting in defaults or part.further) and value != defaults.get(setting, _NO_DEFAULT)
+    }
+
+
+def identity(recipe: Recipe) -> dict[str, Any]:
+    """All that decides what a recipe makes of a view and a seed; a model's id is made of it.
+
+    That is its name and its settings, without those that only say where the work is done, and,
+    where the part declares any, the versions of packages, files and what was learned from.
+
+    Raises
+    ------
+    MissingPackageError, InvalidInputError
+        If a package or a file is missing.
+    """
+    found: dict[str, Any] = {"predictor": recipe.name, "settings": recipe.settings}
+    if recipe.name not in recipe_names():
+        return found
+    part = predictor_part(recipe.name)
+    elsewhere = {one.name for one in part.settings if not one.identity}
+    found["settings"] = {k: v for k, v in recipe.settings.items() if k not in elsewhere}
+    if part.packages or part.data or part.trained_on is not None:
+        found["part"] = part.identity()
+    return found
+
+
+def parse_benchmark_settings(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Assignments such as ``mlp.max_epochs=50``, by predictor.
 
     Raises
     ------
     InvalidInputError
-        If one has another form.
+        If one has another form, is given twice, or its value does not suit.
     UnknownNameError
-        If it is of an unknown recipe.
+        If it is of an unknown predictor, or this has no such setting.
     """
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, list[str]] = {}
     for assignment in assignments:
-        left, equals, value = assignment.partition("=")
+        left, equals, _ = assignment.partition("=")
         name, dot, setting = left.strip().partition(".")
         if not (equals and dot and setting):
             raise InvalidInputError(
                 f"a setting is PREDICTOR.NAME=VALUE, as mlp.max_epochs=50; got {assignment!r}"
             )
-        if name not in _RECIPES:
-            raise UnknownNameError("predictor", name, _RECIPES)
-        try:
-            found.setdefault(name, {})[setting] = json.loads(value)
-        except ValueError:
-            found.setdefault(name, {})[setting] = value
-    return found
+        found.setdefault(name, []).append(assignment.strip().removeprefix(f"{name}."))
+    return {name: predictor_part(name).parsed(given) for name, given in found.items()}
 
 
-def _of_type(name: str, setting: str, value: Any, default: Any) -> Any:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if isinstance(default, bool):
-        fits = isinstance(value, bool)
-    elif isinstance(default, int):
-        fits = number and value == int(value) and value > 0
-    elif isinstance(default, float):
-        fits = number
-    else:
-        fits = default is None or isinstance(value, type(default))
-    if not fits:
-        raise InvalidInputError(f"setting {setting} of {name} is like {default!r}; got {value!r}")
-    return tuple(value) if isinstance(value, list) else value
+_NO_DEFAULT = object()
+
+
+def _usable(name: str) -> PredictorPart | None:
+    """The part, for words about models that are there whether or not it can be used."""
+    try:
+        return predictor_part(name)
+    except FeatureStoreError:
+        return None
+
+
+def _check(name: str, made: Any, kind: type[Any]) -> None:
+    if not isinstance(made, kind):
+        lacking = [one for one in _members(kind) if not hasattr(made, one)]
+        raise NotAPartError(
+            f"the predictor {name!r} of {registered(PREDICTORS, name)} gives a "
+            f"{type(made).__name__}, which is no {kind.__name__}: it lacks {', '.join(lacking)}"
+        )
+
+
+def _members(kind: type[Any]) -> list[str]:
+    return sorted(one for one in vars(kind) if not one.startswith("_"))
+
+
+def _as_json(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

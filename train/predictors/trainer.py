@@ -1,15 +1,15 @@
-"""Mini-batch gradient descent in small steps, with callbacks; the history is data."""
+"""The loop of networks on vectors: mini-batches of rows in random order, small steps."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from train.predictors.base import Epoch
-from train.predictors.errors import TrainingError
+from train.predictors.loop import Callback, TrainingLoop
 
 #: The epsilon of Keras' Adam, with which the paper's predictor was trained; PyTorch's is 1e-8.
 ADAM_EPSILON = 1e-7
@@ -28,20 +28,7 @@ class Batch:
         return len(self.targets)
 
 
-class Callback:
-    """Something that watches a training; override what is needed."""
-
-    def on_fit_begin(self, trainer: Trainer) -> None:
-        """Before the first epoch."""
-
-    def on_epoch_end(self, trainer: Trainer) -> None:
-        """After each epoch; ``trainer.history[-1]`` is its record."""
-
-    def on_fit_end(self, trainer: Trainer) -> None:
-        """After the last epoch."""
-
-
-class Trainer:
+class Trainer(TrainingLoop):
     """Trains a network on the mean absolute error with Adam.
 
     Parameters
@@ -58,13 +45,6 @@ class Trainer:
         Shuffles the rows before each epoch.
     callbacks : sequence of Callback
         Called in order.
-
-    Attributes
-    ----------
-    history : list of Epoch
-        One record for each epoch done.
-    stopping : bool
-        A callback sets it to end the training after the present epoch.
     """
 
     def __init__(
@@ -77,34 +57,23 @@ class Trainer:
         generator: torch.Generator,
         callbacks: Sequence[Callback] = (),
     ) -> None:
-        self.network = network
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.generator = generator
-        self.callbacks = tuple(callbacks)
-        self.optimizer = torch.optim.Adam(
+        optimizer = torch.optim.Adam(
             network.parameters(), lr=learning_rate, eps=ADAM_EPSILON, fused=True
         )
-        self.history: list[Epoch] = []
-        self.stopping = False
+        super().__init__(network, optimizer, max_epochs=max_epochs, callbacks=callbacks)
+        self.batch_size = batch_size
+        self.generator = generator
+        self._rows: tuple[Batch, Batch] | None = None
 
     def fit(self, train: Batch, val: Batch) -> list[Epoch]:
-        """Train until ``max_epochs`` or until a callback stops; returns the history.
+        """Train on ``train``, with the error on ``val`` after each epoch; returns the history."""
+        self._rows = train, val
+        return self.run()
 
-        Raises
-        ------
-        TrainingError
-            If an error becomes infinite or NaN.
-        """
-        for callback in self.callbacks:
-            callback.on_fit_begin(self)
-        while not self.stopping and len(self.history) < self.max_epochs:
-            self.history.append(self.run_epoch(train, val))
-            for callback in self.callbacks:
-                callback.on_epoch_end(self)
-        for callback in self.callbacks:
-            callback.on_fit_end(self)
-        return self.history
+    def next_epoch(self) -> Epoch:
+        """`run_epoch` on the rows of `fit`."""
+        assert self._rows is not None
+        return self.run_epoch(*self._rows)
 
     def run_epoch(self, train: Batch, val: Batch) -> Epoch:
         """One pass over the training rows in random order, then the validation error."""
@@ -114,13 +83,7 @@ class Trainer:
         for rows in order.split(self.batch_size):
             batch = Batch(train.features[rows], train.targets[rows])
             total += self.train_step(batch) * len(batch)
-        record = Epoch(number, total / len(train), self.validate(val))
-        if not (math.isfinite(record.train_mae) and math.isfinite(record.val_mae)):
-            raise TrainingError(
-                f"the training diverged in epoch {number}: the error is no longer a finite "
-                "number; look for outliers among the targets and the vectors"
-            )
-        return record
+        return Epoch(number, total / len(train), self.validate(val))
 
     def train_step(self, batch: Batch) -> float:
         """One step of the optimiser; returns the batch's loss before it."""
@@ -138,6 +101,15 @@ class Trainer:
         """The mean absolute error on the validation rows."""
         errors = predict(self.network, val.features).double() - val.targets.double()
         return errors.abs().mean().item()
+
+    def state(self) -> dict[str, Any]:
+        """The loop's, and that of the generator that shuffles."""
+        return super().state() | {"generator": self.generator.get_state()}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        super().resume(state)
+        self.generator.set_state(state["generator"])
 
 
 def predict(network: torch.nn.Module, features: torch.Tensor) -> torch.Tensor:

@@ -20,6 +20,7 @@ from featurestore.session import Session
 from featurestore.tables.schemas import embedding_table
 from featurestore.texts.renderings import unrendered
 from featurestore.upkeep.checks.finding import RESTORE, Finding, command_for, removable
+from featurestore.vectors import Vectors
 
 _ROWS_A_READ = 1024
 
@@ -41,7 +42,7 @@ def check_structures(session: Session) -> Iterator[Finding]:
             "materials",
             "structures do not hash to their structure_id",
             pa.table({"material_id": sorted(bad)}),
-            command_for("materials"),
+            command_for(session, "materials"),
         )
 
 
@@ -95,50 +96,35 @@ def check_vectors(session: Session) -> Iterator[Finding]:
 
 
 def _check_values(session: Session, encoder: Encoder, table: str) -> Iterator[Finding]:
-    key = f"{encoder.kind}_id"
+    stored = Vectors.of(session, encoder)
     bad: dict[str, list[str]] = {"not finite": [], "zero throughout": []}
-    dataset = session.dataset(table)
-    assert dataset is not None
-    for batch in dataset.to_batches(columns=[key, "vector"], batch_size=_ROWS_A_READ):
-        values = batch["vector"].flatten().to_numpy(zero_copy_only=False)
-        vectors = values.reshape(-1, encoder.dimension)
+    for ids, vectors in stored.batches():
         finite = np.isfinite(vectors).all(axis=1)
         for what, rows in (
             ("not finite", ~finite),
             ("zero throughout", finite & ~vectors.any(axis=1)),
         ):
             if rows.any():
-                bad[what] += batch[key].filter(pa.array(rows)).to_pylist()
-    for what, ids in bad.items():
-        if ids:
-            rows = pa.table({key: sorted(ids)})
-            yield removable(table, f"vectors are {what}", rows, command_for(table, encoder.name))
+                bad[what] += ids.filter(pa.array(rows)).to_pylist()
+    for what, found in bad.items():
+        if found:
+            rows = pa.table({stored.key: sorted(found)})
+            yield removable(table, f"vectors are {what}", rows, command_for(session, table))
 
 
 def check_texts(session: Session) -> Iterator[Finding]:
     """Vectors of texts that no stored sentences render to, in any variant."""
-    texts = encoders(session, "text")
-    tables = [embedding_table("text", encoder.encoder_id) for encoder in texts]
-    stored = [session.dataset(table) for table in tables]
-    ids = [
-        dataset.to_table(columns=["text_id"])["text_id"].combine_chunks()
-        for dataset in stored
-        if dataset is not None
-    ]
-    if not ids:
+    stored = [Vectors.of(session, encoder) for encoder in encoders(session, "text")]
+    ids = pa.chunked_array([vectors.ids for vectors in stored], pa.string())
+    if not len(ids):
         return
-    orphans = unrendered(session, pc.unique(pa.chunked_array(ids)))
-    if not len(orphans):
-        return
-    for encoder, table, dataset in zip(texts, tables, stored, strict=True):
-        if dataset is None:
-            continue
-        column = dataset.to_table(columns=["text_id"])["text_id"]
-        here = column.filter(pc.is_in(column, orphans))
+    orphans = unrendered(session, pc.unique(ids))
+    for vectors in stored:
+        here = vectors.ids.filter(pc.is_in(vectors.ids, orphans))
         if len(here):
             yield removable(
-                table,
+                vectors.table,
                 "vectors of texts that no stored sentences render to",
                 pa.table({"text_id": here}),
-                command_for(table, encoder.name),
+                command_for(session, vectors.table),
             )

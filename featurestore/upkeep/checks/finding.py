@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from featurestore.catalogue import encoders
+from featurestore.commands import encoding_command, shown
+from featurestore.session import Session
+from featurestore.tables.schemas import embedding_table
+
 RESTORE = "restore a snapshot (featurestore snapshot restore) or copy a backup back"
 
 
@@ -49,12 +54,11 @@ def removable(table: str, what: str, rows: pa.Table, again: str) -> Finding:
     )
 
 
-def command_for(table: str, encoder_name: str = "NAME") -> str:
+def command_for(session: Session, table: str) -> str:
     """The command that writes rows of a table."""
-    if table.startswith("structure_embeddings__"):
-        return f"featurestore ingest embeddings --encoder {encoder_name}"
-    if table.startswith("text_embeddings__"):
-        return f"featurestore ingest embeddings --encoder {encoder_name} --source SOURCE"
+    for encoder in encoders(session):
+        if table == embedding_table(encoder.kind, encoder.encoder_id):
+            return shown(encoding_command(session, encoder))
     return {
         "materials": "featurestore ingest structures SOURCES",
         "properties": "featurestore ingest structures SOURCES",

@@ -103,7 +103,9 @@ def _dangling(session: Session, reference: _Reference, key: tuple[str, ...]) -> 
     if not rows.num_rows:
         return
     if reference.leftover is None:
-        yield removable(reference.table, reference.what, rows, command_for(reference.table))
+        yield removable(
+            reference.table, reference.what, rows, command_for(session, reference.table)
+        )
     else:
         yield Finding(
             reference.table,

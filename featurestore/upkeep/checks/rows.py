@@ -27,7 +27,7 @@ def check_table(session: Session, table: str, expected: TableSchema) -> Iterator
     if unreadable is not None:
         yield Finding(table, f"cannot be read: {unreadable}", RESTORE)
         return
-    again = command_for(table)
+    again = command_for(session, table)
     keys = ", ".join(expected.key)
     twice = session.query(
         f'SELECT {keys}, count(*) AS copies FROM "{table}" GROUP BY ALL HAVING copies > 1 '

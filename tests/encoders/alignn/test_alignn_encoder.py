@@ -13,10 +13,10 @@ from tiny_alignn import write_tiny_alignn
 
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.failure import Failure
-from ingest.encoders.alignn import load_alignn_encoder
 from ingest.encoders.alignn.atoms import element_features
 from ingest.encoders.alignn.checkpoint import read_checkpoint
 from ingest.encoders.alignn.dgl_backend import import_dgl
+from ingest.encoders.alignn.encoder import load_alignn_encoder
 from ingest.encoders.alignn.graph import build_graph
 from ingest.encoders.parallel import has_bfloat16_products
 

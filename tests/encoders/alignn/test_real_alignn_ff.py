@@ -11,8 +11,8 @@ import pytest
 from alignn_crystals import crystal
 from library_graph import expanded_edges, line_graph_edges
 
-from ingest.encoders.alignn import load_alignn_encoder
 from ingest.encoders.alignn.checkpoint import read_checkpoint
+from ingest.encoders.alignn.encoder import load_alignn_encoder
 from ingest.encoders.alignn.graph import build_graph
 from ingest.weights.cache import find_weights
 

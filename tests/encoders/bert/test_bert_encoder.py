@@ -15,7 +15,7 @@ from transformers import BertConfig
 
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.failure import Failure
-from ingest.encoders.bert import load_bert_encoder
+from ingest.encoders.bert.encoder import load_bert_encoder
 from ingest.encoders.bert.model import load_transformer
 from ingest.encoders.bert.tokens import Tokenizer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ingest.encoders.bert import load_bert_encoder
+from ingest.encoders.bert.encoder import load_bert_encoder
 from ingest.weights.cache import find_weights
 
 TEXT = (

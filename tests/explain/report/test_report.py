@@ -46,8 +46,8 @@ def _train(
 
 
 @pytest.fixture(autouse=True)
-def linear(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    register(monkeypatch)
+def linear(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    register(monkeypatch, tmp_path / "site")
     yield
 
 
@@ -90,7 +90,7 @@ def _make(folder: Path, patch: pytest.MonkeyPatch) -> FeatureStore:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FeatureStore]:
     with pytest.MonkeyPatch.context() as patch:
-        register(patch)
+        register(patch, tmp_path_factory.mktemp("site"))
         store = _make(tmp_path_factory.mktemp("stores") / "store", patch)
         models = [_train(store, seed=seed) for seed in (0, 1)]
         for features in ("structure", "text"):

@@ -20,7 +20,8 @@ from featurestore.session import QueryError
 from featurestore.store import FeatureStore
 from featurestore.tables.schemas import embedding_table
 from featurestore.upkeep.verify import verify
-from featurestore.views.view import parts
+from featurestore.views.features import VectorFeature
+from featurestore.views.view import Block, view_parts
 from train.models import StoredModel
 from train.training import train_model
 
@@ -44,8 +45,8 @@ def _train(store: FeatureStore, features: str, seed: int = 0, shift: float = 0.0
 
 
 @pytest.fixture(autouse=True)
-def linear(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    register(monkeypatch)
+def linear(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    register(monkeypatch, tmp_path / "site")
     yield
 
 
@@ -132,9 +133,16 @@ def test_a_model_of_the_structure_alone_has_no_text(store: FeatureStore) -> None
 
 
 def test_a_single_segment_is_the_whole_vector() -> None:
-    assert parts([("structure.all", 0, 4), ("text.text", 4, 7)]) == {
+    structure, text = VectorFeature("e"), VectorFeature("t", None, "g")
+    blocks = [
+        Block("structure", structure, 0, 4, (("structure.all", 0, 4),)),
+        Block("text", text, 4, 7, (("text.a", 4, 5), ("text.b", 5, 7))),
+    ]
+    assert view_parts(blocks) == {
         "structure": (0, 4),
         "text": (4, 7),
+        "text.a": (4, 5),
+        "text.b": (5, 7),
     }
 
 

@@ -17,15 +17,19 @@ from click.testing import CliRunner, Result
 import featurestore.cli
 from explain.cli.root import explain
 from explain.erasing.effects_table import StoredEffects, stored_effects
-from explain.erasing.missing import MissingVariantsError
 from explain.tags.analysis import TagAnalysis, tag_effects
 from explain.tags.heatmap import write_tag_heatmap
-from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
+from featurestore.errors import (
+    InvalidInputError,
+    MissingContentError,
+    MissingDataError,
+    UnknownNameError,
+)
 from featurestore.identity import text_id
 from featurestore.output.figures import figure_models
 from featurestore.store import FeatureStore
 from featurestore.tables.schemas import embedding_table, table_schema
-from train.models import StoredModel
+from train.models import SeedGroup, StoredModel
 from train.predictors.loading import load_model
 from train.predictors.mlp import MLP
 from train.training import train_model
@@ -147,7 +151,7 @@ def test_a_full_analysis_asks_for_sets_and_controls_by_their_shorthands(tmp_path
         (TagAnalysis(tagger="reference", sets=True),
          ["without:reference:subsets", "only:reference:each"]),
     ):  # fmt: skip
-        with pytest.raises(MissingVariantsError) as caught:
+        with pytest.raises(MissingContentError) as caught:
             tag_effects(store, [model], analysis)
         (command,) = caught.value.commands
         asked = [after for word, after in pairwise(command) if word == "--variant"]
@@ -159,7 +163,7 @@ def test_retraining_asks_for_the_variant_of_every_fold(tmp_path: Path) -> None:
     name = embedding_table("text", toy.TEXT_ENCODER)
     lost = text_id(f"{ROBO} bonds of 0 are long. {ROBO} adds a word on 0.")
     store.remove(name, f"text_id = '{lost}'")
-    with pytest.raises(MissingVariantsError, match=r"vectors of 1 .* texts are missing") as caught:
+    with pytest.raises(MissingContentError, match=r"vectors of 1 .* texts are missing") as caught:
         tag_effects(store, [_train(store)], TagAnalysis(retrain=True))
     (command,) = caught.value.commands
     assert "--fold" not in command and "without:each" in command
@@ -168,7 +172,7 @@ def test_retraining_asks_for_the_variant_of_every_fold(tmp_path: Path) -> None:
 def test_retraining_asks_for_all_that_is_missing_at_once(tmp_path: Path) -> None:
     store = toy.make_store(tmp_path / "store", 40)
     model = _train(store)
-    with pytest.raises(MissingVariantsError) as caught:
+    with pytest.raises(MissingContentError) as caught:
         tag_effects(store, [model], TagAnalysis(retrain=True))
     of_fold, of_all = caught.value.commands
     assert "--fold" in of_fold and "--fold" not in of_all
@@ -262,12 +266,12 @@ def test_the_figure_keeps_text_sources_apart_and_bears_a_perfect_model(
 
 
 def test_stored_effects_are_those_that_were_computed(store: FeatureStore) -> None:
-    models = (_train(store, seed=0), _train(store, seed=1))
+    models = SeedGroup((_train(store, seed=0), _train(store, seed=1)))
     (computed,) = tag_effects(store, models)
     with store.session() as session:
-        (read,) = stored_effects(session, [models], "deletion", {"fold": "test", "sets": False})
+        (read,) = stored_effects(session, [(models, "deletion")], {"fold": "test", "sets": False})
         with pytest.raises(MissingDataError, match=r"no analysis of .* is stored"):
-            stored_effects(session, [models], "deletion", {"fold": "train"})
+            stored_effects(session, [(models, "deletion")], {"fold": "train"})
     assert isinstance(read, StoredEffects) and read.measures == computed.measures
 
 
@@ -310,7 +314,7 @@ def test_the_command_can_make_what_is_missing(
 
     monkeypatch.setattr(featurestore.cli.root, "main", ingest)
     command = ["--model", model.model_id, "--quick", "-o", str(tmp_path)]
-    with pytest.raises(MissingVariantsError):
+    with pytest.raises(MissingContentError):
         _run(store, *command)
     assert asked == []
     assert "summary" in _run(store, *command, "--encode").stdout

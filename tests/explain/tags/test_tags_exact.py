@@ -30,7 +30,7 @@ TAGS = toy.TAGS
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FeatureStore]:
     with pytest.MonkeyPatch.context() as patch:
-        bag.register(patch)
+        bag.register(patch, tmp_path_factory.mktemp("site"))
         targets = 1000 + np.random.default_rng(5).normal(size=N)
         store = toy.make_store(tmp_path_factory.mktemp("s") / "store", N, targets=targets)
         bag.embed(store, ["full"])

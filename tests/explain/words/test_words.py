@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +23,6 @@ from linear_predictor import Linear, register
 import explain.cli.words
 from explain.cli.root import explain as group
 from explain.drawing.colours import direction, tint
-from explain.erasing.missing import MissingTextsError
 from explain.erasing.rows import seed_siblings
 from explain.report.page import write_report
 from explain.words.analysis import word_curves, word_effects
@@ -32,12 +32,17 @@ from explain.words.description import describe, is_number
 from explain.words.page import write_words_page
 from explain.words.terminal import coloured_text, summary
 from featurestore.catalogue import find_generator
-from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
+from featurestore.errors import (
+    InvalidInputError,
+    MissingContentError,
+    MissingDataError,
+    UnknownNameError,
+)
 from featurestore.output.figures import figure_models
 from featurestore.store import FeatureStore
 from featurestore.texts.variants import MASK
 from ingest.stages.variants import read_variants_file, texts_asked_for
-from train.models import StoredModel
+from train.models import SeedGroup, StoredModel
 from train.training import train_model
 
 ROBO = "robocrystallographer"
@@ -83,8 +88,8 @@ def encode(store: FeatureStore, variants: Sequence[str], index: int = INDEX) -> 
 
 
 @pytest.fixture(autouse=True)
-def linear(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    register(monkeypatch)
+def linear(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    register(monkeypatch, tmp_path / "site")
     monkeypatch.setattr(toy, "text_vector", bag_of_words)
     yield
 
@@ -135,10 +140,12 @@ def test_a_linear_model_of_a_bag_of_words_has_a_closed_form(
 def test_the_curves_of_a_linear_model_have_a_closed_form(store: FeatureStore, erasure: str) -> None:
     models = [_train(store)]
     (words,) = word_effects(store, models, MATERIAL, ["word"], erasure)
-    with pytest.raises(MissingTextsError) as caught:
+    with pytest.raises(MissingContentError) as caught:
         word_curves(store, words, orders=3, seed=1)
-    assert caught.value.many
-    encode(store, caught.value.variants)
+    (command,) = caught.value.commands
+    asked = [after for word, after in pairwise(command) if word == "--variant"]
+    assert len(asked) > 8
+    encode(store, asked)
     comprehensiveness, sufficiency = word_curves(store, words, orders=3, seed=1)
     n = len(WORDS)
     assert n == 16
@@ -191,7 +198,7 @@ def test_seeds_are_averaged_with_their_spread_and_rows_are_not_written_twice(
         for seed in (0, 1, 2)
     ]
     with store.session() as session:
-        assert seed_siblings(session, models[1].model_id) == tuple(models)
+        assert seed_siblings(session, models[1].model_id) == SeedGroup(tuple(models))
     (words,) = word_effects(store, models, MATERIAL, ["word"], "deletion")
     first = words.parts[0]
     # a seed adds a tenth of it to each weight
@@ -204,7 +211,7 @@ def test_seeds_are_averaged_with_their_spread_and_rows_are_not_written_twice(
     assert last["counts"][0].as_py() == '{"erasures":0}'
     with store.session() as session:
         description = describe(session, MATERIAL, GENERATOR)
-        again = stored_contributions(session, models, description, "word", "deletion")
+        again = stored_contributions(session, models, words.text, description, "word", "deletion")
     assert again == words
 
 
@@ -366,11 +373,11 @@ def test_missing_variants_name_the_command_that_makes_them(
     command = shlex.split(str(caught.value).splitlines()[-1])
     expected = (
         f"featurestore ingest embeddings --encoder toy-text --source {GENERATOR} "
-        f"--material toy-004 --store {store.uri} --variant without:word:each"
+        f"--variant without:word:each --material toy-004 --store {store.uri}"
     )
     assert command == shlex.split(expected)
     assert "erasures" not in store.tables()
-    encode(store, [command[-1]], 4)
+    encode(store, ["without:word:each"], 4)
     assert _run(store, "toy-004", "--model", model).exit_code == 0
     with pytest.raises(MissingDataError) as caught:
         _run(store, "toy-004", "--model", model, "--curves")
@@ -394,13 +401,13 @@ def test_encode_calls_the_command(
     model = _train(other).model_id
     called = []
 
-    def main(arguments: list[str], standalone_mode: bool) -> int:
+    def main(arguments: list[str], **_: object) -> int:
         called.append(arguments)
         encode(other, ["without:word:each"], 4)
         return 0
 
     monkeypatch.setattr("featurestore.cli.root.main", main)
     assert _run(other, "toy-004", "--model", model, "--encode").exit_code == 0
-    assert called[0][:2] == ["ingest", "embeddings"] and called[0][-1] == "without:word:each"
+    assert called[0][:2] == ["ingest", "embeddings"] and "without:word:each" in called[0]
     _run(other, "toy-004", "--model", model, "--encode")
     assert len(called) == 1, "nothing is missing any more"

@@ -23,12 +23,12 @@ from ingest.stages.selection import Selection
 INGEST_TEXT = """
 import sys
 import ingest.stages.text as stage
-from fake_generator import FakeGenerator
+import ingest.text.registry as registry
+from fake_generator import fake_part
 from featurestore.cli import main
 from test_ingest_interrupted import start_slow
 
-stage.generator = lambda source, **_: FakeGenerator()
-stage.TAGS = {"fake": (("summary", "other"), ("summary",))}
+stage.text_part = registry.text_part = lambda source: fake_part()
 stage._start_worker = start_slow
 sys.argv = ["featurestore", "ingest", "text", "--source", "fake", "--store", sys.argv[1]]
 if __name__ == "__main__":
@@ -50,7 +50,7 @@ def start_slow(*_: object) -> None:
             time.sleep(0.02)
             return super().describe(crystal)
 
-    stage._worker_generator = Slow()
+    stage._worker_generator = fake_generator.fake_part(), Slow()
     print("started", flush=True)
 
 
@@ -66,7 +66,7 @@ def test_the_first_ctrl_c_writes_what_is_under_way(store, tmp_path):
     script = tmp_path / "slow_text.py"
     script.write_text(INGEST_TEXT)
     command = [sys.executable, str(script), store.uri]
-    here = f"{Path(__file__).parents[1]}:{Path(__file__).parents[3]}"
+    here = ":".join(str(Path(__file__).parents[up]) for up in (0, 1, 3))
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,68 @@ def test_an_encoder_of_another_width_is_refused(store):
     with pytest.raises(InvalidRowsError, match=r"width 4.*these have width 6; another encoder"):
         structures(store, wide)
     assert len(vectors(store, FakeEncoder("structure"))) == 1
+
+
+class Odd(FakeEncoder):
+    """Gives something else than it was asked for in one call, after one that is sound."""
+
+    def __init__(self, odd: Any, kind: str = "structure") -> None:
+        super().__init__(kind)
+        self.odd = odd
+
+    def encode(self, values: Sequence[Any]) -> Any:
+        results = super().encode(values)
+        return results if len(self.calls) == 1 else self.odd(results)
+
+
+def raising(results: Any) -> Any:
+    raise RuntimeError("no kernel image")
+
+
+@pytest.mark.parametrize("kind", ["structure", "text"])
+@pytest.mark.parametrize(
+    ("odd", "message"),
+    [
+        (lambda results: results[1:], "gave 1 results for 2 {kind}s, from {first} to {last}"),
+        (lambda results: [*results, results[0]], "gave 3 results for 2 {kind}s"),
+        (
+            lambda results: [results[0].vector] * 2,
+            "gives a ndarray for the {kind} {first}, not a {Kind}Vector",
+        ),
+        (raising, "failed on 2 {kind}s, from {first} .*RuntimeError: no kernel image"),
+    ],
+)
+def test_an_encoder_that_gives_other_than_asked_stops_with_its_name(
+    store, monkeypatch, kind, odd, message
+):
+    """What came before is stored; which vector belongs to which is never guessed."""
+    monkeypatch.setattr(stage, "_ITEMS_A_CALL", 2)
+    encoder = Odd(odd, kind)
+    with pytest.raises(InvalidInputError) as raised:
+        structures(store, encoder) if kind == "structure" else texts(store, encoder)
+    first, last = (
+        value.structure_id if kind == "structure" else text_id(value) for value in encoder.calls[1]
+    )
+    assert encoder.spec.encoder_id in str(raised.value)
+    expected = message.format(kind=kind, Kind=kind.capitalize(), first=first, last=last)
+    assert re.search(expected, str(raised.value))
+    assert len(vectors(store, encoder)) == 2
+    sound = FakeEncoder(kind)
+    outcome = structures(store, sound) if kind == "structure" else texts(store, sound)
+    assert (outcome.written, outcome.present) == (2, 2)
+
+
+def test_a_number_beyond_float32_is_no_vector(store):
+    """Finite in float64, an infinity where it is stored."""
+
+    def spoil(value: Any) -> Any:
+        return np.array([1e300, 0, 0, 0]) if value.lattice[0, 0] == 5 else None
+
+    encoder = FakeEncoder("structure", spoil=spoil)
+    outcome = structures(store, encoder)
+    assert outcome.written == 3
+    assert list(outcome.failures) == [crystal(5).structure_id]
+    assert "NaN or infinity" in outcome.failures[crystal(5).structure_id].message
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])

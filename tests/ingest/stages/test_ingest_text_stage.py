@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_generator import FakeGenerator, Here, start_fake
+from fake_generator import FakeGenerator, Here, fake_part, start_fake
 from made_up_materials import crystal, entry, ingest, rows, write_archive
 
 import ingest.stages.text as stage
@@ -35,8 +35,7 @@ def describe(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> Stage:
     """Run the stage with a fake generator in this process."""
     behaviour: dict[float, str] = {}
     fake = FakeGenerator(behaviour)
-    monkeypatch.setattr(stage, "generator", lambda source, **_: fake)
-    monkeypatch.setattr(stage, "TAGS", {"fake": (("summary", "other"), ("summary",))})
+    monkeypatch.setattr(stage, "text_part", lambda source: fake_part(fake))
     monkeypatch.setattr(stage, "_start_worker", lambda *_: start_fake(behaviour, False))
     monkeypatch.setattr(stage, "InWorkers", Here)
 
@@ -47,7 +46,7 @@ def describe(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> Stage:
         return ingest_text(
             store,
             "fake",
-            guess_oxidation_states=False,
+            settings={},
             time_limit=60.0,
             run=Run("run"),
             **given,
@@ -124,6 +123,13 @@ def test_failures_are_recorded_left_out_and_retried(store, describe):
     assert rows(store, "failures") == []
 
 
+def test_a_tag_that_is_not_declared_is_a_failure_that_names_it(store, describe):
+    outcome = describe(misbehave={5.0: "untold tag"})
+    [failure] = outcome.failures.values()
+    assert "'fake' gives a sentence the tag 'shape', which it does not declare" in failure.message
+    assert outcome.written == 3
+
+
 def test_an_interruption_keeps_what_is_done(store, describe, monkeypatch):
     class Interrupted(Here):
         def run(self, items: Any) -> Any:
@@ -160,14 +166,13 @@ def test_writes_are_batched_and_whole(store, describe, monkeypatch):
 
 def test_in_real_workers(store, monkeypatch):
     """One structure kills its worker, one raises, one takes too long; the fourth is described."""
-    monkeypatch.setattr(stage, "generator", lambda source, **_: FakeGenerator())
-    monkeypatch.setattr(stage, "TAGS", {"fake": (("summary", "other"), ("summary",))})
+    monkeypatch.setattr(stage, "text_part", lambda source: fake_part())
     monkeypatch.setattr(stage, "_start_worker", start_fake)
     behaviour = {4.0: "die", 5.0: "raise", 6.0: "hang"}
     outcome = ingest_text(
         store,
         behaviour,  # type: ignore[arg-type]  # handed to the initializer as the source is
-        guess_oxidation_states=False,
+        settings={},
         selection=Selection(),
         workers=2,
         time_limit=2.0,
@@ -189,7 +194,7 @@ def test_an_unknown_source(store):
         ingest_text(
             store,
             "robocrystalographer",
-            guess_oxidation_states=False,
+            settings={},
             selection=Selection(),
             workers=1,
             time_limit=1.0,

@@ -9,8 +9,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import synthetic_store as toy
-from contract import Place
-from made_up_rows import EMBEDDINGS, keys, made_up
 
 from featurestore.errors import (
     ConflictError,
@@ -27,6 +25,8 @@ from featurestore.history.versions import SNAPSHOTS
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 from featurestore.tables.tables import Tables
+from featurestore.testing.rows import EMBEDDINGS, keys, made_up
+from featurestore.testing.store import Place
 
 VECTORS = EMBEDDINGS[0]
 BOTH = toy.view_request("structure+text")

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract import Place, StoreContract
-from made_up_rows import made_up
 
 from featurestore.errors import StorageError, StoreNotFoundError
 from featurestore.store import FeatureStore
+from featurestore.testing.rows import made_up
+from featurestore.testing.store import Place, StoreContract
 
 
 def merge_beyond_the_limit(place: Place, answers: Any) -> None:

@@ -10,12 +10,12 @@ from urllib.parse import quote
 import pytest
 import synthetic_store as toy
 from conftest import ACCESS_KEY, SECRET_KEY
-from contract import Place, StoreContract
-from made_up_rows import made_up
 from pyarrow import fs
 
 from featurestore.errors import StorageError
 from featurestore.store import FeatureStore
+from featurestore.testing.rows import made_up
+from featurestore.testing.store import Place, StoreContract
 
 WRITE_AND_FAIL = """
 import sys

@@ -19,11 +19,11 @@ from hypothesis.stateful import (
     invariant,
     rule,
 )
-from made_up_rows import EMBEDDINGS, expected, made_up
 
 from featurestore.errors import ConflictError, ReadOnlyStoreError, UnknownNameError
 from featurestore.history.differences import TableDifference
 from featurestore.store import FeatureStore
+from featurestore.testing.rows import EMBEDDINGS, expected, made_up
 from featurestore.upkeep.maintenance import maintain
 
 # A key of one column, a key of three, and a table whose first row stands whatever comes later.

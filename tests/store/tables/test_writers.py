@@ -8,14 +8,14 @@ import signal
 from typing import Any
 
 import pytest
-from contract import Place
-from made_up_rows import EMBEDDINGS, keys, made_up
 
 from featurestore.errors import ConflictError, StorageError, UnknownNameError
 from featurestore.failure import Failure
 from featurestore.store import FeatureStore
 from featurestore.tables import tables as tables_module
 from featurestore.tables.runs import Run
+from featurestore.testing.rows import EMBEDDINGS, keys, made_up
+from featurestore.testing.store import Place
 
 VECTORS = EMBEDDINGS[0]
 BATCHES = 3

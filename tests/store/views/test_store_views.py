@@ -125,7 +125,7 @@ def test_rows_stay_aligned_whatever_the_order_and_the_fragments_on_disk(tmp_path
     store.remove(texts, f"text_id = '{gone}'")
     reads = []
     for bytes_a_read in (1, 16 * 7, 3 * 2**20):  # a row, seven rows, all rows at a time
-        monkeypatch.setattr("featurestore.views.vectors._BYTES_A_READ", bytes_a_read)
+        monkeypatch.setattr("featurestore.vectors._BYTES_A_READ", bytes_a_read)
         view = store.training_view(toy.PROPERTY, **BOTH)
         reads.append(view.fingerprint)
         assert view.material_ids == [f"toy-{i:03}" for i in range(60) if i != 11]
@@ -385,15 +385,16 @@ def test_an_empty_view_names_the_command(fresh):
     with pytest.raises(MissingDataError) as raised:
         fresh.training_view(toy.PROPERTY, **BOTH, variant="only:other")
     assert str(raised.value) == (
-        "the training view of 'mbj_bandgap' has no rows: 10 lack a text vector. Run: featurestore "
-        "ingest embeddings --encoder toy-text --source robocrystallographer --variant 'only:other'"
+        "the training view of 'mbj_bandgap' has no rows: 10 lack a text vector. Run:\n"
+        "  featurestore ingest embeddings --encoder toy-text --source robocrystallographer "
+        "--variant only:other"
     )
 
 
 def test_an_encoder_that_has_no_vector_yet(fresh):
     row = fresh.sql("FROM encoders WHERE kind = 'structure'").to_pylist()[0]
     fresh.merge_rows("encoders", [row | {"encoder_id": "new_0123456789", "name": "new"}])
-    with pytest.raises(MissingDataError, match=r"10 lack a structure vector.*--encoder new"):
+    with pytest.raises(MissingDataError, match=r"(?s)10 lack a structure vector.*--encoder new"):
         fresh.training_view(toy.PROPERTY, **STRUCTURE | {"structure_encoder": "new"})
 
 

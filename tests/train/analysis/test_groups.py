@@ -19,7 +19,7 @@ from featurestore.session import QueryError
 from featurestore.store import FeatureStore
 from train.analysis.groups import BEST, ModelGroups, group_errors
 from train.cli.root import train
-from train.models import seed_groups, stored_models
+from train.models import SeedGroup, seed_groups, stored_models
 from train.predictors.baselines.constant import Constant
 from train.predictors.mlp import MLP
 from train.training import train_model
@@ -224,4 +224,4 @@ def test_models_of_two_properties_are_not_compared(store: FeatureStore) -> None:
         model = stored_models(session)[0]
         other = replace(model, parameters=replace(model.parameters, property="slme"))
         with pytest.raises(InvalidInputError, match="mbj_bandgap, slme cannot be compared"):
-            group_errors(session, [(model,), (other,)], "formula", 1)
+            group_errors(session, [SeedGroup((model,)), SeedGroup((other,))], "formula", 1)

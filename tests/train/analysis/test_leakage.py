@@ -107,12 +107,16 @@ def test_an_encoder_may_say_what_it_was_trained_on(store: FeatureStore) -> None:
     for encoder_id, fingerprint in (
         ("told_0000000009", '{"trained_on":["toy-004","toy-009"]}'),
         ("untrained_0000000009", '{"trained_on":[]}'),
+        ("worded_0000000009", '{"trained_on":"MPtrj: energies and forces"}'),
     ):
         store.merge_rows("encoders", [row | {"encoder_id": encoder_id, "fingerprint": fingerprint}])
     found = _found(store)
     seen = _counts(found, "seen by the source model")
     assert seen == {("test", "told_0000000009"): 2, ("val", "told_0000000009"): 0}
     assert not any("untrained" in note for note in found.notes)
+    (note,) = (note for note in found.notes if "worded" in note)
+    assert "worded_0000000009 was trained on MPtrj: energies and forces; which of these" in note
+    assert "--seen FILE" in note
 
 
 def test_errors_without_what_was_met(store: FeatureStore) -> None:

@@ -113,3 +113,53 @@ def test_misuse_is_exit_code_2(store: FeatureStore, arguments: list[str], messag
 def test_a_report_without_models_says_how_to_make_one(store: FeatureStore) -> None:
     with pytest.raises(MissingDataError, match=r"no model of property 'slme'.*train mlp"):
         _run(store, "report", "--property", "slme")
+
+
+def _fit(store: FeatureStore, predictor: str, *arguments: str) -> Result:
+    options = ["--property", toy.PROPERTY, "--split", toy.SPLIT]
+    return CliRunner().invoke(train, ["fit", predictor, *options, *arguments, "--store", store.uri])
+
+
+def test_any_predictor_is_trained_with_its_settings(tmp_path: Path) -> None:
+    store = toy.make_store(tmp_path / "store", 120)
+    given = ["--set", "estimator=ExtraTreesRegressor", "--set", "n_estimators=5"]
+    first = _fit(store, "sklearn", *given, *STRUCTURE, *TEXT)
+    assert first.exit_code == 0, first.output
+    assert "intervals of nominal coverage: 68%: " in first.stderr
+    assert "already trained" in _fit(store, "sklearn", *given, *STRUCTURE, *TEXT).stderr
+    (row,) = json.loads(_run(store, "list", "--format", "json").stdout)
+    assert row["predictor"] == 'sklearn estimator="ExtraTreesRegressor" n_estimators=5'
+
+
+def test_the_short_forms_find_what_fit_has_trained(store: FeatureStore) -> None:
+    given = ["--set", "max_epochs=1", "--set", "patience=1"]
+    assert _fit(store, "mlp", *given, *STRUCTURE, "--variant", "full").exit_code == 0
+    assert "already trained" in _train(store, *STRUCTURE).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mpl", *STRUCTURE], "unknown predictor 'mpl'; did you mean 'mlp'"),
+        (["mlp", "--set", "depth=3", *STRUCTURE], "unknown setting of 'mlp': 'depth'"),
+        (["mlp", "--set", "patience=long", *STRUCTURE], "(int) takes a whole number of at least 1"),
+        (["mlp", "--set", "patience", *STRUCTURE], "write NAME=VALUE"),
+        (["mean"], "Name --structure-encoder"),
+        (["alignn", *STRUCTURE], "learns from the structures"),
+        (["sklearn", "--set", "estimator=StackingRegressor", *STRUCTURE], "cannot be stored"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused_first(
+    store: FeatureStore, arguments: list[str], message: str
+) -> None:
+    before = store.sql("SELECT count(*) AS n FROM runs")["n"][0].as_py()
+    result = _fit(store, *arguments)
+    assert result.exit_code != 0
+    assert message in result.output + str(result.exception)
+    assert store.sql("SELECT count(*) AS n FROM runs")["n"][0].as_py() == before
+
+
+def test_the_help_lists_the_predictors() -> None:
+    found = CliRunner().invoke(train, ["fit", "--help"]).output
+    for name in ("alignn", "ensemble", "gbt", "mean", "median", "mlp", "sklearn"):
+        assert f"\n  {name} " in found

@@ -28,7 +28,7 @@ from train.predictors.errors import TrainingError
 from train.predictors.graph import trainer as trainer_module
 from train.predictors.graph.examples import GraphExample, collated, graph_example, parts, shuffled
 from train.predictors.graph.network import AlignnRegressor
-from train.predictors.graph.scratch import Alignn, view_graphs
+from train.predictors.graph.scratch import Alignn
 from train.predictors.graph.trainer import GraphRows, GraphTrainer, GraphTraining, predict
 from train.predictors.loading import load_model
 from train.training import train_model
@@ -269,12 +269,11 @@ def test_alignn_from_scratch_is_a_model_like_any_other(store):
     model = load_model(opened, "formation_energy_peratom_graph")
     view = opened.view(ViewRequest("formation_energy_peratom", GRAPH, split="r"))
     assert view.features.shape == (50, 0) and view.table.num_rows == 50
-    graphs = view_graphs(opened, view, model.predictor.training)
     stored = opened.sql(
         "SELECT prediction FROM predictions WHERE model_id = ? ORDER BY material_id",
         [model.model_id],
     )
-    predicted = model.predictor.predict(graphs)
+    predicted = model.predict(model.inputs(opened, view))
     np.testing.assert_allclose(predicted, stored["prediction"].to_numpy(), atol=1e-6)
     with pytest.raises(InvalidInputError, match="takes 0 features, these rows have 3"):
         model.predict(np.zeros((2, 3), dtype=np.float32))
@@ -306,10 +305,9 @@ def test_alignn_in_a_benchmark_beside_a_constant(store):
     ]
     by_hand = train_model(
         opened,
-        view := opened.view(ViewRequest("formation_energy_peratom", GRAPH, split="r")),
-        recipe := Alignn(**small),
+        opened.view(ViewRequest("formation_energy_peratom", GRAPH, split="r")),
+        Alignn(**small),
         0,
-        view_graphs(opened, view, recipe),
     )
     assert not by_hand.trained and by_hand.model.model_id == found.rows[1].models[0].model_id
     assert run_benchmark(opened, grid, jobs=1).trained == 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -8,10 +9,11 @@ import pytest
 import torch
 
 from train.predictors.base import Epoch
-from train.predictors.callbacks import EarlyStopping
+from train.predictors.callbacks import BestWeights, Checkpoint, Diverged, EarlyStopping
 from train.predictors.errors import TrainingError
+from train.predictors.loop import Callback, TrainingLoop
 from train.predictors.network import ResidualMLP
-from train.predictors.trainer import ADAM_EPSILON, Batch, Callback, Trainer
+from train.predictors.trainer import ADAM_EPSILON, Batch, Trainer
 
 Array = npt.NDArray[np.float64]
 
@@ -109,14 +111,15 @@ class _Scripted(Trainer):
 def test_early_stopping_restores_the_best_epoch(
     val_maes: tuple[float, ...], patience: int, epochs: int, best: int
 ) -> None:
-    stopping = EarlyStopping(patience)
+    kept = BestWeights()
     network = ResidualMLP(2, (3,))
-    trainer = _trainer(network, kind=_Scripted, max_epochs=len(val_maes), callbacks=[stopping])
+    callbacks = [kept, EarlyStopping(patience, kept)]
+    trainer = _trainer(network, kind=_Scripted, max_epochs=len(val_maes), callbacks=callbacks)
     trainer.val_maes = val_maes
     nothing = Batch(torch.zeros(1, 2), torch.zeros(1))
     history = trainer.fit(nothing, nothing)
     assert len(history) == epochs
-    assert stopping.best_epoch == best
+    assert kept.best_epoch == best
     assert network.output.bias.item() == best
 
 
@@ -136,8 +139,47 @@ def test_history_holds_the_errors_of_the_epoch() -> None:
 
 def test_divergence_is_an_error() -> None:
     rows = Batch(torch.full((4, 2), torch.inf), torch.ones(4))
-    with pytest.raises(TrainingError, match="diverged in epoch 1"):
-        _trainer(ResidualMLP(2, (3, 3))).fit(rows, rows)
+    with pytest.raises(TrainingError, match=r"diverged in epoch 1: .*; try less"):
+        _trainer(ResidualMLP(2, (3, 3)), callbacks=[Diverged("try less")]).fit(rows, rows)
+
+
+class _Interrupt(Callback):
+    def on_epoch_end(self, loop: TrainingLoop) -> None:
+        if len(loop.history) == 4:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("max_epochs", [7, 30])
+def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path: Path, max_epochs: int) -> None:
+    """Weights, history, shuffling, the best epoch and the patience that is left, all as before."""
+    generator = torch.Generator().manual_seed(1)
+    train = Batch(torch.randn(50, 3, generator=generator), torch.randn(50, generator=generator))
+    val = Batch(torch.randn(9, 3, generator=generator), torch.randn(9, generator=generator))
+
+    def trained(*more: Callback, go_on: bool = False) -> tuple[Trainer, BestWeights]:
+        best = BestWeights()
+        checkpoint = Checkpoint(tmp_path / "resume.pt", "toy")
+        network = ResidualMLP(3, (8, 8), torch.Generator().manual_seed(5))
+        callbacks = [best, EarlyStopping(5, best), checkpoint, *more]
+        trainer = _trainer(network, learning_rate=0.05, max_epochs=max_epochs, callbacks=callbacks)
+        if go_on:
+            checkpoint.resume_from_file(trainer)
+            assert len(trainer.history) in (4, len(whole.history))
+        trainer.fit(train, val)
+        return trainer, best
+
+    whole, best = trained()
+    assert max_epochs == 7 or len(whole.history) < max_epochs
+    (tmp_path / "resume.pt").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        trained(_Interrupt())
+    for _ in range(2):  # the second time there is nothing left to do
+        resumed, best_again = trained(go_on=True)
+        assert resumed.history == whole.history
+        assert best_again.best_epoch == best.best_epoch
+        assert all(
+            torch.equal(value, resumed.weights()[name]) for name, value in whole.weights().items()
+        )
 
 
 def _trainer(

@@ -13,12 +13,12 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from featurestore.output.progress import Progress
-from train.predictors.base import Epoch, Examples, Fitted
+from train.predictors.base import Epoch, Examples, Fitted, OnVectors
 from train.predictors.errors import TrainingError
 
 
 @dataclass(frozen=True)
-class Trees:
+class Trees(OnVectors):
     """Regression trees of one ensemble, their nodes in one array after another.
 
     Parameters
@@ -51,11 +51,35 @@ class Trees:
     @classmethod
     def from_bytes(cls, settings: Mapping[str, Any], weights: bytes) -> Trees:
         """Restore trees from their safetensors bytes."""
-        arrays = load_arrays(weights)
-        baseline, n_features = arrays.pop("baseline")[0], arrays.pop("n_features")[0]
-        return cls(**arrays, baseline=float(baseline), n_features=int(n_features))
+        return cls.from_arrays(load_arrays(weights))
 
-    def predict(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Trees:
+        """Restore what `to_arrays` gave.
+
+        Raises
+        ------
+        ValueError
+            If a node's child does not come after it within the arrays, as in no grown tree: rows
+            would go round in circles.
+        """
+        rest = dict(arrays)
+        baseline, n_features = rest.pop("baseline")[0], rest.pop("n_features")[0]
+        trees = cls(**rest, baseline=float(baseline), n_features=int(n_features))
+        trees._check()
+        return trees
+
+    def _check(self) -> None:
+        inner = np.flatnonzero(self.feature >= 0)
+        sizes = np.diff([*self.first, len(self.feature)])
+        root = np.repeat(self.first, sizes)[inner]
+        for child in (self.left[inner], self.right[inner]):
+            if (child <= inner - root).any() or (root + child >= len(self.feature)).any():
+                raise ValueError("a tree's node has a child that does not come after it")
+        if (self.feature >= self.n_features).any():
+            raise ValueError("a tree's node asks about a column that there is not")
+
+    def predict(self, features: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Predictions, float64 of shape (n,), for features of shape (n, n_features).
 
         All rows go down one tree together, a level at a time.
@@ -73,16 +97,20 @@ class Trees:
 
     def to_bytes(self) -> bytes:
         """The arrays, in the safetensors format."""
+        return bytes(save_arrays(self.to_arrays()))
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays, and the numbers as arrays of one."""
         arrays = {name: value for name, value in vars(self).items() if np.ndim(value)}
         numbers = {
             "baseline": np.array([self.baseline]),
             "n_features": np.array([self.n_features]),
         }
-        return bytes(save_arrays({**arrays, **numbers}))
+        return {**arrays, **numbers}
 
 
 @dataclass(frozen=True)
-class BoostedTrees:
+class BoostedTrees(OnVectors):
     """Histogram gradient boosting (Ke et al., LightGBM, NeurIPS 2017), scikit-learn's.
 
     Trees are grown for each loss, stop by the validation rows, and those after the lowest
@@ -152,8 +180,10 @@ class BoostedTrees:
         history = [Epoch(n, *map(float, row)) for n, row in enumerate(errors) if n > 0]
         progress.update(len(history))
         # Boosting may end before the first tree, and the best tree may be none.
-        predictor = _flat(trees, best, train.features.shape[1])
-        return Fitted(predictor, history, best, {"loss": trees.loss})
+        predictor = flat_trees(trees, best, train.features.shape[1])
+        return Fitted(
+            predictor=predictor, history=history, best_epoch=best, details={"loss": trees.loss}
+        )
 
     def _grown(self, loss: str, train: Examples, val: Examples, seed: int) -> Any:
         from sklearn.ensemble import HistGradientBoostingRegressor
@@ -178,7 +208,7 @@ def _errors(fitted: Any, rows: Examples) -> npt.NDArray[np.float64]:
     return np.array([np.abs(predictions - rows.targets).mean() for predictions in staged])
 
 
-def _flat(fitted: Any, n_trees: int, n_features: int) -> Trees:
+def flat_trees(fitted: Any, n_trees: int, n_features: int) -> Trees:
     """The first trees of a fitted regressor; scikit-learn's own nodes would need pickle."""
     trees = [predictors[0].nodes for predictors in fitted._predictors[:n_trees]]
     sizes = [len(nodes) for nodes in trees]

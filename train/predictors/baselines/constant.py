@@ -12,13 +12,13 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from featurestore.output.progress import Progress
-from train.predictors.base import Epoch, Examples, Fitted
+from train.predictors.base import Epoch, Examples, Fitted, OnVectors
 
 _STATISTICS: dict[str, Callable[..., Any]] = {"mean": np.mean, "median": np.median}
 
 
 @dataclass(frozen=True)
-class ConstantPredictor:
+class ConstantPredictor(OnVectors):
     """A number; it takes features of the width it was fitted with and does not look at them."""
 
     value: float
@@ -41,7 +41,7 @@ class ConstantPredictor:
 
 
 @dataclass(frozen=True)
-class Constant:
+class Constant(OnVectors):
     """The recipe that learns a statistic of the training targets and nothing of the features.
 
     The median is the constant with the least mean absolute error, the mean that with the least
@@ -67,4 +67,4 @@ class Constant:
         predictor = ConstantPredictor(value, train.features.shape[1])
         errors = (float(np.abs(rows.targets - value).mean()) for rows in (train, val))
         progress.update()
-        return Fitted(predictor, [Epoch(1, *errors)], 1)
+        return Fitted(predictor=predictor, history=[Epoch(1, *errors)], best_epoch=1)

@@ -123,6 +123,10 @@ def train_networks(
 ) -> Networks:
     """Train by AdamW (Loshchilov and Hutter, ICLR 2019) on the members' mean absolute error.
 
+    This is no `TrainingLoop`: all members are one batched product whose parameters are no module,
+    every member's predictions go to ``on_epoch`` (the members that learn either transformation have
+    a history each), and there is nothing to stop, to keep the best of or to resume.
+
     Parameters
     ----------
     inputs : ndarray, shape (n, width), float64

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
+from train.predictors.base import OnVectors
 from train.predictors.ensemble.gaussian_process import GaussianProcess
 from train.predictors.ensemble.kernel import Floats
 from train.predictors.ensemble.networks import Networks
@@ -22,7 +23,7 @@ _SMALLEST_SCALE = 1e-9
 
 
 @dataclass(frozen=True)
-class EnsemblePredictor:
+class EnsemblePredictor(OnVectors):
     """A Gaussian process and networks whose predictions are averaged.
 
     Parameters

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from featurestore.output.progress import Progress
-from train.predictors.base import Epoch, Examples, Fitted
+from train.predictors.base import Epoch, Examples, Fitted, OnVectors
 from train.predictors.ensemble.gaussian_process import GaussianProcess
 from train.predictors.ensemble.kernel import Floats, Tuned, tuned_kernel
 from train.predictors.ensemble.networks import Networks, NetworkSettings, train_networks
@@ -20,13 +20,13 @@ from train.predictors.ensemble.predictor import EnsemblePredictor, blend, mean_i
 from train.predictors.ensemble.projection import Projection
 from train.predictors.ensemble.targets import TRANSFORMATIONS, TargetScale
 from train.predictors.errors import TrainingError
-from train.predictors.uncertainty import Calibration
+from train.predictors.uncertainty import TOO_FEW_ROWS, Calibration
 
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class Ensemble(OnVectors):
     """An exact Gaussian process and residual networks, averaged.
 
     Each segment of the features is brought to the same size; the process's kernel has a weight for
@@ -142,13 +142,14 @@ class Ensemble:
             "nugget": kernel.nugget,
         }
         return Fitted(
-            replace(trained, share=share, calibration=calibration),
-            history,
-            len(history),
-            details,
-            replace(rehearsed, share=share, calibration=calibration)
+            predictor=replace(trained, share=share, calibration=calibration),
+            history=history,
+            best_epoch=len(history),
+            details=details,
+            rehearsed=replace(rehearsed, share=share, calibration=calibration)
             if self.learn_from_val
             else None,
+            notes=() if calibration else (TOO_FEW_ROWS,),
         )
 
     def _tuned(self, train: Examples, generator: torch.Generator) -> tuple[Tuned, str]:
@@ -201,7 +202,13 @@ class Ensemble:
         return [
             (
                 EnsemblePredictor(
-                    projection, process, process_targets, networks.some(learners), scale, 1.0, None
+                    projection=projection,
+                    process=process,
+                    process_targets=process_targets,
+                    networks=networks.some(learners),
+                    network_targets=scale,
+                    share=1.0,
+                    calibration=None,
                 ),
                 history,
             )
@@ -213,13 +220,13 @@ class Ensemble:
     @property
     def _network_settings(self) -> NetworkSettings:
         return NetworkSettings(
-            self.members,
-            self.depth,
-            self.width,
-            self.epochs,
-            self.batch_size,
-            self.learning_rate,
-            self.weight_decay,
+            members=self.members,
+            depth=self.depth,
+            width=self.width,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
         )
 
 

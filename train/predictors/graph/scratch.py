@@ -43,6 +43,10 @@ class AlignnPredictor:
         """It takes no vectors."""
         return 0
 
+    def inputs(self, store: FeatureStore, view: TrainingView) -> npt.NDArray[np.object_]:
+        """The graphs of the view's structures, as `view_graphs` gives them."""
+        return view_graphs(store, view, self.training)
+
     def predict(self, features: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Predictions, float64 of shape (n,), for an array of n `GraphExample` objects."""
         return predict(self.network, list(features), self.training.reference)
@@ -69,6 +73,10 @@ class Alignn(GraphTraining):
         """Passes over the training rows."""
         return self.epochs
 
+    def inputs(self, store: FeatureStore, view: TrainingView) -> npt.NDArray[np.object_]:
+        """The graphs of the view's structures, as `view_graphs` gives them."""
+        return view_graphs(store, view, self)
+
     def fit(self, train: Examples, val: Examples, seed: int, progress: Progress) -> Fitted:
         """Train a network on `GraphExample` objects.
 
@@ -79,7 +87,11 @@ class Alignn(GraphTraining):
         """
         trainer = GraphTrainer(self, _rows(train), _rows(val), seed)
         network = trainer.fit(progress)
-        return Fitted(AlignnPredictor(network, self), trainer.history, trainer.best_epoch)
+        return Fitted(
+            predictor=AlignnPredictor(network, self),
+            history=trainer.history,
+            best_epoch=trainer.best_epoch,
+        )
 
 
 def view_graphs(

@@ -135,7 +135,7 @@ def source_rows(
             f"split {split!r} leaves {len(rows['train'])} structures to train on and "
             f"{len(rows['val'])} to choose the best epoch by"
         )
-    return SourceRows(property, unit, ids, rows, left_out)
+    return SourceRows(property=property, unit=unit, material_ids=ids, rows=rows, left_out=left_out)
 
 
 def train_source(

@@ -6,9 +6,8 @@ absolute error of standardised targets.
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -20,17 +19,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from featurestore.errors import InvalidInputError
 from featurestore.identity import canonical_json
 from featurestore.output.progress import Progress
-from featurestore.output.rows import atomic_path
 from ingest.encoders.alignn.graph import GraphSettings
 from ingest.encoders.alignn.model import Architecture
 from ingest.encoders.parallel import all_cores
 from train.predictors.base import Epoch
-from train.predictors.errors import TrainingError
+from train.predictors.callbacks import BestWeights, Checkpoint, Diverged, ShowProgress
 from train.predictors.graph.examples import GraphExample, collated, parts, shuffled
 from train.predictors.graph.network import AlignnRegressor
+from train.predictors.loop import Callback, TrainingLoop
 
 _WARM_UP = 0.3
 _START_DIVISOR = 25.0
@@ -106,7 +104,7 @@ class GraphRows:
         return len(self.examples)
 
 
-class GraphTrainer:
+class GraphTrainer(TrainingLoop):
     """One training, from its first epoch or from a check-point.
 
     Parameters
@@ -136,19 +134,28 @@ class GraphTrainer:
     ) -> None:
         self.settings = settings
         self.train, self.val, self.seed = train, val, seed
-        self._checkpoint = checkpoint
         self._mean = float(train.targets.mean())
         self._scale = float(np.abs(train.targets - np.median(train.targets)).mean()) or 1.0
-        self.network = AlignnRegressor(settings.architecture, seed).to(settings.device)
-        self._parameters = list(self.network.parameters())
-        self._optimizer = torch.optim.AdamW(
+        self._regressor = AlignnRegressor(settings.architecture, seed).to(settings.device)
+        self._parameters = list(self._regressor.parameters())
+        optimizer = torch.optim.AdamW(
             self._parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
-        self.history: list[Epoch] = []
-        self.best_epoch = 0
-        self._best: dict[str, torch.Tensor] = {}
-        if checkpoint is not None and checkpoint.exists():
-            self._resume(checkpoint)
+        self._best = BestWeights()
+        callbacks: list[Callback] = [Diverged("a lower learning rate may help"), self._best]
+        if checkpoint is not None:
+            callbacks.append(saved := Checkpoint(checkpoint, self._identity()))
+        super().__init__(
+            self._regressor, optimizer, max_epochs=settings.epochs, callbacks=callbacks
+        )
+        self._pool: ThreadPoolExecutor | None = None
+        if checkpoint is not None:
+            saved.resume_from_file(self)
+
+    @property
+    def best_epoch(self) -> int:
+        """Number of the epoch with the lowest validation error so far, from 1."""
+        return self._best.best_epoch
 
     def fit(self, progress: Progress) -> AlignnRegressor:
         """Train the epochs that are left; returns the network of the best one, in target units.
@@ -158,34 +165,31 @@ class GraphTrainer:
         TrainingError
             If an error becomes infinite or NaN.
         """
-        progress.update(len(self.history))
-        with _cores(self.settings) as pool:
-            while len(self.history) < self.settings.epochs:
-                record = self._epoch(pool)
-                if not (math.isfinite(record.train_mae) and math.isfinite(record.val_mae)):
-                    raise TrainingError(
-                        f"the training diverged in epoch {record.epoch}: the error is no longer a "
-                        "finite number; a lower learning rate may help"
-                    )
-                if not self.history or record.val_mae < self.history[self.best_epoch - 1].val_mae:
-                    self.best_epoch = record.epoch
-                    state = self.network.checkpoint_state()
-                    self._best = {k: v.detach().cpu().clone() for k, v in state.items()}
-                self.history.append(record)
-                self._save()
-                progress.update()
+        self.callbacks += (ShowProgress(progress),)
+        with _cores(self.settings) as self._pool:
+            self.run()
         return self._in_target_units()
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The weights under the names of published checkpoints."""
+        return self._regressor.checkpoint_state()
+
+    def take_up(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Give the network weights of these names."""
+        self._regressor.load_checkpoint_state(dict(weights))
 
     def _in_target_units(self) -> AlignnRegressor:
         """The best epoch's network, whose last layer undoes the standardisation."""
         network = AlignnRegressor(self.settings.architecture)
-        network.load_checkpoint_state(self._best)
+        network.load_checkpoint_state(self.weights())
         with torch.no_grad():
             network.fc.weight.mul_(self._scale)
             network.fc.bias.mul_(self._scale).add_(self._mean)
         return network.eval()
 
-    def _epoch(self, pool: ThreadPoolExecutor) -> Epoch:
+    def next_epoch(self) -> Epoch:
+        """One pass over the training rows in the order of this epoch, then the validation error."""
+        assert self._pool is not None
         number = len(self.history) + 1
         order = shuffled(len(self.train), self.seed, number)
         size = self.settings.batch_size
@@ -193,9 +197,9 @@ class GraphTrainer:
         total = 0.0
         for step, rows in enumerate(steps):
             self._set_rate((len(self.history) + step / len(steps)) / self.settings.epochs)
-            total += self._step(pool, rows)
+            total += self._step(self._pool, rows)
         errors = self._scale * total / len(self.train)
-        predicted = _predicted(self.network, self.val.examples, self.settings, pool)
+        predicted = _predicted(self._regressor, self.val.examples, self.settings, self._pool)
         val_mae = np.abs(predicted * self._scale + self._mean - self.val.targets).mean()
         return Epoch(number, errors, float(val_mae))
 
@@ -207,7 +211,7 @@ class GraphTrainer:
             scaled = (self.train.targets[part] - self._mean) / self._scale
             targets = torch.tensor(scaled, dtype=torch.float32, device=self.settings.device)
             with _products(self.settings):
-                errors = (self.network(batch).float() - targets).abs().sum()
+                errors = (self._regressor(batch).float() - targets).abs().sum()
             # The last layers also renew edges that nothing reads: their norms have no gradient.
             return float(errors.detach()), torch.autograd.grad(
                 errors, self._parameters, allow_unused=True
@@ -218,7 +222,7 @@ class GraphTrainer:
         for position, parameter in enumerate(self._parameters):
             gradient = [g for _, found in results if (g := found[position]) is not None]
             parameter.grad = reduce(torch.add, gradient) / len(rows) if gradient else None
-        self._optimizer.step()
+        self.optimizer.step()
         return sum(errors for errors, _ in results)
 
     def _set_rate(self, done: float) -> None:
@@ -230,7 +234,7 @@ class GraphTrainer:
             start, stop = high, high / _START_DIVISOR / _END_DIVISOR
             share = (done - _WARM_UP) / (1 - _WARM_UP)
         rate = stop + (start - stop) * (1 + math.cos(math.pi * share)) / 2
-        for group in self._optimizer.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = rate
 
     def _identity(self) -> str:
@@ -243,43 +247,6 @@ class GraphTrainer:
                 "targets": [float(self.train.targets.sum()), float(self.val.targets.sum())],
             }
         )
-
-    def _save(self) -> None:
-        if self._checkpoint is None:
-            return
-        buffer = io.BytesIO()
-        torch.save(
-            {
-                "identity": self._identity(),
-                "network": self.network.state_dict(),
-                "optimizer": self._optimizer.state_dict(),
-                "history": [vars(epoch) for epoch in self.history],
-                "best_epoch": self.best_epoch,
-                "best": self._best,
-            },
-            buffer,
-        )
-        with atomic_path(self._checkpoint) as path:
-            path.write_bytes(buffer.getvalue())
-
-    def _resume(self, path: Path) -> None:
-        try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-            identity = state["identity"]
-        except Exception as error:  # whatever a damaged file makes the reader raise
-            raise InvalidInputError(
-                f"{path}: cannot be read as a check-point ({type(error).__name__}); delete it to "
-                "train from the start"
-            ) from error
-        if identity != self._identity():
-            raise InvalidInputError(
-                f"{path}: is of a training with other settings or rows; delete it, or choose "
-                "another folder"
-            )
-        self.network.load_state_dict(state["network"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self.history = [Epoch(**epoch) for epoch in state["history"]]
-        self.best_epoch, self._best = state["best_epoch"], state["best"]
 
 
 def predict(

@@ -6,16 +6,17 @@ A backend subclasses `StoreContract` and gives a ``place`` fixture.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import lance
 import pyarrow as pa
 import pytest
-from made_up_rows import ALL_TABLES, EMBEDDINGS, WIDTH, expected, made_up
 
 from featurestore.errors import InvalidRowsError, StorageError, StoreNotFoundError, UnknownNameError
 from featurestore.store import FeatureStore
+from featurestore.testing.rows import ALL_TABLES, EMBEDDINGS, WIDTH, expected, made_up
 
 KEY_MARK = b"lance-schema:unenforced-primary-key"
 VECTORS = EMBEDDINGS[0]
@@ -48,7 +49,9 @@ class StoreContract:
         return place.open()
 
     @pytest.mark.parametrize("table", ALL_TABLES)
-    def test_first_merge_creates_the_table(self, place, store, table):
+    def test_first_merge_creates_the_table(
+        self, place: Place, store: FeatureStore, table: str
+    ) -> None:
         rows = made_up(table, range(3))
         result = store.merge(table, rows)
         assert (result.written, result.present, result.conflicts) == (3, 0, [])
@@ -61,7 +64,9 @@ class StoreContract:
         assert store.tables() == [table]
 
     @pytest.mark.parametrize("table", ALL_TABLES)
-    def test_schema_is_kept_with_marks_on_the_key(self, place, store, table):
+    def test_schema_is_kept_with_marks_on_the_key(
+        self, place: Place, store: FeatureStore, table: str
+    ) -> None:
         store.merge(table, made_up(table, range(1)))
         found = place.plain(table).schema
         assert found.equals(expected(table).schema)
@@ -69,7 +74,9 @@ class StoreContract:
         assert marked == set(expected(table).key)
 
     @pytest.mark.parametrize("table", ALL_TABLES)
-    def test_repeated_merge_makes_no_version(self, place, store, table):
+    def test_repeated_merge_makes_no_version(
+        self, place: Place, store: FeatureStore, table: str
+    ) -> None:
         rows = made_up(table, range(3))
         store.merge(table, rows)
         before = place.plain(table).version
@@ -79,7 +86,9 @@ class StoreContract:
         assert place.plain(table).version == before
 
     @pytest.mark.parametrize("table", ALL_TABLES)
-    def test_merge_inserts_the_new_and_keeps_what_is_there(self, place, store, table):
+    def test_merge_inserts_the_new_and_keeps_what_is_there(
+        self, place: Place, store: FeatureStore, table: str
+    ) -> None:
         content = expected(table).content
         store.merge(table, made_up(table, range(4)))
         result = store.merge(table, made_up(table, range(2, 6), salt="other"))
@@ -95,7 +104,9 @@ class StoreContract:
         )
 
     @pytest.mark.parametrize("table", [name for name in ALL_TABLES if expected(name).content])
-    def test_replace_takes_the_place_of_other_content(self, place, store, table):
+    def test_replace_takes_the_place_of_other_content(
+        self, place: Place, store: FeatureStore, table: str
+    ) -> None:
         store.merge(table, made_up(table, range(4)))
         result = store.merge(table, made_up(table, range(2, 5), salt="other"), replace=True)
         assert (result.written, result.present, result.conflicts) == (3, 0, [])
@@ -121,7 +132,9 @@ class StoreContract:
             (lambda t: _with(t, "vector", ["a", "b", "c"]), "column 'vector'"),
         ],
     )
-    def test_invalid_rows_are_refused_whole(self, place, store, spoil, message):
+    def test_invalid_rows_are_refused_whole(
+        self, place: Place, store: FeatureStore, spoil: Callable[[pa.Table], pa.Table], message: str
+    ) -> None:
         store.merge(VECTORS, made_up(VECTORS, [100]))
         version = place.plain(VECTORS).version
         with pytest.raises(InvalidRowsError, match=message):
@@ -129,17 +142,17 @@ class StoreContract:
         assert place.plain(VECTORS).version == version
         assert place.plain(VECTORS).count_rows() == 1
 
-    def test_invalid_first_rows_make_no_table(self, store):
+    def test_invalid_first_rows_make_no_table(self, store: FeatureStore) -> None:
         rows = made_up("properties", range(2))
         with pytest.raises(InvalidRowsError, match=r"first at .*material_id-1"):
             store.merge("properties", _with(rows, "value", [1.0, float("-inf")]))
         assert store.tables() == []
 
-    def test_a_table_the_design_does_not_have(self, store):
+    def test_a_table_the_design_does_not_have(self, store: FeatureStore) -> None:
         with pytest.raises(UnknownNameError, match="materials"):
             store.merge("material", made_up("materials", range(1)))
 
-    def test_rows_as_dictionaries_are_checked_too(self, store):
+    def test_rows_as_dictionaries_are_checked_too(self, store: FeatureStore) -> None:
         row = made_up("splits", [1]).to_pylist()[0]
         for wrong, message in (
             (row | {"more": 1}, r"unexpected \['more'\]"),
@@ -150,7 +163,7 @@ class StoreContract:
                 store.merge_rows("splits", [wrong])
         assert store.tables() == []
 
-    def test_a_store_is_not_there_until_it_holds_something(self, place):
+    def test_a_store_is_not_there_until_it_holds_something(self, place: Place) -> None:
         with pytest.raises(StoreNotFoundError, match="ingest structures"):
             place.open(create=False)
         store = place.open()
@@ -159,7 +172,7 @@ class StoreContract:
         store.merge("materials", made_up("materials", range(1)))
         assert place.open(create=False).tables() == ["materials"]
 
-    def test_a_reader_sees_whole_batches(self, place, store):
+    def test_a_reader_sees_whole_batches(self, place: Place, store: FeatureStore) -> None:
         size, batches = 50, 12
         store.merge(VECTORS, made_up(VECTORS, range(size)))
 
@@ -177,15 +190,18 @@ class StoreContract:
         assert max(seen) == size * batches
         assert all(count % size == 0 for count in seen), seen
 
-    def test_a_session_stays_at_its_versions(self, store):
+    def test_a_session_stays_at_its_versions(self, store: FeatureStore) -> None:
         store.merge("splits", made_up("splits", range(2)))
         with store.session() as session:
             store.merge("splits", made_up("splits", range(2, 5)))
             assert session.query("SELECT count(*) AS n FROM splits")["n"].to_pylist() == [2]
-            assert session.dataset("splits").version == session.versions["splits"]
+            seen = session.dataset("splits")
+            assert seen is not None and seen.version == session.versions["splits"]
         assert store.sql("SELECT count(*) AS n FROM splits")["n"].to_pylist() == [5]
 
-    def test_compaction_keeps_rows_and_earlier_versions(self, place, store):
+    def test_compaction_keeps_rows_and_earlier_versions(
+        self, place: Place, store: FeatureStore
+    ) -> None:
         for number in range(10):
             store.merge(VECTORS, made_up(VECTORS, [number]))
         before = place.plain(VECTORS)
@@ -203,7 +219,9 @@ class StoreContract:
         assert place.plain(VECTORS).version == after.version
         store.compact("materials")  # a table that does not exist yet is compact
 
-    def test_refusal_of_the_storage_is_an_error_and_harms_nothing(self, place, store, monkeypatch):
+    def test_refusal_of_the_storage_is_an_error_and_harms_nothing(
+        self, place: Place, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         from lancedb.merge import LanceMergeInsertBuilder
 
         store.merge("splits", made_up("splits", range(3)))

@@ -1,0 +1,79 @@
+"""Named feature sets: stored lists of features, each change of a name's list a new version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from featurestore.errors import UnknownNameError
+from featurestore.session import Session
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """A list of features under a name.
+
+    Parameters
+    ----------
+    name : str
+        What people call it.
+    version : int
+        From 1; a name without a version stands for its newest.
+    features : tuple of str
+        In order, every name an id, so that the set means the same for ever.
+    written : tuple of str
+        The features as they were written.
+    description : str
+        What it is for; may be empty.
+    created_at : datetime
+        UTC.
+    """
+
+    name: str
+    version: int
+    features: tuple[str, ...]
+    written: tuple[str, ...]
+    description: str
+    created_at: datetime
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+def feature_sets(session: Session) -> list[FeatureSet]:
+    """All feature sets, by name and version."""
+    rows = session.query(
+        "SELECT name, version, features, written, description, created_at FROM feature_sets "
+        "ORDER BY name, version"
+    ).to_pylist()
+    return [
+        FeatureSet(
+            name=row["name"],
+            version=row["version"],
+            features=tuple(row["features"]),
+            written=tuple(row["written"]),
+            description=row["description"],
+            created_at=row["created_at"],
+        )
+        for row in rows
+    ]
+
+
+def find_feature_set(session: Session, name: str) -> FeatureSet:
+    """The feature set ``NAME@VERSION``, or the newest version of ``NAME``.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such name or version.
+    """
+    known = feature_sets(session)
+    of_name = {one.name: one for one in known}
+    if name in of_name:
+        return of_name[name]
+    exact = {str(one): one for one in known}
+    if name in exact:
+        return exact[name]
+    raise UnknownNameError(
+        "feature set", name, [*of_name, *exact], "(define one with: featurestore features define)"
+    )

@@ -1,0 +1,127 @@
+"""What materials lack that a view asks for, and the commands that make it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from featurestore.catalogue import find_encoder, find_generator
+from featurestore.commands import Command, describing_command, encoding_command
+from featurestore.errors import MissingContentError
+from featurestore.query.conditions import identifier
+from featurestore.session import Session, quoted
+from featurestore.tables.schemas import embedding_table
+from featurestore.views.features import PropertyFeature, VectorFeature, feature_label
+from featurestore.views.parameters import ViewParameters
+from featurestore.views.request import COMBINED
+from featurestore.views.sql import targets_sql, texts_sql, where_sql
+
+
+@dataclass(frozen=True)
+class _Need:
+    """Something that a row of a view needs.
+
+    Parameters
+    ----------
+    what : str
+        In words, after "without a".
+    condition : str
+        SQL over the targets ``t`` for having it.
+    command : tuple of str or None
+        What makes it.
+    follows : bool
+        Whether who lacks the need before lacks this one, too.
+    """
+
+    what: str
+    condition: str
+    command: Command | None
+    follows: bool = False
+
+
+def excluded(session: Session, parameters: ViewParameters, kept: int) -> dict[str, int]:
+    """Materials with a target that the view leaves out, by the first thing they lack."""
+    among = f"FROM {targets_sql(parameters)} t WHERE {where_sql(parameters)}"
+    total = session.read_only_query(f"SELECT count(*) AS n {among}")["n"][0].as_py()
+    if total == kept:
+        return {}
+    case = " ".join(
+        f"WHEN NOT ({need.condition}) THEN {quoted(need.what)}"
+        for need in _needs(session, parameters)
+    )
+    counted = session.read_only_query(
+        f"SELECT lacking, count(*) AS n FROM (SELECT CASE {case} END AS lacking {among}) "
+        "WHERE lacking IS NOT NULL GROUP BY lacking ORDER BY lacking"
+    ).to_pylist()
+    return {row["lacking"]: row["n"] for row in counted}
+
+
+def nothing_left(
+    session: Session, parameters: ViewParameters, lacking: dict[str, int]
+) -> MissingContentError:
+    """The error of a view without rows, with the commands that would give it some."""
+    counts = ", ".join(f"{n} lack a {what}" for what, n in lacking.items()) or (
+        "none has a target and a fold"
+        + (f" and fulfils {parameters.where}" if parameters.where else "")
+    )
+    message = f"the training view of {parameters.property!r} has no rows: {counts}"
+    commands: list[Command] = []
+    wanted = False
+    for need in _needs(session, parameters):
+        wanted = need.what in lacking or (need.follows and wanted)
+        if wanted and need.command is not None:
+            commands.append(need.command)
+    return MissingContentError(message, commands)
+
+
+def _needs(session: Session, parameters: ViewParameters) -> list[_Need]:
+    found = []
+    for part in parameters.parts:
+        if isinstance(part, PropertyFeature):
+            has = (
+                f"SELECT material_id FROM properties WHERE property = {quoted(part.name)} "
+                f"AND source = {quoted(part.source or '')}"
+            )
+            found.append(_Need(f"value of {part}", f"material_id IN ({has})", None))
+        elif isinstance(part, VectorFeature) and part.kind == "structure":
+            found.append(_structure(session, parameters, part))
+        elif isinstance(part, VectorFeature):
+            found += _text(session, parameters, part)
+    return found
+
+
+def _structure(session: Session, parameters: ViewParameters, part: VectorFeature) -> _Need:
+    encoder = find_encoder(session, part.encoder_id, "structure")
+    table = identifier(embedding_table("structure", part.encoder_id))
+    label = _label(session, parameters, part, "structure")
+    return _Need(
+        f"{label} vector",
+        f"structure_id IN (SELECT structure_id FROM {table})",
+        encoding_command(session, encoder),
+    )
+
+
+def _text(session: Session, parameters: ViewParameters, part: VectorFeature) -> list[_Need]:
+    assert part.generator_id is not None
+    encoder = find_encoder(session, part.encoder_id, "text")
+    generator = find_generator(session, part.generator_id)
+    table = identifier(embedding_table("text", part.encoder_id))
+    described = "SELECT structure_id FROM sentences WHERE generator_id = " + quoted(
+        part.generator_id
+    )
+    encoded = f"SELECT structure_id FROM {texts_sql(part)} JOIN {table} USING (text_id)"
+    text = "text" if parameters.features != COMBINED else f"{generator.source} text"
+    return [
+        _Need(text, f"structure_id IN ({described})", describing_command(session, generator)),
+        _Need(
+            f"{_label(session, parameters, part, 'text')} vector",
+            f"structure_id IN ({encoded})",
+            encoding_command(session, encoder, generator.source, [part.variant]),
+            follows=True,
+        ),
+    ]
+
+
+def _label(session: Session, parameters: ViewParameters, part: VectorFeature, short: str) -> str:
+    if parameters.features != COMBINED:
+        return short
+    return feature_label(session, part, parameters.parts)

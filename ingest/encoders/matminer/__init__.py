@@ -1,0 +1,1 @@
+"""Hand-made features as a structure encoder: what a learned vector has to beat."""

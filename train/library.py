@@ -1,0 +1,179 @@
+"""What the commands of ``featurestore train`` do, as functions for programs and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from featurestore.errors import InvalidInputError
+from featurestore.store import FeatureStore
+from featurestore.views.request import GRAPH, ViewRequest
+from featurestore.views.view import TrainingView
+from train.benchmark.grid import Grid
+from train.benchmark.run import Benchmark, run_benchmark, stored_benchmark
+from train.model_request import ModelRequest
+from train.models import SeedGroup, find_model, requested_models, seed_groups, stored_models
+from train.predictors.loading import LoadedModel, load_model
+from train.predictors.registry import make_recipe, predictor_part
+from train.training import TrainingResult, train_model
+
+
+def fit(
+    store: FeatureStore,
+    view: TrainingView | ViewRequest,
+    predictor: str = "ensemble",
+    *,
+    seed: int = 0,
+    **settings: Any,
+) -> TrainingResult:
+    """Train a predictor on a view and store it with its predictions, or find it there.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Read and written.
+    view : TrainingView or ViewRequest
+        With a split. For a predictor that learns from the structures themselves, a request: of
+        its features nothing is read.
+    predictor : str
+        "mlp", "ensemble", "gbt", "sklearn", …; see ``featurestore parts predictors``.
+    seed : int
+        Of everything random.
+    **settings
+        Of the predictor, other than its defaults.
+
+    Raises
+    ------
+    UnknownNameError, InvalidInputError
+        If there is no such predictor or setting, or the view cannot be learned from.
+    MissingDataError
+        If a fold lacks the rows to train or to stop by.
+    TrainingError
+        If the training diverges.
+    """
+    recipe = make_recipe(predictor, settings)
+    if isinstance(view, ViewRequest):
+        if predictor_part(predictor).reads == "structures":
+            view = replace(view, features=GRAPH, inputs=(), feature_set=None)
+        view = store.view(view)
+    return train_model(store, view, recipe, seed)
+
+
+def compare(
+    store: FeatureStore,
+    properties: str | Sequence[str],
+    split: str,
+    *,
+    feature_sets: Sequence[str] = (),
+    reference: str | None = None,
+    structure_encoders: Sequence[str] = (),
+    text_sources: Sequence[str] = (),
+    text_encoders: Sequence[str] = (),
+    features: Sequence[str] = (),
+    predictors: Sequence[str] = ("ensemble",),
+    seeds: int | Sequence[int] = 1,
+    settings: dict[str, dict[str, Any]] | None = None,
+    where: str | None = None,
+    property_source: str | None = None,
+    jobs: int = 1,
+    train: bool = True,
+) -> Benchmark:
+    """Train every combination that is missing, and compare all on the same test materials.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Read and written.
+    properties : str or sequence of str
+        What to predict.
+    split : str
+        Gives the folds.
+    feature_sets : sequence of str
+        Names of stored feature sets.
+    reference : str, optional
+        The feature set with which the others are compared; by default the first.
+    structure_encoders, text_sources, text_encoders, features : sequence of str
+        In place of feature sets or beside them: every combination of these.
+    predictors : sequence of str
+        Others are compared with the first.
+    seeds : int or sequence of int
+        How many, from 0, or which.
+    settings : dict, optional
+        For each predictor its settings other than the defaults.
+    where : str, optional
+        Only materials for which this SQL condition holds.
+    property_source : str, optional
+        Where the targets have several.
+    jobs : int
+        Worker processes.
+    train : bool
+        Whether what is missing is trained; else only stored models are shown.
+
+    Raises
+    ------
+    InvalidInputError, UnknownNameError
+        If the combination makes no sense, or a name is unknown.
+    """
+    grid = Grid(
+        properties=(properties,) if isinstance(properties, str) else tuple(properties),
+        split=split,
+        features=tuple(features),
+        text_sources=tuple(text_sources),
+        structure_encoders=tuple(structure_encoders),
+        text_encoders=tuple(text_encoders),
+        predictors=tuple(predictors),
+        seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds),
+        changes=settings or {},
+        property_source=property_source,
+        feature_sets=tuple(feature_sets),
+        reference_set=reference,
+        where=where,
+    )
+    return run_benchmark(store, grid, jobs) if train else stored_benchmark(store, grid)
+
+
+def stored(
+    store: FeatureStore,
+    *names: str,
+    property: str | None = None,
+    split: str | None = None,
+    where: str | None = None,
+) -> list[SeedGroup]:
+    """Stored models, those that differ only by their seed together.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Where.
+    *names : str
+        Ids or their beginnings; by default all models that match the rest.
+    property, split : str, optional
+        What they were trained on.
+    where : str, optional
+        SQL condition over the columns of ``models`` and ``text_source``.
+
+    Raises
+    ------
+    UnknownNameError, InvalidInputError
+        If a name is of no model or of several.
+    """
+    if names and (property or split or where):
+        raise InvalidInputError("models are named, or chosen by property, split or where")
+    with store.session() as session:
+        if names:
+            return seed_groups(requested_models(session, ModelRequest(names)))
+        return seed_groups(stored_models(session, property, split, where))
+
+
+def load(store: FeatureStore, name: str) -> LoadedModel:
+    """A stored model that can predict, by its id or its beginning.
+
+    Raises
+    ------
+    UnknownNameError, InvalidInputError
+        If there is none, there are several, or its weights cannot be read.
+    """
+    with store.session() as session:
+        model_id = find_model(session, name).model_id
+    return load_model(store, model_id)

@@ -1,0 +1,1 @@
+"""scikit-learn's regressors by name, kept as plain arrays."""
