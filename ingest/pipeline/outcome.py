@@ -85,7 +85,7 @@ class Outcome:
             message = self.failures[items[0]].message
             lines.append(f"  {len(items):,} × {error}, for example {items[0]}: {message}")
         if self.passed_over:
-            first = next(iter(self.passed_over))
-            more = f"  {len(self.passed_over):,} files are no structure files, for example {first}"
-            lines.append(more)
+            number, example = len(self.passed_over), next(iter(self.passed_over))
+            files = "file is no structure file" if number == 1 else "files are no structure files"
+            lines.append(f"  {number:,} {files}, for example {example}")
         return lines + [f"  {note}" for note in self.notes]
