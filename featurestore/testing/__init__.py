@@ -15,6 +15,7 @@ pytest.register_assert_rewrite(
             "encoders",
             "parts",
             "predictors",
+            "sources",
             "store",
             "texts",
         )
@@ -23,7 +24,8 @@ pytest.register_assert_rewrite(
 
 from featurestore.testing.encoders import EncoderContract  # noqa: E402
 from featurestore.testing.predictors import PredictorContract  # noqa: E402
+from featurestore.testing.sources import SourceContract  # noqa: E402
 from featurestore.testing.store import StoreContract  # noqa: E402
 from featurestore.testing.texts import TextContract  # noqa: E402
 
-__all__ = ["EncoderContract", "PredictorContract", "StoreContract", "TextContract"]
+__all__ = ["EncoderContract", "PredictorContract", "SourceContract", "StoreContract", "TextContract"]

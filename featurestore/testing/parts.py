@@ -18,7 +18,7 @@ _MIB = 2**20
 
 
 class PartContract:
-    """Tests that hold for encoders, text generators and predictors alike.
+    """Tests that hold for encoders, text generators, predictors and structure readers alike.
 
     Attributes
     ----------

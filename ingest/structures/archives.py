@@ -15,8 +15,8 @@ from typing import IO, cast
 from featurestore.failure import Failure
 from ingest.structures.files import Unit
 from ingest.structures.ids import IdRule
-from ingest.structures.opening import LARGEST_FILE, open_regular, open_unpacked
-from ingest.structures.readers.registry import format_of_name
+from ingest.structures.opening import HEAD, LARGEST_FILE, open_regular, open_unpacked
+from ingest.structures.readers.registry import readers_of_name
 from ingest.structures.refusals import InvalidStructureError, LimitError, UnreadableFileError
 
 MOST_MEMBERS = 1_000_000
@@ -146,8 +146,8 @@ class _Counted:
 
 def _with_data(member: Unit, file: IO[bytes], left: list[int]) -> Unit:
     """The member with what is in it; one of no known format with its beginning alone."""
-    known = format_of_name(member.name) is not None
-    limit = LARGEST_FILE if known else 1 << 16
+    known = bool(readers_of_name(member.name))
+    limit = LARGEST_FILE if known else HEAD
     parts = []
     size = 0
     while size < limit and (part := file.read(min(_CHUNK, limit - size))):
@@ -158,9 +158,10 @@ def _with_data(member: Unit, file: IO[bytes], left: list[int]) -> Unit:
             raise LimitError(f"the archive unpacks to more than {MOST_BYTES:,} bytes")
     if is_packed(member.name):
         return _refused(member, "it is an archive in an archive; unpack it first")
-    if known and size == limit and file.read(1):
+    more = size == limit and bool(file.read(1))
+    if known and more:
         return _refused(member, f"it has more than {LARGEST_FILE:,} bytes, unpacked")
-    return replace(member, data=b"".join(parts))
+    return replace(member, data=b"".join(parts), cut=more)
 
 
 def _refused(member: Unit, why: str) -> Unit:

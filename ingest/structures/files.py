@@ -8,11 +8,11 @@ from pathlib import Path
 
 from featurestore.failure import Failure
 from ingest.structures.composition import reduced_formula
-from ingest.structures.opening import read_head, read_whole, shown, unpacked, without_compression
-from ingest.structures.readers.base import Content, Found
-from ingest.structures.readers.registry import format_of_content, format_of_name, stem_of
+from ingest.structures.opening import head_of, read_head, read_whole, shown
+from ingest.structures.readers.base import Found
+from ingest.structures.readers.registry import reader_of, stem_of
 from ingest.structures.records import MaterialRecord, NotAStructure
-from ingest.structures.refusals import InvalidStructureError, UnreadableFileError
+from ingest.structures.refusals import InvalidStructureError, LimitError
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Unit:
         Where it lies.
     data : bytes, optional
         What is in it, for a member of an archive.
+    cut : bool
+        Whether ``data`` is the beginning alone.
     refused : Failure, optional
         Why it is not read at all.
     by_formula : bool
@@ -42,6 +44,7 @@ class Unit:
     material_id: str
     path: Path | None = None
     data: bytes | None = None
+    cut: bool = False
     refused: Failure | None = None
     by_formula: bool = False
     nearest_order: bool = False
@@ -67,25 +70,22 @@ def read_unit(unit: Unit) -> list[MaterialRecord]:
         found = [Found(unit.refused)] if unit.refused is not None else _found(unit)
     except InvalidStructureError as error:
         found = [Found(Failure.of(error))]
-    except Exception as error:  # the libraries raise anything, from KeyError to AssertionError
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
-        broken = UnreadableFileError(f"it breaks the rules of its format ({reason})")
-        found = [Found(Failure.of(broken))]
     return _named(unit, found)
 
 
 def _found(unit: Unit) -> list[Found]:
-    form = format_of_name(unit.name)
-    if form is None:
-        head = unit.data[: 1 << 16].decode("latin-1") if unit.data is not None else ""
-        form = format_of_content(read_head(unit.path) if unit.path is not None else head)
-        if form is None:
-            return [Found(NotAStructure("NotAStructure", "of no format for structures"))]
-    data = read_whole(unit.path) if unit.path is not None else unpacked(unit.data or b"")
-    if not data.strip():
-        raise UnreadableFileError("the file is empty")
-    content = Content(without_compression(unit.name), data, unit.nearest_order)
-    return list(form.read(content))
+    path, data = unit.path, unit.data or b""
+    reader = reader_of(unit.name, lambda: head_of(data) if path is None else read_head(path))
+    if reader is None:
+        return [Found(NotAStructure("NotAStructure", "of no format for structures"))]
+    if unit.cut:
+        raise LimitError(
+            f"of a member whose name tells no format {len(data):,} bytes are unpacked, and it has "
+            f"more; it looks like a file for {reader.part.name!r}: unpack the archive, or give the "
+            "member a suffix"
+        )
+    data = data if path is None else read_whole(path)
+    return reader.found(unit.name, data, unit.nearest_order)
 
 
 def _named(unit: Unit, found: Sequence[Found]) -> list[MaterialRecord]:

@@ -16,8 +16,9 @@ from typing import IO
 from ingest.structures.refusals import LimitError, UnreadableFileError
 
 LARGEST_FILE = 256 << 20  # bytes, unpacked
-_HEAD = 64 << 10  # bytes; enough to tell formats apart
+HEAD = 64 << 10  # bytes; enough to tell formats apart
 _CHUNK = 1 << 20
+_PIECE = 4 << 10
 
 COMPRESSIONS = (".gz", ".bz2", ".xz")
 _DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
@@ -78,7 +79,30 @@ def read_head(path: Path) -> str:
     LimitError, UnreadableFileError
         As `read_whole`.
     """
-    return _read(path, _HEAD, whole=False).removeprefix(b"\xef\xbb\xbf").decode("latin-1")
+    return _as_text(_read(path, HEAD, whole=False))
+
+
+def head_of(data: bytes) -> str:
+    """The same of bytes that may be compressed, and of which the end may be missing.
+
+    Raises
+    ------
+    UnreadableFileError
+        If their compression is damaged from the beginning.
+    """
+    parts: list[bytes] = []
+    try:
+        with _unpacking(io.BytesIO(data)) as file:
+            while sum(map(len, parts)) < HEAD and (part := file.read(_PIECE)):
+                parts.append(part)
+    except _DAMAGED as error:
+        if not parts:
+            raise _damaged(error) from error
+    return _as_text(b"".join(parts)[:HEAD])
+
+
+def _as_text(head: bytes) -> str:
+    return head.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
 
 
 def unpacked(data: bytes) -> bytes:
@@ -94,7 +118,7 @@ def unpacked(data: bytes) -> bytes:
     try:
         return _limited(_unpacking(io.BytesIO(data)), LARGEST_FILE, whole=True)
     except _DAMAGED as error:
-        raise UnreadableFileError(f"its compression is damaged or cut off: {error}") from error
+        raise _damaged(error) from error
 
 
 def open_regular(path: Path) -> io.BufferedReader:
@@ -131,9 +155,13 @@ def _read(path: Path, limit: int, whole: bool) -> bytes:
         with open_unpacked(path) as file:
             return _limited(file, limit, whole)
     except _DAMAGED as error:
-        raise UnreadableFileError(f"its compression is damaged or cut off: {error}") from error
+        raise _damaged(error) from error
     except OSError as error:
         raise UnreadableFileError(f"it cannot be opened: {error.strerror or error}") from error
+
+
+def _damaged(error: BaseException) -> UnreadableFileError:
+    return UnreadableFileError(f"its compression is damaged or cut off: {error}")
 
 
 def _unpacking(file: IO[bytes]) -> IO[bytes]:

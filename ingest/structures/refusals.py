@@ -47,3 +47,11 @@ class CompositionError(InvalidStructureError):
 
 class ReadersDisagreeError(InvalidStructureError):
     """Two libraries make different crystals of one file, and nothing in it says which is right."""
+
+
+class ReaderConflictError(InvalidStructureError):
+    """Two installed packages claim one file; neither is chosen silently."""
+
+
+class ReaderError(InvalidStructureError):
+    """No reader claims a file, and one that might is broken; the message names its package."""

@@ -18,7 +18,7 @@ from ingest.structures.files import Unit, read_unit
 from ingest.structures.ids import IdRule
 from ingest.structures.jarvis import is_jarvis_archive, read_jarvis
 from ingest.structures.opening import shown, why_not_regular, without_compression
-from ingest.structures.readers.registry import format_of_name
+from ingest.structures.readers.registry import readers_of_name
 from ingest.structures.records import MaterialRecord, NotAStructure
 from ingest.structures.refusals import LimitError
 
@@ -201,8 +201,8 @@ def _units(
 
 
 def _irregular(file: SourceFile) -> Failure:
-    named = format_of_name(shown(file.path.name))
-    if named is None and not is_packed(file.path.name):
+    named = readers_of_name(shown(file.path.name))
+    if not named and not is_packed(file.path.name):
         return NotAStructure("NotAStructure", file.irregular)
     return Failure.of(LimitError(f"it is {file.irregular}"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import shlex
 import subprocess
@@ -23,7 +24,7 @@ from ingest.weights.cache import write_record
 TEXT = (Path(__file__).parents[2] / "docs" / "extending.md").read_text("utf-8")
 FILES = dict(re.findall(r"^`(lab-[\w./-]+)`\n+```\w+\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL))
 (SHELL,) = re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-PACKAGES = ("lab-nuclei", "lab-plain", "lab-ridge")
+PACKAGES = ("lab-nuclei", "lab-plain", "lab-ridge", "lab-fract")
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +52,10 @@ def used(installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     folder = tmp_path / "cache" / "weights" / "minilm"
     write_tiny_bert(folder)
     write_record(folder, "minilm", "made by the test", {})
+    text = b"4.1 0 0\n0 4.1 0\n0 0 4.1\nCs 0 0 0\nCl .5 .5 .5\n"
+    (tmp_path / "measured.fract.gz").write_bytes(gzip.compress(text))
     yield tmp_path
-    for name in ("lab_nuclei", "lab_plain", "lab_ridge"):
+    for name in ("lab_nuclei", "lab_plain", "lab_ridge", "lab_fract"):
         sys.modules.pop(name, None)
 
 
@@ -77,6 +80,8 @@ def test_they_are_used_as_the_document_says(used: Path) -> None:
     assert "power=1.0" in output and "lab-nuclei 1.0 (lab_nuclei:NUCLEI)" in output
 
     store = FeatureStore.open(used / "store")
+    (material,) = store.sql("FROM materials WHERE material_id = 'measured'").to_pylist()
+    assert (material["formula"], material["space_group_number"]) == ("CsCl", 221)
     (generator,) = store.sql("FROM generators").to_pylist()
     assert (generator["tags"], generator["reference_tags"]) == (["composition", "cell"], ["room"])
     (encoder,) = store.sql("FROM encoders WHERE kind = 'structure'").to_pylist()
@@ -99,7 +104,7 @@ def test_they_are_used_as_the_document_says(used: Path) -> None:
     assert [hint[-2:] for hint in hints] == [("--set", "power=0.5"), ("--set", "digits=1")]
     for hint in hints:
         again = CliRunner().invoke(root, list(hint[1:])).output
-        assert "0 written, 70 already there, 0 failed" in again, again
+        assert "0 written, 71 already there, 0 failed" in again, again
     variants = store.sql("SELECT DISTINCT variant FROM renderings ORDER BY variant").to_pylist()
     assert [row["variant"] for row in variants] == ["without:cell", "without:composition"]
 

@@ -92,36 +92,6 @@ class Found:
 Reader = Callable[[Content], Iterator[Found]]
 
 
-@dataclass(frozen=True)
-class Format:
-    """A kind of structure file.
-
-    Parameters
-    ----------
-    name : str
-        For people: ``"CIF"``.
-    suffixes : tuple of str
-        Suffixes in lower case, with their dots.
-    names : tuple of str
-        Beginnings of file names, in lower case, that mean this format without a suffix.
-    recognises : callable
-        Whether the beginning of a text is of this format, for files whose name says nothing.
-    read : callable
-        What is in a file. Raises `InvalidStructureError` if nothing is.
-    """
-
-    name: str
-    suffixes: tuple[str, ...]
-    names: tuple[str, ...]
-    recognises: Callable[[str], bool]
-    read: Reader
-
-
-def never(head: str) -> bool:
-    """For formats that only a name tells."""
-    return False
-
-
 def parse_json(text: str) -> Any:
     """The plain data of a JSON text: no object is built from it.
 

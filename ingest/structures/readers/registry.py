@@ -1,82 +1,206 @@
-"""The formats that are read, and which of them a file is."""
+"""Which of the registered readers reads a file: by its name, else by its content.
+
+The longest suffix that fits wins, then the longest beginning of the name: ``.lab.cif`` goes before
+``.cif``. Where two readers are left, neither reads the file. Content is asked for where the name
+says nothing.
+"""
 
 from __future__ import annotations
 
-from ingest.structures.opening import without_compression
-from ingest.structures.readers.ase_database import read_ase_database, recognises_database
-from ingest.structures.readers.base import Format, never
-from ingest.structures.readers.by_libraries import by_ase, by_pymatgen, read_extended_xyz
-from ingest.structures.readers.cif import read_cif, recognises_cif
-from ingest.structures.readers.json_forms import read_json, read_json_lines, recognises_json
-from ingest.structures.readers.poscar import read_poscar, recognises_poscar
-from ingest.structures.readers.vasprun import read_vasprun, recognises_vasprun
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
 
-FORMATS: tuple[Format, ...] = (
-    Format("CIF", (".cif", ".mcif", ".mmcif"), (), recognises_cif, read_cif),
-    Format(
-        "POSCAR",
-        (".vasp", ".poscar", ".contcar"),
-        ("poscar", "contcar", "chgcar", "locpot", "aeccar", "parchg"),
-        recognises_poscar,
-        read_poscar,
-    ),
-    Format("JSON", (".json",), (), recognises_json, read_json),
-    Format("JSON lines", (".jsonl", ".ndjson"), (), never, read_json_lines),
-    Format("extended XYZ", (".extxyz", ".xyz"), (), never, read_extended_xyz),
-    Format("vasprun.xml", (), ("vasprun",), recognises_vasprun, read_vasprun),
-    Format("ASE data base", (), (), recognises_database, read_ase_database),
-    Format("CSSR", (".cssr",), (), never, by_pymatgen("cssr")),
-    Format("RES", (".res",), (), never, by_pymatgen("res", "res")),
-    Format("XSF", (".xsf",), (), never, by_pymatgen("xsf", "xsf")),
-    Format(
-        "CFG", (), (), lambda head: head.lstrip().startswith("Number of particles"), by_ase("cfg")
-    ),
-    Format(
-        "FHI-aims",
-        (),
-        ("geometry.in",),
-        lambda head: head.count("lattice_vector") >= 3 and "atom" in head,
-        by_pymatgen("aims", "aims"),
-    ),
+from featurestore.errors import FeatureStoreError
+from featurestore.failure import Failure
+from featurestore.plugins import SOURCES, load_part, part_names, registered
+from ingest.structures.opening import without_compression
+from ingest.structures.readers.base import Found
+from ingest.structures.readers.source_part import SourcePart
+from ingest.structures.refusals import (
+    ReaderConflictError,
+    ReaderError,
+    UnreadableFileError,
 )
+
+_OURS = "materials-featurestore"
 
 # What a name that begins like a format's may end with and still be something else: POSCAR.log.
 _OTHER = (
     *(".log", ".out", ".txt", ".md", ".py", ".sh", ".yaml", ".yml", ".toml", ".csv", ".tsv"),
     *(".png", ".pdf", ".svg", ".html", ".ipynb", ".lock", ".swp", ".npy", ".npz", ".h5", ".dat"),
 )
-_SUFFIXES = (
-    *(suffix for form in FORMATS for suffix in form.suffixes),
-    *(".xml", ".db", ".cfg", ".in"),
-)
 
 
-def format_of_name(name: str) -> Format | None:
-    """The format that a file's name tells, whatever its case and compression."""
+@dataclass(frozen=True)
+class StructureReader:
+    """A reader and the package that has it.
+
+    Parameters
+    ----------
+    part : SourcePart
+    package : str
+        Name, version and entry point.
+    ships : bool
+        Whether it is of this package: failures of others are said to be theirs.
+    """
+
+    part: SourcePart
+    package: str
+    ships: bool
+
+    def __str__(self) -> str:
+        return f"the structure reader {self.part.name!r} of {self.package}"
+
+    def recognises(self, head: str) -> bool:
+        """Whether the beginning of a file is of its format.
+
+        Raises
+        ------
+        Exception
+            Whatever a stranger's function raises.
+        """
+        return self.part.recognises is not None and bool(self.part.recognises(head))
+
+    def found(self, name: str, data: bytes, nearest_order: bool = False) -> list[Found]:
+        """What is in a file; whatever is wrong with it or with the reader is one `Failure`."""
+        try:
+            self.part.versions()
+            return self.part.found(name, data, nearest_order)
+        except FeatureStoreError as error:
+            failure = Failure.of(error)
+        # A stranger's reader, and the libraries, raise anything.
+        except (Exception, SystemExit) as error:
+            broken = UnreadableFileError(f"it breaks the rules of its format ({_reason(error)})")
+            failure = Failure.of(broken)
+        if not self.ships:
+            failure = Failure(failure.error, f"{self}: {failure.message}")
+        return [Found(failure)]
+
+
+@dataclass(frozen=True)
+class Readers:
+    """All readers that installed packages register.
+
+    Parameters
+    ----------
+    usable : tuple of StructureReader
+    broken : tuple of str
+        Why others cannot be used, each naming its package.
+    """
+
+    usable: tuple[StructureReader, ...]
+    broken: tuple[str, ...]
+
+
+def readers() -> Readers:
+    """The readers, their modules imported once; one that cannot be used leaves the others."""
+    return _readers(tuple(sys.path))
+
+
+@cache
+def _readers(path: tuple[str, ...]) -> Readers:
+    """`path` is where packages were looked for."""
+    usable, broken = [], []
+    for name in part_names(SOURCES):
+        try:
+            part, entry = load_part(SOURCES, name, SourcePart), registered(SOURCES, name)
+        except FeatureStoreError as error:
+            broken.append(str(error))
+        else:
+            usable.append(StructureReader(part, str(entry), entry.package == _OURS))
+    return Readers(tuple(usable), tuple(broken))
+
+
+def readers_of_name(name: str) -> list[StructureReader]:
+    """The readers that a file's name tells, whatever its case and compression.
+
+    None if it says nothing; several where which is meant cannot be known.
+    """
     plain = without_compression(name).lower()
-    for form in FORMATS:
-        if plain.endswith(form.suffixes):
-            return form
-    if plain.endswith(_OTHER):
-        return None
-    for form in FORMATS:
-        if any(
-            plain.startswith(start) and not plain[len(start) : len(start) + 1].isalpha()
-            for start in form.names
-        ):
-            return form
+    usable = readers().usable
+    by_suffix = _closest(
+        [(one, suffix) for one in usable for suffix in one.part.suffixes if plain.endswith(suffix)]
+    )
+    if by_suffix or plain.endswith(_OTHER):
+        return by_suffix
+    return _closest(
+        [
+            (one, start)
+            for one in usable
+            for start in one.part.names
+            if plain.startswith(start) and not plain[len(start) : len(start) + 1].isalpha()
+        ]
+    )
+
+
+def _closest(matches: Sequence[tuple[StructureReader, str]]) -> list[StructureReader]:
+    longest = max((len(pattern) for _, pattern in matches), default=0)
+    return [one for one, pattern in matches if len(pattern) == longest]
+
+
+def reader_of(name: str, head: Callable[[], str]) -> StructureReader | None:
+    """The reader of a file; None if it is of no format for structures.
+
+    Parameters
+    ----------
+    name : str
+        Of the file.
+    head : callable
+        Gives its beginning, unpacked; called if the name says nothing.
+
+    Raises
+    ------
+    ReaderConflictError
+        If two packages claim it.
+    ReaderError
+        If no reader claims it and one that might is broken: nobody knows that it is no structure.
+    InvalidStructureError
+        As ``head`` raises.
+    """
+    named = readers_of_name(name)
+    if named:
+        return _only(named)
+    text = head()
+    claiming, failing = [], list(readers().broken)
+    for one in readers().usable:
+        try:
+            if one.recognises(text):
+                claiming.append(one)
+        except (Exception, SystemExit) as error:  # a stranger's function raises anything
+            failing.append(f"{one} fails to look at it: {_reason(error)}")
+    if claiming:
+        return _only(claiming)
+    if failing:
+        raise ReaderError(
+            f"no reader that can be used recognises it; not asked: {'; '.join(failing)}"
+        )
     return None
-
-
-def format_of_content(head: str) -> Format | None:
-    """The format that the beginning of a file is of; None if it is of none."""
-    return next((form for form in FORMATS if form.recognises(head)), None)
 
 
 def stem_of(name: str) -> str:
     """A file's name without the suffixes that say its format or compression."""
     plain = without_compression(name)
-    for suffix in _SUFFIXES:
+    suffixes = {
+        suffix
+        for one in readers().usable
+        for suffix in (*one.part.suffixes, *one.part.shared_suffixes)
+    }
+    for suffix in sorted(suffixes, key=len, reverse=True):
         if plain.lower().endswith(suffix) and len(plain) > len(suffix):
             return plain[: -len(suffix)]
     return plain
+
+
+def _only(claiming: Sequence[StructureReader]) -> StructureReader:
+    if len(claiming) > 1:
+        raise ReaderConflictError(
+            f"it is claimed by {' and by '.join(map(str, claiming))}: which is right cannot be "
+            "known; uninstall one of the packages, or give the file a suffix of one of them alone"
+        )
+    return claiming[0]
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
