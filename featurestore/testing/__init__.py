@@ -28,4 +28,10 @@ from featurestore.testing.sources import SourceContract  # noqa: E402
 from featurestore.testing.store import StoreContract  # noqa: E402
 from featurestore.testing.texts import TextContract  # noqa: E402
 
-__all__ = ["EncoderContract", "PredictorContract", "SourceContract", "StoreContract", "TextContract"]
+__all__ = [
+    "EncoderContract",
+    "PredictorContract",
+    "SourceContract",
+    "StoreContract",
+    "TextContract",
+]

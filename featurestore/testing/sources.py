@@ -71,7 +71,11 @@ class SourceContract(PartContract):
 
     def test_compression_does_not_matter(self, part: Any, files: Mapping[str, bytes]) -> None:
         plain = _read(part, files)
-        for suffix, pack in ((".gz", gzip.compress), (".bz2", bz2.compress), (".XZ", lzma.compress)):
+        for suffix, pack in (
+            (".gz", gzip.compress),
+            (".bz2", bz2.compress),
+            (".XZ", lzma.compress),
+        ):
             packed = {f"{name}{suffix}": pack(data) for name, data in files.items()}
             assert list(_read(part, packed).values()) == list(plain.values())
 

@@ -1,0 +1,179 @@
+"""Readers of other packages: which reads a file, and what a broken one leaves."""
+
+from __future__ import annotations
+
+import io
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from made_up_package import install
+
+from featurestore.crystal import Crystal
+from featurestore.errors import InvalidInputError
+from featurestore.failure import Failure
+from featurestore.plugins import SOURCES
+from ingest.structures.readers.source_part import SourcePart
+from ingest.structures.records import NotAStructure
+from ingest.structures.sources import expand_sources, read_sources
+
+POSCAR = "CsCl\n1.0\n4.1 0 0\n0 4.1 0\n0 0 4.1\nCs Cl\n1 1\nDirect\n0 0 0\n0.5 0.5 0.5\n"
+READER = """
+import numpy as np
+from featurestore.crystal import Crystal
+from ingest.structures.readers.base import Found
+from ingest.structures.readers.source_part import SourcePart
+def crystal(symbol):
+    return Crystal(np.eye(3) * 3.4, (symbol,), np.zeros((1, 3)))
+def read(content):
+    {body}
+PART = SourcePart(name="{name}", summary="One.", licence="MIT", read=read, {how})
+"""
+GOLD = 'yield Found(crystal("Po"))'
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    yield folder
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(str(folder)):
+            del sys.modules[name]
+
+
+def add(
+    site: Path, package: str, name: str, how: str = "", body: str = GOLD, code: str = ""
+) -> None:
+    module = package.replace("-", "_")
+    install(
+        site,
+        package,
+        entry_points={SOURCES: {name: f"{module}:PART"}},
+        modules={module: code or READER.format(name=name, how=how, body=body)},
+    )
+
+
+def read(tmp_path: Path, files: dict[str, str | bytes]) -> dict[str, Crystal | Failure]:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for name, content in files.items():
+        data = content if isinstance(content, bytes) else content.encode()
+        (folder / name).write_bytes(data)
+    records = read_sources(expand_sources([str(folder)]))
+    return {record.source_file: record.structure for record in records}
+
+
+def message(found: Crystal | Failure, error: str) -> str:
+    assert isinstance(found, Failure) and found.error == error, found
+    return found.message
+
+
+def test_the_longer_suffix_wins_and_equal_ones_are_refused_by_both_names(
+    site: Path, tmp_path: Path
+) -> None:
+    add(site, "lab-longer", "longer", 'suffixes=(".lab.vasp",)')
+    add(site, "lab-rival", "rival", 'suffixes=(".extxyz",)')
+    found = read(tmp_path, {"a.lab.vasp": POSCAR, "b.vasp": POSCAR, "c.extxyz": "1\n\nH 0 0 0\n"})
+    assert found["a.lab.vasp"].species == ("Po",)  # type: ignore[union-attr]
+    assert found["b.vasp"].species == ("Cs", "Cl")  # type: ignore[union-attr]
+    said = message(found["c.extxyz"], "ReaderConflictError")
+    assert "'extended-xyz' of materials-featurestore" in said
+    assert "'rival' of lab-rival 1.0 (lab_rival:PART)" in said
+
+
+def test_two_that_recognise_one_content_are_both_named(site: Path, tmp_path: Path) -> None:
+    add(site, "lab-greedy", "greedy", "recognises=lambda head: 'CsCl' in head")
+    found = read(tmp_path, {"one": POSCAR, "two": "only CsCl"})
+    said = message(found["one"], "ReaderConflictError")
+    assert "'greedy' of lab-greedy 1.0" in said and "'poscar' of materials-featurestore" in said
+    assert found["two"].species == ("Po",)  # type: ignore[union-attr]
+
+
+def test_a_broken_package_is_named_and_leaves_the_others(site: Path, tmp_path: Path) -> None:
+    add(site, "lab-broken", "broken", code="import no_such_module_anywhere")
+    found = read(tmp_path, {"a.vasp": POSCAR, "b.strange": "what the broken one might read"})
+    assert isinstance(found["a.vasp"], Crystal)
+    said = message(found["b.strange"], "ReaderError")
+    assert "lab-broken 1.0 (lab_broken:PART)" in said and "no_such_module_anywhere" in said
+
+
+def test_a_doubled_name_is_refused_by_both_packages_and_leaves_the_others(
+    site: Path, tmp_path: Path
+) -> None:
+    add(site, "lab-cif", "cif", 'suffixes=(".cif",)')
+    found = read(tmp_path, {"a.vasp": POSCAR, "b.cif": "data_a"})
+    assert isinstance(found["a.vasp"], Crystal)
+    said = message(found["b.cif"], "ReaderError")
+    assert "materials-featurestore" in said and "lab-cif 1.0 (lab_cif:PART)" in said
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("yield Found(crystal('Po')); raise KeyError('x')", "KeyError: 'x'"),
+        ("raise SystemExit('bye')", "SystemExit: bye"),
+        ("yield 3", "it gives a int, no Found"),
+        ("yield Found(3)", "a structure of class int"),
+        ("yield Found(Crystal(np.eye(3), ['Po'], np.zeros((1, 3))))", "no tuple of str"),
+        ("yield Found(Crystal([[1]], ('Po',), np.zeros((1, 3))))", "no array of float64"),
+        ("yield Found(crystal('Po'), space_group='Pm-3m')", "a space group that is no number"),
+        ("yield from ()", "finds no structure"),
+    ],
+)
+def test_what_a_reader_does_wrong_is_one_failure_that_names_it(
+    site: Path, tmp_path: Path, body: str, said: str
+) -> None:
+    add(site, "lab-odd", "odd", 'suffixes=(".odd",)', body)
+    found = read(tmp_path, {"a.odd": "text", "b.vasp": POSCAR})
+    assert isinstance(found["b.vasp"], Crystal)
+    assert isinstance(found["a.odd"], Failure)
+    assert said in found["a.odd"].message
+    assert "the structure reader 'odd' of lab-odd 1.0 (lab_odd:PART)" in found["a.odd"].message
+
+
+def test_a_recogniser_that_raises_is_named_where_nobody_else_reads_the_file(
+    site: Path, tmp_path: Path
+) -> None:
+    add(site, "lab-odd", "odd", "recognises=lambda head: 1 / 0")
+    found = read(tmp_path, {"one": POSCAR, "two": "a letter"})
+    assert isinstance(found["one"], Crystal)
+    said = message(found["two"], "ReaderError")
+    assert "'odd' of lab-odd 1.0" in said and "ZeroDivisionError" in said
+
+
+def test_a_missing_package_is_named(site: Path, tmp_path: Path) -> None:
+    add(site, "lab-needy", "needy", 'suffixes=(".needy",), packages=("no-such-package",)')
+    found = read(tmp_path, {"a.needy": "text"})
+    assert "'no-such-package'" in message(found["a.needy"], "MissingPackageError")
+
+
+def test_without_broken_ones_other_files_are_passed_over(tmp_path: Path) -> None:
+    assert isinstance(read(tmp_path, {"a.strange": "text"})["a.strange"], NotAStructure)
+
+
+def test_the_beginning_of_a_member_is_not_read_for_the_whole(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("short", POSCAR)
+        archive.writestr("long", POSCAR + "\n" * 70_000)
+    found = read(tmp_path, {"a.zip": packed.getvalue()})
+    assert isinstance(found["a.zip/short"], Crystal)
+    assert "give the member a suffix" in message(found["a.zip/long"], "LimitError")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, "recognises no file"),
+        ({"suffixes": ("odd",)}, "with its dot"),
+        ({"suffixes": (".odd.gz",)}, "without that of a compression"),
+        ({"names": ("ODD",)}, "in lower case"),
+    ],
+)
+def test_a_part_that_could_read_nothing_is_refused(more: dict[str, tuple[str]], said: str) -> None:
+    with pytest.raises(InvalidInputError, match=said):
+        SourcePart(name="odd", summary="Odd.", read=lambda content: iter(()), **more)
