@@ -20,7 +20,7 @@ _GARBAGE = (
     b"\x00\xff\xfe\x80" * 64,
     b"Dear reader,\nthis is a letter and no structure.\n" * 8,
     b"",
-    b"1 2 3\n" * 12,
+    b"1 2 3 4\n" * 12,
 )
 
 

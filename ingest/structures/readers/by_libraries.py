@@ -142,6 +142,8 @@ def _pymatgen(text: str, form: str) -> Crystal:
 
 def _ase(text: str, form: str) -> Crystal:
     from ase.io import read
+    from ase.io.aims import read_aims
 
-    atoms = read(StringIO(text), format=form)
+    # ASE's own dispatch opens this format by a path alone.
+    atoms = read_aims(StringIO(text)) if form == "aims" else read(StringIO(text), format=form)
     return crystal_from_ase(atoms)

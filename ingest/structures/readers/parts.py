@@ -125,11 +125,11 @@ def _recognises_aims(head: str) -> bool:
 
 FHI_AIMS = SourcePart(
     name="fhi-aims",
-    summary="geometry.in of FHI-aims, by pymatgen, compared with ASE.",
-    read=by_pymatgen("aims", "aims"),
+    summary="geometry.in of FHI-aims, by ASE.",
+    read=by_ase("aims"),
     names=("geometry.in",),
     recognises=_recognises_aims,
     shared_suffixes=(".in",),
-    packages=("ase", "pymatgen"),
+    packages=("ase",),
     licence="MIT",
 )
