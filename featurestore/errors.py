@@ -9,7 +9,21 @@ from featurestore.redaction import redacted
 
 
 class FeatureStoreError(Exception):
-    """Base of all errors that are reported as one line, without a traceback (exit code 1)."""
+    """Base of all errors that are reported as one line, without a traceback (exit code 1).
+
+    Credentials in the message are hidden.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redacted(message))
+
+
+class DamagedRowsWarning(UserWarning):
+    """Rows of a store that cannot be used are left out; the message names the first of them."""
+
+
+class MissingRowsWarning(UserWarning):
+    """A table is older than what runs or snapshots say was written to it."""
 
 
 class InvalidInputError(FeatureStoreError):
@@ -33,10 +47,7 @@ class MissingDataError(FeatureStoreError):
 
 
 class StorageError(FeatureStoreError):
-    """The folder or bucket of the store refused a read or a write; credentials are hidden."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(redacted(message))
+    """The folder or bucket of the store refused a read or a write."""
 
 
 class ReadOnlyStoreError(FeatureStoreError):

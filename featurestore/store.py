@@ -26,8 +26,10 @@ from featurestore.history.snapshots import (
     restore_snapshot,
 )
 from featurestore.history.versions import tables_at
+from featurestore.query.limits import SqlLimits
 from featurestore.query.result import QueryResult
-from featurestore.session import Parameters, Session, quoted
+from featurestore.quoting import SQL, quoted
+from featurestore.session import Parameters, Session
 from featurestore.tables.runs import Run, recorded_run
 from featurestore.tables.schemas import table_schema
 from featurestore.tables.storage import Storage
@@ -112,15 +114,23 @@ class FeatureStore:
         return self._tables.dataset(table)
 
     @contextmanager
-    def session(self) -> Iterator[Session]:
-        """A DuckDB session that sees every table at its present version, until it is closed."""
-        session = Session(self._tables)
+    def session(self, limits: SqlLimits | None = None) -> Iterator[Session]:
+        """A DuckDB session that sees every table at its present version, until it is closed.
+
+        Parameters
+        ----------
+        limits : SqlLimits, optional
+            What its queries from outside may take.
+        """
+        session = Session(self._tables, limits or SqlLimits())
         try:
             yield session
         finally:
             session.close()
 
-    def sql(self, query: str, parameters: Parameters = ()) -> QueryResult:
+    def sql(
+        self, query: str, parameters: Parameters = (), *, limits: SqlLimits | None = None
+    ) -> QueryResult:
         """The result of one reading SQL statement over the tables and macros.
 
         Parameters
@@ -129,6 +139,8 @@ class FeatureStore:
             The statement.
         parameters : sequence or mapping
             Values of ``?`` in order, or of ``$name`` by name.
+        limits : SqlLimits, optional
+            Time, memory and rows that it may take.
 
         Returns
         -------
@@ -140,9 +152,9 @@ class FeatureStore:
         InvalidInputError
             If the statement would write.
         QueryError
-            If DuckDB cannot run it.
+            If DuckDB cannot run it, or it goes beyond a limit.
         """
-        with self.session() as session:
+        with self.session(limits) as session:
             return QueryResult(session.read_only_query(query, parameters))
 
     @cached_property
@@ -203,7 +215,7 @@ class FeatureStore:
             raise InvalidRowsError(f"rows for table {table!r}: {error}") from error
         return self.merge(table, converted, replace=replace)
 
-    def remove(self, table: str, condition: str) -> None:
+    def remove(self, table: str, condition: SQL) -> None:
         """Remove the rows for which the SQL ``condition`` holds, in one atomic commit."""
         self._tables.delete(table, condition)
 
@@ -232,18 +244,16 @@ class FeatureStore:
         failures = self._tables.dataset("failures")
         if failures is None:
             return set()
-        where = f"stage = {quoted(stage)} AND context = {quoted(context)}"
+        where = SQL(f"stage = {quoted(stage)} AND context = {quoted(context)}")
         return set(failures.to_table(columns=["item"], filter=where)["item"].to_pylist())
 
     def clear_failures(self, stage: str, context: str, items: Iterable[str]) -> None:
         """Remove the failures of items that have succeeded since."""
         solved = sorted(self.failed_items(stage, context) & set(items))
         if solved:
-            among = ", ".join(map(quoted, solved))
-            self._tables.delete(
-                "failures",
-                f"stage = {quoted(stage)} AND context = {quoted(context)} AND item IN ({among})",
-            )
+            among = SQL(", ".join(map(quoted, solved)))
+            of = SQL(f"stage = {quoted(stage)} AND context = {quoted(context)}")
+            self._tables.delete("failures", SQL(f"{of} AND item IN ({among})"))
 
     def run(self, command: str, arguments: Mapping[str, Any]) -> AbstractContextManager[Run]:
         """Record a command in the ``runs`` table while it goes on; see `recorded_run`."""

@@ -22,6 +22,7 @@ from featurestore.errors import FeatureStoreError, UnknownNameError
 from featurestore.query.running import run_query
 from featurestore.query.statements import is_complete
 from featurestore.query.vocabulary import Vocabulary, load_vocabulary, macro_help
+from featurestore.quoting import identifier
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 
@@ -133,7 +134,7 @@ class Shell:
 
 
 def _described(session: Session, name: str) -> Any:
-    return session.query(f'SELECT column_name, column_type FROM (DESCRIBE "{name}")')
+    return session.query(f"SELECT column_name, column_type FROM (DESCRIBE {identifier(name)})")
 
 
 class _NameCompleter(Completer):

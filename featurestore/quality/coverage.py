@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,9 @@ import pyarrow as pa
 from featurestore.catalogue import encoders, generators
 from featurestore.errors import UnknownNameError
 from featurestore.query.conditions import as_condition
-from featurestore.session import RETIRED, Session, quoted
+from featurestore.quoting import SQL, quoted
+from featurestore.session import RETIRED, Session
+from featurestore.tables.soundness import object_or_empty
 
 _SUMMARY = pa.schema(
     [
@@ -60,8 +61,8 @@ class _Thing:
 
     kind: str
     name: str
-    having: str
-    failure: str
+    having: SQL
+    failure: SQL
     command: str
 
     called: tuple[str, ...]
@@ -125,9 +126,9 @@ def missing(session: Session, where: str | None = None, only: Sequence[str] = ()
     return pa.concat_tables([_MISSING.empty_table(), *found])
 
 
-def _judged(thing: _Thing, where: str | None) -> str:
-    chosen = f"WHERE {as_condition(where)}" if where is not None else ""
-    return (
+def _judged(thing: _Thing, where: str | None) -> SQL:
+    chosen = SQL(f"WHERE {as_condition(where)}" if where is not None else "")
+    return SQL(
         f"SELECT material_id, formula, {thing.having} AS has, {thing.failure} AS failure "
         f"FROM (SELECT * FROM materials {chosen}) m"
     )
@@ -160,9 +161,14 @@ def _all_things(session: Session) -> Iterator[_Thing]:
         yield _Thing(
             "property",
             name,
-            f"material_id IN (SELECT material_id FROM properties WHERE property = {quoted(name)})",
-            "(SELECT min(message) FROM failures f WHERE f.stage = 'targets' "
-            f"AND f.item = m.material_id || ' ' || {quoted(name)})",
+            SQL(
+                "material_id IN (SELECT material_id FROM properties "
+                f"WHERE property = {quoted(name)})"
+            ),
+            SQL(
+                "(SELECT min(message) FROM failures f WHERE f.stage = 'targets' "
+                f"AND f.item = m.material_id || ' ' || {quoted(name)})"
+            ),
             "featurestore ingest structures SOURCES --properties TARGETS.csv",
             (name,),
         )
@@ -172,9 +178,11 @@ def _all_things(session: Session) -> Iterator[_Thing]:
         yield _Thing(
             "text",
             text.generator_id,
-            "structure_id IN (SELECT structure_id FROM sentences "
-            f"WHERE generator_id = {quoted(text.generator_id)})",
-            _failed("text", text.generator_id, "m.structure_id"),
+            SQL(
+                "structure_id IN (SELECT structure_id FROM sentences "
+                f"WHERE generator_id = {quoted(text.generator_id)})"
+            ),
+            _failed("text", text.generator_id, SQL("m.structure_id")),
             _command("ingest text", made.get(text.generator_id, {}) | {"source": text.source}),
             (text.generator_id, text.source),
         )
@@ -185,35 +193,39 @@ def _all_things(session: Session) -> Iterator[_Thing]:
             yield _Thing(
                 "structure embedding",
                 encoder.encoder_id,
-                "structure_id IN (SELECT structure_id FROM structure_embedding_keys "
-                f"WHERE encoder_id = {own})",
-                _failed("embeddings", encoder.encoder_id, "m.structure_id"),
+                SQL(
+                    "structure_id IN (SELECT structure_id FROM structure_embedding_keys "
+                    f"WHERE encoder_id = {own})"
+                ),
+                _failed("embeddings", encoder.encoder_id, SQL("m.structure_id")),
                 _command("ingest embeddings", options),
                 (encoder.encoder_id, encoder.name),
             )
             continue
         for text in texts:
-            full = (
+            full = SQL(
                 f"SELECT text_id FROM full_texts WHERE generator_id = {quoted(text.generator_id)}"
             )
             yield _Thing(
                 "text embedding",
                 f"{encoder.encoder_id} of {text.generator_id}",
-                "structure_id IN (SELECT structure_id FROM full_texts "
-                f"JOIN text_embedding_keys USING (text_id) WHERE encoder_id = {own} "
-                f"AND generator_id = {quoted(text.generator_id)})",
+                SQL(
+                    "structure_id IN (SELECT structure_id FROM full_texts "
+                    f"JOIN text_embedding_keys USING (text_id) WHERE encoder_id = {own} "
+                    f"AND generator_id = {quoted(text.generator_id)})"
+                ),
                 _failed(
                     "embeddings",
                     encoder.encoder_id,
-                    f"({full} AND structure_id = m.structure_id)",
+                    SQL(f"({full} AND structure_id = m.structure_id)"),
                 ),
                 _command("ingest embeddings", options | {"source": text.source}),
                 (encoder.encoder_id, encoder.name, text.generator_id, text.source),
             )
 
 
-def _failed(stage: str, context: str, item: str) -> str:
-    return (
+def _failed(stage: str, context: str, item: SQL) -> SQL:
+    return SQL(
         f"(SELECT min(message) FROM failures f WHERE f.stage = {quoted(stage)} "
         f"AND f.context = {quoted(context)} AND f.item = {item})"
     )
@@ -225,7 +237,7 @@ def _made_with(session: Session) -> dict[str, dict[str, Any]]:
         "SELECT id, arguments FROM (SELECT encoder_id AS id, run_id FROM encoders UNION ALL "
         "SELECT generator_id, run_id FROM generators) JOIN runs USING (run_id)"
     ).to_pylist()
-    return {row["id"]: json.loads(row["arguments"]) for row in rows}
+    return {row["id"]: object_or_empty(row["arguments"]) for row in rows}
 
 
 def _command(command: str, arguments: dict[str, Any]) -> str:

@@ -11,10 +11,14 @@ import pyarrow as pa
 
 from featurestore.catalogue import find_property
 from featurestore.errors import InvalidInputError, UnknownNameError
-from featurestore.session import QueryError, Session, quoted
+from featurestore.query.limits import check_text
+from featurestore.quoting import SQL, identifier, quoted
+from featurestore.session import QueryError, Session
 from featurestore.tables.schemas import TABLES
 
 _UNKNOWN_COLUMN = re.compile(r'[Cc]olumn "([^"]+)" not found')
+
+_ALL = SQL("FROM materials")
 
 _STRING = re.compile(r"'(?:[^']|'')*'")
 
@@ -24,7 +28,7 @@ def materials_where(
     where: str | None,
     columns: Sequence[str] = ("material_id",),
     *,
-    among: str = "FROM materials",
+    among: SQL = _ALL,
     parameters: Sequence[Any] = (),
     property_source: str | None = None,
 ) -> pa.Table:
@@ -58,7 +62,7 @@ def materials_where(
     QueryError
         If DuckDB cannot run it.
     """
-    condition = f"WHERE {as_condition(where)}" if where is not None else ""
+    condition = SQL(f"WHERE {as_condition(where)}" if where is not None else "")
     names = named_properties(session, [where or "", *columns])
     joins = ""
     for name in names:
@@ -84,14 +88,15 @@ def materials_where(
         raise UnknownNameError("column or property", unknown[1], known) from error
 
 
-def as_condition(where: str) -> str:
-    """A condition from outside as it goes into a query, in parentheses.
+def as_condition(where: str) -> SQL:
+    """A condition from outside as it goes into a query, in parentheses; so for any expression.
 
     Raises
     ------
     InvalidInputError
         If it is no SQL expression, several, or one followed by something else.
     """
+    check_text(where)
     try:
         duckdb.SQLExpression(where)
     except duckdb.Error as error:
@@ -100,7 +105,7 @@ def as_condition(where: str) -> str:
             f"{where!r} is not an SQL condition (not one expression): {reason}"
         ) from None
     # The line break ends a comment that the condition may end with.
-    return f"({where}\n)"
+    return SQL(f"({where}\n)")
 
 
 def named_properties(session: Session, texts: Iterable[str]) -> list[str]:
@@ -113,11 +118,6 @@ def named_properties(session: Session, texts: Iterable[str]) -> list[str]:
         if name.lower() not in columns
         and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE)
     ]
-
-
-def identifier(name: str) -> str:
-    """``name`` as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _all_properties(session: Session) -> list[str]:

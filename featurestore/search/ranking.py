@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from featurestore.catalogue import structure_of
 from featurestore.errors import MissingDataError
 from featurestore.query.conditions import materials_where, named_properties
+from featurestore.quoting import SQL
 from featurestore.search.cache import SearchCache
 from featurestore.search.explanation import explained
 from featurestore.search.fusion import depth, fused
@@ -218,7 +219,7 @@ def _shown(session: Session, ranking: pa.Table, among: Among) -> pa.Table:
         session,
         None,
         columns,
-        among="SELECT * FROM materials WHERE list_contains(?, material_id)",
+        among=SQL("SELECT * FROM materials WHERE list_contains(?, material_id)"),
         parameters=[ids],
         property_source=among.property_source,
     )

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 
 from featurestore.catalogue import Encoder
 from featurestore.errors import InvalidRowsError, MissingDataError
+from featurestore.quoting import column, quoted
 from featurestore.search.exact import ExactSearch, Nearest, Rows
 from featurestore.search.metrics import check_count, check_metric, checked_queries
 from featurestore.search.vector_index import VectorIndex, stored_index
-from featurestore.session import quoted
 from featurestore.tables.schemas import embedding_table
 from featurestore.tables.storage import storage_errors
 
@@ -157,7 +157,7 @@ class Space:
         """The vector of one id, shape (width,), float32; None if it has none."""
         with storage_errors(f"read table {self.table!r}"):
             found = self.dataset.to_table(
-                columns=["vector"], filter=f"{self.key} = {quoted(content_id)}"
+                columns=["vector"], filter=f"{column(self.key)} = {quoted(content_id)}"
             )
         if not found.num_rows:
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import subprocess
@@ -21,6 +20,7 @@ from featurestore.identity import canonical_json
 from featurestore.machine.host import host_facts, is_gone
 from featurestore.redaction import redacted
 from featurestore.tables.schemas import TABLES
+from featurestore.tables.soundness import object_or_empty
 from featurestore.tables.tables import Tables
 
 _RECORDED_PACKAGES = (
@@ -125,6 +125,7 @@ def recorded_run(tables: Tables, command: str, arguments: Mapping[str, Any]) -> 
             "ended_at": datetime.now(UTC),
             "counts": canonical_json(run.counts),
             "host": canonical_json(host_facts()),  # torch may have been imported since
+            "tables": canonical_json(tables.written),
         }
         _write(tables, row | ended | {"status": status, "message": message})
 
@@ -140,7 +141,7 @@ def killed_runs(runs: Any | None) -> list[dict[str, Any]]:
     if runs is None or "host" not in runs.schema.names:
         return []
     open_ended = runs.to_table(filter="status = 'running' AND host IS NOT NULL").to_pylist()
-    return [row for row in open_ended if is_gone(row["pid"], json.loads(row["host"]))]
+    return [row for row in open_ended if is_gone(row["pid"], object_or_empty(row["host"]))]
 
 
 def _write(tables: Tables, *rows: dict[str, Any]) -> None:

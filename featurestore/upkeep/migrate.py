@@ -58,7 +58,7 @@ def _add_missing(dataset: Any, expected: TableSchema) -> None:
     dataset.add_columns(pa.schema(_missing(dataset, expected)))
 
 
-STEPS = (Step(2, _missing_names, _add_missing),)
+STEPS = (Step(SCHEMA_VERSION, _missing_names, _add_missing),)
 
 
 def pending(store: FeatureStore) -> list[Change]:

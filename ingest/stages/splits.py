@@ -10,7 +10,8 @@ from typing import Any
 from featurestore.catalogue import check_split, stored_properties
 from featurestore.errors import ConflictError, InvalidInputError, MissingDataError
 from featurestore.failure import Failure
-from featurestore.query.conditions import materials_where
+from featurestore.query.conditions import as_condition, materials_where
+from featurestore.quoting import SQL
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 from featurestore.views.request import FOLDS
@@ -103,9 +104,8 @@ def material_groups(store: FeatureStore, ids: Sequence[str], group_by: str) -> d
                 "it is not known which structures are the same crystal; run: featurestore ingest "
                 "duplicates"
             )
-        # The line break ends a comment that the expression may end with.
         rows = session.read_only_query(
-            f"SELECT material_id, CAST(({expression}\n) AS VARCHAR) AS chosen_group "
+            f"SELECT material_id, CAST({as_condition(expression)} AS VARCHAR) AS chosen_group "
             "FROM materials LEFT JOIN (SELECT structure_id, group_id FROM duplicates) "
             "USING (structure_id)"
         ).to_pylist()
@@ -175,8 +175,10 @@ def stored_folds(
         chosen = materials_where(
             session,
             where,
-            among="FROM materials WHERE material_id IN "
-            "(SELECT material_id FROM properties WHERE property = ?)",
+            among=SQL(
+                "FROM materials WHERE material_id IN "
+                "(SELECT material_id FROM properties WHERE property = ?)"
+            ),
             parameters=[name],
         )
         rows = session.query("SELECT material_id, fold FROM folds(?, ?)", [name, split])

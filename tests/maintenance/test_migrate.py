@@ -13,7 +13,7 @@ from whole_store import PROPERTY, view_choices
 from featurestore.cli import root
 from featurestore.errors import StorageError
 from featurestore.store import FeatureStore
-from featurestore.tables.schema_version import KEY, NewerStoreError
+from featurestore.tables.schema_version import KEY, SCHEMA_VERSION, NewerStoreError
 from featurestore.tables.schemas import TABLES, TableSchema
 from featurestore.upkeep.backup import table_digest
 from featurestore.upkeep.migrate import Step, migrate, pending
@@ -57,8 +57,8 @@ def test_an_old_store_is_brought_up_to_date(old):
     assert pending(old) == [] and migrate(old) == []
     assert list(verify(old)) == []
     assert old.training_view(PROPERTY, **view_choices()).fingerprint == before
-    assert [snapshot.name for snapshot in old.snapshots()] == ["before-schema-2"]
-    assert all(change.version == 2 for change in changed)
+    assert [snapshot.name for snapshot in old.snapshots()] == [f"before-schema-{SCHEMA_VERSION}"]
+    assert all(change.version == SCHEMA_VERSION for change in changed)
 
 
 def test_a_store_of_today_needs_nothing(store):
@@ -98,7 +98,7 @@ def test_a_newer_store_is_refused(store, how):
     if how == "column":
         dataset.add_columns(pa.schema([pa.field("phonons", pa.string())]))
     else:
-        dataset.update_metadata({KEY: "3"})
+        dataset.update_metadata({KEY: str(SCHEMA_VERSION + 1)})
     with pytest.raises(NewerStoreError, match=r"later version of this package.*upgrade"):
         store.sql("SELECT 1")
     done = CliRunner().invoke(root, ["info", "--store", store.uri])
@@ -107,7 +107,7 @@ def test_a_newer_store_is_refused(store, how):
 
 def test_command_line(old):
     dry = CliRunner().invoke(root, ["migrate", "--dry-run", "--store", old.uri])
-    assert "runs: add the columns host, empty" in dry.output
+    assert "runs: add the columns host, tables, empty" in dry.output
     assert CliRunner().invoke(root, ["migrate", "--store", old.uri]).exit_code == 0
     again = CliRunner().invoke(root, ["migrate", "--store", old.uri])
     assert "nothing to do" in again.output
