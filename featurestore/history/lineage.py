@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,10 +13,12 @@ import pyarrow as pa
 from featurestore.catalogue import find_encoder, find_model_id
 from featurestore.errors import FeatureStoreError, InvalidInputError, UnknownNameError
 from featurestore.output.figures import figure_models
+from featurestore.quoting import identifier
 from featurestore.session import Session
 from featurestore.tables.schemas import embedding_table
+from featurestore.tables.soundness import object_or_empty, parsed_object
 from featurestore.texts.renderings import find_rendering
-from featurestore.views.parameters import ViewParameters
+from featurestore.views.parameters import ViewParameters, view_sql
 from featurestore.views.view import load_view
 
 _SHOWN_FILES = 5
@@ -102,8 +103,8 @@ def prediction_lineage(session: Session, model: str, material_id: str) -> Node:
         )["material_id"].to_pylist()
         raise UnknownNameError(f"material of model {made_by.name}", material_id, known)
     row = rows[0]
-    parameters, sql = _stored_view(session, made_by.name)
-    selected = session.query(sql)
+    parameters, _ = _stored_view(session, made_by.name)
+    selected = session.query(view_sql(parameters))
     selected = selected.filter(pa.compute.equal(selected["material_id"], material_id))
     inputs = (made_by, *_vectors_of_view(session, parameters, selected))
     facts = {name: row[name] for name in ("fold", "target", "prediction")}
@@ -131,16 +132,16 @@ def model_lineage(session: Session, name: str) -> Node:
         "WHERE model_id = ?",
         [model_id],
     ).to_pylist()[0]
-    parameters, sql = _stored_view(session, model_id)
+    parameters, stored_sql = _stored_view(session, model_id)
     runs = _runs(session, [row["run_id"]])
     facts = {
         "predictor": row["predictor"],
         "seed": row["seed"],
-        "settings": json.loads(row["settings"]),
+        "settings": object_or_empty(row["settings"]),
         "created_at": row["created_at"].isoformat(),
     }
     versions = runs[0].arguments.get("view_versions") if runs else None
-    view = _view_node(session, parameters, sql, row["view_fingerprint"], versions)
+    view = _view_node(session, parameters, stored_sql, row["view_fingerprint"], versions)
     return Node("model", model_id, facts, "models", runs, (view,))
 
 
@@ -180,19 +181,31 @@ def vector_lineage(session: Session, content_id: str, encoder: str | None = None
 
 
 def _stored_view(session: Session, model_id: str) -> tuple[ViewParameters, str]:
+    """The parameters of a model's view, and its SQL as it was stored: to be shown, never to be run.
+
+    Who made the store wrote that text. What is run is made anew from the parameters.
+    """
     row = session.query(
         "SELECT view_parameters, view_sql FROM models WHERE model_id = ?", [model_id]
     ).to_pylist()[0]
-    return ViewParameters(**json.loads(row["view_parameters"])), row["view_sql"]
+    try:
+        parameters = ViewParameters(**parsed_object(row["view_parameters"]))
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"the view parameters of model {model_id} are damaged: {error}; see: "
+            "featurestore verify"
+        ) from error
+    return parameters, row["view_sql"]
 
 
 def _view_node(
     session: Session,
     parameters: ViewParameters,
-    sql: str,
+    stored_sql: str,
     fingerprint: str,
     versions: dict[str, int] | None,
 ) -> Node:
+    sql = view_sql(parameters)
     rows = session.query(sql)
     facts: dict[str, Any] = {
         "parameters": parameters.as_dict(),
@@ -202,6 +215,9 @@ def _view_node(
         "rows": rows.num_rows,
         "rebuilt": _rebuilt(session, parameters, fingerprint),
     }
+    if stored_sql != sql:
+        facts["stored_sql"] = stored_sql
+        facts["stored_sql_is"] = "not what these parameters give; it was not run"
     p = parameters
     targets = session.query(
         "SELECT DISTINCT run_id FROM properties WHERE property = ? AND source = ? ORDER BY ALL",
@@ -255,9 +271,11 @@ def _vectors(
     sentences: Node | None = None,
 ) -> Node:
     encoder = find_encoder(session, encoder_id, kind)
-    table, key = embedding_table(kind, encoder_id), f"{kind}_id"
+    table = embedding_table(kind, encoder_id)
+    key = "structure_id" if kind == "structure" else "text_id"
     runs = session.query(
-        f'SELECT DISTINCT run_id FROM "{table}" WHERE {key} IN (SELECT unnest(?)) ORDER BY ALL',
+        f"SELECT DISTINCT run_id FROM {identifier(table)} "
+        f"WHERE {key} IN (SELECT unnest(?)) ORDER BY ALL",
         [list(ids)],
     )["run_id"].to_pylist()
     facts = {"encoder_id": encoder_id, "dimension": encoder.dimension, **encoder.fingerprint}
@@ -287,7 +305,7 @@ def _sentences(
     generator = session.query(
         "SELECT fingerprint FROM generators WHERE generator_id = ?", [generator_id]
     )["fingerprint"][0].as_py()
-    facts = {"generator_id": generator_id, "variant": variant, **json.loads(generator)}
+    facts = {"generator_id": generator_id, "variant": variant, **object_or_empty(generator)}
     return Node(
         "sentences",
         f"{sum(rows['n'].to_pylist()):,} by {generator_id}",
@@ -323,14 +341,16 @@ def _structures(session: Session, structure_ids: Sequence[str]) -> Node:
 def _source_file(name: str, runs: Sequence[RunRecord]) -> Node:
     """A source file with the SHA-256 that the run which read it recorded."""
     hashes = sorted(
-        {
-            digest
-            for run in runs
-            for path, digest in run.arguments.get("source_sha256", {}).items()
-            if PurePath(path).name == name
-        }
+        {digest for run in runs for path, digest in _hashes(run) if PurePath(path).name == name}
     )
     return Node("source file", name, {"sha256": hashes or "not recorded"})
+
+
+def _hashes(run: RunRecord) -> list[tuple[str, str]]:
+    found = run.arguments.get("source_sha256")
+    return (
+        [(k, v) for k, v in found.items() if isinstance(v, str)] if isinstance(found, dict) else []
+    )
 
 
 def _runs(session: Session, run_ids: Sequence[str]) -> tuple[RunRecord, ...]:
@@ -345,10 +365,10 @@ def _runs(session: Session, run_ids: Sequence[str]) -> tuple[RunRecord, ...]:
             row["status"],
             row["started_at"],
             row["ended_at"],
-            json.loads(row["arguments"]),
-            json.loads(row["versions"]),
+            object_or_empty(row["arguments"]),
+            object_or_empty(row["versions"]),
             row["git_commit"],
-            json.loads(row["counts"] or "{}"),
+            object_or_empty(row["counts"]),
             row["message"],
         )
         for row in rows
