@@ -29,6 +29,7 @@ from featurestore.history.versions import tables_at
 from featurestore.query.limits import SqlLimits
 from featurestore.query.result import QueryResult
 from featurestore.quoting import SQL, quoted
+from featurestore.redaction import redacted
 from featurestore.session import Parameters, Session
 from featurestore.tables.runs import Run, recorded_run
 from featurestore.tables.schemas import table_schema
@@ -231,7 +232,7 @@ class FeatureStore:
                     "item": item,
                     "context": context,
                     "error": failure.error,
-                    "message": failure.message,
+                    "message": redacted(failure.message),
                     "run_id": run.run_id,
                 }
                 for item, failure in failures.items()
@@ -271,6 +272,7 @@ class FeatureStore:
         """Name the present state of every table; see `snapshots.create_snapshot`."""
         self._tables.writable()
         check_new_name(self._tables, name)
+        message = redacted(message)
         with self.run("snapshot create", {"name": name, "message": message}) as run:
             snapshot = create_snapshot(self._tables, name, message, run)
             run.counts["tables"] = len(snapshot.versions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,10 +44,10 @@ def _with_vectors(encode: bool, measure: Callable[[], Result]) -> Result:
 
 def _write_variants(missing: MissingTextsError) -> str:
     """Put the variants into a file in this folder, for the command that makes their vectors."""
+    from featurestore.output.names import file_name
     from featurestore.output.rows import atomic_path
 
-    name = re.sub(r"[^A-Za-z0-9.-]+", "_", missing.material_id)
-    path = Path(f"variants_{name}.txt")
+    path = Path(file_name("variants", missing.material_id, suffix=".txt"))
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join(missing.variants) + "\n", "utf-8")
     return str(path)

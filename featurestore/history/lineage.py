@@ -14,6 +14,7 @@ from featurestore.catalogue import find_encoder, find_model_id
 from featurestore.errors import FeatureStoreError, InvalidInputError, UnknownNameError
 from featurestore.output.figures import figure_models
 from featurestore.quoting import identifier
+from featurestore.redaction import redacted, without_secrets
 from featurestore.session import Session
 from featurestore.tables.schemas import embedding_table
 from featurestore.tables.soundness import object_or_empty, parsed_object
@@ -348,9 +349,8 @@ def _source_file(name: str, runs: Sequence[RunRecord]) -> Node:
 
 def _hashes(run: RunRecord) -> list[tuple[str, str]]:
     found = run.arguments.get("source_sha256")
-    return (
-        [(k, v) for k, v in found.items() if isinstance(v, str)] if isinstance(found, dict) else []
-    )
+    pairs = found.items() if isinstance(found, dict) else ()
+    return [(path, digest) for path, digest in pairs if isinstance(digest, str)]
 
 
 def _runs(session: Session, run_ids: Sequence[str]) -> tuple[RunRecord, ...]:
@@ -365,11 +365,11 @@ def _runs(session: Session, run_ids: Sequence[str]) -> tuple[RunRecord, ...]:
             row["status"],
             row["started_at"],
             row["ended_at"],
-            object_or_empty(row["arguments"]),
+            without_secrets(object_or_empty(row["arguments"])),
             object_or_empty(row["versions"]),
             row["git_commit"],
             object_or_empty(row["counts"]),
-            row["message"],
+            None if row["message"] is None else redacted(row["message"]),
         )
         for row in rows
     )

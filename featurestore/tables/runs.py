@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from featurestore.identity import canonical_json
 from featurestore.machine.host import host_facts, is_gone
-from featurestore.redaction import redacted
+from featurestore.redaction import redacted, without_secrets
 from featurestore.tables.schemas import TABLES
 from featurestore.tables.soundness import object_or_empty
 from featurestore.tables.tables import Tables
@@ -102,7 +102,7 @@ def recorded_run(tables: Tables, command: str, arguments: Mapping[str, Any]) -> 
     row = {
         "run_id": run.run_id,
         "command": command,
-        "arguments": redacted(canonical_json(dict(arguments))),
+        "arguments": canonical_json(without_secrets(dict(arguments))),
         "versions": canonical_json(recorded_versions()),
         "git_commit": git_commit(),
         "pid": os.getpid(),
