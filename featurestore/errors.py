@@ -5,17 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from featurestore.redaction import redacted
+from featurestore.messages import for_users
 
 
 class FeatureStoreError(Exception):
     """Base of all errors that are reported as one line, without a traceback (exit code 1).
 
-    Credentials in the message are hidden.
+    Credentials in the message are hidden, and paths of the machine that built a library.
     """
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(redacted(message))
+        super().__init__(for_users(message))
 
 
 class DamagedRowsWarning(UserWarning):

@@ -31,7 +31,7 @@ from featurestore.query.result import QueryResult
 from featurestore.quoting import SQL, quoted
 from featurestore.redaction import redacted
 from featurestore.session import Parameters, Session
-from featurestore.tables.runs import Run, recorded_run
+from featurestore.tables.runs import Run, record_ended, recorded_run
 from featurestore.tables.schemas import table_schema
 from featurestore.tables.storage import Storage
 from featurestore.tables.tables import MergeResult, Tables
@@ -259,6 +259,10 @@ class FeatureStore:
     def run(self, command: str, arguments: Mapping[str, Any]) -> AbstractContextManager[Run]:
         """Record a command in the ``runs`` table while it goes on; see `recorded_run`."""
         return recorded_run(self._tables, command, arguments)
+
+    def record_ended(self, run_id: str) -> None:
+        """Record that a run of another machine was killed; see `runs.record_ended`."""
+        record_ended(self._tables, run_id)
 
     def snapshots(self) -> list[Snapshot]:
         """All snapshots, oldest first."""

@@ -50,11 +50,16 @@ def is_gone(pid: int | None, facts: dict[str, Any]) -> bool:
     facts : dict
         `host_facts` as it recorded them.
     """
-    if facts.get("machine") != _machine():
+    if not is_this_machine(facts):
         return False
     if facts.get("boot") != _boot() or pid is None or pid <= 0:
         return True
     return _process_start(pid) != facts.get("process_start")
+
+
+def is_this_machine(facts: dict[str, Any]) -> bool:
+    """Whether `host_facts` were recorded on this machine."""
+    return bool(facts.get("machine") == _machine())
 
 
 @cache
