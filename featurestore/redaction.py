@@ -18,7 +18,9 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 # Such names that hold none: where a secret lies, and this package's own words.
-_HARMLESS_NAME = re.compile(r"(?:file|path|dir|expiration|url|id_file)$|^(?:key|n_tokens)$", re.I)
+_HARMLESS_NAME = re.compile(
+    r"(?:file|path|dir|expiration|url|id_file)$|^(?:key|n_tokens|pwd|oldpwd)$", re.I
+)
 
 # Bounded, since text of any length goes through here.
 _NAMED = (
@@ -26,8 +28,10 @@ _NAMED = (
     r"|private[_-]?key|session[_-]?token|security[_-]?token|auth[_-]?token|access[_-]?token"
     r"|refresh[_-]?token|account[_-]?key|connection[_-]?string|signature(?:provided)?)"
     r"(?:[_-]?(?:access)?[_-]?(?:key|value|id)){0,2}"
-    r"|[\w-]{0,40}_token|token|x-amz-[\w-]{1,20}|sig|pwd|awsaccesskeyid"
+    r"|[\w-]{0,40}_token|x-amz-[\w-]{1,20}|awsaccesskeyid"
 )
+# Words of sentences, too: "a special token: it must …" shows no secret.
+_BARE = "token|sig|pwd"
 _VALUE = r"[^\s\\\"'<>&,;)}\]]+"
 _IN_TEXT: tuple[tuple[str, str], ...] = (
     # user:password@ in a URI; a password may hold a slash, a question mark or an @
@@ -44,10 +48,12 @@ _IN_TEXT: tuple[tuple[str, str], ...] = (
     ),
     # "name": "a value with blanks"
     (
-        rf"(?i)([\"'](?:{_NAMED})\\?[\"']\s*:\s*\\?\")(?!\[hidden)[^\"\\\n]+",
+        rf"(?i)([\"'](?:{_NAMED}|{_BARE})\\?[\"']\s*:\s*\\?\")(?!\[hidden)[^\"\\\n]+",
         rf"\1{HIDDEN}",
     ),
     (rf"(?i)((?<![\w.-])(?:{_NAMED})\s*[=:]\s*[\"'])(?!\[hidden)[^\"'\n]+", rf"\1{HIDDEN}"),
+    (rf"(?i)((?<![\w.-])(?:{_BARE})\s*=\s*[\"']?)(?!\[hidden)" + _VALUE, rf"\1{HIDDEN}"),
+    (rf"(?i)((?<![\w.-])(?:{_BARE})\s*:\s*)[\w+/~.=-]{{16,}}", rf"\1{HIDDEN}"),
     # name=value, name: value and <Name>value</Name>, as object stores answer them
     (
         rf"(?i)((?<![\w.-])(?:{_NAMED})\\?[\"']?\s*(?:[=:>]|%3D)\s*\\?[\"']?)"

@@ -373,8 +373,8 @@ def _errors() -> Iterator[None]:
     """Raise what DuckDB refuses as a `QueryError`, a result that Arrow cannot hold included."""
     try:
         yield
-    # Arrow's errors are ValueErrors and others; memory that ran out in Arrow is a MemoryError.
-    except (duckdb.Error, pa.ArrowException, OverflowError, UnicodeError, MemoryError) as error:
+    # What DuckDB meets while Arrow fetches its rows is an OSError.
+    except (duckdb.Error, pa.ArrowException, OSError, ValueError, MemoryError) as error:
         message = str(error) or "it needs more memory than there is"
         raise QueryError(_without_prefix(message)) from hiding(error)
 

@@ -189,7 +189,8 @@ def _moment(value: Any) -> Any:
         if number in _INFINITE:
             return _INFINITE[number]
         unit = {"date32[day]": "D", "date64[ms]": "ms"}.get(str(value.type)) or value.type.unit
-        return str(np.datetime64(number, unit))
+        moment: Any = np.datetime64
+        return str(moment(number, unit))
 
 
 def _plain(value: Any) -> Any:
@@ -251,10 +252,12 @@ def _print_aligned(table: pa.Table, stream: IO[str]) -> None:
 def _print_csv(table: pa.Table, stream: IO[str]) -> None:
     import csv
 
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(table.column_names)
-    for row in rows_of(table):
-        writer.writerow([_text(value) for value in row.values()])
+    plain = csv.writer(stream, lineterminator="\n")
+    # Readers take a carriage return for the end of a row, and csv quotes it only if it is.
+    quoting = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for cells in (table.column_names, *(map(_text, row.values()) for row in rows_of(table))):
+        row = list(cells)
+        (quoting if any("\r" in cell for cell in row) else plain).writerow(row)
 
 
 def _print_json(table: pa.Table, stream: IO[str]) -> None:

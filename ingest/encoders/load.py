@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from featurestore.catalogue import Encoder
 from featurestore.errors import InvalidInputError
+from featurestore.files import read_json
 from featurestore.identity import fingerprint
 from ingest.encoders.base import Precision, StructureEncoder, TextEncoder
 from ingest.weights.cache import cached_folder, weights_folder
@@ -135,10 +135,7 @@ def _is_alignn(folder: Path) -> bool:
         raise InvalidInputError(
             f"{folder} holds no {CONFIG}: a folder of weights needs it beside the weights"
         )
-    try:
-        config = json.loads(configs[0].read_text("utf-8"))
-    except ValueError as error:
-        raise InvalidInputError(f"{configs[0]} is not JSON: {error}") from error
+    config = read_json(configs[0])
     if isinstance(config, dict) and "model_type" in config:
         return False
     if isinstance(config, dict) and isinstance(config.get("model"), dict):

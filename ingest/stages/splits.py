@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from featurestore.catalogue import check_split, stored_properties
 from featurestore.errors import ConflictError, InvalidInputError, MissingDataError
 from featurestore.failure import Failure
+from featurestore.files import ROWS_SIZE, read_json
 from featurestore.query.conditions import as_condition, materials_where
 from featurestore.quoting import SQL
 from featurestore.store import FeatureStore
@@ -38,10 +38,9 @@ def read_split_file(path: Path) -> dict[str, str]:
         If the file is missing or of another format, or puts one id into two folds.
     """
     try:
-        content = json.loads(path.read_text("utf-8"), object_pairs_hook=_without_doubled_keys)
-    # RecursionError on deep nesting.
-    except (OSError, ValueError, RecursionError) as error:
-        raise InvalidInputError(f"cannot read split file {path}: {error}") from error
+        content = read_json(path, ROWS_SIZE, _without_doubled_keys)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"cannot read split file: {error}") from error
     if not isinstance(content, dict) or set(content) != set(_FILE_KEYS):
         found = sorted(content) if isinstance(content, dict) else type(content).__name__
         raise InvalidInputError(

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from featurestore.catalogue import Encoder, check_split, encoders, find_property
 from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.files import check_regular
 from featurestore.quoting import SQL
 from featurestore.session import Session
 from train.analysis.predictions import absolute_errors
@@ -215,6 +216,7 @@ def read_seen(path: Path) -> set[str]:
     InvalidInputError
         If the file cannot be read, has no such column, or names no material.
     """
+    check_regular(path)
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)

@@ -116,7 +116,7 @@ def parse_settings(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
             raise UnknownNameError("predictor", name, _RECIPES)
         try:
             found.setdefault(name, {})[setting] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             found.setdefault(name, {})[setting] = value
     return found
 
