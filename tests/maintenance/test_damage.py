@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import warnings
 from pathlib import Path
@@ -18,10 +19,14 @@ from featurestore.errors import (
     FeatureStoreError,
     MissingRowsWarning,
 )
+from featurestore.history.snapshots import list_snapshots
+from featurestore.output.rows import print_table
 from featurestore.store import FeatureStore
+from featurestore.summary import summarise
 from featurestore.tables.schemas import TABLES
 from featurestore.upkeep.quarantine import QUARANTINE
 from featurestore.upkeep.verify import mend, verify
+from train.models import stored_models
 
 DEEP = "[" * 100_000 + "]" * 100_000
 BROKEN_JSON = ("", "{", "null", "[]", "7", '"a"', '{"a": NaN}', '{"a": 1e999}', DEEP, '{"a":' * 70)
@@ -102,13 +107,15 @@ def store(sound: Path, tmp_path: Path) -> FeatureStore:
     return FeatureStore.open(tmp_path / "store")
 
 
-def add_row(store: FeatureStore, table: str, column: str, value: object) -> None:
+def add_row(
+    store: FeatureStore, table: str, column: str, value: object, suffix: str = "_copy"
+) -> None:
     """A copy of the first row with another key, and ``value`` in a column, beside all checks."""
     uri = f"{store.uri}/{table}.lance"
     rows = lance.dataset(uri).to_table()
     row = rows.slice(0, 1).to_pylist()[0]
     key = TABLES[table].key[0]
-    row[key] = f"{row[key]}_copy"
+    row[key] = f"{row[key]}{suffix}"
     row[column] = value
     lance.write_dataset(pa.Table.from_pylist([row], schema=rows.schema), uri, mode="append")
 
@@ -127,12 +134,33 @@ def run_all(store: FeatureStore) -> None:
             assert done.exit_code == 0, (command, done.output, done.exception)
 
 
-@pytest.mark.parametrize(("table", "column", "value"), UNSOUND)
-def test_an_unsound_row(store, table, column, value):
+def look(store: FeatureStore) -> None:
+    """What the commands do, in one session."""
+    with store.session() as session:
+        summarise(session)
+        stored_models(session)
+        assert session.query("SELECT count(*) AS n FROM materials")["n"][0].as_py() >= 20
+        for name in ("runs", "encoders", "models"):
+            with io.StringIO() as stream:
+                print_table(session.read_only_query(f"FROM {name}"), "table", stream)
+    list_snapshots(store._tables)
+
+
+def test_every_command_on_a_store_with_all_of_them(store):
     fingerprint = store.training_view(PROPERTY, **view_choices()).fingerprint
-    add_row(store, table, column, value)
+    for number, (table, column, value) in enumerate((*UNSOUND, *IMPOSSIBLE[:2])):
+        add_row(store, table, column, value, f"_{number}")
     run_all(store)
     assert store.training_view(PROPERTY, **view_choices()).fingerprint == fingerprint
+    mend(store, [finding for finding in verify(store) if finding.wrong])
+    assert [finding for finding in verify(store) if finding.wrong] == []
+    assert store.training_view(PROPERTY, **view_choices()).fingerprint == fingerprint
+
+
+@pytest.mark.parametrize(("table", "column", "value"), UNSOUND)
+def test_an_unsound_row(store, table, column, value):
+    add_row(store, table, column, value)
+    look(store)
     found = [finding for finding in verify(store) if finding.wrong]
     assert any(f.table == table and f.rows is not None for f in found), found
     rows = lance.dataset(f"{store.uri}/{table}.lance").count_rows()
@@ -148,7 +176,7 @@ def test_an_unsound_row(store, table, column, value):
 @pytest.mark.parametrize(("table", "column", "value"), IMPOSSIBLE)
 def test_an_impossible_value(store, table, column, value):
     add_row(store, table, column, value)
-    run_all(store)
+    look(store)
     found = [finding for finding in verify(store) if finding.wrong]
     assert any(finding.table == table for finding in found), found
     mend(store, found)
