@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from featurestore.errors import FeatureStoreError, InvalidInputError
+from featurestore.files import check_regular
 
 if TYPE_CHECKING:
     from featurestore.store import FeatureStore
     from featurestore.tables.runs import Run
     from ingest.pipeline.outcome import Outcome
+
+
+#: Environment variable: "relative" records source files without the folders above what they share.
+PATHS = "FEATURESTORE_RECORD_PATHS"
+_MOST_BYTES = 2**42
 
 
 class NothingSucceededError(FeatureStoreError):
@@ -29,13 +36,14 @@ def recorded(
     from featurestore.store import FeatureStore
 
     store = FeatureStore.open(store_uri, create=create)
+    shown = _names_of_paths(click.get_current_context().params.values(), files)
     arguments = {
-        name: _as_json(value)
+        name: _as_json(value, shown)
         for name, value in click.get_current_context().params.items()
         if value is not None and value is not False and value != () and name != "store_uri"
     }
     if files:
-        arguments["source_sha256"] = {str(path): _file_sha256(path) for path in files}
+        arguments["source_sha256"] = {shown[str(path)]: _file_sha256(path) for path in files}
     with store.run(f"ingest {command}", arguments) as run:
         yield store, run
 
@@ -43,6 +51,7 @@ def recorded(
 def _file_sha256(path: Path) -> str:
     from hashlib import file_digest
 
+    check_regular(path, _MOST_BYTES)
     try:
         with path.open("rb") as file:
             return file_digest(file, "sha256").hexdigest()
@@ -50,10 +59,28 @@ def _file_sha256(path: Path) -> str:
         raise InvalidInputError(f"cannot read {path}: {error}") from error
 
 
-def _as_json(value: Any) -> Any:
+def _names_of_paths(values: Iterable[Any], files: Sequence[Path]) -> dict[str, str]:
+    """How each path is recorded: as it was given, or on request from the folder they share."""
+    given: list[Any] = list(files)
+    for value in values:
+        given += value if isinstance(value, tuple) else [value]
+    paths = {
+        str(one)
+        for one in given
+        if isinstance(one, Path) or (isinstance(one, str) and os.sep in one and Path(one).exists())
+    }
+    if os.environ.get(PATHS) != "relative" or not paths:
+        return {path: path for path in paths}
+    shared = os.path.commonpath([Path(path).absolute().parent for path in paths])
+    return {path: str(Path(path).absolute().relative_to(shared)) for path in paths}
+
+
+def _as_json(value: Any, shown: Mapping[str, str]) -> Any:
     if isinstance(value, tuple):
-        return [_as_json(item) for item in value]
-    return value if isinstance(value, bool | int | float) else str(value)
+        return [_as_json(item, shown) for item in value]
+    if isinstance(value, bool | int | float):
+        return value
+    return shown.get(str(value), str(value))
 
 
 def report(run: Run, *outcomes: Outcome) -> None:
