@@ -62,7 +62,7 @@ _IN_TEXT: tuple[tuple[str, str], ...] = (
     ),
     # a command's option and its value
     (
-        r"(?i)(--[\w-]{0,40}(?:secret|token|password|api-key|access-key)[\w-]{0,40}[ =]\"?)"
+        r"(?i)(--[\w-]{0,40}(?:secret|token(?!s)|password|api-key|access-key)[\w-]{0,40}[ =]\"?)"
         r"(?!\[hidden)[^\s\"]+",
         rf"\1{HIDDEN}",
     ),
@@ -71,7 +71,7 @@ _IN_TEXT: tuple[tuple[str, str], ...] = (
         r"\b(?:(?:AKIA|ASIA)[A-Z0-9]{12,}|hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,}"
         r"|github_pat_[A-Za-z0-9_]{20,}|xox[abprs]-[\w-]{10,}|sk-[A-Za-z0-9_-]{20,}"
         r"|pypi-[A-Za-z0-9_-]{20,}|glpat-[A-Za-z0-9_-]{16,}|AIza[A-Za-z0-9_-]{30,}"
-        r"|eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+)",
+        r"|eyJ[A-Za-z0-9_-]{4,}\.eyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]+)",
         HIDDEN,
     ),
     (r"(?s)-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}-----|\Z)", HIDDEN),

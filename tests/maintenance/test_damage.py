@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
 import warnings
 from pathlib import Path
@@ -12,20 +14,56 @@ import pytest
 from click.testing import CliRunner
 from whole_store import PROPERTY, STRUCTURE_TABLE, make_whole_store, view_choices
 
+from featurestore.catalogue import encoders
 from featurestore.cli import root
 from featurestore.errors import (
     DamagedRowsWarning,
     FeatureStoreError,
+    InvalidInputError,
+    InvalidRowsError,
     MissingRowsWarning,
 )
+from featurestore.feature_sets import find_feature_set
+from featurestore.history.snapshots import list_snapshots
+from featurestore.output.rows import print_table
 from featurestore.store import FeatureStore
+from featurestore.summary import summarise
 from featurestore.tables.schemas import TABLES
 from featurestore.upkeep.quarantine import QUARANTINE
 from featurestore.upkeep.verify import mend, verify
+from featurestore.vectors import Vectors
+from featurestore.views.define import define_feature_set
+from train.models import stored_models
 
 DEEP = "[" * 100_000 + "]" * 100_000
 BROKEN_JSON = ("", "{", "null", "[]", "7", '"a"', '{"a": NaN}', '{"a": 1e999}', DEEP, '{"a":' * 70)
 HOSTILE = "x'; DROP VIEW materials; --\x1b[2J\u202e"
+VIEW = {
+    **{"property": PROPERTY, "property_source": "toy", "unit": "eV", "variant": "full"},
+    **{"generator_id": None, "structure_encoder": None, "text_encoder": None, "split": None},
+    "features": "combined",
+}
+HOSTILE_VIEWS = [
+    json.dumps(VIEW | changed)
+    for changed in (
+        {"inputs": ["x; DROP VIEW materials"]},
+        {"inputs": ["x) s1 ON true; SELECT 1 --"]},
+        {"inputs": ["ok_encoder:x'; DROP VIEW materials --"]},
+        {"inputs": "sql:1"},
+        {"inputs": [7]},
+        {"inputs": [None]},
+        {"inputs": None},
+        {"where": 7},
+        {"where": ["true"]},
+        {"where_sources": {"a": "b"}},
+        {"where_sources": [["a"]]},
+        {"where_sources": [["a", None]]},
+        {"feature_set": []},
+        {"split": 7},
+        {"structure_encoder": "x; DROP"},
+        {"unheard": 1},
+    )
+] + [json.dumps({name: value for name, value in VIEW.items() if name != "split"})]
 # Table, column, value: each makes one row one that cannot be used.
 UNSOUND = [
     *(("runs", "host", text) for text in BROKEN_JSON if text != '{"a": 1e999}'),
@@ -52,6 +90,15 @@ UNSOUND = [
     *(("models", "view_parameters", text) for text in ("", "{}", "[]", DEEP)),
     ("models", "view_parameters", '{"property": "a", "structure_encoder": "x; DROP"}'),
     ("models", "settings", "{"),
+    ("models", "inputs", ["x; DROP VIEW materials"]),
+    ("models", "feature_set", ""),
+    ("models", "view_where", ""),
+    *(("models", "view_parameters", text) for text in HOSTILE_VIEWS),
+    *(("feature_sets", "features", names) for names in ([], [HOSTILE], ["property:a"], ["sql:"])),
+    ("feature_sets", "features", ["sql:1", "sql:1"]),
+    ("feature_sets", "written", []),
+    ("feature_sets", "version", 0),
+    ("feature_sets", "fingerprint", ""),
     ("standings", "standing", HOSTILE),
     ("snapshots", "versions", [{"table": "materials", "version": -1, "rows": 1}]),
 ]
@@ -86,6 +133,7 @@ COMMANDS = (
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("damage") / "store"
     store = make_whole_store(folder)
+    define_feature_set(store, "both", ["toy-graph", "sql:n_atoms"])
     store.create_snapshot("before")
     from featurestore.upkeep.standing import promote
 
@@ -102,13 +150,15 @@ def store(sound: Path, tmp_path: Path) -> FeatureStore:
     return FeatureStore.open(tmp_path / "store")
 
 
-def add_row(store: FeatureStore, table: str, column: str, value: object) -> None:
+def add_row(
+    store: FeatureStore, table: str, column: str, value: object, suffix: str = "_copy"
+) -> None:
     """A copy of the first row with another key, and ``value`` in a column, beside all checks."""
     uri = f"{store.uri}/{table}.lance"
     rows = lance.dataset(uri).to_table()
     row = rows.slice(0, 1).to_pylist()[0]
     key = TABLES[table].key[0]
-    row[key] = f"{row[key]}_copy"
+    row[key] = f"{row[key]}{suffix}"
     row[column] = value
     lance.write_dataset(pa.Table.from_pylist([row], schema=rows.schema), uri, mode="append")
 
@@ -127,12 +177,33 @@ def run_all(store: FeatureStore) -> None:
             assert done.exit_code == 0, (command, done.output, done.exception)
 
 
-@pytest.mark.parametrize(("table", "column", "value"), UNSOUND)
-def test_an_unsound_row(store, table, column, value):
+def look(store: FeatureStore) -> None:
+    """What the commands do, in one session."""
+    with store.session() as session:
+        summarise(session)
+        stored_models(session)
+        assert session.query("SELECT count(*) AS n FROM materials")["n"][0].as_py() >= 20
+        for name in ("runs", "encoders", "models"):
+            with io.StringIO() as stream:
+                print_table(session.read_only_query(f"FROM {name}"), "table", stream)
+    list_snapshots(store._tables)
+
+
+def test_every_command_on_a_store_with_all_of_them(store):
     fingerprint = store.training_view(PROPERTY, **view_choices()).fingerprint
-    add_row(store, table, column, value)
+    for number, (table, column, value) in enumerate((*UNSOUND, *IMPOSSIBLE[:2])):
+        add_row(store, table, column, value, f"_{number}")
     run_all(store)
     assert store.training_view(PROPERTY, **view_choices()).fingerprint == fingerprint
+    mend(store, [finding for finding in verify(store) if finding.wrong])
+    assert [finding for finding in verify(store) if finding.wrong] == []
+    assert store.training_view(PROPERTY, **view_choices()).fingerprint == fingerprint
+
+
+@pytest.mark.parametrize(("table", "column", "value"), UNSOUND)
+def test_an_unsound_row(store, table, column, value):
+    add_row(store, table, column, value)
+    look(store)
     found = [finding for finding in verify(store) if finding.wrong]
     assert any(f.table == table and f.rows is not None for f in found), found
     rows = lance.dataset(f"{store.uri}/{table}.lance").count_rows()
@@ -141,6 +212,7 @@ def test_an_unsound_row(store, table, column, value):
     assert left == rows - 1 + (table == "runs")  # the mending's own run is there
     assert [finding for finding in verify(store) if finding.wrong] == []
     [row] = lance.dataset(f"{store.uri}/{QUARANTINE}.lance").to_table().to_pylist()
+    assert json.loads(row["key"]).keys() == set(TABLES[table].key)
     kept = pa.ipc.open_stream(row["content"]).read_all().to_pylist()
     assert row["table"] == table and kept[0][column] == value
 
@@ -148,7 +220,7 @@ def test_an_unsound_row(store, table, column, value):
 @pytest.mark.parametrize(("table", "column", "value"), IMPOSSIBLE)
 def test_an_impossible_value(store, table, column, value):
     add_row(store, table, column, value)
-    run_all(store)
+    look(store)
     found = [finding for finding in verify(store) if finding.wrong]
     assert any(finding.table == table for finding in found), found
     mend(store, found)
@@ -156,15 +228,72 @@ def test_an_impossible_value(store, table, column, value):
     assert lance.dataset(f"{store.uri}/{QUARANTINE}.lance").count_rows() >= 1
 
 
-@pytest.mark.parametrize("table", ["encoders", "generators", "models", "standings"])
+@pytest.mark.parametrize("table", ["encoders", "generators", "feature_sets", "models", "standings"])
 def test_what_is_left_out_is_named(store, table):
-    column = {"encoders": "kind", "standings": "standing"}.get(table, "fingerprint")
-    add_row(store, table, "settings" if table == "models" else column, "{")
+    column, value = {
+        "encoders": ("kind", "{"),
+        "feature_sets": ("written", []),
+        "models": ("settings", "{"),
+        "standings": ("standing", "{"),
+    }.get(table, ("fingerprint", "{"))
+    add_row(store, table, column, value)
     with pytest.warns(DamagedRowsWarning, match=rf"1 damaged rows of {table}.*_copy"):
         store.sql("SELECT 1")
     with store.session() as session:
         [(key, _)] = session.damaged[table]
     assert str(next(iter(key.values()))).endswith("_copy")
+
+
+def test_a_damaged_newest_version_is_not_replaced_in_silence(store):
+    uri = f"{store.uri}/feature_sets.lance"
+    rows = lance.dataset(uri).to_table()
+    row = rows.to_pylist()[0] | {"version": 2, "features": [HOSTILE]}
+    lance.write_dataset(pa.Table.from_pylist([row], schema=rows.schema), uri, mode="append")
+    with warnings.catch_warnings(action="ignore"):
+        with store.session() as session:
+            with pytest.raises(InvalidInputError, match="version 2 of feature set 'both' is dam"):
+                find_feature_set(session, "both")
+            assert find_feature_set(session, "both@1").features[1] == "sql:n_atoms"
+        new, is_new = define_feature_set(store, "both", ["toy-graph", "sql:n_atoms"])
+    assert is_new and str(new) == "both@3"
+
+
+def test_features_under_another_fingerprint_are_found(store):
+    add_row(store, "feature_sets", "features", ["sql:n_atoms + 1"])
+    [found] = [finding for finding in verify(store) if finding.wrong]
+    assert found.table == "feature_sets" and "both_copy@1" in found.problem
+
+
+def test_a_row_without_a_vector(store):
+    """It moves no other vector to a wrong row: whoever reads it, is told of it."""
+    uri = f"{store.uri}/{STRUCTURE_TABLE}.lance"
+    before = lance.dataset(uri).to_table()
+    field = before.schema.field("vector").with_nullable(True)
+    place = before.column_names.index("vector")
+    cells = [None, *before["vector"].to_pylist()[1:]]
+    changed = before.set_column(place, field, pa.array(cells, field.type))
+    lance.write_dataset(changed, uri, mode="overwrite")
+    lost = before["structure_id"][0].as_py()
+    with store.session() as session:
+        [encoder] = encoders(session, "structure")
+        stored = Vectors.of(session, encoder)
+        assert stored.nulls == [lost]
+        for reading in (
+            lambda: stored.read(stored.ids),
+            lambda: stored.one(lost),
+            lambda: list(stored.batches()),
+        ):
+            with pytest.raises(InvalidRowsError, match=f"rows without a vector.*{lost}"):
+                reading()
+        [(ids, vectors)] = stored.batches(without_nulls=True)
+        assert ids.to_pylist() == before["structure_id"].to_pylist()[1:]
+        assert vectors.tolist() == before["vector"].to_pylist()[1:]
+    with pytest.raises(InvalidRowsError, match="rows without a vector"):
+        _ = store.search.space(encoder.name).exact
+    found = [finding for finding in verify(store) if finding.wrong]
+    assert any("null" in finding.problem and lost in finding.problem for finding in found)
+    mend(store, found)
+    assert lance.dataset(uri).count_rows() == before.num_rows - 1
 
 
 def test_a_sound_store_warns_of_nothing(store):
@@ -192,7 +321,7 @@ def test_what_was_there_once_is_missed(store, what, snapshot):
     if not snapshot:
         shutil.rmtree(Path(store.uri) / "snapshots.lance")
     if what == "newest manifest":
-        manifests = sorted((folder / "_versions").iterdir())
+        manifests = sorted((folder / "_versions").glob("*.manifest"))
         newest = lance.dataset(str(folder)).version
         for manifest in manifests:
             number = int(manifest.stem)
