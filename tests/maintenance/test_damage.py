@@ -220,7 +220,7 @@ def test_what_was_there_once_is_missed(store, what, snapshot):
     if not snapshot:
         shutil.rmtree(Path(store.uri) / "snapshots.lance")
     if what == "newest manifest":
-        manifests = sorted((folder / "_versions").iterdir())
+        manifests = sorted((folder / "_versions").glob("*.manifest"))
         newest = lance.dataset(str(folder)).version
         for manifest in manifests:
             number = int(manifest.stem)
