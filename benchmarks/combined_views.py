@@ -101,11 +101,12 @@ def main(materials: int, width: int, repeats: int, view: str | None, folder: Pat
             ]
             middle = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
             rows = middle["rows"]
+            above = middle["above"]
             print(
                 f"{name} features: {rows:,.0f} × {middle['width']:.0f}, {middle['seconds']:.2f} s, "
-                f"{middle['cpu']:.2f} CPU s ({1e6 * middle['cpu'] / rows:.1f} µs a row), peak above "
-                f"the imports {middle['above'] / 1e6:.0f} MB, {middle['above'] / middle['bytes']:.2f} "
-                "of the result"
+                f"{middle['cpu']:.2f} CPU s ({1e6 * middle['cpu'] / rows:.1f} µs a row), peak "
+                f"above the imports {above / 1e6:.0f} MB, {above / middle['bytes']:.2f} of the "
+                "result"
             )
 
 
