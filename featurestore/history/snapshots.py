@@ -19,7 +19,8 @@ import pyarrow as pa
 from featurestore.errors import ConflictError, InvalidInputError, StorageError, UnknownNameError
 from featurestore.history.differences import TableDifference, compare
 from featurestore.history.versions import SNAPSHOTS, stored_snapshots, tables_at
-from featurestore.session import quoted, reading_order
+from featurestore.quoting import SQL, quoted
+from featurestore.session import reading_order
 from featurestore.tables.runs import Run, killed_runs
 from featurestore.tables.schemas import TABLES
 from featurestore.tables.storage import storage_errors
@@ -160,7 +161,8 @@ def delete_snapshot(tables: Tables, name: str) -> None:
         If there is none of that name.
     """
     snapshot = find_snapshot(tables, name)
-    tables.delete(SNAPSHOTS, f"name = {quoted(name)} AND run_id = {quoted(snapshot.run_id)}")
+    this = SQL(f"name = {quoted(name)} AND run_id = {quoted(snapshot.run_id)}")
+    tables.delete(SNAPSHOTS, this)
     _remove_tags(tables, snapshot.tag)
     remove_leftovers(tables)
 
@@ -200,7 +202,7 @@ def restore_snapshot(tables: Tables, name: str) -> list[TableDifference]:
     for change in changes:
         version = snapshot.versions.get(change.table)
         if version is None:
-            tables.delete(change.table, "true")
+            tables.delete(change.table, SQL("true"))
         else:
             tables.restore(change.table, version)
     return changes

@@ -270,6 +270,8 @@ def select_view(session: Session, parameters: ViewParameters) -> SelectedView:
         If no material is left; the message counts what they lack and names the command to run.
     InvalidInputError
         If a feature by SQL is null or not finite for a material.
+    UnknownNameError
+        If the parameters, which a stranger may have written, name what the store does not have.
     """
     sql = view_sql(parameters)
     rows = session.read_only_query(sql)
@@ -307,6 +309,10 @@ def _parts(session: Session, parameters: ViewParameters) -> tuple[Part, ...]:
                 name = feature_label(session, feature, parameters.parts)
             slices = {one: (a, b) for one, a, b in encoder.segments}
             if feature.segment is not None:
+                if feature.segment not in slices:
+                    raise UnknownNameError(
+                        f"segment of {encoder.encoder_id}", feature.segment, slices
+                    )
                 a, b = slices[feature.segment]
                 segments: tuple[tuple[str, int, int], ...] = ((name, start, start + b - a),)
             else:

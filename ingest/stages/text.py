@@ -9,7 +9,7 @@ from typing import Any
 
 from featurestore.crystal import Crystal
 from featurestore.identity import canonical_json
-from featurestore.machine.workers import machine_memory
+from featurestore.machine.memory import machine_memory
 from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
 from featurestore.tables.runs import Run

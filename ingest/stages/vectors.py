@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from featurestore.catalogue import OWN_VECTORS
 from featurestore.errors import InvalidInputError
 from featurestore.plugins import ENCODERS, part_names
+from featurestore.quoting import identifier
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
@@ -176,7 +177,9 @@ def _vectors(file: Path, column: pa.ChunkedArray, ids: list[str]) -> npt.NDArray
 
 def _structures(file: Path, session: Session, id_column: str, ids: list[str]) -> list[str]:
     """The structure of each row."""
-    stored = session.query(f"SELECT DISTINCT {id_column} AS id, structure_id FROM materials")
+    stored = session.query(
+        f"SELECT DISTINCT {identifier(id_column)} AS id, structure_id FROM materials"
+    )
     known = dict(zip(stored["id"].to_pylist(), stored["structure_id"].to_pylist(), strict=True))
     unknown = [row for row, value in enumerate(ids) if value not in known]
     _refuse(file, f"a {id_column} that the store does not have", unknown, ids)

@@ -112,7 +112,7 @@ def test_a_newer_store_is_refused(store, how):
 
 def test_command_line(old):
     dry = CliRunner().invoke(root, ["migrate", "--dry-run", "--store", old.uri])
-    assert "runs: add the columns host, empty" in dry.output
+    assert "runs: add the columns host, tables, empty" in dry.output
     assert CliRunner().invoke(root, ["migrate", "--store", old.uri]).exit_code == 0
     again = CliRunner().invoke(root, ["migrate", "--store", old.uri])
     assert "nothing to do" in again.output

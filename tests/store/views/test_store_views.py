@@ -424,4 +424,4 @@ def test_a_view_without_text_is_written_without_pickles(store, tmp_path):
 
 def test_repr_says_what_it_is(store):
     view = store.training_view(toy.PROPERTY, **BOTH)
-    assert repr(view).startswith("<TrainingView mbj_bandgap structure+text rows=15 width=7 ")
+    assert repr(view).startswith("Training view of mbj_bandgap, 15 rows × 7 features\n")
