@@ -60,12 +60,12 @@ def encoders(session: Session, kind: str | None = None) -> list[Encoder]:
     rows = session.query("FROM encoders ORDER BY encoder_id").to_pylist()
     return [
         Encoder(
-            row["encoder_id"],
-            row["name"],
-            row["kind"],
-            row["dimension"],
-            tuple((part["name"], part["start"], part["stop"]) for part in row["segments"]),
-            json.loads(row["fingerprint"]),
+            encoder_id=row["encoder_id"],
+            name=row["name"],
+            kind=row["kind"],
+            dimension=row["dimension"],
+            segments=tuple((part["name"], part["start"], part["stop"]) for part in row["segments"]),
+            fingerprint=json.loads(row["fingerprint"]),
         )
         for row in rows
         if kind in (None, row["kind"])

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from featurestore.errors import InvalidInputError, UnknownNameError
+from featurestore.output.display import Showing, Shown
 from featurestore.session import Session
 
 
-@dataclass(frozen=True)
-class FeatureSet:
+@dataclass(frozen=True, repr=False)
+class FeatureSet(Shown):
     """A list of features under a name.
 
     Parameters
@@ -38,6 +39,12 @@ class FeatureSet:
 
     def __str__(self) -> str:
         return f"{self.name}@{self.version}"
+
+    def showing(self) -> Showing:
+        """The features as they were written, and with ids."""
+        facts = dict(zip(self.written, self.features, strict=True))
+        notes = (self.description,) if self.description else ()
+        return Showing(f"Feature set {self}", facts, notes=notes)
 
 
 def feature_sets(session: Session) -> list[FeatureSet]:

@@ -6,8 +6,9 @@ asked for.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from featurestore.lazy import lazily
 
 if TYPE_CHECKING:
     from ingest.library import (
@@ -36,14 +37,18 @@ __all__ = [
     "find_duplicates",
 ]
 
-_HOMES = {"Ingested": "ingest.recording", "Selection": "ingest.stages.selection"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(import_module(_HOMES.get(name, "ingest.library")), name)
-    raise AttributeError(f"module 'ingest' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "Ingested": "ingest.recording",
+        "Selection": "ingest.stages.selection",
+        "add_jarvis": "ingest.library",
+        "add_sample": "ingest.library",
+        "add_splits": "ingest.library",
+        "add_structures": "ingest.library",
+        "add_vectors": "ingest.library",
+        "describe": "ingest.library",
+        "encode": "ingest.library",
+        "find_duplicates": "ingest.library",
+    },
+)

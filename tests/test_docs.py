@@ -39,6 +39,8 @@ DOCUMENTS = ["README.md"] + [
         "sql",
         "quality",
         "export",
+        "features",
+        "python",
         "search",
         "weights",
         "extending",
@@ -53,6 +55,7 @@ DOCUMENTS = ["README.md"] + [
         "lineage",
         "maintenance",
         "guarantees",
+        "glossary",
     )
 ]
 _BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -186,10 +189,11 @@ def test_documents_run(
     )
     count = 0
     for document in DOCUMENTS:
+        names: dict[str, Any] = {"__name__": document}
         for language, snippet in snippets(document):
             count += 1
             if language == "python":
-                exec(compile(snippet, document, "exec"), {"__name__": document})
+                exec(compile(snippet, document, "exec"), names)
             else:
                 run_command(snippet, monkeypatch)
     assert count > 30

@@ -100,11 +100,11 @@ def _compared(name: str, before: Any | None, after: Any | None) -> TableDifferen
                 f"SELECT {kind} || {one} FROM {joined} WHERE {kind} IS NOT NULL ORDER BY {one}"
             ).fetchall()
     return TableDifference(
-        name,
-        counts.get("+", 0),
-        counts.get("~", 0),
-        counts.get("-", 0),
-        tuple(text for (text,) in ids),
+        table=name,
+        added=counts.get("+", 0),
+        changed=counts.get("~", 0),
+        removed=counts.get("-", 0),
+        ids=tuple(text for (text,) in ids),
     )
 
 

@@ -137,15 +137,15 @@ def compare_versions(
     if x.shape == y.shape:
         cosines = np.sum(x * y, axis=1) / np.maximum(lengths[0] * lengths[1], 1e-30)
     return Drift(
-        ids[0],
-        ids[1],
-        len(common),
-        len(chosen),
-        None if cosines is None else float(cosines.mean()),
-        None if cosines is None else float(cosines.min()),
-        float(lengths[1].mean() / max(lengths[0].mean(), 1e-30)),
-        neighbour_overlap(x, y),
-        _errors(session, column, *ids),
+        a=ids[0],
+        b=ids[1],
+        common=len(common),
+        sampled=len(chosen),
+        cosine_mean=None if cosines is None else float(cosines.mean()),
+        cosine_lowest=None if cosines is None else float(cosines.min()),
+        norm_ratio=float(lengths[1].mean() / max(lengths[0].mean(), 1e-30)),
+        neighbour_overlap=neighbour_overlap(x, y),
+        errors=_errors(session, column, *ids),
     )
 
 

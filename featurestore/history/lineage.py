@@ -114,7 +114,9 @@ def prediction_lineage(session: Session, model: str, material_id: str) -> Node:
     facts = {name: row[name] for name in ("fold", "target", "prediction")}
     runs = _runs(session, [row["run_id"]])
     name = f"{made_by.name} for {material_id}"
-    return Node("prediction", name, facts, "predictions", runs, inputs)
+    return Node(
+        kind="prediction", name=name, facts=facts, table="predictions", runs=runs, inputs=inputs
+    )
 
 
 def model_lineage(session: Session, name: str) -> Node:
@@ -146,7 +148,7 @@ def model_lineage(session: Session, name: str) -> Node:
     }
     versions = runs[0].arguments.get("view_versions") if runs else None
     view = _view_node(session, parameters, stored_sql, row["view_fingerprint"], versions)
-    return Node("model", model_id, facts, "models", runs, (view,))
+    return Node(kind="model", name=model_id, facts=facts, table="models", runs=runs, inputs=(view,))
 
 
 def vector_lineage(session: Session, content_id: str, encoder: str | None = None) -> Node:
@@ -228,7 +230,7 @@ def _view_node(
     inputs = [
         *_vectors_of_view(session, parameters, rows),
         *_feature_set(session, p),
-        Node("targets", p.property, described, "properties", targets),
+        Node(kind="targets", name=p.property, facts=described, table="properties", runs=targets),
     ]
     if p.split is not None:
         folds = session.query(
@@ -236,7 +238,9 @@ def _view_node(
             "ORDER BY ALL",
             [p.split, p.property],
         )["run_id"].to_pylist()
-        inputs.append(Node("folds", p.split, {}, "splits", _runs(session, folds)))
+        inputs.append(
+            Node(kind="folds", name=p.split, facts={}, table="splits", runs=_runs(session, folds))
+        )
     return Node("training view", fingerprint[:12], facts, inputs=tuple(inputs))
 
 
@@ -257,7 +261,15 @@ def _vectors_of_view(
     for part in parameters.parts:
         if isinstance(part, PropertyFeature):
             runs = _runs_of_values(session, part.name, part.source or "")
-            made.append(Node("property as input", str(part), {}, "properties", runs))
+            made.append(
+                Node(
+                    kind="property as input",
+                    name=str(part),
+                    facts={},
+                    table="properties",
+                    runs=runs,
+                )
+            )
         elif isinstance(part, SqlFeature):
             made.append(Node("SQL as input", part.expression, {}, "materials"))
         elif part.generator_id is None:
@@ -283,7 +295,15 @@ def _feature_set(session: Session, parameters: ViewParameters) -> tuple[Node, ..
         [found.name, found.version],
     )["run_id"].to_pylist()
     facts = {"features": list(found.features), "description": found.description}
-    return (Node("feature set", str(found), facts, "feature_sets", _runs(session, runs)),)
+    return (
+        Node(
+            kind="feature set",
+            name=str(found),
+            facts=facts,
+            table="feature_sets",
+            runs=_runs(session, runs),
+        ),
+    )
 
 
 def _runs_of_values(session: Session, name: str, source: str) -> tuple[RunRecord, ...]:
@@ -316,7 +336,14 @@ def _vectors(
     else:
         inputs = (sentences,) if sentences else _rendered(session, ids[0])
     name = ids[0] if len(ids) == 1 else f"{len(ids):,} {kind}s by {encoder.name}"
-    return Node(f"{kind} vectors", name, facts, table, _runs(session, runs), inputs)
+    return Node(
+        kind=f"{kind} vectors",
+        name=name,
+        facts=facts,
+        table=table,
+        runs=_runs(session, runs),
+        inputs=inputs,
+    )
 
 
 def _rendered(session: Session, text_id: str) -> tuple[Node, ...]:
@@ -339,12 +366,12 @@ def _sentences(
     )["fingerprint"][0].as_py()
     facts = {"generator_id": generator_id, "variant": variant, **object_or_empty(generator)}
     return Node(
-        "sentences",
-        f"{sum(rows['n'].to_pylist()):,} by {generator_id}",
-        facts,
-        "sentences",
-        _runs(session, rows["run_id"].to_pylist()),
-        (_structures(session, structure_ids),),
+        kind="sentences",
+        name=f"{sum(rows['n'].to_pylist()):,} by {generator_id}",
+        facts=facts,
+        table="sentences",
+        runs=_runs(session, rows["run_id"].to_pylist()),
+        inputs=(_structures(session, structure_ids),),
     )
 
 
@@ -367,7 +394,9 @@ def _structures(session: Session, structure_ids: Sequence[str]) -> Node:
         rest = Node("source file", f"and {len(files) - _SHOWN_FILES:,} more", {})
         shown = (*shown, rest)
     name = structure_ids[0] if len(structure_ids) == 1 else f"{len(structure_ids):,} structures"
-    return Node("structures", name, facts, "materials", runs, shown)
+    return Node(
+        kind="structures", name=name, facts=facts, table="materials", runs=runs, inputs=shown
+    )
 
 
 def _source_file(name: str, runs: Sequence[RunRecord]) -> Node:
@@ -391,21 +420,32 @@ def _runs(session: Session, run_ids: Sequence[str]) -> tuple[RunRecord, ...]:
     ).to_pylist()
     known = tuple(
         RunRecord(
-            row["run_id"],
-            row["command"],
-            row["status"],
-            row["started_at"],
-            row["ended_at"],
-            without_secrets(object_or_empty(row["arguments"])),
-            object_or_empty(row["versions"]),
-            row["git_commit"],
-            object_or_empty(row["counts"]),
-            None if row["message"] is None else redacted(row["message"]),
+            run_id=row["run_id"],
+            command=row["command"],
+            status=row["status"],
+            started_at=row["started_at"],
+            ended_at=row["ended_at"],
+            arguments=without_secrets(object_or_empty(row["arguments"])),
+            versions=object_or_empty(row["versions"]),
+            git_commit=row["git_commit"],
+            counts=object_or_empty(row["counts"]),
+            message=None if row["message"] is None else redacted(row["message"]),
         )
         for row in rows
     )
     lacking = set(run_ids) - {run.run_id for run in known}
     return known + tuple(
-        RunRecord(run_id, "?", "unknown", None, None, {}, {}, None, {}, None)
+        RunRecord(
+            run_id=run_id,
+            command="?",
+            status="unknown",
+            started_at=None,
+            ended_at=None,
+            arguments={},
+            versions={},
+            git_commit=None,
+            counts={},
+            message=None,
+        )
         for run_id in sorted(lacking)
     )

@@ -69,12 +69,12 @@ def list_snapshots(tables: Tables) -> list[Snapshot]:
     """All snapshots, oldest first."""
     return [
         Snapshot(
-            row["name"],
-            row["message"],
-            row["created_at"],
-            {entry["table"]: entry["version"] for entry in row["versions"]},
-            {entry["table"]: entry["rows"] for entry in row["versions"]},
-            row["run_id"],
+            name=row["name"],
+            message=row["message"],
+            created_at=row["created_at"],
+            versions={entry["table"]: entry["version"] for entry in row["versions"]},
+            rows={entry["table"]: entry["rows"] for entry in row["versions"]},
+            run_id=row["run_id"],
         )
         for row in stored_snapshots(tables)
     ]
@@ -242,7 +242,14 @@ def _present(tables: Tables, name: str, message: str, run: Run) -> Snapshot:
         dataset = tables.dataset(table)
         if dataset is not None:
             versions[table], rows[table] = dataset.version, dataset.count_rows()
-    return Snapshot(name, message, datetime.now(UTC), versions, rows, run.run_id)
+    return Snapshot(
+        name=name,
+        message=message,
+        created_at=datetime.now(UTC),
+        versions=versions,
+        rows=rows,
+        run_id=run.run_id,
+    )
 
 
 def _tagged(tables: Tables, snapshot: Snapshot) -> bool:

@@ -147,45 +147,45 @@ def _all_things(session: Session) -> Iterator[_Thing]:
     names = session.query("SELECT DISTINCT property FROM properties ORDER BY property")
     for name in names["property"].to_pylist():
         yield _Thing(
-            "property",
-            name,
-            SQL(
+            kind="property",
+            name=name,
+            having=SQL(
                 "material_id IN (SELECT material_id FROM properties "
                 f"WHERE property = {quoted(name)})"
             ),
-            SQL(
+            failure=SQL(
                 "(SELECT min(message) FROM failures f WHERE f.stage = 'targets' "
                 f"AND f.item = m.material_id || ' ' || {quoted(name)})"
             ),
-            _TARGETS,
-            (name,),
+            command=_TARGETS,
+            called=(name,),
         )
     texts = generators(session)
     for text in texts:
         yield _Thing(
-            "text",
-            text.generator_id,
-            SQL(
+            kind="text",
+            name=text.generator_id,
+            having=SQL(
                 "structure_id IN (SELECT structure_id FROM sentences "
                 f"WHERE generator_id = {quoted(text.generator_id)})"
             ),
-            _failed("text", text.generator_id, SQL("m.structure_id")),
-            describing_command(session, text),
-            (text.generator_id, text.source),
+            failure=_failed("text", text.generator_id, SQL("m.structure_id")),
+            command=describing_command(session, text),
+            called=(text.generator_id, text.source),
         )
     for encoder in encoders(session):
         own = quoted(encoder.encoder_id)
         if encoder.kind == "structure":
             yield _Thing(
-                "structure embedding",
-                encoder.encoder_id,
-                SQL(
+                kind="structure embedding",
+                name=encoder.encoder_id,
+                having=SQL(
                     "structure_id IN (SELECT structure_id FROM structure_embedding_keys "
                     f"WHERE encoder_id = {own})"
                 ),
-                _failed("embeddings", encoder.encoder_id, SQL("m.structure_id")),
-                encoding_command(session, encoder),
-                (encoder.encoder_id, encoder.name),
+                failure=_failed("embeddings", encoder.encoder_id, SQL("m.structure_id")),
+                command=encoding_command(session, encoder),
+                called=(encoder.encoder_id, encoder.name),
             )
             continue
         for text in texts:
@@ -193,20 +193,20 @@ def _all_things(session: Session) -> Iterator[_Thing]:
                 f"SELECT text_id FROM full_texts WHERE generator_id = {quoted(text.generator_id)}"
             )
             yield _Thing(
-                "text embedding",
-                f"{encoder.encoder_id} of {text.generator_id}",
-                SQL(
+                kind="text embedding",
+                name=f"{encoder.encoder_id} of {text.generator_id}",
+                having=SQL(
                     "structure_id IN (SELECT structure_id FROM full_texts "
                     f"JOIN text_embedding_keys USING (text_id) WHERE encoder_id = {own} "
                     f"AND generator_id = {quoted(text.generator_id)})"
                 ),
-                _failed(
+                failure=_failed(
                     "embeddings",
                     encoder.encoder_id,
                     SQL(f"({full} AND structure_id = m.structure_id)"),
                 ),
-                encoding_command(session, encoder, text.source),
-                (encoder.encoder_id, encoder.name, text.generator_id, text.source),
+                command=encoding_command(session, encoder, text.source),
+                called=(encoder.encoder_id, encoder.name, text.generator_id, text.source),
             )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from featurestore.catalogue import Encoder, choose_encoder, structure_of
+from featurestore.errors import MissingContentError
 from featurestore.search.cache import SearchCache
 from featurestore.search.hits import Among, Hits
 from featurestore.search.indexing import RECALL, build_index, drop_index
@@ -153,18 +154,27 @@ class Search:
         """
         with self._session() as session:
             named = encoders_of(session, encoders, kinds_of(space))
-            questions = [
-                of_material(
-                    self._cache,
-                    session,
-                    material_id,
-                    kind,
-                    encoder=named.get(kind),
-                    text_source=text_source,
-                    variant=variant,
+            questions: list[Question] = []
+            missing: list[MissingContentError] = []
+            for kind in kinds_of(space):
+                try:
+                    question = of_material(
+                        self._cache,
+                        session,
+                        material_id,
+                        kind,
+                        encoder=named.get(kind),
+                        text_source=text_source,
+                        variant=variant,
+                    )
+                    questions.append(question)
+                except MissingContentError as error:
+                    missing.append(error)
+            if missing:
+                raise MissingContentError(
+                    "; ".join(error.message for error in missing),
+                    [command for error in missing for command in error.commands],
                 )
-                for kind in kinds_of(space)
-            ]
             return find(
                 self._cache,
                 session,

@@ -173,7 +173,13 @@ def back_up(store: FeatureStore, target: str | Path) -> Backup:
             )
         files.remove(UNFINISHED)
     rows = sum(dataset.count_rows() for dataset in datasets.values())
-    return Backup(len(datasets), rows, counts["copied"], counts["present"], counts["bytes"])
+    return Backup(
+        tables=len(datasets),
+        rows=rows,
+        files_copied=counts["copied"],
+        files_present=counts["present"],
+        bytes_copied=counts["bytes"],
+    )
 
 
 def _copy_table(

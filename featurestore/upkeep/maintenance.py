@@ -174,7 +174,13 @@ def _maintained(
             found = before.explain_cleanup_old_versions(**superseded(before)).stats
         left = size - found.bytes_removed
         return TableMaintenance(
-            name, size, left, versions, versions - found.old_versions, fragments, fragments
+            table=name,
+            bytes_before=size,
+            bytes_after=left,
+            versions_before=versions,
+            versions_after=versions - found.old_versions,
+            fragments_before=fragments,
+            fragments_after=fragments,
         )
     note = ""
     if compact:
@@ -190,14 +196,14 @@ def _maintained(
         dataset.cleanup_old_versions(**superseded(dataset))
     after = _dataset(store, name)
     return TableMaintenance(
-        name,
-        size,
-        _size(after),
-        versions,
-        _versions(after),
-        fragments,
-        len(after.get_fragments()),
-        note,
+        table=name,
+        bytes_before=size,
+        bytes_after=_size(after),
+        versions_before=versions,
+        versions_after=_versions(after),
+        fragments_before=fragments,
+        fragments_after=len(after.get_fragments()),
+        note=note,
     )
 
 

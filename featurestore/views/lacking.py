@@ -28,14 +28,11 @@ class _Need:
         Over the targets ``t``, for having it.
     command : tuple of str or None
         What makes it.
-    follows : bool
-        Whether who lacks the need before lacks this one, too.
     """
 
     what: str
     condition: SQL
     command: Command | None
-    follows: bool = False
 
 
 def excluded(session: Session, parameters: ViewParameters, kept: int) -> dict[str, int]:
@@ -66,11 +63,14 @@ def nothing_left(
         + (f" and fulfils {parameters.where}" if parameters.where else "")
     )
     message = f"the training view of {parameters.property!r} has no rows: {counts}"
+    # ``lacking`` counts a material by the first thing that it lacks; it may lack others, too.
+    among = f"FROM {targets_sql(parameters)} t WHERE {where_sql(parameters)}"
     commands: list[Command] = []
-    wanted = False
     for need in _needs(session, parameters):
-        wanted = need.what in lacking or (need.follows and wanted)
-        if wanted and need.command is not None:
+        if need.command is None:
+            continue
+        found = session.read_only_query(f"SELECT count(*) AS n {among} AND NOT ({need.condition})")
+        if found["n"][0].as_py():
             commands.append(need.command)
     return MissingContentError(message, commands)
 
@@ -118,7 +118,6 @@ def _text(session: Session, parameters: ViewParameters, part: VectorFeature) -> 
             f"{_label(session, parameters, part, 'text')} vector",
             SQL(f"structure_id IN ({encoded})"),
             encoding_command(session, encoder, generator.source, [part.variant]),
-            follows=True,
         ),
     ]
 

@@ -300,7 +300,13 @@ def _parts(session: Session, parameters: ViewParameters) -> tuple[Part, ...]:
     for feature in parameters.parts:
         if not isinstance(feature, VectorFeature):
             name = str(feature)
-            block = Block(name, feature, start, start + 1, ((name, start, start + 1),))
+            block = Block(
+                name=name,
+                feature=feature,
+                start=start,
+                stop=start + 1,
+                segments=((name, start, start + 1),),
+            )
             found.append(Part(block, name, None, slice(0, 1)))
         else:
             encoder = find_encoder(session, feature.encoder_id, feature.kind)
@@ -324,7 +330,9 @@ def _parts(session: Session, parameters: ViewParameters) -> tuple[Part, ...]:
             if feature.kind == "text":
                 texts += 1
                 column = text_columns(texts)[0]
-            block = Block(name, feature, start, start + b - a, segments)
+            block = Block(
+                name=name, feature=feature, start=start, stop=start + b - a, segments=segments
+            )
             found.append(Part(block, column, Vectors.of(session, encoder), slice(a, b)))
         start = found[-1].block.stop
     return tuple(found)

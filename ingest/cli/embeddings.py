@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     help="Arithmetic; another precision or setting is another encoder in the store.  "
     "[default: float32]",
 )
-@click.option("--device", help="cpu or cuda.  [default: cpu]")
+@click.option("--device", help="Where it computes: cpu or cuda.  [default: cpu]")
 @click.option(
     "--layer",
     help="ALIGNN: last, embedding, alignn_1 …, gcn_1 …; BERT: 0 the embeddings, -1 the last.",

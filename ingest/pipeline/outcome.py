@@ -52,14 +52,14 @@ class Outcome:
     def joined(self, other: Outcome) -> Outcome:
         """Both outcomes in one."""
         return Outcome(
-            self.unit,
-            self.written + other.written,
-            self.present + other.present,
-            self.failed_before + other.failed_before,
-            self.failures | other.failures,
-            self.notes + other.notes,
-            self.noted + other.noted,
-            self.passed_over | other.passed_over,
+            unit=self.unit,
+            written=self.written + other.written,
+            present=self.present + other.present,
+            failed_before=self.failed_before + other.failed_before,
+            failures=self.failures | other.failures,
+            notes=self.notes + other.notes,
+            noted=self.noted + other.noted,
+            passed_over=self.passed_over | other.passed_over,
         )
 
     @property
@@ -85,7 +85,7 @@ class Outcome:
             message = self.failures[items[0]].message
             lines.append(f"  {len(items):,} × {error}, for example {items[0]}: {message}")
         if self.passed_over:
-            first = next(iter(self.passed_over))
-            more = f"  {len(self.passed_over):,} files are no structure files, for example {first}"
-            lines.append(more)
+            number, example = len(self.passed_over), next(iter(self.passed_over))
+            files = "file is no structure file" if number == 1 else "files are no structure files"
+            lines.append(f"  {number:,} {files}, for example {example}")
         return lines + [f"  {note}" for note in self.notes]

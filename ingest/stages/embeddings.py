@@ -193,13 +193,13 @@ def _encode(
         ]
 
     job = Job(
-        "embeddings",
-        spec.encoder_id,
-        spec.name,
-        f"{spec.kind}s",
-        embedding_table(spec.kind, spec.encoder_id),
-        partial(_write, store, spec, run),
-        _ITEMS_A_WRITE,
+        stage="embeddings",
+        context=spec.encoder_id,
+        label=spec.name,
+        unit=f"{spec.kind}s",
+        table=embedding_table(spec.kind, spec.encoder_id),
+        write=partial(_write, store, spec, run),
+        items_a_write=_ITEMS_A_WRITE,
     )
     run_job(store, job, InThisProcess(encode, _ITEMS_A_CALL), items, total, outcome, run)
 

@@ -91,7 +91,13 @@ def ingest_vectors(
     said = {"trained_on": trained_on, "licence": licence}
     fingerprint |= {key: value for key, value in said.items() if value is not None}
     width = vectors.shape[1]
-    spec = EncoderSpec(name, "structure", width, (Segment("vector", 0, width),), fingerprint)
+    spec = EncoderSpec(
+        name=name,
+        kind="structure",
+        dimension=width,
+        segments=(Segment("vector", 0, width),),
+        fingerprint=fingerprint,
+    )
     register_encoder(store, spec, run)
     written = _write(store, spec, rows, vectors, run)
     outcome = Outcome("structures with vectors", written=written, present=len(rows) - written)

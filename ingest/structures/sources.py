@@ -137,13 +137,18 @@ def read_sources(
     pool : WorkerPool, optional
         Reads single files in processes, each within `SECONDS_A_FILE`; by default they are read
         here.
+
+    Raises
+    ------
+    InvalidInputError
+        If the only file is a JARVIS archive and damaged.
     """
     rule = rule or IdRule()
     ids = dict(zip(files, rule.ids([file.inside for file in files]), strict=True))
     for streamed, group in groupby(files, key=_is_stream):
         if streamed:
             for file in group:
-                yield from _stream(file)
+                yield from _stream(file, alone=len(files) == 1)
         else:
             units = _units(list(group), ids, rule, nearest_order)
             yield from (_in_processes(units, pool) if pool else _here(units))
@@ -157,13 +162,22 @@ def _is_stream(file: SourceFile) -> bool:
     try:
         return is_jarvis_archive(file.path)
     except (OSError, InvalidInputError):
-        return False  # read as a single file it is a failure in words
+        return name.endswith(".json.zip")  # damaged; else it is read, and refused, as one file
 
 
-def _stream(file: SourceFile) -> Iterator[MaterialRecord]:
+def _stream(file: SourceFile, alone: bool) -> Iterator[MaterialRecord]:
+    """The records of an archive; damage to it is one more failure among those of other files.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is damaged and the only source.
+    """
     try:
         yield from (replace(record, source_file=file.inside) for record in read_jarvis(file.path))
     except InvalidInputError as error:
+        if alone:
+            raise
         yield MaterialRecord(file.inside, Failure.of(error), source_file=file.inside)
 
 

@@ -342,6 +342,35 @@ def test_a_sample_of_a_split(sampled):
     assert found.to_pylist() == [{"same": True, "n": 28}]
 
 
+def test_what_of_a_file_is_its_id_and_disorder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sites = [
+        {"species": [{"element": "Na", "occu": 0.7}, {"element": "K", "occu": 0.3}], "abc": [0] * 3}
+    ]
+    for run_of in ("mp-1", "mp-2"):
+        (tmp_path / "runs" / run_of).mkdir(parents=True)
+        edge = 4 + int(run_of[-1]) / 10
+        document = {
+            "lattice": {"matrix": [[edge, 0, 0], [0, edge, 0], [0, 0, edge]]},
+            "sites": sites,
+        }
+        (tmp_path / "runs" / run_of / "relaxed.json").write_text(json.dumps(document))
+    with pytest.raises(Exception, match="none of the 2 materials succeeded"):
+        invoke("ingest", "structures", "runs", "--store", "s")
+    for way, ids in (
+        ("regex:mp-[0-9]", ["mp-1~ordered", "mp-2~ordered"]),
+        ("path", ["mp-1/relaxed~ordered", "mp-2/relaxed~ordered"]),
+    ):
+        arguments = ["--id-from", way, "--ordered", "nearest", "--store", way[:5]]
+        result = invoke("ingest", "structures", "runs", *arguments)
+        assert result.exit_code == 0 and "2 stored with a note on ordered" in result.output
+        found = FeatureStore.open(way[:5]).sql("FROM materials ORDER BY material_id").to_pylist()
+        assert [row["material_id"] for row in found] == ids
+        assert "holds Na 0.7, K 0.3 and is taken as Na" in found[0]["notes"][0]
+    with pytest.raises(Exception, match="ids cannot be taken from 'name'"):
+        invoke("ingest", "structures", "runs", "--id-from", "name", "--store", "s")
+
+
 def test_ingest_structures_with_targets_and_a_registry(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cells").mkdir()
@@ -361,7 +390,7 @@ def test_ingest_structures_with_targets_and_a_registry(tmp_path, monkeypatch):
     result = invoke(*arguments, "--property-registry", "p.toml")
     assert result.exit_code == 0
     assert "materials: 2 written, 0 already there, 0 failed" in result.output
-    assert "1 files are no structure files, for example README.md" in result.output
+    assert "1 file is no structure file, for example README.md" in result.output
     assert "targets: 1 written, 0 already there, 2 failed" in result.output
     store = FeatureStore.open("s")
     assert store.sql("SELECT material_id, value, unit, source FROM properties").to_pylist() == [
@@ -377,9 +406,9 @@ def test_ingest_structures_with_targets_and_a_registry(tmp_path, monkeypatch):
         "property_files": ["t.csv"],
         "registries": ["p.toml"],
         "sources": ["cells"],
+        "id_from": "stem",
     }
     assert {row["item"] for row in store.sql("FROM failures").to_pylist()} == {
-        "README",
         "b my_gap",
         "c my_gap",
     }

@@ -60,7 +60,7 @@ def test_the_packages_are_short_and_all_there() -> None:
     for package in PACKAGES:
         module = f"{package}/{package.replace('-', '_')}.py"
         assert f"{package}/pyproject.toml" in FILES
-        assert len([line for line in FILES[module].splitlines() if line.strip()]) <= 33
+        assert len([line for line in FILES[module].splitlines() if line.strip()]) <= 34
 
 
 def test_they_are_used_as_the_document_says(used: Path) -> None:

@@ -358,7 +358,7 @@ def test_an_empty_test_fold_has_no_error(in_process: None, tmp_path: Path) -> No
             InvalidInputError,
             "'text' need --text-encoder",
         ),
-        ({"structure_encoders": (), "text_sources": ()}, InvalidInputError, "no feature set"),
+        ({"structure_encoders": (), "text_sources": ()}, InvalidInputError, "no features: name"),
     ],
 )
 def test_impossible_grids_are_refused(changes, error, message) -> None:
