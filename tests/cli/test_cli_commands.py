@@ -168,13 +168,17 @@ def test_failure_is_one_line_and_exit_code_1(
     assert "Traceback" not in err
 
 
-def test_a_cut_archive_is_counted_and_named(capsys, monkeypatch, tmp_path):
+def test_a_cut_archive_is_an_error_alone_and_one_failure_among_others(
+    capsys, monkeypatch, tmp_path
+):
     cut = tmp_path / "cut.json.zip"
     cut.write_bytes(sample_archive().read_bytes()[:5000])
-    arguments = ["ingest", "structures", str(cut), "--store", str(tmp_path / "s")]
-    code, out, err = run(capsys, monkeypatch, *arguments)
-    assert code == 1 and err == "Error: none of the 1 materials succeeded\n"
-    assert "materials: 0 written, 0 already there, 1 failed" in out
+    to_store = ["--store", str(tmp_path / "s")]
+    code, out, err = run(capsys, monkeypatch, "ingest", "structures", str(cut), *to_store)
+    assert code == 1 and err.startswith(f"Error: {cut} is damaged") and "fetch it again" in err
+    whole = str(sample_archive())
+    code, out, err = run(capsys, monkeypatch, "ingest", "structures", str(cut), whole, *to_store)
+    assert code == 0 and "materials: 70 written, 0 already there, 1 failed" in out
     assert "cut.json.zip" in out and "fetch it again" in out
 
 

@@ -219,9 +219,9 @@ def test_memory_is_bounded_by_batches(store, monkeypatch):
         def __getattr__(self, name):
             return getattr(self._dataset, name)
 
-        def to_table(self, columns, **_):
+        def to_table(self, columns, **others):
             assert "vector" not in columns
-            return self._dataset.to_table(columns=columns)
+            return self._dataset.to_table(columns=columns, **others)
 
     plain = session.Session.dataset
     monkeypatch.setattr(session.Session, "dataset", lambda self, name: Streamed(plain(self, name)))
