@@ -96,7 +96,6 @@ def sql(
     # Only now, since their threads do not survive a fork.
     from featurestore.cli.rows import print_rows
     from featurestore.output.rows import write_table
-    from featurestore.output.spreadsheet import harmless_table
     from featurestore.query.parameters import parse_parameters
     from featurestore.query.running import run_query
     from featurestore.store import FeatureStore
@@ -109,6 +108,8 @@ def sql(
     with FeatureStore.open(store_uri, at=at).session(limits) as session, watch.query():
         table = run_query(session, text, parse_parameters(parameters))
     if spreadsheet:
+        from featurestore.output.spreadsheet import harmless_table
+
         table = harmless_table(table)
     if output is None:
         print_rows(table, output_format)
