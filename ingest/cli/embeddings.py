@@ -92,7 +92,7 @@ def embeddings(
     from featurestore.plugins import parse_settings
     from featurestore.store import FeatureStore
     from ingest.encoders.registry import named_encoder
-    from ingest.library import encode
+    from ingest.library.vectors import encode
     from ingest.stages.variants import read_variants_file
 
     part = named_encoder(encoder).part

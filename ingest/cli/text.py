@@ -61,7 +61,7 @@ def text(
     """
     from featurestore.plugins import parse_settings
     from featurestore.store import FeatureStore
-    from ingest.library import describe
+    from ingest.library.text import describe
     from ingest.text.registry import text_part
 
     given = ["guess_oxidation_states=true"] if oxidation_states == "guessed" else []
