@@ -249,7 +249,7 @@ def choose_encoder(session: Session, name: str | None, kind: str) -> Encoder:
     if used:
         ids = ", ".join(encoder.encoder_id for encoder in used)
         raise InvalidInputError(f"there are several {kind} encoders, name one of: {ids}")
-    source = "" if kind == "structure" else " --source SOURCE"
+    source = "" if kind == "structure" else " --text SOURCE"
     raise MissingDataError(
         f"the store has no vectors of {kind}s; make some with: featurestore ingest embeddings "
         f"--encoder NAME{source}"

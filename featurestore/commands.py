@@ -63,7 +63,7 @@ def encoding_command(
         return _reading_command(encoder, made)
     if encoder.kind == "text" and source is None:
         source = made.get("source")
-    given: dict[str, Any] = {"encoder": made.get("encoder", encoder.name), "source": source}
+    given: dict[str, Any] = {"encoder": made.get("encoder", encoder.name), "text": source}
     settings = _settings_of(encoder) if "encoder" not in made else made
     given |= {name: settings.get(name) for name in _ENCODING} | {"set": settings.get("settings")}
     named = [variant for variant in shortened(variants) if variant != "full"]
@@ -85,7 +85,7 @@ def describing_command(
 ) -> Command:
     """What makes texts of a generator, with all its settings; parameters as `encoding_command`."""
     made = _arguments(session, SQL("generators"), SQL("generator_id"), generator.generator_id)
-    given = {"source": generator.source} | {name: made.get(name) for name in _DESCRIBING}
+    given = {"text": generator.source} | {name: made.get(name) for name in _DESCRIBING}
     given |= {"set": made.get("settings")}
     return _command("text", given, _DESCRIBING, chosen)
 

@@ -11,16 +11,11 @@ from typing import TYPE_CHECKING
 from featurestore.lazy import lazily
 
 if TYPE_CHECKING:
-    from ingest.library import (
-        add_jarvis,
-        add_sample,
-        add_splits,
-        add_structures,
-        add_vectors,
-        describe,
-        encode,
-        find_duplicates,
-    )
+    from ingest.library.duplicates import find_duplicates
+    from ingest.library.splits import add_splits
+    from ingest.library.structures import add_jarvis, add_sample, add_structures
+    from ingest.library.text import describe
+    from ingest.library.vectors import add_vectors, encode
     from ingest.recording import Ingested
     from ingest.stages.selection import Selection
 
@@ -42,13 +37,13 @@ __getattr__, __dir__ = lazily(
     {
         "Ingested": "ingest.recording",
         "Selection": "ingest.stages.selection",
-        "add_jarvis": "ingest.library",
-        "add_sample": "ingest.library",
-        "add_splits": "ingest.library",
-        "add_structures": "ingest.library",
-        "add_vectors": "ingest.library",
-        "describe": "ingest.library",
-        "encode": "ingest.library",
-        "find_duplicates": "ingest.library",
+        "add_jarvis": "ingest.library.structures",
+        "add_sample": "ingest.library.structures",
+        "add_splits": "ingest.library.splits",
+        "add_structures": "ingest.library.structures",
+        "add_vectors": "ingest.library.vectors",
+        "describe": "ingest.library.text",
+        "encode": "ingest.library.vectors",
+        "find_duplicates": "ingest.library.duplicates",
     },
 )

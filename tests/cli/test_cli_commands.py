@@ -115,8 +115,8 @@ def test_the_groups_of_all_rooms_are_found():
         (["ingest", "splits", "--sample", "s"], "--sample, which needs --at-most"),
         (["ingest", "splits", "a.json", "--where", "true"], "--where go with --sample"),
         (["ingest", "splits", "--sample", "s", "--at-most", "4/2/1"], "needs the --property"),
-        (["ingest", "text", "--source", "chemnlp", "--workers", "0"], "--workers"),
-        (["ingest", "text"], "Missing option '--source'"),
+        (["ingest", "text", "--text", "chemnlp", "--workers", "0"], "--workers"),
+        (["ingest", "text"], "Missing option '--text'"),
         (["view", "mbj_bandgap", "--store", "{store}"], "--structure-encoder"),
     ],
 )
@@ -146,7 +146,7 @@ def test_an_unknown_command_suggests(capsys, monkeypatch):
             "unknown property 'mbj_gap'; did you mean 'mbj_bandgap'?",
         ),
         (["ingest", "structures", "{tmp}/missing.zip", "--store", "{tmp}/s"], "missing.zip"),
-        (["ingest", "text", "--source", "robocris", "--store", "{store}"], "unknown text source"),
+        (["ingest", "text", "--text", "robocris", "--store", "{store}"], "unknown text source"),
         (["ingest", "splits", "{tmp}/missing.json", "--store", "{store}"], "missing.json"),
         (["ingest", "splits", "--random", "8/2", "--store", "{store}"], "80/10/10; got '8/2'"),
         (

@@ -386,7 +386,7 @@ def test_an_empty_view_names_the_command(fresh):
         fresh.training_view(toy.PROPERTY, **BOTH, variant="only:other")
     assert str(raised.value) == (
         "the training view of 'mbj_bandgap' has no rows: 10 lack a text vector. Run:\n"
-        "  featurestore ingest embeddings --encoder toy-text --source robocrystallographer "
+        "  featurestore ingest embeddings --encoder toy-text --text robocrystallographer "
         "--variant only:other"
     )
 
