@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 
 import pytest
-from conftest import ACCESS_KEY, SECRET_KEY
+from s3_keys import ACCESS_KEY, SECRET_KEY
 
 from featurestore.errors import FeatureStoreError, InvalidInputError, StorageError
 from featurestore.failure import Failure
