@@ -185,7 +185,7 @@ def test_documents_run(
     monkeypatch.setattr(
         ingest.stages.text,
         "InWorkers",
-        lambda work, workers, start, arguments, *limits: demonstrated(demonstration, arguments[0]),
+        lambda *, initargs, **_: demonstrated(demonstration, initargs[0]),
     )
     count = 0
     for document in DOCUMENTS:
