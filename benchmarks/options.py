@@ -1,4 +1,4 @@
-"""Options that the benchmarks share."""
+"""Options and measures that the benchmarks share."""
 
 from __future__ import annotations
 
@@ -27,3 +27,11 @@ real_option = click.option(
     type=click.Path(path_type=Path, exists=True),
     help="A store whose vectors are repeated and jittered; random ones by default.",
 )
+
+
+def peak_memory() -> int:
+    """The most bytes this process has had in memory; getrusage would count the parent's."""
+    for line in Path("/proc/self/status").read_text("utf-8").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("this benchmark needs Linux")

@@ -164,7 +164,7 @@ def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 @click.command()
 @click.option("--archive", type=click.Path(path_type=Path), default=sample_archive)
-@click.option("--source", type=click.Choice(text_sources()), default="robocrystallographer")
+@click.option("--text", type=click.Choice(text_sources()), default="robocrystallographer")
 @click.option("--texts", "texts_file", type=click.Path(path_type=Path), help="JSON list of texts.")
 @click.option("--n", default=70, show_default=True, help="Number of random structures or texts.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the choice.")

@@ -120,10 +120,10 @@ def preload() -> None:
     git_commit()
 
 
-def _in_this_process(work: Any, _: int, start: Any, arguments: Any, *__: Any) -> Any:
+def _in_this_process(*, work: Any, initializer: Any, initargs: Any, **_: Any) -> Any:
     from ingest.pipeline.engines import InThisProcess
 
-    start(*arguments)
+    initializer(*initargs)
     return InThisProcess(lambda items: [work(item) for item in items], 1)
 
 

@@ -23,7 +23,7 @@ import click
 import numpy as np
 
 from benchmarks.large_store import ENCODERS, PROPERTY, REQUEST, make_store
-from benchmarks.options import real_option
+from benchmarks.options import peak_memory, real_option
 from featurestore.store import FeatureStore
 from featurestore.tables.schemas import embedding_table
 
@@ -101,25 +101,17 @@ def measure_here(way: str, folder: Path) -> dict[str, Any]:
     import pandas  # noqa: F401
     import torch  # noqa: F401
 
-    imported = _peak()
+    imported = peak_memory()
     started, worked = time.perf_counter(), time.process_time()
     features, targets = _WAYS[way](folder)
     return {
         "seconds": time.perf_counter() - started,
         "cpu": time.process_time() - worked,
         "imports": imported,
-        "peak": _peak(),
+        "peak": peak_memory(),
         "bytes": features.nbytes + targets.nbytes,
         "check": [float(features.double().sum()), float(targets.double().sum()), len(targets)],
     }
-
-
-def _peak() -> int:
-    """Bytes; getrusage would count what the parent had at the fork."""
-    for line in Path("/proc/self/status").read_text("utf-8").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError("this benchmark needs Linux")
 
 
 def measure(way: str, folder: Path, repeats: int) -> dict[str, Any]:

@@ -6,8 +6,9 @@ asked for.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from featurestore.lazy import lazily
 
 if TYPE_CHECKING:
     from explain.erasing.effects_table import StoredEffects
@@ -27,19 +28,16 @@ __all__ = [
     "write_report",
 ]
 
-_HOMES = {
-    "Contributions": "explain.words.contributions",
-    "SegmentEffects": "explain.segments.analysis",
-    "StoredEffects": "explain.erasing.effects_table",
-    "TagAnalysis": "explain.tags.analysis",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(import_module(_HOMES.get(name, "explain.library")), name)
-    raise AttributeError(f"module 'explain' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "Contributions": "explain.words.contributions",
+        "SegmentEffects": "explain.segments.analysis",
+        "StoredEffects": "explain.erasing.effects_table",
+        "TagAnalysis": "explain.tags.analysis",
+        "erase_tags": "explain.library",
+        "erase_words": "explain.library",
+        "silence_segments": "explain.library",
+        "write_report": "explain.library",
+    },
+)

@@ -7,8 +7,9 @@ so that the command line's help needs neither Arrow nor DuckDB.
 from __future__ import annotations
 
 import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from featurestore.lazy import lazily
 
 if TYPE_CHECKING:
     from featurestore.crystal import Crystal
@@ -36,24 +37,17 @@ __all__ = [
 os.environ.setdefault("LANCE_LOG", "error")
 os.environ.setdefault("LANCEDB_LOG", "error")
 
-_HOMES = {
-    "Among": "featurestore.search.hits",
-    "Crystal": "featurestore.crystal",
-    "FeatureStore": "featurestore.store",
-    "FeatureStoreError": "featurestore.errors",
-    "Hits": "featurestore.search.hits",
-    "QueryResult": "featurestore.query.result",
-    "TrainingView": "featurestore.views.view",
-    "ViewRequest": "featurestore.views.request",
-    "define_feature_set": "featurestore.views.define",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'featurestore' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "Among": "featurestore.search.hits",
+        "Crystal": "featurestore.crystal",
+        "FeatureStore": "featurestore.store",
+        "FeatureStoreError": "featurestore.errors",
+        "Hits": "featurestore.search.hits",
+        "QueryResult": "featurestore.query.result",
+        "TrainingView": "featurestore.views.view",
+        "ViewRequest": "featurestore.views.request",
+        "define_feature_set": "featurestore.views.define",
+    },
+)

@@ -60,12 +60,12 @@ def encoders(session: Session, kind: str | None = None) -> list[Encoder]:
     rows = session.query("FROM encoders ORDER BY encoder_id").to_pylist()
     return [
         Encoder(
-            row["encoder_id"],
-            row["name"],
-            row["kind"],
-            row["dimension"],
-            tuple((part["name"], part["start"], part["stop"]) for part in row["segments"]),
-            json.loads(row["fingerprint"]),
+            encoder_id=row["encoder_id"],
+            name=row["name"],
+            kind=row["kind"],
+            dimension=row["dimension"],
+            segments=tuple((part["name"], part["start"], part["stop"]) for part in row["segments"]),
+            fingerprint=json.loads(row["fingerprint"]),
         )
         for row in rows
         if kind in (None, row["kind"])
@@ -249,7 +249,7 @@ def choose_encoder(session: Session, name: str | None, kind: str) -> Encoder:
     if used:
         ids = ", ".join(encoder.encoder_id for encoder in used)
         raise InvalidInputError(f"there are several {kind} encoders, name one of: {ids}")
-    source = "" if kind == "structure" else " --source SOURCE"
+    source = "" if kind == "structure" else " --text SOURCE"
     raise MissingDataError(
         f"the store has no vectors of {kind}s; make some with: featurestore ingest embeddings "
         f"--encoder NAME{source}"

@@ -7,7 +7,6 @@ fingerprint that are options of the command.
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,7 +14,9 @@ from typing import Any
 from featurestore.catalogue import Encoder, Generator
 from featurestore.errors import FeatureStoreError
 from featurestore.plugins import Setting
+from featurestore.quoting import SQL
 from featurestore.session import Session
+from featurestore.tables.soundness import object_or_empty
 from featurestore.texts.shorthands import shortened
 
 Command = tuple[str, ...]
@@ -57,12 +58,12 @@ def encoding_command(
     chosen : mapping of str to str, optional
         Further options by name, as ``{"property": "mbj_bandgap", "split": "paper"}``.
     """
-    made = _arguments(session, "encoders", "encoder_id", encoder.encoder_id)
+    made = _arguments(session, SQL("encoders"), SQL("encoder_id"), encoder.encoder_id)
     if encoder.from_file:
         return _reading_command(encoder, made)
     if encoder.kind == "text" and source is None:
         source = made.get("source")
-    given: dict[str, Any] = {"encoder": made.get("encoder", encoder.name), "source": source}
+    given: dict[str, Any] = {"encoder": made.get("encoder", encoder.name), "text": source}
     settings = _settings_of(encoder) if "encoder" not in made else made
     given |= {name: settings.get(name) for name in _ENCODING} | {"set": settings.get("settings")}
     named = [variant for variant in shortened(variants) if variant != "full"]
@@ -83,8 +84,8 @@ def describing_command(
     session: Session, generator: Generator, chosen: Mapping[str, str] | None = None
 ) -> Command:
     """What makes texts of a generator, with all its settings; parameters as `encoding_command`."""
-    made = _arguments(session, "generators", "generator_id", generator.generator_id)
-    given = {"source": generator.source} | {name: made.get(name) for name in _DESCRIBING}
+    made = _arguments(session, SQL("generators"), SQL("generator_id"), generator.generator_id)
+    given = {"text": generator.source} | {name: made.get(name) for name in _DESCRIBING}
     given |= {"set": made.get("settings")}
     return _command("text", given, _DESCRIBING, chosen)
 
@@ -123,16 +124,12 @@ def _command(
     return tuple(words)
 
 
-def _arguments(session: Session, table: str, key: str, content_id: str) -> dict[str, Any]:
+def _arguments(session: Session, table: SQL, key: SQL, content_id: str) -> dict[str, Any]:
     """The arguments of the run that first made an encoder or generator; empty where unknown."""
     rows = session.query(
         f"SELECT arguments FROM {table} JOIN runs USING (run_id) WHERE {key} = ?", [content_id]
     )["arguments"].to_pylist()
-    try:
-        arguments = json.loads(rows[0]) if rows else {}
-    except ValueError:  # a damaged row: `verify` names it
-        arguments = {}
-    return arguments if isinstance(arguments, dict) else {}
+    return object_or_empty(rows[0]) if rows else {}
 
 
 def _settings_of(encoder: Encoder) -> dict[str, Any]:

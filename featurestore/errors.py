@@ -6,11 +6,13 @@ import difflib
 import shlex
 from collections.abc import Iterable, Sequence
 
-from featurestore.redaction import redacted
+from featurestore.messages import for_users
 
 
 class FeatureStoreError(Exception):
     """Base of all errors that are reported as one line, without a traceback (exit code 1).
+
+    Credentials in the message are hidden, and paths of the machine that built a library.
 
     Attributes
     ----------
@@ -19,6 +21,17 @@ class FeatureStoreError(Exception):
     """
 
     commands: tuple[tuple[str, ...], ...] = ()
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(for_users(message))
+
+
+class DamagedRowsWarning(UserWarning):
+    """Rows of a store that cannot be used are left out; the message names the first of them."""
+
+
+class MissingRowsWarning(UserWarning):
+    """A table is older than what runs or snapshots say was written to it."""
 
 
 class InvalidInputError(FeatureStoreError):
@@ -64,10 +77,7 @@ class MissingContentError(MissingDataError):
 
 
 class StorageError(FeatureStoreError):
-    """The folder or bucket of the store refused a read or a write; credentials are hidden."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(redacted(message))
+    """The folder or bucket of the store refused a read or a write."""
 
 
 class ReadOnlyStoreError(FeatureStoreError):

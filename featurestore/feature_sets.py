@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from featurestore.errors import UnknownNameError
+from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.output.display import Showing, Shown
 from featurestore.session import Session
 
@@ -66,6 +66,12 @@ def feature_sets(session: Session) -> list[FeatureSet]:
     ]
 
 
+def damaged_version(session: Session, name: str) -> int:
+    """The newest version of a name whose row is damaged, and therefore left out; 0 if none is."""
+    keys = (key for key, _ in session.damaged.get("feature_sets", []) if key["name"] == name)
+    return max((int(key["version"] or 0) for key in keys), default=0)
+
+
 def find_feature_set(session: Session, name: str) -> FeatureSet:
     """The feature set ``NAME@VERSION``, or the newest version of ``NAME``.
 
@@ -73,9 +79,17 @@ def find_feature_set(session: Session, name: str) -> FeatureSet:
     ------
     UnknownNameError
         If there is no such name or version.
+    InvalidInputError
+        If the newest version of a name without one is damaged.
     """
     known = feature_sets(session)
     of_name = {one.name: one for one in known}
+    damaged = damaged_version(session, name)
+    if damaged > (of_name[name].version if name in of_name else 0):
+        raise InvalidInputError(
+            f"version {damaged} of feature set {name!r} is damaged: name another version, as "
+            f"{name}@1, or see: featurestore verify"
+        )
     if name in of_name:
         return of_name[name]
     exact = {str(one): one for one in known}

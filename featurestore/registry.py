@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.errors import InvalidInputError, UnknownNameError
+from featurestore.files import read_toml
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,9 @@ def load_registry(*extensions: Path) -> PropertyRegistry:
     entries = _parse(tomllib.loads(built_in), "properties.toml")
     for path in extensions:
         try:
-            content = tomllib.loads(path.read_text("utf-8"))
-        # Beside its own errors, tomllib raises ValueError on a number of thousands of digits and
-        # RecursionError on deep nesting.
-        except (OSError, ValueError, RecursionError) as error:
-            raise InvalidInputError(f"property registry {path}: {error}") from error
+            content = read_toml(path)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"property registry: {error}") from error
         entries |= _parse(content, str(path))
     return PropertyRegistry(entries)
 

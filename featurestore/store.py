@@ -27,10 +27,13 @@ from featurestore.history.snapshots import (
 )
 from featurestore.history.versions import tables_at
 from featurestore.output.display import Showing, Shown
+from featurestore.query.limits import SqlLimits
 from featurestore.query.result import QueryResult
-from featurestore.session import Parameters, Session, quoted
+from featurestore.quoting import SQL, quoted
+from featurestore.redaction import redacted
+from featurestore.session import Parameters, Session
 from featurestore.summary import summarise
-from featurestore.tables.runs import Run, recorded_run
+from featurestore.tables.runs import Run, record_ended, recorded_run
 from featurestore.tables.schemas import table_schema
 from featurestore.tables.storage import Storage
 from featurestore.tables.tables import MergeResult, Tables
@@ -124,15 +127,23 @@ class FeatureStore(Shown):
         return self._tables.dataset(table)
 
     @contextmanager
-    def session(self) -> Iterator[Session]:
-        """A DuckDB session that sees every table at its present version, until it is closed."""
-        session = Session(self._tables)
+    def session(self, limits: SqlLimits | None = None) -> Iterator[Session]:
+        """A DuckDB session that sees every table at its present version, until it is closed.
+
+        Parameters
+        ----------
+        limits : SqlLimits, optional
+            What its queries from outside may take.
+        """
+        session = Session(self._tables, limits or SqlLimits())
         try:
             yield session
         finally:
             session.close()
 
-    def sql(self, query: str, parameters: Parameters = ()) -> QueryResult:
+    def sql(
+        self, query: str, parameters: Parameters = (), *, limits: SqlLimits | None = None
+    ) -> QueryResult:
         """The result of one reading SQL statement over the tables and macros.
 
         Parameters
@@ -141,6 +152,8 @@ class FeatureStore(Shown):
             The statement.
         parameters : sequence or mapping
             Values of ``?`` in order, or of ``$name`` by name.
+        limits : SqlLimits, optional
+            Time, memory and rows that it may take.
 
         Returns
         -------
@@ -152,9 +165,9 @@ class FeatureStore(Shown):
         InvalidInputError
             If the statement would write.
         QueryError
-            If DuckDB cannot run it.
+            If DuckDB cannot run it, or it goes beyond a limit.
         """
-        with self.session() as session:
+        with self.session(limits) as session:
             return QueryResult(session.read_only_query(query, parameters))
 
     @cached_property
@@ -215,7 +228,7 @@ class FeatureStore(Shown):
             raise InvalidRowsError(f"rows for table {table!r}: {error}") from error
         return self.merge(table, converted, replace=replace)
 
-    def remove(self, table: str, condition: str) -> None:
+    def remove(self, table: str, condition: SQL) -> None:
         """Remove the rows for which the SQL ``condition`` holds, in one atomic commit."""
         self._tables.delete(table, condition)
 
@@ -231,7 +244,7 @@ class FeatureStore(Shown):
                     "item": item,
                     "context": context,
                     "error": failure.error,
-                    "message": failure.message,
+                    "message": redacted(failure.message),
                     "run_id": run.run_id,
                 }
                 for item, failure in failures.items()
@@ -244,22 +257,24 @@ class FeatureStore(Shown):
         failures = self._tables.dataset("failures")
         if failures is None:
             return set()
-        where = f"stage = {quoted(stage)} AND context = {quoted(context)}"
+        where = SQL(f"stage = {quoted(stage)} AND context = {quoted(context)}")
         return set(failures.to_table(columns=["item"], filter=where)["item"].to_pylist())
 
     def clear_failures(self, stage: str, context: str, items: Iterable[str]) -> None:
         """Remove the failures of items that have succeeded since."""
         solved = sorted(self.failed_items(stage, context) & set(items))
         if solved:
-            among = ", ".join(map(quoted, solved))
-            self._tables.delete(
-                "failures",
-                f"stage = {quoted(stage)} AND context = {quoted(context)} AND item IN ({among})",
-            )
+            among = SQL(", ".join(map(quoted, solved)))
+            of = SQL(f"stage = {quoted(stage)} AND context = {quoted(context)}")
+            self._tables.delete("failures", SQL(f"{of} AND item IN ({among})"))
 
     def run(self, command: str, arguments: Mapping[str, Any]) -> AbstractContextManager[Run]:
         """Record a command in the ``runs`` table while it goes on; see `recorded_run`."""
         return recorded_run(self._tables, command, arguments)
+
+    def record_ended(self, run_id: str) -> None:
+        """Record that a run of another machine was killed; see `runs.record_ended`."""
+        record_ended(self._tables, run_id)
 
     def snapshots(self) -> list[Snapshot]:
         """All snapshots, oldest first."""
@@ -273,6 +288,7 @@ class FeatureStore(Shown):
         """Name the present state of every table; see `snapshots.create_snapshot`."""
         self._tables.writable()
         check_new_name(self._tables, name)
+        message = redacted(message)
         with self.run("snapshot create", {"name": name, "message": message}) as run:
             snapshot = create_snapshot(self._tables, name, message, run)
             run.counts["tables"] = len(snapshot.versions)

@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.catalogue import Encoder
-from featurestore.session import Session, quoted
+from featurestore.errors import InvalidRowsError
+from featurestore.quoting import SQL, column, quoted
+from featurestore.session import Session
 from featurestore.tables.schemas import embedding_table
 from featurestore.tables.storage import storage_errors
 
@@ -42,6 +44,8 @@ class Vectors:
     ------
     StorageError
         From every method, if the storage refuses a read.
+    InvalidRowsError
+        From every method that reads vectors, if a row has none.
     """
 
     def __init__(self, encoder: Encoder, dataset: Any | None) -> None:
@@ -62,6 +66,15 @@ class Vectors:
             return pa.array([], pa.string())
         with self._reading():
             return self.dataset.to_table(columns=[self.key])[self.key].combine_chunks()
+
+    @cached_property
+    def nulls(self) -> list[str]:
+        """The ids of rows without a vector, which a damaged table may hold."""
+        if self.dataset is None:
+            return []
+        with self._reading():
+            found = self.dataset.to_table(columns=[self.key], filter=SQL("vector IS NULL"))
+        return list(found[self.key].to_pylist())
 
     def missing(self, ids: Ids) -> list[str]:
         """Those of the ids that have no vector, each once, in their order."""
@@ -127,16 +140,19 @@ class Vectors:
             return None
         with self._reading():
             found = self.dataset.to_table(
-                columns=["vector"], filter=f"{self.key} = {quoted(content_id)}"
+                columns=["vector"], filter=SQL(f"{column(self.key)} = {quoted(content_id)}")
             )
         if not found.num_rows:
             return None
         return np.array(self._matrix(found["vector"].combine_chunks())[0])
 
-    def batches(self) -> Iterator[tuple[pa.Array, npt.NDArray[np.float32]]]:
+    def batches(
+        self, without_nulls: bool = False
+    ) -> Iterator[tuple[pa.Array, npt.NDArray[np.float32]]]:
         """All ids with their vectors (m, dimension), in the order of the table, a part at a time.
 
-        The vectors share memory with what was read: copy what is to be kept.
+        The vectors share memory with what was read: copy what is to be kept. Rows without a vector
+        can be left out.
         """
         if self.dataset is None:
             return
@@ -147,10 +163,17 @@ class Vectors:
                 batch = next(batches, None)
             if batch is None:
                 return
+            if without_nulls:
+                batch = batch.filter(batch["vector"].is_valid())
             yield batch[self.key], self._matrix(batch["vector"])
 
-    def _matrix(self, column: pa.Array) -> npt.NDArray[np.float32]:
-        values = column.flatten().to_numpy(zero_copy_only=False)
+    def _matrix(self, vectors: pa.Array) -> npt.NDArray[np.float32]:
+        if vectors.null_count:  # flattened, they would move the others to wrong rows
+            raise InvalidRowsError(
+                f"table {self.table!r} holds rows without a vector, for example of "
+                f"{self.nulls[0]}; featurestore verify --mend moves them to the table quarantine"
+            )
+        values = vectors.flatten().to_numpy(zero_copy_only=False)
         return np.asarray(values, np.float32).reshape(-1, self.encoder.dimension)
 
     def _reading(self) -> Any:

@@ -6,20 +6,16 @@ asked for.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from featurestore.lazy import lazily
 
 if TYPE_CHECKING:
-    from ingest.library import (
-        add_jarvis,
-        add_sample,
-        add_splits,
-        add_structures,
-        add_vectors,
-        describe,
-        encode,
-        find_duplicates,
-    )
+    from ingest.library.duplicates import find_duplicates
+    from ingest.library.splits import add_splits
+    from ingest.library.structures import add_jarvis, add_sample, add_structures
+    from ingest.library.text import describe
+    from ingest.library.vectors import add_vectors, encode
     from ingest.recording import Ingested
     from ingest.stages.selection import Selection
 
@@ -36,14 +32,18 @@ __all__ = [
     "find_duplicates",
 ]
 
-_HOMES = {"Ingested": "ingest.recording", "Selection": "ingest.stages.selection"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(import_module(_HOMES.get(name, "ingest.library")), name)
-    raise AttributeError(f"module 'ingest' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "Ingested": "ingest.recording",
+        "Selection": "ingest.stages.selection",
+        "add_jarvis": "ingest.library.structures",
+        "add_sample": "ingest.library.structures",
+        "add_splits": "ingest.library.splits",
+        "add_structures": "ingest.library.structures",
+        "add_vectors": "ingest.library.vectors",
+        "describe": "ingest.library.text",
+        "encode": "ingest.library.vectors",
+        "find_duplicates": "ingest.library.duplicates",
+    },
+)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import file_digest
@@ -18,6 +19,9 @@ from featurestore.tables.runs import Run
 from ingest.pipeline.outcome import Outcome
 from ingest.structures.opening import open_regular, shown
 from ingest.structures.refusals import LimitError
+
+#: Environment variable: "relative" records source files without the folders above what they share.
+PATHS = "FEATURESTORE_RECORD_PATHS"
 
 
 @dataclass(frozen=True, repr=False)
@@ -86,13 +90,16 @@ def recorded(
     store: FeatureStore, command: str, arguments: Mapping[str, Any], files: Sequence[Path] = ()
 ) -> Iterator[Run]:
     """A recorded run with the arguments that say something, and the hashes of its source files."""
+    names = _names_of_paths(arguments.values(), files)
     said = {
-        name: _as_json(value)
+        name: _as_json(value, names)
         for name, value in arguments.items()
         if value is not None and value is not False and value != ()
     }
     if files:
-        said["source_sha256"] = {shown(path): _file_sha256(path) for path in files}
+        said["source_sha256"] = {
+            shown(Path(names[str(path)])): _file_sha256(path) for path in files
+        }
     with store.run(f"ingest {command}", said) as run:
         yield run
 
@@ -126,10 +133,27 @@ def _file_sha256(path: Path) -> str:
         return f"not read: {error}"  # one such file of a folder is a failure, not the run's end
 
 
-def _as_json(value: Any) -> Any:
+def _names_of_paths(values: Iterable[Any], files: Sequence[Path]) -> dict[str, str]:
+    """How each path is recorded: as it was given, or on request from the folder they share."""
+    given: list[Any] = list(files)
+    for value in values:
+        given += value if isinstance(value, tuple | list) else [value]
+    paths = {
+        str(one)
+        for one in given
+        if isinstance(one, Path) or (isinstance(one, str) and os.sep in one and os.path.exists(one))  # noqa: PTH110
+    }
+    if os.environ.get(PATHS) != "relative" or not paths:
+        return {path: path for path in paths}
+    shared = os.path.commonpath([Path(path).absolute().parent for path in paths])
+    return {path: str(Path(path).absolute().relative_to(shared)) for path in paths}
+
+
+def _as_json(value: Any, names: Mapping[str, str]) -> Any:
     if isinstance(value, tuple | list):
-        return [_as_json(item) for item in value]
+        return [_as_json(item, names) for item in value]
     if isinstance(value, bool | int | float):
         return value
+    text = names.get(str(value), str(value))
     # other bytes than UTF-8 in a path are shown
-    return str(value).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

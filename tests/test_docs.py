@@ -185,14 +185,15 @@ def test_documents_run(
     monkeypatch.setattr(
         ingest.stages.text,
         "InWorkers",
-        lambda work, workers, start, arguments, *limits: demonstrated(demonstration, arguments[0]),
+        lambda *, initargs, **_: demonstrated(demonstration, initargs[0]),
     )
     count = 0
     for document in DOCUMENTS:
+        names: dict[str, Any] = {"__name__": document}
         for language, snippet in snippets(document):
             count += 1
             if language == "python":
-                exec(compile(snippet, document, "exec"), {"__name__": document})
+                exec(compile(snippet, document, "exec"), names)
             else:
                 run_command(snippet, monkeypatch)
     assert count > 30

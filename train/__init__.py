@@ -6,8 +6,9 @@ asked for.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from featurestore.lazy import lazily
 
 if TYPE_CHECKING:
     from train.benchmark.run import Benchmark
@@ -28,20 +29,17 @@ __all__ = [
     "stored",
 ]
 
-_HOMES = {
-    "Benchmark": "train.benchmark.run",
-    "LoadedModel": "train.predictors.loading",
-    "SeedGroup": "train.models",
-    "StoredModel": "train.models",
-    "TrainingResult": "train.training",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(import_module(_HOMES.get(name, "train.library")), name)
-    raise AttributeError(f"module 'train' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "Benchmark": "train.benchmark.run",
+        "LoadedModel": "train.predictors.loading",
+        "SeedGroup": "train.models",
+        "StoredModel": "train.models",
+        "TrainingResult": "train.training",
+        "compare": "train.library",
+        "fit": "train.library",
+        "load": "train.library",
+        "stored": "train.library",
+    },
+)

@@ -15,6 +15,7 @@ from featurestore.errors import InvalidInputError, MissingDataError, UnknownName
 from featurestore.identity import canonical_json
 from featurestore.output.display import Showing, Shown
 from featurestore.query.conditions import as_condition
+from featurestore.quoting import SQL
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.texts.variants import FULL
@@ -107,7 +108,7 @@ def stored_models(
     QueryError
         If DuckDB cannot evaluate it.
     """
-    condition = "true" if where is None else as_condition(where)
+    condition = SQL("true") if where is None else as_condition(where)
     rows = session.read_only_query(
         f"""
         SELECT model_id, predictor, seed, settings, metrics, view_parameters, view_fingerprint,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -36,6 +35,7 @@ def with_content(encode: bool, measure: Callable[[], Result]) -> Result:
 
 def _with_file(command: Command) -> Command:
     """The command with its variants in a file of this folder, where they are many."""
+    from featurestore.output.names import file_name
     from featurestore.output.rows import atomic_path
 
     at = [place for place, word in enumerate(command) if word == "--variant"]
@@ -43,7 +43,7 @@ def _with_file(command: Command) -> Command:
         return command
     variants = [command[place + 1] for place in at]
     of = command[command.index("--material") + 1] if "--material" in command else "texts"
-    path = Path(f"variants_{re.sub(r'[^A-Za-z0-9.-]+', '_', of)}.txt")
+    path = Path(file_name("variants", of, suffix=".txt"))
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join(variants) + "\n", "utf-8")
     left_out = {*at, *(place + 1 for place in at)}

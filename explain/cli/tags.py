@@ -87,6 +87,7 @@ def tags(
     """
     from explain.tags.analysis import TagAnalysis, tag_effects
     from explain.tags.heatmap import write_tag_heatmap
+    from featurestore.output.names import file_name
     from featurestore.store import FeatureStore
     from train.display.printing import print_captioned
     from train.models import hybrid_models
@@ -116,7 +117,7 @@ def tags(
     for sentence in _notes(results):
         click.echo(f"Note: {sentence}", err=True)
     suffix = tagger if erasure == "deletion" else f"{tagger}_{erasure}"
-    path = folder / f"tags_{request.property or 'models'}_{fold}_{suffix}.png"
+    path = folder / file_name("tags", request.property or "models", fold, suffix, suffix=".png")
     write_tag_heatmap(results, path)
     click.echo(f"Wrote {path}", err=True)
 

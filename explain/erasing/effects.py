@@ -60,11 +60,11 @@ def erasure_effect(rows: ErasureRows, number: int, member: npt.NDArray[np.bool_]
     of_seeds = (after - before).mean(axis=1)
     (moved,) = mean_estimates(change[:, None])
     return Effect(
-        int(member.sum()),
-        float(before.mean()),
-        float(after.mean()),
-        compared.gain,
-        float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else None,
-        compared.p,
-        moved,
+        n=int(member.sum()),
+        mae=float(before.mean()),
+        erased_mae=float(after.mean()),
+        difference=compared.gain,
+        difference_std=float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else None,
+        p=compared.p,
+        change=moved,
     )

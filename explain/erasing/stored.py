@@ -113,15 +113,22 @@ def stored_erasures(
 
     if not found:
         empty = np.empty(shape)
-        return ErasureRows((), (), (), np.empty(0), np.empty(shape[1:]), empty)
+        return ErasureRows(
+            variants=(),
+            material_ids=(),
+            folds=(),
+            targets=np.empty(0),
+            predictions=np.empty(shape[1:]),
+            erased=empty,
+        )
     folds = dict(zip(rows["material_id"].to_pylist(), rows["fold"].to_pylist(), strict=True))
     return ErasureRows(
-        tuple(found),
-        tuple(ids),
-        tuple(folds[one] for one in ids),
-        cube("target")[0, 0],
-        cube("prediction")[0],
-        cube("erased_prediction"),
+        variants=tuple(found),
+        material_ids=tuple(ids),
+        folds=tuple(folds[one] for one in ids),
+        targets=cube("target")[0, 0],
+        predictions=cube("prediction")[0],
+        erased=cube("erased_prediction"),
     )
 
 

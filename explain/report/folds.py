@@ -30,11 +30,13 @@ def fold_row(stored: StoredPredictions, fold: str) -> FoldRow:
     metrics = [regression_metrics(stored.targets[rows], of[rows]) for of in stored.predictions]
     maes, r2 = [m["mae"] for m in metrics], [m["r2"] for m in metrics]
     return FoldRow(
-        fold,
-        int(rows.sum()),
-        mae,
-        float(np.std([x for x in maes if x is not None], ddof=1)) if len(maes) > 1 else None,
-        None if None in r2 else float(np.mean([x for x in r2 if x is not None])),
+        fold=fold,
+        n=int(rows.sum()),
+        mae=mae,
+        seeds_std=float(np.std([x for x in maes if x is not None], ddof=1))
+        if len(maes) > 1
+        else None,
+        r2=None if None in r2 else float(np.mean([x for x in r2 if x is not None])),
     )
 
 

@@ -141,6 +141,12 @@ def _named(
     }
     folds = view.rows["fold"]
     return tuple(
-        Neighbour(one, formulas[one], folds[i].as_py(), float(view.targets[i]), cosine)
+        Neighbour(
+            material_id=one,
+            formula=formulas[one],
+            fold=folds[i].as_py(),
+            target=float(view.targets[i]),
+            cosine=cosine,
+        )
         for one, (i, cosine) in zip(ids, rows, strict=True)
     )

@@ -86,19 +86,19 @@ def collect(
     known = material_rows(session, stored)
     parts, note = relied_on(session, models, store_uri)
     return Report(
-        models,
-        training_notes(view, first),
-        model_facts(session, models, view, lineage),
-        tuple(fold_row(stored, fold) for fold in FOLDS if stored.in_fold(fold).any()),
-        constant_error(stored),
-        met_formulas(stored, known),
-        parity(stored, first) if test.any() else None,
-        group_errors(session, [models], "crystal_system", _LEAST_IN_GROUP)[0].groups
+        models=models,
+        notes=training_notes(view, first),
+        facts=model_facts(session, models, view, lineage),
+        folds=tuple(fold_row(stored, fold) for fold in FOLDS if stored.in_fold(fold).any()),
+        constant=constant_error(stored),
+        met=met_formulas(stored, known),
+        parity=parity(stored, first) if test.any() else None,
+        groups=group_errors(session, [models], "crystal_system", _LEAST_IN_GROUP)[0].groups
         if test.any()
         else (),
-        tuple(known[i] for i in by_error(stored)[::-1][:_WORST]),
-        parts,
-        note,
-        worked_materials(session, models, stored, known, view, materials, store_uri),
-        lineage,
+        worst=tuple(known[i] for i in by_error(stored)[::-1][:_WORST]),
+        parts=parts,
+        effect_note=note,
+        materials=worked_materials(session, models, stored, known, view, materials, store_uri),
+        lineage=lineage,
     )

@@ -37,11 +37,22 @@ def _tags(session: Session, models: SeedGroup, command: str) -> tuple[Part, ...]
     p = models[0].parameters
     title, first = "Kinds of sentences", "tag"
     if not p.texts:
-        return (Part(title, first, "", (), None, "The model reads no text."),)
+        return (
+            Part(
+                title=title,
+                first=first,
+                explanation="",
+                rows=(),
+                command=None,
+                why_not="The model reads no text.",
+            ),
+        )
     variants = sorted({text.variant for text in p.texts} - {"full"})
     if variants:
         note = f"The model was trained on texts {', '.join(variants)}."
-        return (Part(title, first, "", (), None, note),)
+        return (
+            Part(title=title, first=first, explanation="", rows=(), command=None, why_not=note),
+        )
     parts = []
     for text in erased_texts(session, models[0]):
         of = title if text.alone else f"{title} of {text.name}"
@@ -58,17 +69,17 @@ def _tags_of(
             session, [(models, text.method("deletion"))], {"fold": "test", "tagger": "store"}
         )
     except MissingDataError:
-        return Part(title, first, "", (), command)
+        return Part(title=title, first=first, explanation="", rows=(), command=command)
     rows = tuple(_tag_row(found, tag) for tag in found.tags if found.find(_CHANGE, tag))
     return Part(
-        title,
-        first,
-        "Each tag's sentences are deleted and the model, as it is, predicts again. A long tag has "
-        "more to lose: 'beyond random' is the change minus that with as many random sentences "
-        "deleted. The Shapley values share out among the tags how much worse an empty text is, "
-        "which no model has been trained on.",
-        rows,
-        command,
+        title=title,
+        first=first,
+        explanation="Each tag's sentences are deleted and the model, as it is, predicts again. A "
+        "long tag has more to lose: 'beyond random' is the change minus that with as many random "
+        "sentences deleted. The Shapley values share out among the tags how much worse an empty "
+        "text is, which no model has been trained on.",
+        rows=rows,
+        command=command,
     )
 
 
@@ -77,12 +88,12 @@ def _tag_row(found: StoredEffects, tag: str) -> EffectRow:
     assert change is not None
     moved = found.find("prediction_change", tag)
     return EffectRow(
-        tag,
-        _estimate(change),
-        change.p_holm,
-        None if moved is None else moved.value,
-        "orange",
-        tuple(
+        label=tag,
+        difference=_estimate(change),
+        p=change.p_holm,
+        moved=None if moved is None else moved.value,
+        colour="orange",
+        more=tuple(
             None if (of := found.find(name, tag)) is None else _estimate(of)
             for name in ("over_control", "shapley")
         ),
@@ -97,22 +108,29 @@ def _estimate(measure: Measure) -> Estimate:
 def _segments(session: Session, models: SeedGroup, command: str) -> Part:
     title, first = "Structure against text", "part of the vector"
     if not can_be_silenced(models[0]):
-        return Part(title, first, "", (), None, "The model has no structure vector.")
+        return Part(
+            title=title,
+            first=first,
+            explanation="",
+            rows=(),
+            command=None,
+            why_not="The model has no structure vector.",
+        )
     found = stored_segment_effects(session, models, "test")
     return Part(
-        title,
-        first,
-        "Each part of the vector is replaced by its mean over the training materials, so that it "
-        "says the same for every material. What one part says another may say, too.",
-        tuple(
+        title=title,
+        first=first,
+        explanation="Each part of the vector is replaced by its mean over the training materials, "
+        "so that it says the same for every material. What one part says another may say, too.",
+        rows=tuple(
             EffectRow(
-                segment_label(effect.segment),
-                effect.difference,
-                effect.p,
-                effect.change.value,
-                "orange" if is_text(effect.segment) else "blue",
+                label=segment_label(effect.segment),
+                difference=effect.difference,
+                p=effect.p,
+                moved=effect.change.value,
+                colour="orange" if is_text(effect.segment) else "blue",
             )
             for effect in found.effects
         ),
-        command,
+        command=command,
     )

@@ -345,7 +345,11 @@ def _measures(
     table = np.stack([quantities.values[key] for key in keys], axis=1)
     found: list[Measure] = []
     share = float(predicted.truncated.mean())
-    found.append(Measure(ALL, WHOLE, "truncated", len(predicted.truncated), share))
+    found.append(
+        Measure(
+            subset=ALL, part=WHOLE, measure="truncated", n=len(predicted.truncated), value=share
+        )
+    )
     for subset, member in members.items():
         chosen = table[member]
         n = len(chosen)
@@ -355,7 +359,9 @@ def _measures(
             count = 0
             if tag in plan.tags:
                 count = int(predicted.changed(plan.erased([tag]))[member].sum())
-            found.append(Measure(subset, tag, "n_with_tag", count, float(count)))
+            found.append(
+                Measure(subset=subset, part=tag, measure="n_with_tag", n=count, value=float(count))
+            )
         # One material has a value, but nothing that says how sure it is.
         low, high = interval(bootstrap_means(chosen)) if n > 1 else np.full((2, len(keys)), np.nan)
         p = _tests(keys, chosen)

@@ -185,10 +185,10 @@ def describe(session: Session, material_id: str, generator_id: str) -> Descripti
         sentences.append(Sentence(row["tag"], words, first))
         first += len(words)
     return Description(
-        material_id,
-        materials[0]["formula"],
-        materials[0]["structure_id"],
-        generator.generator_id,
-        generator.source,
-        tuple(sentences),
+        material_id=material_id,
+        formula=materials[0]["formula"],
+        structure_id=materials[0]["structure_id"],
+        generator_id=generator.generator_id,
+        source=generator.source,
+        sentences=tuple(sentences),
     )

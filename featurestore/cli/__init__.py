@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
 from types import FrameType
+from typing import TextIO
 
 import click
 
 from featurestore.cli.root import root
-from featurestore.errors import FeatureStoreError
+from featurestore.errors import DamagedRowsWarning, FeatureStoreError, MissingRowsWarning
+from featurestore.output.terminal import guard_streams
 
 __all__ = ["main", "root"]
 
@@ -17,6 +20,8 @@ __all__ = ["main", "root"]
 def main() -> None:
     """Run the command line; errors of the store are one line and exit code 1, misuse is 2."""
     signal.signal(signal.SIGTERM, _interrupt)
+    guard_streams()
+    warnings.showwarning = _show_warning
     try:
         code = root.main(prog_name="featurestore", standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -35,7 +40,28 @@ def main() -> None:
     except FeatureStoreError as error:
         click.echo(f"Error: {error}", err=True)
         code = 1
+    except RecursionError:
+        click.echo("Error: something that was read nests too deep to be read", err=True)
+        code = 1
+    except MemoryError:
+        click.echo("Error: this needs more memory than there is", err=True)
+        code = 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning of the store is a sentence for the user; others say where they come from."""
+    if issubclass(category, DamagedRowsWarning | MissingRowsWarning):
+        click.echo(f"Warning: {message}", err=True)
+    else:
+        click.echo(warnings.formatwarning(message, category, filename, lineno, line), err=True)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

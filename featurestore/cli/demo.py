@@ -29,10 +29,10 @@ def demo_commands(output: str) -> list[list[str]]:
         ["models", "pull", TEXT_ENCODER],
         ["ingest", "sample"],
         ["ingest", "splits", "--random", "80/10/10", "--seed", "0", "--property", PROPERTY],
-        *(["ingest", "text", "--source", source] for source in TEXT_SOURCES),
+        *(["ingest", "text", "--text", source] for source in TEXT_SOURCES),
         ["ingest", "embeddings", "--encoder", STRUCTURE_ENCODER],
         *(
-            ["ingest", "embeddings", "--encoder", TEXT_ENCODER, "--source", source, *variants]
+            ["ingest", "embeddings", "--encoder", TEXT_ENCODER, "--text", source, *variants]
             for source in TEXT_SOURCES
         ),
         ["sql", "FROM coverage()"],

@@ -17,14 +17,22 @@ _KEEP_DAYS = 14.0
     type=click.FloatRange(min=0),
     help="Days for which superseded versions stay readable; snapshots stay for ever.",
 )
+@click.option(
+    "--ended",
+    metavar="RUN",
+    help="Only record that this run, of another machine, was killed: others may go on then.",
+)
 @click.option("--dry-run", is_flag=True, help="Change nothing, say what would be dropped.")
 @store_option
 @format_option
-def maintain(keep_days: float, dry_run: bool, store_uri: str, output_format: str) -> None:
+def maintain(
+    keep_days: float, ended: str | None, dry_run: bool, store_uri: str, output_format: str
+) -> None:
     """Compact tables, refresh indexes and drop superseded versions.
 
     It may run beside writers: versions that a run under way may still read are kept, and so are
-    files younger than seven days that may belong to a write in progress.
+    files younger than seven days that may belong to a write in progress. On a full disk it drops
+    first and records itself then.
 
     \b
     Example:
@@ -35,14 +43,17 @@ def maintain(keep_days: float, dry_run: bool, store_uri: str, output_format: str
     from featurestore.output.rows import print_table
     from featurestore.store import FeatureStore
     from featurestore.upkeep.maintenance import maintain as keep
+    from featurestore.upkeep.maintenance import recorded_maintenance as recorded
 
     store = FeatureStore.open(store_uri)
+    if ended is not None:
+        store.record_ended(ended)
+        click.echo(f"run {ended} is recorded as killed")
+        return
     if dry_run:
         done = keep(store, keep_days=keep_days, dry_run=True)
     else:
-        with store.run("maintain", {"keep_days": keep_days}) as run:
-            done = keep(store, keep_days=keep_days)
-            run.counts = {"bytes_freed": sum(t.bytes_before - t.bytes_after for t in done)}
+        done = recorded(store, keep_days=keep_days)
     print_table(pa.Table.from_pylist([vars(table) for table in done]), output_format)
     before, after = (sum(getattr(t, f"bytes_{when}") for t in done) for when in ("before", "after"))
     verb = "would be" if dry_run else "are"

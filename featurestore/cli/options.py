@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from featurestore.output.formats import PRINTED_FORMATS
 from featurestore.views.request import FEATURES, FOLDS, ViewRequest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -52,8 +53,6 @@ def at_option(command: Command) -> Command:
 
 def format_option(command: Command) -> Command:
     """Add ``--format``; the command gets it as ``output_format``."""
-    from featurestore.output.rows import PRINTED_FORMATS  # brings Arrow, which help does not need
-
     return formats_option(PRINTED_FORMATS)(command)
 
 

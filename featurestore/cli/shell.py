@@ -19,9 +19,12 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
 from featurestore.cli.rows import print_rows
 from featurestore.errors import FeatureStoreError, UnknownNameError
+from featurestore.query.guard import Watch
+from featurestore.query.limits import SqlLimits
 from featurestore.query.running import run_query
 from featurestore.query.statements import is_complete
 from featurestore.query.vocabulary import Vocabulary, load_vocabulary, macro_help
+from featurestore.quoting import identifier
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 
@@ -46,11 +49,23 @@ class Shell:
         Where the queries go.
     output_format : str
         How rows are printed; see `print_table`.
+    limits : SqlLimits, optional
+        What a statement may take.
+    watch : Watch, optional
+        What is told when a statement begins and ends.
     """
 
-    def __init__(self, store: FeatureStore, output_format: str) -> None:
+    def __init__(
+        self,
+        store: FeatureStore,
+        output_format: str,
+        limits: SqlLimits | None = None,
+        watch: Watch | None = None,
+    ) -> None:
         self._store = store
         self._format = output_format
+        self._limits = limits
+        self._watch = watch or Watch()
         with store.session() as session:
             self._vocabulary = load_vocabulary(session)
 
@@ -83,9 +98,11 @@ class Shell:
         try:
             if text.startswith("."):
                 return self._command(text.rstrip(";"))
-            with self._store.session() as session:
+            with self._store.session(self._limits) as session:
                 for statement in session.statements(text):
-                    self._print(run_query(session, statement))
+                    with self._watch.query():
+                        rows = run_query(session, statement)
+                    self._print(rows)
                 self._vocabulary = load_vocabulary(session)
         except FeatureStoreError as error:
             click.echo(f"Error: {error}", err=True)
@@ -133,7 +150,7 @@ class Shell:
 
 
 def _described(session: Session, name: str) -> Any:
-    return session.query(f'SELECT column_name, column_type FROM (DESCRIBE "{name}")')
+    return session.query(f"SELECT column_name, column_type FROM (DESCRIBE {identifier(name)})")
 
 
 class _NameCompleter(Completer):
@@ -183,10 +200,10 @@ def _history() -> History:
     return InMemoryHistory()
 
 
-def run_shell(store: FeatureStore, output_format: str) -> None:
+def run_shell(store: FeatureStore, output_format: str, limits: SqlLimits, watch: Watch) -> None:
     """Run a shell on this terminal; unlike Ctrl-C, SIGTERM ends it."""
     signal.signal(signal.SIGTERM, _end)
-    Shell(store, output_format).run()
+    Shell(store, output_format, limits, watch).run()
 
 
 def _end(number: int, frame: FrameType | None) -> None:

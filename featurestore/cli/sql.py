@@ -25,6 +25,36 @@ from featurestore.cli.options import CONTEXT, at_option, format_option, output_o
     metavar="NAME=VALUE",
     help="Value of $NAME in the query, or without NAME= of the next ?. Repeatable.",
 )
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    envvar="FEATURESTORE_SQL_TIMEOUT",
+    show_envvar=True,
+    metavar="SECONDS",
+    help="Stop a query that takes longer.",
+)
+@click.option(
+    "--memory",
+    "megabytes",
+    type=click.IntRange(min=64),
+    envvar="FEATURESTORE_SQL_MEMORY",
+    show_envvar=True,
+    metavar="MB",
+    help="Memory that a query may take.  [default: half the machine's]",
+)
+@click.option(
+    "--max-rows",
+    type=click.IntRange(min=1),
+    envvar="FEATURESTORE_SQL_MAX_ROWS",
+    show_envvar=True,
+    metavar="N",
+    help="Refuse a result of more rows.",
+)
+@click.option(
+    "--spreadsheet",
+    is_flag=True,
+    help="Put an apostrophe before texts in CSV that a spreadsheet would run as formulas.",
+)
 @store_option
 @at_option
 @format_option
@@ -33,6 +63,10 @@ def sql(
     query: str | None,
     query_file: Path | None,
     parameters: tuple[str, ...],
+    timeout: float | None,
+    megabytes: int | None,
+    max_rows: int | None,
+    spreadsheet: bool,
     store_uri: str,
     at: str | None,
     output_format: str,
@@ -49,22 +83,34 @@ def sql(
       featurestore sql "SELECT crystal_system, count(*) FROM materials GROUP BY ALL"
       featurestore sql "FROM materials WHERE n_atoms < \\$most" --param most=4
     """
+    from featurestore.query.guard import in_a_child
+    from featurestore.query.limits import SqlLimits
+
+    memory = None if megabytes is None else megabytes * 2**20
+    limits = SqlLimits(timeout, memory, max_rows)
+    text = _query_text(query, query_file)
+    if text is None and (parameters or output):
+        raise click.UsageError("--param and --output belong to a query: give one.")
+    watch = in_a_child(limits, again=text is None)
+
+    # Only now, since their threads do not survive a fork.
     from featurestore.cli.rows import print_rows
     from featurestore.output.rows import write_table
     from featurestore.query.parameters import parse_parameters
     from featurestore.query.running import run_query
     from featurestore.store import FeatureStore
 
-    text = _query_text(query, query_file)
     if text is None:
-        if parameters or output:
-            raise click.UsageError("--param and --output belong to a query: give one.")
         from featurestore.cli.shell import run_shell
 
-        run_shell(FeatureStore.open(store_uri, at=at), output_format)
+        run_shell(FeatureStore.open(store_uri, at=at), output_format, limits, watch)
         return
-    with FeatureStore.open(store_uri, at=at).session() as session:
+    with FeatureStore.open(store_uri, at=at).session(limits) as session, watch.query():
         table = run_query(session, text, parse_parameters(parameters))
+    if spreadsheet:
+        from featurestore.output.spreadsheet import harmless_table
+
+        table = harmless_table(table)
     if output is None:
         print_rows(table, output_format)
     else:

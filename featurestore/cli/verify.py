@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     "--mend",
     "mending",
     is_flag=True,
-    help="Remove the rows found wrong, so that the command named writes them again.",
+    help="Move the rows found wrong to the table quarantine; the command named writes them again.",
 )
 @store_option
 @at_option
@@ -26,7 +26,7 @@ def verify(mending: bool, store_uri: str, at: str | None, output_format: str) ->
     """Re-hash structures and texts, check keys, vectors, references and runs.
 
     Everything is read. The exit code is 1 if anything is wrong; what interruptions leave behind
-    is reported as a note and is no fault. Rows that --mend removes stay in earlier versions.
+    is reported as a note and is no fault. Nothing is deleted by --mend.
 
     \b
     Example:
@@ -56,10 +56,8 @@ def verify(mending: bool, store_uri: str, at: str | None, output_format: str) ->
         print_table(pa.Table.from_pylist(rows, schema=schema), output_format)
     wrong = [finding for finding in findings if finding.wrong]
     if mending and wrong:
-        with store.run("verify", {"mend": True}) as run:
-            run.counts = mend(store, wrong)
-        for table, count in run.counts.items():
-            click.echo(f"removed {count:,} rows of {table}", err=True)
+        for table, count in mend(store, wrong).items():
+            click.echo(f"moved {count:,} rows of {table} to the table quarantine", err=True)
     if output_format == "table":
         notes = len(findings) - len(wrong)
         click.echo(f"{len(store.tables())} tables checked: {len(wrong)} wrong, {notes} notes")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any
 
 import numpy as np
 
 from featurestore.export.source_terms import terms_of
+from featurestore.output.markdown import code, fenced, plain
+from featurestore.redaction import without_secrets
 from featurestore.session import Session
+from featurestore.tables.soundness import object_or_empty
 from featurestore.views.features import VectorFeature
 from featurestore.views.view import SelectedView, TrainingView
 
@@ -70,8 +72,8 @@ def render_card(view: TrainingView, facts: CardFacts, usage: str) -> str:
     p = view.parameters
     package = metadata.version("materials-featurestore")
     sections = [
-        f"# {p.property}: a training view\n\n{_sentence(view)}",
-        f"```python\n{usage}\n```",
+        f"# {plain(p.property)}: a training view\n\n{_sentence(view)}",
+        fenced("python", usage),
         "## Rows\n\n" + _rows(view),
         "## Columns\n\n" + _columns(view),
         "## Where it comes from\n\n" + _provenance(view, facts),
@@ -82,19 +84,24 @@ def render_card(view: TrainingView, facts: CardFacts, usage: str) -> str:
         f"- table versions: {_listed(view.versions)}\n\n"
         "The fingerprint is the SHA-256 of the parameters, the SQL and every byte of the rows. The "
         "same view of the store has it again:\n\n"
-        f"```json\n{json.dumps(p.as_dict(), indent=1)}\n```\n\n```sql\n{view.sql}\n```",
+        + fenced("json", json.dumps(p.as_dict(), indent=1))
+        + "\n\n"
+        + fenced("sql", view.sql),
     ]
     for version_id, fingerprint in dict.fromkeys((*facts.encoders, *facts.generators)):
-        sections.append(f"### {version_id}\n\n```json\n{fingerprint}\n```")
+        sections.append(f"### {plain(version_id)}\n\n" + fenced("json", fingerprint))
     return "\n\n".join(sections) + "\n"
 
 
 def _sentence(view: TrainingView) -> str:
     p = view.parameters
-    made = [part.encoder_id if isinstance(part, VectorFeature) else str(part) for part in p.parts]
+    made = [
+        code(part.encoder_id if isinstance(part, VectorFeature) else str(part)) for part in p.parts
+    ]
     return (
-        f"{len(view):,} materials with their {p.property} ({p.unit}, source {p.property_source}) "
-        f"and {view.features.shape[1]:,} features by {' and '.join(made)}."
+        f"{len(view):,} materials with their {plain(p.property)} ({plain(p.unit)}, source "
+        f"{plain(p.property_source)}) and {view.features.shape[1]:,} features by "
+        f"{' and '.join(made)}."
     )
 
 
@@ -104,15 +111,15 @@ def _rows(view: TrainingView) -> str:
     if p.split is not None:
         folds = view.rows["fold"].value_counts().to_pylist()
         counts = ", ".join(f"{row['counts']:,} {row['values']}" for row in folds)
-        lines.append(f"- split `{p.split}`: {counts}")
+        lines.append(f"- split {code(p.split)}: {counts}")
     else:
         lines.append("- no split: every material with a target, without folds")
     lines.append(
-        f"- target in {p.unit}: {targets.min():.6g} to {targets.max():.6g}, mean "
+        f"- target in {plain(p.unit)}: {targets.min():.6g} to {targets.max():.6g}, mean "
         f"{targets.mean():.6g}, standard deviation {np.std(targets):.6g}"
     )
     lines += [
-        f"- left out: {count:,} materials with a target but without a {lacking}"
+        f"- left out: {count:,} materials with a target but without a {plain(lacking)}"
         for lacking, count in view.excluded.items()
     ] or ["- left out: none that has a target" + (" and a fold" if p.split else "")]
     return "\n".join(lines)
@@ -125,34 +132,37 @@ def _columns(view: TrainingView) -> str:
         "| material_id | name of the material in its source |",
         "| structure_id, text_id | SHA-256 of the structure, of the text |",
         "| fold | train, val or test |",
-        f"| target | {p.property} in {p.unit}, float64 (float32 in safetensors) |",
+        f"| target | {plain(p.property)} in {plain(p.unit)}, float64 (float32 in safetensors) |",
         "| n_tokens, truncated | length of the text in tokens, and whether the encoder cut it |",
     ]
-    lines += [f"| features {a}:{b} | {name}, float32 |" for name, a, b in view.segments]
+    lines += [f"| features {a}:{b} | {plain(name)}, float32 |" for name, a, b in view.segments]
     return "\n".join(lines)
 
 
 def _provenance(view: TrainingView, facts: CardFacts) -> str:
     p = view.parameters
     lines = [
-        f"- {count:,} materials of data set `{name}`" for name, count in facts.datasets.items()
+        f"- {count:,} materials of data set {code(name)}" for name, count in facts.datasets.items()
     ]
     lines += [f"- read from {_source(arguments)}" for arguments in facts.sources]
     for text in p.texts:
-        lines.append(f"- texts: `{text.generator_id}`, variant `{text.variant}`")
-    lines += [f"- vectors: `{encoder_id}`" for encoder_id, _ in facts.encoders]
+        lines.append(f"- texts: {code(str(text.generator_id))}, variant {code(text.variant)}")
+    lines += [f"- vectors: {code(encoder_id)}" for encoder_id, _ in facts.encoders]
     return "\n".join(lines)
 
 
 def _source(arguments: str) -> str:
     """The names and checksums of a run's files; their folders are nobody's business."""
-    given = json.loads(arguments)
-    sums = given.get("source_sha256", {})
+    given = without_secrets(object_or_empty(arguments))
+    sums, sources = given.get("source_sha256"), given.get("sources")
+    sums = sums if isinstance(sums, dict) else {}
+    sources = [str(path) for path in sources] if isinstance(sources, list) else []
     files = [
-        f"`{path.rsplit('/', 1)[-1]}`" + (f" (SHA-256 {sums[path]})" if path in sums else "")
-        for path in given.get("sources", [])[:5]
+        code(path.rsplit("/", 1)[-1])
+        + (f" (SHA-256 {plain(str(sums[path]))})" if path in sums else "")
+        for path in sources[:5]
     ]
-    more = len(given.get("sources", [])) - len(files)
+    more = len(sources) - len(files)
     return ", ".join(files) + (f" and {more:,} more files" if more else "") or "rows without a file"
 
 
@@ -161,5 +171,4 @@ def _listed(versions: dict[str, int]) -> str:
 
 
 def _indented(text: str) -> str:
-    content: Any = json.loads(text)
-    return json.dumps(content, indent=1)
+    return json.dumps(object_or_empty(text), indent=1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from featurestore.output.markdown import code
+
 _NIST = (
     "JARVIS-DFT is a work of NIST: no copyright in the United States, free use with attribution, "
     "no warranty. Cite K. Choudhary et al., npj Computational Materials 6, 173 (2020), "
@@ -27,5 +29,5 @@ def terms_of(dataset: str) -> str:
     """
     for pattern, terms in _TERMS:
         if pattern.search(dataset):
-            return f"`{dataset}`, by its name: {terms}."
-    return f"`{dataset}`: its licence and citation are not known here; ask where it comes from."
+            return f"{code(dataset)}, by its name: {terms}."
+    return f"{code(dataset)}: its licence and citation are not known here; ask where it comes from."

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
+from featurestore.connection import connect
 from featurestore.history.versions import SNAPSHOTS
+from featurestore.quoting import SQL, identifier
 from featurestore.tables.schemas import TABLES, table_schema
 from featurestore.tables.tables import Tables
 
@@ -64,24 +65,27 @@ def _compared(name: str, before: Any | None, after: Any | None) -> TableDifferen
         return TableDifference(name, 0, 0, 0)
     schema = pa.unify_schemas([dataset.schema.remove_metadata() for dataset in there])
     key = _key(name, schema)
-    with duckdb.connect(config={"python_enable_replacements": "false"}) as connection:
+    with connect() as connection:
         connection.register("empty", schema.empty_table())
         content = [column for column in schema.names if column not in (*key, *_NO_CONTENT)]
-        hashed = ", ".join(f'"{column}"' for column in content) or "0"
-        columns = ", ".join(f'"{column}"' for column in key)
+        hashed = SQL(", ".join(map(identifier, content)) or "0")
+        columns = SQL(", ".join(map(identifier, key)))
         for side, dataset in (("before", before), ("after", after)):
-            connection.register(
-                f"{side}_rows", schema.empty_table() if dataset is None else dataset
-            )
+            stored = f"{side}_rows"
+            connection.register(stored, schema.empty_table() if dataset is None else dataset)
             # Columns that one side lacks are null there.
             connection.execute(
-                f'CREATE TEMP VIEW "{side}" AS SELECT {columns}, hash({hashed}) AS content '
-                f"FROM (FROM {side}_rows UNION ALL BY NAME FROM empty)"
+                f"CREATE TEMP VIEW {identifier(side)} AS "
+                f"SELECT {columns}, hash({hashed}) AS content "
+                f"FROM (FROM {identifier(stored)} UNION ALL BY NAME FROM empty)"
             )
-        same_key = " AND ".join(f'b."{column}" = a."{column}"' for column in key)
+        same_key = SQL(
+            " AND ".join(f"b.{identifier(column)} = a.{identifier(column)}" for column in key)
+        )
+        first = identifier(key[0])
         joined = f'"before" b FULL JOIN "after" a ON {same_key}'
         kind = (
-            f"CASE WHEN b.\"{key[0]}\" IS NULL THEN '+' WHEN a.\"{key[0]}\" IS NULL THEN '-' "
+            f"CASE WHEN b.{first} IS NULL THEN '+' WHEN a.{first} IS NULL THEN '-' "
             "WHEN a.content <> b.content THEN '~' END"
         )
         counts = dict(
@@ -91,16 +95,16 @@ def _compared(name: str, before: Any | None, after: Any | None) -> TableDifferen
         )
         ids = []
         if name in ("encoders", "generators"):
-            one = f'coalesce(b."{key[0]}", a."{key[0]}")'
+            one = SQL(f"coalesce(b.{first}, a.{first})")
             ids = connection.sql(
                 f"SELECT {kind} || {one} FROM {joined} WHERE {kind} IS NOT NULL ORDER BY {one}"
             ).fetchall()
     return TableDifference(
-        name,
-        counts.get("+", 0),
-        counts.get("~", 0),
-        counts.get("-", 0),
-        tuple(text for (text,) in ids),
+        table=name,
+        added=counts.get("+", 0),
+        changed=counts.get("~", 0),
+        removed=counts.get("-", 0),
+        ids=tuple(text for (text,) in ids),
     )
 
 

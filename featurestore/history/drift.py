@@ -6,7 +6,6 @@ embeddings", NAACL 2018: the share of a vector's nearest neighbours that both ve
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,9 @@ import numpy.typing as npt
 
 from featurestore.catalogue import find_encoder, find_generator, versions_of
 from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.quoting import identifier
 from featurestore.session import Session
+from featurestore.tables.soundness import object_or_empty
 from featurestore.vectors import Vectors
 
 NEIGHBOURS = 10
@@ -136,15 +137,15 @@ def compare_versions(
     if x.shape == y.shape:
         cosines = np.sum(x * y, axis=1) / np.maximum(lengths[0] * lengths[1], 1e-30)
     return Drift(
-        ids[0],
-        ids[1],
-        len(common),
-        len(chosen),
-        None if cosines is None else float(cosines.mean()),
-        None if cosines is None else float(cosines.min()),
-        float(lengths[1].mean() / max(lengths[0].mean(), 1e-30)),
-        neighbour_overlap(x, y),
-        _errors(session, column, *ids),
+        a=ids[0],
+        b=ids[1],
+        common=len(common),
+        sampled=len(chosen),
+        cosine_mean=None if cosines is None else float(cosines.mean()),
+        cosine_lowest=None if cosines is None else float(cosines.min()),
+        norm_ratio=float(lengths[1].mean() / max(lengths[0].mean(), 1e-30)),
+        neighbour_overlap=neighbour_overlap(x, y),
+        errors=_errors(session, column, *ids),
     )
 
 
@@ -188,7 +189,7 @@ def _errors(session: Session, column: str, a: str, b: str) -> tuple[ErrorPair, .
         name for name in ("generator_id", "structure_encoder", "text_encoder") if name != column
     ]
     same = " AND ".join(
-        f"a.{name} IS NOT DISTINCT FROM b.{name}"
+        f"a.{identifier(name)} IS NOT DISTINCT FROM b.{identifier(name)}"
         for name in (
             *("predictor", "property", "features", "variant", "split", "seed", "settings"),
             *alike,
@@ -197,14 +198,16 @@ def _errors(session: Session, column: str, a: str, b: str) -> tuple[ErrorPair, .
     rows = session.query(
         "SELECT a.property, a.features, a.split, a.predictor, a.seed, a.unit, "
         "a.metrics AS metrics_a, b.metrics AS metrics_b "
-        f"FROM models a JOIN models b ON {same} WHERE a.{column} = ? AND b.{column} = ? "
+        f"FROM models a JOIN models b ON {same} "
+        f"WHERE a.{identifier(column)} = ? AND b.{identifier(column)} = ? "
         "ORDER BY a.property, a.features, a.split, a.predictor, a.seed",
         [a, b],
     ).to_pylist()
     pairs = []
     for row in rows:
         maes = [
-            json.loads(row[f"metrics_{side}"])["folds"].get("test", {}).get("mae") for side in "ab"
+            object_or_empty(row[f"metrics_{side}"]).get("folds", {}).get("test", {}).get("mae")
+            for side in "ab"
         ]
         if None not in maes:
             names = ("property", "features", "split", "predictor", "seed", "unit")

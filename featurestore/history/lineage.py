@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,12 +14,15 @@ from featurestore.catalogue import find_encoder, find_model_id
 from featurestore.errors import FeatureStoreError, InvalidInputError, UnknownNameError
 from featurestore.feature_sets import find_feature_set
 from featurestore.output.figures import figure_models
+from featurestore.quoting import identifier
+from featurestore.redaction import redacted, without_secrets
 from featurestore.session import Session
 from featurestore.tables.schemas import embedding_table
+from featurestore.tables.soundness import object_or_empty, parsed_object
 from featurestore.texts.renderings import find_rendering
 from featurestore.views.features import PropertyFeature, SqlFeature
 from featurestore.views.parameters import ViewParameters
-from featurestore.views.sql import text_columns
+from featurestore.views.sql import text_columns, view_sql
 from featurestore.views.view import load_view
 
 _SHOWN_FILES = 5
@@ -105,14 +107,16 @@ def prediction_lineage(session: Session, model: str, material_id: str) -> Node:
         )["material_id"].to_pylist()
         raise UnknownNameError(f"material of model {made_by.name}", material_id, known)
     row = rows[0]
-    parameters, sql = _stored_view(session, made_by.name)
-    selected = session.query(sql)
+    parameters, _ = _stored_view(session, made_by.name)
+    selected = session.read_only_query(view_sql(parameters))
     selected = selected.filter(pa.compute.equal(selected["material_id"], material_id))
     inputs = (made_by, *_vectors_of_view(session, parameters, selected))
     facts = {name: row[name] for name in ("fold", "target", "prediction")}
     runs = _runs(session, [row["run_id"]])
     name = f"{made_by.name} for {material_id}"
-    return Node("prediction", name, facts, "predictions", runs, inputs)
+    return Node(
+        kind="prediction", name=name, facts=facts, table="predictions", runs=runs, inputs=inputs
+    )
 
 
 def model_lineage(session: Session, name: str) -> Node:
@@ -134,17 +138,17 @@ def model_lineage(session: Session, name: str) -> Node:
         "WHERE model_id = ?",
         [model_id],
     ).to_pylist()[0]
-    parameters, sql = _stored_view(session, model_id)
+    parameters, stored_sql = _stored_view(session, model_id)
     runs = _runs(session, [row["run_id"]])
     facts = {
         "predictor": row["predictor"],
         "seed": row["seed"],
-        "settings": json.loads(row["settings"]),
+        "settings": object_or_empty(row["settings"]),
         "created_at": row["created_at"].isoformat(),
     }
     versions = runs[0].arguments.get("view_versions") if runs else None
-    view = _view_node(session, parameters, sql, row["view_fingerprint"], versions)
-    return Node("model", model_id, facts, "models", runs, (view,))
+    view = _view_node(session, parameters, stored_sql, row["view_fingerprint"], versions)
+    return Node(kind="model", name=model_id, facts=facts, table="models", runs=runs, inputs=(view,))
 
 
 def vector_lineage(session: Session, content_id: str, encoder: str | None = None) -> Node:
@@ -183,20 +187,32 @@ def vector_lineage(session: Session, content_id: str, encoder: str | None = None
 
 
 def _stored_view(session: Session, model_id: str) -> tuple[ViewParameters, str]:
+    """The parameters of a model's view, and its SQL as it was stored: to be shown, never to be run.
+
+    Who made the store wrote that text. What is run is made anew from the parameters.
+    """
     row = session.query(
         "SELECT view_parameters, view_sql FROM models WHERE model_id = ?", [model_id]
     ).to_pylist()[0]
-    return ViewParameters.from_dict(json.loads(row["view_parameters"])), row["view_sql"]
+    try:
+        parameters = ViewParameters.from_dict(parsed_object(row["view_parameters"]))
+    except ValueError as error:
+        raise InvalidInputError(
+            f"the view parameters of model {model_id} are damaged: {error}; see: "
+            "featurestore verify"
+        ) from error
+    return parameters, row["view_sql"]
 
 
 def _view_node(
     session: Session,
     parameters: ViewParameters,
-    sql: str,
+    stored_sql: str,
     fingerprint: str,
     versions: dict[str, int] | None,
 ) -> Node:
-    rows = session.query(sql)
+    sql = view_sql(parameters)
+    rows = session.read_only_query(sql)
     facts: dict[str, Any] = {
         "parameters": parameters.as_dict(),
         "sql": sql,
@@ -205,13 +221,16 @@ def _view_node(
         "rows": rows.num_rows,
         "rebuilt": _rebuilt(session, parameters, fingerprint),
     }
+    if stored_sql != sql:
+        facts["stored_sql"] = stored_sql
+        facts["stored_sql_is"] = "not what these parameters give; it was not run"
     p = parameters
     targets = _runs_of_values(session, p.property, p.property_source)
     described = {"unit": p.unit, "source": p.property_source}
     inputs = [
         *_vectors_of_view(session, parameters, rows),
         *_feature_set(session, p),
-        Node("targets", p.property, described, "properties", targets),
+        Node(kind="targets", name=p.property, facts=described, table="properties", runs=targets),
     ]
     if p.split is not None:
         folds = session.query(
@@ -219,7 +238,9 @@ def _view_node(
             "ORDER BY ALL",
             [p.split, p.property],
         )["run_id"].to_pylist()
-        inputs.append(Node("folds", p.split, {}, "splits", _runs(session, folds)))
+        inputs.append(
+            Node(kind="folds", name=p.split, facts={}, table="splits", runs=_runs(session, folds))
+        )
     return Node("training view", fingerprint[:12], facts, inputs=tuple(inputs))
 
 
@@ -240,7 +261,15 @@ def _vectors_of_view(
     for part in parameters.parts:
         if isinstance(part, PropertyFeature):
             runs = _runs_of_values(session, part.name, part.source or "")
-            made.append(Node("property as input", str(part), {}, "properties", runs))
+            made.append(
+                Node(
+                    kind="property as input",
+                    name=str(part),
+                    facts={},
+                    table="properties",
+                    runs=runs,
+                )
+            )
         elif isinstance(part, SqlFeature):
             made.append(Node("SQL as input", part.expression, {}, "materials"))
         elif part.generator_id is None:
@@ -257,13 +286,24 @@ def _feature_set(session: Session, parameters: ViewParameters) -> tuple[Node, ..
     """The feature set by whose name the view was asked for."""
     if parameters.feature_set is None:
         return ()
-    found = find_feature_set(session, parameters.feature_set)
+    try:
+        found = find_feature_set(session, parameters.feature_set)
+    except (UnknownNameError, InvalidInputError) as error:
+        return (Node("feature set", parameters.feature_set, {"found": f"no: {error}"}),)
     runs = session.query(
         "SELECT run_id FROM feature_sets WHERE name = ? AND version = ?",
         [found.name, found.version],
     )["run_id"].to_pylist()
     facts = {"features": list(found.features), "description": found.description}
-    return (Node("feature set", str(found), facts, "feature_sets", _runs(session, runs)),)
+    return (
+        Node(
+            kind="feature set",
+            name=str(found),
+            facts=facts,
+            table="feature_sets",
+            runs=_runs(session, runs),
+        ),
+    )
 
 
 def _runs_of_values(session: Session, name: str, source: str) -> tuple[RunRecord, ...]:
@@ -283,9 +323,11 @@ def _vectors(
     sentences: Node | None = None,
 ) -> Node:
     encoder = find_encoder(session, encoder_id, kind)
-    table, key = embedding_table(kind, encoder_id), f"{kind}_id"
+    table = embedding_table(kind, encoder_id)
+    key = "structure_id" if kind == "structure" else "text_id"
     runs = session.query(
-        f'SELECT DISTINCT run_id FROM "{table}" WHERE {key} IN (SELECT unnest(?)) ORDER BY ALL',
+        f"SELECT DISTINCT run_id FROM {identifier(table)} "
+        f"WHERE {key} IN (SELECT unnest(?)) ORDER BY ALL",
         [list(ids)],
     )["run_id"].to_pylist()
     facts = {"encoder_id": encoder_id, "dimension": encoder.dimension, **encoder.fingerprint}
@@ -294,7 +336,14 @@ def _vectors(
     else:
         inputs = (sentences,) if sentences else _rendered(session, ids[0])
     name = ids[0] if len(ids) == 1 else f"{len(ids):,} {kind}s by {encoder.name}"
-    return Node(f"{kind} vectors", name, facts, table, _runs(session, runs), inputs)
+    return Node(
+        kind=f"{kind} vectors",
+        name=name,
+        facts=facts,
+        table=table,
+        runs=_runs(session, runs),
+        inputs=inputs,
+    )
 
 
 def _rendered(session: Session, text_id: str) -> tuple[Node, ...]:
@@ -315,14 +364,14 @@ def _sentences(
     generator = session.query(
         "SELECT fingerprint FROM generators WHERE generator_id = ?", [generator_id]
     )["fingerprint"][0].as_py()
-    facts = {"generator_id": generator_id, "variant": variant, **json.loads(generator)}
+    facts = {"generator_id": generator_id, "variant": variant, **object_or_empty(generator)}
     return Node(
-        "sentences",
-        f"{sum(rows['n'].to_pylist()):,} by {generator_id}",
-        facts,
-        "sentences",
-        _runs(session, rows["run_id"].to_pylist()),
-        (_structures(session, structure_ids),),
+        kind="sentences",
+        name=f"{sum(rows['n'].to_pylist()):,} by {generator_id}",
+        facts=facts,
+        table="sentences",
+        runs=_runs(session, rows["run_id"].to_pylist()),
+        inputs=(_structures(session, structure_ids),),
     )
 
 
@@ -345,20 +394,23 @@ def _structures(session: Session, structure_ids: Sequence[str]) -> Node:
         rest = Node("source file", f"and {len(files) - _SHOWN_FILES:,} more", {})
         shown = (*shown, rest)
     name = structure_ids[0] if len(structure_ids) == 1 else f"{len(structure_ids):,} structures"
-    return Node("structures", name, facts, "materials", runs, shown)
+    return Node(
+        kind="structures", name=name, facts=facts, table="materials", runs=runs, inputs=shown
+    )
 
 
 def _source_file(name: str, runs: Sequence[RunRecord]) -> Node:
     """A source file with the SHA-256 that the run which read it recorded."""
     hashes = sorted(
-        {
-            digest
-            for run in runs
-            for path, digest in run.arguments.get("source_sha256", {}).items()
-            if PurePath(path).name == name
-        }
+        {digest for run in runs for path, digest in _hashes(run) if PurePath(path).name == name}
     )
     return Node("source file", name, {"sha256": hashes or "not recorded"})
+
+
+def _hashes(run: RunRecord) -> list[tuple[str, str]]:
+    found = run.arguments.get("source_sha256")
+    pairs = found.items() if isinstance(found, dict) else ()
+    return [(path, digest) for path, digest in pairs if isinstance(digest, str)]
 
 
 def _runs(session: Session, run_ids: Sequence[str]) -> tuple[RunRecord, ...]:
@@ -368,21 +420,32 @@ def _runs(session: Session, run_ids: Sequence[str]) -> tuple[RunRecord, ...]:
     ).to_pylist()
     known = tuple(
         RunRecord(
-            row["run_id"],
-            row["command"],
-            row["status"],
-            row["started_at"],
-            row["ended_at"],
-            json.loads(row["arguments"]),
-            json.loads(row["versions"]),
-            row["git_commit"],
-            json.loads(row["counts"] or "{}"),
-            row["message"],
+            run_id=row["run_id"],
+            command=row["command"],
+            status=row["status"],
+            started_at=row["started_at"],
+            ended_at=row["ended_at"],
+            arguments=without_secrets(object_or_empty(row["arguments"])),
+            versions=object_or_empty(row["versions"]),
+            git_commit=row["git_commit"],
+            counts=object_or_empty(row["counts"]),
+            message=None if row["message"] is None else redacted(row["message"]),
         )
         for row in rows
     )
     lacking = set(run_ids) - {run.run_id for run in known}
     return known + tuple(
-        RunRecord(run_id, "?", "unknown", None, None, {}, {}, None, {}, None)
+        RunRecord(
+            run_id=run_id,
+            command="?",
+            status="unknown",
+            started_at=None,
+            ended_at=None,
+            arguments={},
+            versions={},
+            git_commit=None,
+            counts={},
+            message=None,
+        )
         for run_id in sorted(lacking)
     )

@@ -19,7 +19,8 @@ import pyarrow as pa
 from featurestore.errors import ConflictError, InvalidInputError, StorageError, UnknownNameError
 from featurestore.history.differences import TableDifference, compare
 from featurestore.history.versions import SNAPSHOTS, stored_snapshots, tables_at
-from featurestore.session import quoted, reading_order
+from featurestore.quoting import SQL, quoted
+from featurestore.session import reading_order
 from featurestore.tables.runs import Run, killed_runs
 from featurestore.tables.schemas import TABLES
 from featurestore.tables.storage import storage_errors
@@ -68,12 +69,12 @@ def list_snapshots(tables: Tables) -> list[Snapshot]:
     """All snapshots, oldest first."""
     return [
         Snapshot(
-            row["name"],
-            row["message"],
-            row["created_at"],
-            {entry["table"]: entry["version"] for entry in row["versions"]},
-            {entry["table"]: entry["rows"] for entry in row["versions"]},
-            row["run_id"],
+            name=row["name"],
+            message=row["message"],
+            created_at=row["created_at"],
+            versions={entry["table"]: entry["version"] for entry in row["versions"]},
+            rows={entry["table"]: entry["rows"] for entry in row["versions"]},
+            run_id=row["run_id"],
         )
         for row in stored_snapshots(tables)
     ]
@@ -160,7 +161,8 @@ def delete_snapshot(tables: Tables, name: str) -> None:
         If there is none of that name.
     """
     snapshot = find_snapshot(tables, name)
-    tables.delete(SNAPSHOTS, f"name = {quoted(name)} AND run_id = {quoted(snapshot.run_id)}")
+    this = SQL(f"name = {quoted(name)} AND run_id = {quoted(snapshot.run_id)}")
+    tables.delete(SNAPSHOTS, this)
     _remove_tags(tables, snapshot.tag)
     remove_leftovers(tables)
 
@@ -200,7 +202,7 @@ def restore_snapshot(tables: Tables, name: str) -> list[TableDifference]:
     for change in changes:
         version = snapshot.versions.get(change.table)
         if version is None:
-            tables.delete(change.table, "true")
+            tables.delete(change.table, SQL("true"))
         else:
             tables.restore(change.table, version)
     return changes
@@ -240,7 +242,14 @@ def _present(tables: Tables, name: str, message: str, run: Run) -> Snapshot:
         dataset = tables.dataset(table)
         if dataset is not None:
             versions[table], rows[table] = dataset.version, dataset.count_rows()
-    return Snapshot(name, message, datetime.now(UTC), versions, rows, run.run_id)
+    return Snapshot(
+        name=name,
+        message=message,
+        created_at=datetime.now(UTC),
+        versions=versions,
+        rows=rows,
+        run_id=run.run_id,
+    )
 
 
 def _tagged(tables: Tables, snapshot: Snapshot) -> bool:

@@ -40,7 +40,7 @@ def host_facts() -> dict[str, Any]:
     }
 
 
-def is_gone(pid: int, facts: dict[str, Any]) -> bool:
+def is_gone(pid: int | None, facts: dict[str, Any]) -> bool:
     """Whether the process of a run is known to have ended; unknown on another machine: False.
 
     Parameters
@@ -50,11 +50,16 @@ def is_gone(pid: int, facts: dict[str, Any]) -> bool:
     facts : dict
         `host_facts` as it recorded them.
     """
-    if facts.get("machine") != _machine():
+    if not is_this_machine(facts):
         return False
-    if facts.get("boot") != _boot():
+    if facts.get("boot") != _boot() or pid is None or pid <= 0:
         return True
     return _process_start(pid) != facts.get("process_start")
+
+
+def is_this_machine(facts: dict[str, Any]) -> bool:
+    """Whether `host_facts` were recorded on this machine."""
+    return bool(facts.get("machine") == _machine())
 
 
 @cache

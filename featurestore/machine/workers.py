@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
 from multiprocessing.connection import wait as wait_for_objects
-from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -33,14 +32,6 @@ _IN_FLIGHT_A_WORKER = 4
 def cpu_count() -> int:
     """Number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def machine_memory() -> int:
-    """Bytes of memory that this machine, or the container around this process, has."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = Path("/sys/fs/cgroup/memory.max")
-    text = limit.read_text().strip() if limit.is_file() else "max"
-    return total if text == "max" else min(total, int(text))
 
 
 def no_initializer() -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from featurestore.output.terminal import drawing_stream
+
 _SECONDS_BETWEEN_LINES = 15.0
 
 
@@ -73,7 +75,12 @@ def progress_bar(total: int | None, description: str, unit: str) -> Iterator[Pro
 
         # The mean rate, not the latest: items differ in size.
         with tqdm(
-            total=total, desc=description, unit=f" {unit}", dynamic_ncols=True, smoothing=0
+            total=total,
+            desc=description,
+            unit=f" {unit}",
+            dynamic_ncols=True,
+            smoothing=0,
+            file=drawing_stream(),
         ) as bar:
             yield _Bar(bar)
     else:

@@ -17,9 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.errors import InvalidInputError, StorageError
-
-PRINTED_FORMATS = ("table", "csv", "json", "ndjson")
-FILE_FORMATS = (".parquet", ".arrow", ".csv", ".json", ".ndjson", ".npz")
+from featurestore.output.formats import FILE_FORMATS
+from featurestore.output.terminal import one_line
 
 _CELL_WIDTH = 60
 
@@ -121,9 +120,77 @@ def _arrays(table: pa.Table) -> dict[str, Any]:
         else:
             array = column.to_numpy(zero_copy_only=False)
         if array.dtype == object:
-            array = np.array([_text(value) for value in column.to_pylist()], dtype=np.str_)
+            array = np.array([_text(value) for value in _values(column)], dtype=np.str_)
         arrays[name] = array
     return arrays
+
+
+def rows_of(table: pa.Table) -> list[dict[str, Any]]:
+    """The rows as dictionaries, also where Python has no value for a cell.
+
+    Dates and times beyond Python's years, and those that DuckDB calls infinite, are text.
+    """
+    try:
+        return list(table.to_pylist())
+    except (OverflowError, ValueError):
+        columns = [_values(column.combine_chunks()) for column in table.columns]
+        names = table.column_names
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _values(column: Any) -> list[Any]:
+    """The values of an array; those that Python cannot hold as text."""
+    if isinstance(column, pa.ChunkedArray):
+        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    kind = column.type
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
+        return [_moment(value) for value in column]
+    if pa.types.is_struct(kind):
+        parts = [_values(column.field(number)) for number in range(kind.num_fields)]
+        names = [field.name for field in kind]
+        made = [dict(zip(names, row, strict=True)) for row in zip(*parts, strict=True)]
+        return _with_nulls(column, made or [{} for _ in range(len(column))])
+    if pa.types.is_map(kind):
+        return _with_nulls(column, [_entries(value) for value in column])
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return [None if value.values is None else _values(value.values) for value in column]
+    return [_one(value) for value in column]
+
+
+def _with_nulls(column: Any, values: list[Any]) -> list[Any]:
+    there = column.is_valid().to_pylist()
+    return [value if valid else None for value, valid in zip(values, there, strict=True)]
+
+
+def _entries(value: Any) -> list[tuple[Any, Any]] | None:
+    if value.values is None:
+        return None
+    keys, items = (_values(value.values.field(number)) for number in range(2))
+    return list(zip(keys, items, strict=True))
+
+
+def _one(value: Any) -> Any:
+    try:
+        return value.as_py()
+    except (OverflowError, ValueError):
+        return str(value)
+
+
+# The numbers by which DuckDB says infinity.
+_INFINITE = {2**31 - 1: "infinity", -(2**31 - 1): "-infinity"}
+_INFINITE |= {2**63 - 1: "infinity", -(2**63 - 1): "-infinity"}
+
+
+def _moment(value: Any) -> Any:
+    try:
+        return value.as_py()
+    except (OverflowError, ValueError):
+        number = int(value.value)
+        if number in _INFINITE:
+            return _INFINITE[number]
+        unit = {"date32[day]": "D", "date64[ms]": "ms"}.get(str(value.type)) or value.type.unit
+        moment: Any = np.datetime64
+        return str(moment(number, unit))
 
 
 def _plain(value: Any) -> Any:
@@ -154,7 +221,7 @@ def _text(value: Any) -> str:
 
 
 def _cell(value: Any) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else _text(value).replace("\n", "⏎")
+    text = f"{value:.6g}" if isinstance(value, float) else one_line(_text(value))
     return text if len(text) <= _CELL_WIDTH else text[: _CELL_WIDTH - 1] + "…"
 
 
@@ -163,8 +230,8 @@ def _print_aligned(table: pa.Table, stream: IO[str]) -> None:
         pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
         for kind in table.schema.types
     ]
-    rows = [[_cell(value) for value in row.values()] for row in table.to_pylist()]
-    names = table.column_names
+    rows = [[_cell(value) for value in row.values()] for row in rows_of(table)]
+    names = [one_line(name) for name in table.column_names]
     widths = [
         max([len(name), *(len(row[index]) for row in rows)]) for index, name in enumerate(names)
     ]
@@ -185,19 +252,21 @@ def _print_aligned(table: pa.Table, stream: IO[str]) -> None:
 def _print_csv(table: pa.Table, stream: IO[str]) -> None:
     import csv
 
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(table.column_names)
-    for row in table.to_pylist():
-        writer.writerow([_text(value) for value in row.values()])
+    plain = csv.writer(stream, lineterminator="\n")
+    # Readers take a carriage return for the end of a row, and csv quotes it only if it is.
+    quoting = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for cells in (table.column_names, *(map(_text, row.values()) for row in rows_of(table))):
+        row = list(cells)
+        (quoting if any("\r" in cell for cell in row) else plain).writerow(row)
 
 
 def _print_json(table: pa.Table, stream: IO[str]) -> None:
-    json.dump(_plain(table.to_pylist()), stream, ensure_ascii=False, indent=1)
+    json.dump(_plain(rows_of(table)), stream, ensure_ascii=False, indent=1)
     stream.write("\n")
 
 
 def _print_ndjson(table: pa.Table, stream: IO[str]) -> None:
-    for row in table.to_pylist():
+    for row in rows_of(table):
         stream.write(json.dumps(_plain(row), ensure_ascii=False) + "\n")
 
 

@@ -127,6 +127,8 @@ def _entries(group: str, path: tuple[str, ...]) -> dict[str, tuple[Registered, .
         package = entry.dist.metadata["Name"] if entry.dist else "an unknown package"
         version = entry.dist.version if entry.dist else ""
         found.setdefault(entry.name, []).append(
-            Registered(group, entry.name, entry.value, package, version)
+            Registered(
+                group=group, name=entry.name, path=entry.value, package=package, version=version
+            )
         )
     return {name: tuple(entries) for name, entries in found.items()}

@@ -74,6 +74,6 @@ def _materials(session: Session, encoder: Encoder) -> dict[str, str]:
         if encoder.kind == "structure"
         else "full_texts JOIN materials USING (structure_id)"
     )
-    key = f"{encoder.kind}_id"
+    key = "structure_id" if encoder.kind == "structure" else "text_id"
     rows = session.query(f"SELECT {key}, min(material_id) AS material_id FROM {of} GROUP BY {key}")
     return dict(zip(rows[key].to_pylist(), rows["material_id"].to_pylist(), strict=True))

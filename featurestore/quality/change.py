@@ -33,11 +33,25 @@ def check_versions(
     }
     for item, (value, reference) in measures.items():
         if value is not None:  # versions of other widths have no cosine
-            yield QualityFinding(CHANGE, "version drift", subject, item, value, reference, note)
+            yield QualityFinding(
+                level=CHANGE,
+                check="version drift",
+                subject=subject,
+                item=item,
+                value=value,
+                reference=reference,
+                note=note,
+            )
     for pair in drift.errors:
         item = f"test MAE, {pair.property}, {pair.features}, {pair.split}, seed {pair.seed}"
         yield QualityFinding(
-            CHANGE, "version drift", subject, item, pair.mae_b, pair.mae_a, f"{pair.unit}, was"
+            level=CHANGE,
+            check="version drift",
+            subject=subject,
+            item=item,
+            value=pair.mae_b,
+            reference=pair.mae_a,
+            note=f"{pair.unit}, was",
         )
 
 
@@ -52,7 +66,15 @@ def check_since(before: Session, now: Session, when: str) -> Iterator[QualityFin
         was, value = earlier.get((subject, item)), later.get((subject, item))
         if was is None or value is None or not math.isclose(was, value, rel_tol=_NOISE):
             note = f"at {when} it was the reference"
-            yield QualityFinding(CHANGE, "changed", subject, item, value, was, note)
+            yield QualityFinding(
+                level=CHANGE,
+                check="changed",
+                subject=subject,
+                item=item,
+                value=value,
+                reference=was,
+                note=note,
+            )
 
 
 def _measured(session: Session) -> _Measures:

@@ -12,7 +12,8 @@ from featurestore.catalogue import encoders, generators
 from featurestore.commands import Command, describing_command, encoding_command, shown
 from featurestore.errors import UnknownNameError
 from featurestore.query.conditions import as_condition
-from featurestore.session import RETIRED, Session, quoted
+from featurestore.quoting import SQL, quoted
+from featurestore.session import RETIRED, Session
 
 _SUMMARY = pa.schema(
     [
@@ -49,10 +50,9 @@ class _Thing:
 
     kind: str
     name: str
-    having: str
-    failure: str
+    having: SQL
+    failure: SQL
     command: Command
-
     called: tuple[str, ...]
 
 
@@ -114,9 +114,9 @@ def missing(session: Session, where: str | None = None, only: Sequence[str] = ()
     return pa.concat_tables([_MISSING.empty_table(), *found])
 
 
-def _judged(thing: _Thing, where: str | None) -> str:
-    chosen = f"WHERE {as_condition(where)}" if where is not None else ""
-    return (
+def _judged(thing: _Thing, where: str | None) -> SQL:
+    chosen = SQL(f"WHERE {as_condition(where)}" if where is not None else "")
+    return SQL(
         f"SELECT material_id, formula, {thing.having} AS has, {thing.failure} AS failure "
         f"FROM (SELECT * FROM materials {chosen}) m"
     )
@@ -147,60 +147,71 @@ def _all_things(session: Session) -> Iterator[_Thing]:
     names = session.query("SELECT DISTINCT property FROM properties ORDER BY property")
     for name in names["property"].to_pylist():
         yield _Thing(
-            "property",
-            name,
-            f"material_id IN (SELECT material_id FROM properties WHERE property = {quoted(name)})",
-            "(SELECT min(message) FROM failures f WHERE f.stage = 'targets' "
-            f"AND f.item = m.material_id || ' ' || {quoted(name)})",
-            _TARGETS,
-            (name,),
+            kind="property",
+            name=name,
+            having=SQL(
+                "material_id IN (SELECT material_id FROM properties "
+                f"WHERE property = {quoted(name)})"
+            ),
+            failure=SQL(
+                "(SELECT min(message) FROM failures f WHERE f.stage = 'targets' "
+                f"AND f.item = m.material_id || ' ' || {quoted(name)})"
+            ),
+            command=_TARGETS,
+            called=(name,),
         )
     texts = generators(session)
     for text in texts:
         yield _Thing(
-            "text",
-            text.generator_id,
-            "structure_id IN (SELECT structure_id FROM sentences "
-            f"WHERE generator_id = {quoted(text.generator_id)})",
-            _failed("text", text.generator_id, "m.structure_id"),
-            describing_command(session, text),
-            (text.generator_id, text.source),
+            kind="text",
+            name=text.generator_id,
+            having=SQL(
+                "structure_id IN (SELECT structure_id FROM sentences "
+                f"WHERE generator_id = {quoted(text.generator_id)})"
+            ),
+            failure=_failed("text", text.generator_id, SQL("m.structure_id")),
+            command=describing_command(session, text),
+            called=(text.generator_id, text.source),
         )
     for encoder in encoders(session):
         own = quoted(encoder.encoder_id)
         if encoder.kind == "structure":
             yield _Thing(
-                "structure embedding",
-                encoder.encoder_id,
-                "structure_id IN (SELECT structure_id FROM structure_embedding_keys "
-                f"WHERE encoder_id = {own})",
-                _failed("embeddings", encoder.encoder_id, "m.structure_id"),
-                encoding_command(session, encoder),
-                (encoder.encoder_id, encoder.name),
+                kind="structure embedding",
+                name=encoder.encoder_id,
+                having=SQL(
+                    "structure_id IN (SELECT structure_id FROM structure_embedding_keys "
+                    f"WHERE encoder_id = {own})"
+                ),
+                failure=_failed("embeddings", encoder.encoder_id, SQL("m.structure_id")),
+                command=encoding_command(session, encoder),
+                called=(encoder.encoder_id, encoder.name),
             )
             continue
         for text in texts:
-            full = (
+            full = SQL(
                 f"SELECT text_id FROM full_texts WHERE generator_id = {quoted(text.generator_id)}"
             )
             yield _Thing(
-                "text embedding",
-                f"{encoder.encoder_id} of {text.generator_id}",
-                "structure_id IN (SELECT structure_id FROM full_texts "
-                f"JOIN text_embedding_keys USING (text_id) WHERE encoder_id = {own} "
-                f"AND generator_id = {quoted(text.generator_id)})",
-                _failed(
+                kind="text embedding",
+                name=f"{encoder.encoder_id} of {text.generator_id}",
+                having=SQL(
+                    "structure_id IN (SELECT structure_id FROM full_texts "
+                    f"JOIN text_embedding_keys USING (text_id) WHERE encoder_id = {own} "
+                    f"AND generator_id = {quoted(text.generator_id)})"
+                ),
+                failure=_failed(
                     "embeddings",
                     encoder.encoder_id,
-                    f"({full} AND structure_id = m.structure_id)",
+                    SQL(f"({full} AND structure_id = m.structure_id)"),
                 ),
-                encoding_command(session, encoder, text.source),
-                (encoder.encoder_id, encoder.name, text.generator_id, text.source),
+                command=encoding_command(session, encoder, text.source),
+                called=(encoder.encoder_id, encoder.name, text.generator_id, text.source),
             )
 
 
-def _failed(stage: str, context: str, item: str) -> str:
-    return (
+def _failed(stage: str, context: str, item: SQL) -> SQL:
+    return SQL(
         f"(SELECT min(message) FROM failures f WHERE f.stage = {quoted(stage)} "
         f"AND f.context = {quoted(context)} AND f.item = {item})"
     )

@@ -85,7 +85,15 @@ def check_outliers(
             scores[judged] = measure(vectors[judged])
             found += [(float(scores[row]), ids[row]) for row in np.flatnonzero(scores > limit)]
         for score, item in sorted(found, reverse=True):
-            yield QualityFinding(ODD, "outlier", subject, item, score, limit, note)
+            yield QualityFinding(
+                level=ODD,
+                check="outlier",
+                subject=subject,
+                item=item,
+                value=score,
+                reference=limit,
+                note=note,
+            )
 
 
 def _groups(

@@ -22,12 +22,28 @@ def check_targets(session: Session, registry: PropertyRegistry) -> Iterator[Qual
         name, source, unit, count = (row[key] for key in ("property", "source", "unit", "n"))
         if name not in registry:
             note = "values of a property that the registry does not know: nothing is checked"
-            yield QualityFinding(ODD, "unknown property", name, source, count, None, note)
+            yield QualityFinding(
+                level=ODD,
+                check="unknown property",
+                subject=name,
+                item=source,
+                value=count,
+                reference=None,
+                note=note,
+            )
             continue
         known = registry[name]
         if unit != known.unit:
             note = f"values in {unit}, the registry has {known.unit}: nothing is checked"
-            yield QualityFinding(ODD, "other unit", name, source, count, None, note)
+            yield QualityFinding(
+                level=ODD,
+                check="other unit",
+                subject=name,
+                item=source,
+                value=count,
+                reference=None,
+                note=note,
+            )
             continue
         low, high = known.plausible
         outside = session.query(
@@ -41,5 +57,12 @@ def check_targets(session: Session, registry: PropertyRegistry) -> Iterator[Qual
             note = f"{unit}; plausible are {low:g} to {high:g}"
             material = found["material_id"]
             yield QualityFinding(
-                *(ODD, "implausible target", name, source, found["value"], limit, note, material)
+                level=ODD,
+                check="implausible target",
+                subject=name,
+                item=source,
+                value=found["value"],
+                reference=limit,
+                note=note,
+                material_id=material,
             )

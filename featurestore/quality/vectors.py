@@ -30,11 +30,23 @@ def check_vectors(session: Session, encoder: Encoder) -> Iterator[QualityFinding
         for row in np.flatnonzero(~finite):
             bad = int(np.count_nonzero(~np.isfinite(vectors[row])))
             yield QualityFinding(
-                WRONG, "not finite", subject, ids[row], bad, 0, "elements that are NaN or infinite"
+                level=WRONG,
+                check="not finite",
+                subject=subject,
+                item=ids[row],
+                value=bad,
+                reference=0,
+                note="elements that are NaN or infinite",
             )
         for row in np.flatnonzero(finite & (norms == 0)):
             yield QualityFinding(
-                WRONG, "zero norm", subject, ids[row], 0, None, "length of the vector"
+                level=WRONG,
+                check="zero norm",
+                subject=subject,
+                item=ids[row],
+                value=0,
+                reference=None,
+                note="length of the vector",
             )
         for row in np.flatnonzero(finite & (norms > 0)):
             digest = hashlib.blake2b(vectors[row].data, digest_size=16).digest()
@@ -44,8 +56,13 @@ def check_vectors(session: Session, encoder: Encoder) -> Iterator[QualityFinding
             first, *others = sorted(same)
             for other in others:
                 yield QualityFinding(
-                    *(ODD, "duplicate vector", subject, other, len(same), 1),
-                    f"contents with this very vector, {first} among them",
+                    level=ODD,
+                    check="duplicate vector",
+                    subject=subject,
+                    item=other,
+                    value=len(same),
+                    reference=1,
+                    note=f"contents with this very vector, {first} among them",
                 )
 
 

@@ -11,10 +11,14 @@ import pyarrow as pa
 
 from featurestore.catalogue import find_property
 from featurestore.errors import InvalidInputError, UnknownNameError
-from featurestore.session import QueryError, Session, quoted
+from featurestore.query.limits import check_text
+from featurestore.quoting import SQL, identifier, quoted
+from featurestore.session import QueryError, Session
 from featurestore.tables.schemas import TABLES
 
 _UNKNOWN_COLUMN = re.compile(r'[Cc]olumn "([^"]+)" not found')
+
+_ALL = SQL("FROM materials")
 
 _STRING = re.compile(r"'(?:[^']|'')*'")
 
@@ -24,7 +28,7 @@ def materials_where(
     where: str | None,
     columns: Sequence[str] = ("material_id",),
     *,
-    among: str = "FROM materials",
+    among: SQL = _ALL,
     parameters: Sequence[Any] = (),
     property_source: str | None = None,
 ) -> pa.Table:
@@ -58,7 +62,7 @@ def materials_where(
     QueryError
         If DuckDB cannot run it.
     """
-    condition = f"WHERE {as_condition(where)}" if where is not None else ""
+    condition = SQL(f"WHERE {as_condition(where)}" if where is not None else "")
     named = property_sources(session, [where or "", *columns], property_source)
     shown = ", ".join(map(identifier, columns))
     try:
@@ -93,7 +97,7 @@ def property_sources(
     return found
 
 
-def with_properties(sources: Mapping[str, str], among: str = "FROM materials") -> str:
+def with_properties(sources: Mapping[str, str], among: SQL = _ALL) -> SQL:
     """SQL for materials with a column for each property; null where a material lacks it.
 
     Parameters
@@ -103,20 +107,22 @@ def with_properties(sources: Mapping[str, str], among: str = "FROM materials") -
     among : str
         Our own query with the columns of ``materials``.
     """
-    joins = "".join(
-        f" LEFT JOIN (SELECT material_id, value AS {identifier(name)} FROM properties WHERE "
-        f"property = {quoted(name)} AND source = {quoted(source)}) USING (material_id)"
-        for name, source in sources.items()
+    joins = SQL(
+        "".join(
+            f" LEFT JOIN (SELECT material_id, value AS {identifier(name)} FROM properties WHERE "
+            f"property = {quoted(name)} AND source = {quoted(source)}) USING (material_id)"
+            for name, source in sources.items()
+        )
     )
-    return f"(SELECT * FROM ({among}){joins})"
+    return SQL(f"(SELECT * FROM ({among}){joins})")
 
 
-def as_condition(where: str) -> str:
+def as_condition(where: str) -> SQL:
     """A condition from outside as it goes into a query; raises as `as_expression` does."""
     return as_expression(where, "condition")
 
 
-def as_expression(text: str, what: str = "expression") -> str:
+def as_expression(text: str, what: str = "expression") -> SQL:
     """An SQL expression from outside as it goes into a query, in parentheses.
 
     Raises
@@ -124,6 +130,7 @@ def as_expression(text: str, what: str = "expression") -> str:
     InvalidInputError
         If it is no SQL expression, several, or one followed by something else.
     """
+    check_text(text)
     try:
         duckdb.SQLExpression(text)
     except duckdb.Error as error:
@@ -132,7 +139,7 @@ def as_expression(text: str, what: str = "expression") -> str:
             f"{text!r} is not an SQL {what} (not one expression): {reason}"
         ) from None
     # The line break ends a comment that the expression may end with.
-    return f"({text}\n)"
+    return SQL(f"({text}\n)")
 
 
 def named_properties(session: Session, texts: Iterable[str]) -> list[str]:
@@ -145,11 +152,6 @@ def named_properties(session: Session, texts: Iterable[str]) -> list[str]:
         if name.lower() not in columns
         and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE)
     ]
-
-
-def identifier(name: str) -> str:
-    """``name`` as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _all_properties(session: Session) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 
+from featurestore.output.terminal import drawing_stream
 from featurestore.session import Parameters, Session
 
 Result = TypeVar("Result")
@@ -88,6 +89,7 @@ def _report(session: Session) -> Iterator[Callable[[], None]]:
         return
     started = time.monotonic()
     shown = 0
+    drawing = drawing_stream()
 
     def look() -> None:
         nonlocal shown
@@ -96,12 +98,12 @@ def _report(session: Session) -> Iterator[Callable[[], None]]:
             shown = seconds
             read = session.bytes_read() / 1e6
             line = f"running for {seconds} s, {read:,.0f} MB read; Ctrl-C cancels"
-            sys.stderr.write(f"\r{line}\x1b[K")
-            sys.stderr.flush()
+            drawing.write(f"\r{line}\x1b[K")
+            drawing.flush()
 
     try:
         yield look
     finally:
         if shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            drawing.write("\r\x1b[K")
+            drawing.flush()

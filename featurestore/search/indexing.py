@@ -110,9 +110,19 @@ def build_index(
         highest = max(highest, recall)
         if recall >= target and (best is None or milliseconds < best.milliseconds):
             best = VectorIndex(
-                space.encoder.encoder_id, kind, metric, settings, n, k, target, recall,
-                milliseconds, exact_ms, seconds, datetime.now(UTC).isoformat(timespec="seconds"),
-            )  # fmt: skip
+                encoder_id=space.encoder.encoder_id,
+                kind=kind,
+                metric=metric,
+                settings=settings,
+                rows=n,
+                k=k,
+                target=target,
+                recall=recall,
+                milliseconds=milliseconds,
+                exact_milliseconds=exact_ms,
+                build_seconds=seconds,
+                built_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            )
     if best is None or (best.milliseconds >= exact_ms and not keep_slower):
         drop_index(dataset, space.table)
         raise NoGainError(

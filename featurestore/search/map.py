@@ -114,7 +114,14 @@ def space_map(
             **({} if colour == "material_id" else {colour: shown[colour]}),
         }
     )
-    return SpaceMap(points, colour, unit, axes, space.encoder.encoder_id, note)
+    return SpaceMap(
+        points=points,
+        colour=colour,
+        unit=unit,
+        axes=axes,
+        encoder_id=space.encoder.encoder_id,
+        note=note,
+    )
 
 
 def principal_components(

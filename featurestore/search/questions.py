@@ -83,7 +83,7 @@ def texts_of(session: Session, source: str | None, variant: str) -> tuple[Genera
         names = sorted({generator.source for generator in generators(session)})
         if not names:
             raise MissingDataError(
-                "the store has no texts; make some with: featurestore ingest text --source SOURCE"
+                "the store has no texts; make some with: featurestore ingest text --text SOURCE"
             )
         if len(names) > 1:
             raise InvalidInputError(

@@ -13,6 +13,7 @@ from featurestore.catalogue import structure_of
 from featurestore.commands import describing_command, encoding_command
 from featurestore.errors import MissingContentError
 from featurestore.query.conditions import materials_where, named_properties
+from featurestore.quoting import SQL
 from featurestore.search.cache import SearchCache
 from featurestore.search.explanation import explained
 from featurestore.search.fusion import depth, fused
@@ -217,7 +218,7 @@ def _shown(session: Session, ranking: pa.Table, among: Among) -> pa.Table:
         session,
         None,
         columns,
-        among="SELECT * FROM materials WHERE list_contains(?, material_id)",
+        among=SQL("SELECT * FROM materials WHERE list_contains(?, material_id)"),
         parameters=[ids],
         property_source=among.property_source,
     )

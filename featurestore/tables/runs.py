@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -17,11 +16,17 @@ from typing import Any
 
 import pyarrow as pa
 
+from featurestore.errors import UnknownNameError
 from featurestore.identity import canonical_json
 from featurestore.machine.host import host_facts, is_gone
-from featurestore.redaction import redacted
+from featurestore.redaction import redacted, without_secrets
+from featurestore.tables.exclusion import check_alone
 from featurestore.tables.schemas import TABLES
+from featurestore.tables.soundness import object_or_empty
 from featurestore.tables.tables import Tables
+
+#: A run without an end that began earlier than this was killed.
+LONGEST_RUN = timedelta(days=30)
 
 _RECORDED_PACKAGES = (
     "materials-featurestore",
@@ -93,6 +98,8 @@ def recorded_run(tables: Tables, command: str, arguments: Mapping[str, Any]) -> 
     ------
     ReadOnlyStoreError
         If the store is seen as of a snapshot or a time.
+    BusyStoreError
+        If a command is under way that this one cannot run beside.
     """
     tables.writable()
     # Every run adds two fragments, and each merge looks through all of them.
@@ -102,7 +109,7 @@ def recorded_run(tables: Tables, command: str, arguments: Mapping[str, Any]) -> 
     row = {
         "run_id": run.run_id,
         "command": command,
-        "arguments": redacted(canonical_json(dict(arguments))),
+        "arguments": canonical_json(without_secrets(dict(arguments))),
         "versions": canonical_json(recorded_versions()),
         "git_commit": git_commit(),
         "pid": os.getpid(),
@@ -113,6 +120,7 @@ def recorded_run(tables: Tables, command: str, arguments: Mapping[str, Any]) -> 
     _write(tables, row | {"status": "running"}, *killed)
     status, message = "finished", None
     try:
+        check_alone(command, run.run_id, runs_under_way(tables.dataset("runs")))
         yield run
     except KeyboardInterrupt:
         status = "interrupted"
@@ -125,6 +133,7 @@ def recorded_run(tables: Tables, command: str, arguments: Mapping[str, Any]) -> 
             "ended_at": datetime.now(UTC),
             "counts": canonical_json(run.counts),
             "host": canonical_json(host_facts()),  # torch may have been imported since
+            "tables": canonical_json(tables.written),
         }
         _write(tables, row | ended | {"status": status, "message": message})
 
@@ -140,7 +149,43 @@ def killed_runs(runs: Any | None) -> list[dict[str, Any]]:
     if runs is None or "host" not in runs.schema.names:
         return []
     open_ended = runs.to_table(filter="status = 'running' AND host IS NOT NULL").to_pylist()
-    return [row for row in open_ended if is_gone(row["pid"], json.loads(row["host"]))]
+    return [row for row in open_ended if is_gone(row["pid"], object_or_empty(row["host"]))]
+
+
+def runs_under_way(runs: Any | None) -> list[dict[str, Any]]:
+    """The rows of runs without an end whose process is not known to be gone.
+
+    Parameters
+    ----------
+    runs : lance.LanceDataset or None
+        The ``runs`` table.
+    """
+    if runs is None:
+        return []
+    gone = {row["run_id"] for row in killed_runs(runs)}
+    oldest = datetime.now(UTC) - LONGEST_RUN
+    open_ended = runs.to_table(filter="status = 'running'").to_pylist()
+    return [
+        row
+        for row in open_ended
+        if row["run_id"] not in gone
+        and row["started_at"] is not None
+        and row["started_at"] > oldest
+    ]
+
+
+def record_ended(tables: Tables, run_id: str) -> None:
+    """Record a run of another machine, which has ended unseen, as killed.
+
+    Raises
+    ------
+    UnknownNameError
+        If no run of that id is under way.
+    """
+    open_ended = {row["run_id"]: row for row in runs_under_way(tables.dataset("runs"))}
+    if run_id not in open_ended:
+        raise UnknownNameError("run under way", run_id, open_ended)
+    _write(tables, open_ended[run_id] | {"status": "killed"})
 
 
 def _write(tables: Tables, *rows: dict[str, Any]) -> None:

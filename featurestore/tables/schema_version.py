@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from featurestore.errors import FeatureStoreError, UnknownNameError
+from featurestore.errors import FeatureStoreError, StorageError, UnknownNameError
 from featurestore.tables.schemas import TableSchema, table_schema
 
 SCHEMA_VERSION = 3
@@ -33,7 +33,10 @@ def check_not_newer(dataset: Any, table: str, uri: str) -> None:
     if expected is None:
         return
     unknown = sorted(set(dataset.schema.names) - set(expected.schema.names))
-    stamped = int(dataset.metadata.get(KEY, "1"))
+    stamp = dataset.metadata.get(KEY, "1")
+    if not stamp.isdecimal():
+        raise StorageError(f"table {table!r} in {uri} has the schema {stamp!r:.40}, which is none")
+    stamped = int(stamp)
     if unknown or stamped > SCHEMA_VERSION:
         why = f"it has the columns {', '.join(unknown)}" if unknown else f"its schema is {stamped}"
         raise NewerStoreError(

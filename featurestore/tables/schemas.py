@@ -181,9 +181,24 @@ _TABLES = (
                 pa.field("counts", pa.string()),
                 pa.field("message", pa.string()),
                 pa.field("host", pa.string()),
+                # the version of each table that it has written to
+                pa.field("tables", pa.string()),
             ]
         ),
         content=("status",),
+    ),
+    TableSchema(
+        "quarantine",
+        ("digest",),
+        pa.schema(
+            [
+                *_strings("digest", "table", "key", "problem"),
+                # the row as an Arrow IPC stream
+                _required("content", pa.large_binary()),
+                _required("moved_at", _TIMESTAMP),
+                *_strings("run_id"),
+            ]
+        ),
     ),
     TableSchema(
         "snapshots",

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.errors import ReadOnlyStoreError, StorageError
+from featurestore.quoting import SQL
 from featurestore.tables.schema_version import check_not_newer
 from featurestore.tables.schemas import TableSchema, table_schema
 from featurestore.tables.storage import Storage, storage_errors
@@ -75,6 +76,9 @@ class Tables:
         self.uri = storage.uri
         self.seen_at = seen_at
         self._versions = None if versions is None else dict(versions)
+        #: The version of each table after the last write through this object; the record of runs
+        #: is left out.
+        self.written: dict[str, int] = {}
 
     @property
     def is_past(self) -> bool:
@@ -213,12 +217,13 @@ class Tables:
         if added:
             dataset.add_columns(pa.schema(added))
 
-    def delete(self, name: str, condition: str) -> None:
+    def delete(self, name: str, condition: SQL) -> None:
         """Remove the rows for which the SQL ``condition`` holds, in one atomic commit."""
         self.writable()
         if self.dataset(name) is not None:
             with self._access("delete from", name):
                 _retrying(lambda: self._database.open_table(name).delete(condition))
+            self._note_written(name)
 
     def restore(self, name: str, version: int | str) -> None:
         """Make the content of an earlier version the newest one, as a commit of its own."""
@@ -232,6 +237,12 @@ class Tables:
 
         with self._access("restore", name):
             _retrying(commit)
+        self._note_written(name)
+
+    def _note_written(self, name: str) -> None:
+        dataset = self.dataset(name)
+        if dataset is not None and name != "runs":
+            self.written[name] = dataset.version
 
     def compact(self, name: str) -> bool:
         """Join small fragments into larger ones; rows and earlier versions stay as they are.
@@ -306,6 +317,8 @@ class Tables:
                 "package does not know; write with the version that added them"
             )
         result = merge.execute(rows.select(stored.names).cast(stored))
+        if name != "runs":
+            self.written[name] = int(result.version)
         return int(result.num_inserted_rows + result.num_updated_rows)
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 from featurestore.errors import InvalidRowsError, StorageError, StoreNotFoundError, UnknownNameError
+from featurestore.quoting import identifier
 from featurestore.store import FeatureStore
 from featurestore.testing.rows import ALL_TABLES, EMBEDDINGS, WIDTH, expected, made_up
 
@@ -184,7 +185,9 @@ class StoreContract:
         writer.start()
         seen = {size}
         while writer.is_alive():
-            seen.add(place.open().sql(f"SELECT count(*) AS n FROM {VECTORS}")["n"][0].as_py())
+            seen.add(
+                place.open().sql(f"SELECT count(*) AS n FROM {identifier(VECTORS)}")["n"][0].as_py()
+            )
         writer.join()
         seen.add(place.plain(VECTORS).count_rows())
         assert max(seen) == size * batches

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -22,8 +24,10 @@ from typing import Any
 import pyarrow as pa
 
 from featurestore.errors import ConflictError, InvalidInputError, StorageError
+from featurestore.machine.host import host_facts, is_gone, is_this_machine
 from featurestore.session import reading_order
 from featurestore.store import FeatureStore
+from featurestore.tables.soundness import object_or_empty
 from featurestore.tables.storage import UNFINISHED, Storage, storage_errors
 from featurestore.tables.tables import Tables
 
@@ -141,8 +145,17 @@ def back_up(store: FeatureStore, target: str | Path) -> Backup:
         files = _Files(place)
         unfinished = UNFINISHED in files.at_root()
         there = Tables(place)
+        if unfinished:
+            _check_nobody_at_work(files)
         _check_same_store(datasets, there, files, unfinished)
-        note = {"source": source.uri, "started_at": datetime.now(UTC).isoformat()}
+        token = secrets.token_hex(8)
+        note = {
+            "source": source.uri,
+            "started_at": datetime.now(UTC).isoformat(),
+            "token": token,
+            "pid": os.getpid(),
+            "host": host_facts(),
+        }
         files.put_text(json.dumps(note), UNFINISHED)
         origin = _Files(source)
         counts = {"copied": 0, "present": 0, "bytes": 0}
@@ -153,9 +166,20 @@ def back_up(store: FeatureStore, target: str | Path) -> Backup:
         ]
         for name in changed:
             _check_equal(name, datasets[name], there.dataset(name))
+        if _note(files).get("token") != token:
+            raise ConflictError(
+                f"another backup into {place.uri} has begun since; it cannot be opened before that "
+                "one has ended, or the same command has run again"
+            )
         files.remove(UNFINISHED)
     rows = sum(dataset.count_rows() for dataset in datasets.values())
-    return Backup(len(datasets), rows, counts["copied"], counts["present"], counts["bytes"])
+    return Backup(
+        tables=len(datasets),
+        rows=rows,
+        files_copied=counts["copied"],
+        files_present=counts["present"],
+        bytes_copied=counts["bytes"],
+    )
 
 
 def _copy_table(
@@ -187,6 +211,33 @@ def _copy_table(
     for path in files.below(f"{root}/{_TAGS}") - tags:
         files.remove(path)
     return counts["copied"] > before
+
+
+def _note(files: _Files) -> dict[str, Any]:
+    """What the backup at work says of itself; nothing where the note is gone or unreadable."""
+    if UNFINISHED not in files.at_root():
+        return {}
+    with files.as_local(UNFINISHED) as local:
+        return object_or_empty(local.read_text("utf-8", "replace"))
+
+
+def _check_nobody_at_work(files: _Files) -> None:
+    """Raise if the process that left the note is known to be at work still.
+
+    Raises
+    ------
+    ConflictError
+        Naming it.
+    """
+    note = _note(files)
+    pid, host = note.get("pid"), note.get("host")
+    if not isinstance(pid, int) or not isinstance(host, dict) or pid == os.getpid():
+        return
+    if is_this_machine(host) and not is_gone(pid, host):
+        raise ConflictError(
+            f"a backup into {files.storage.uri} is under way in process {pid}; wait for its end, "
+            "or name another place"
+        )
 
 
 def _check_apart(source: Storage, place: Storage) -> None:

@@ -11,24 +11,23 @@ stay, whatever their age.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import pyarrow.compute as pc
 
-from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.errors import InvalidInputError, MissingDataError, StorageError
 from featurestore.session import Session
 from featurestore.store import FeatureStore
+from featurestore.tables.runs import LONGEST_RUN
 from featurestore.tables.storage import storage_errors
 
 KEEP_DAYS = 14
 _ATTEMPTS = 5
 # Larger fragments than this gain nothing by being joined, and the old ones stay for a while.
 _SMALL_FRAGMENT = 16 * 2**20
-# A run without an end that began earlier than this was killed.
-_LONGEST_RUN = timedelta(days=30)
 # Versions and runs are timed by the clocks of the machines that wrote them.
 _CLOCK_DIFFERENCE = timedelta(minutes=1)
 
@@ -62,7 +61,11 @@ class TableMaintenance:
 
 
 def maintain(
-    store: FeatureStore, *, keep_days: float = KEEP_DAYS, dry_run: bool = False
+    store: FeatureStore,
+    *,
+    keep_days: float = KEEP_DAYS,
+    dry_run: bool = False,
+    compact: bool = True,
 ) -> list[TableMaintenance]:
     """Compact every table, refresh its indexes and drop versions older than ``keep_days``.
 
@@ -76,6 +79,8 @@ def maintain(
         Versions superseded for less than this stay readable.
     dry_run : bool
         Change nothing, and say what would be dropped.
+    compact : bool
+        Whether to join fragments and refresh indexes, which needs room; else only drop.
 
     Raises
     ------
@@ -90,14 +95,62 @@ def maintain(
         names = sorted(session.versions)
         running_since = _running_since(session)
     keep = timedelta(days=keep_days)
-    return [_maintained(store, name, keep, running_since, dry_run) for name in names]
+    return [_maintained(store, name, keep, running_since, dry_run, compact) for name in names]
+
+
+def recorded_maintenance(
+    store: FeatureStore, *, keep_days: float = KEEP_DAYS
+) -> list[TableMaintenance]:
+    """`maintain` as a run of its own.
+
+    Where there is no space left even for the record of the run, old versions are dropped before it
+    is made.
+
+    Raises
+    ------
+    InvalidInputError, StorageError
+        As `maintain`.
+    """
+    try:
+        return _as_a_run(store, keep_days)
+    except StorageError as error:
+        if not is_full(error):
+            raise
+    dropped = maintain(store, keep_days=keep_days, compact=False)
+    again = {table.table: table for table in _as_a_run(store, keep_days)}
+    return [_since(before, again.get(before.table, before)) for before in dropped]
+
+
+def _as_a_run(store: FeatureStore, keep_days: float) -> list[TableMaintenance]:
+    with store.run("maintain", {"keep_days": keep_days}) as run:
+        done = maintain(store, keep_days=keep_days)
+        run.counts = {"bytes_freed": sum(t.bytes_before - t.bytes_after for t in done)}
+    return done
+
+
+def _since(before: TableMaintenance, after: TableMaintenance) -> TableMaintenance:
+    """Two maintenances of a table as one."""
+    return replace(
+        after,
+        bytes_before=before.bytes_before,
+        versions_before=before.versions_before,
+        fragments_before=before.fragments_before,
+    )
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a storage refused a write because there is no room for it."""
+    return any(words in str(error).lower() for words in _FULL)
+
+
+_FULL = ("no space left", "os error 28", "disk quota exceeded", "os error 122")
 
 
 def _running_since(session: Session) -> datetime | None:
     """When the oldest run began that may still be under way."""
     started: datetime | None = session.query(
         "SELECT min(started_at) AS first FROM runs WHERE status = 'running' AND started_at > ?",
-        [datetime.now(UTC) - _LONGEST_RUN],
+        [datetime.now(UTC) - LONGEST_RUN],
     )["first"][0].as_py()
     return None if started is None else started - _CLOCK_DIFFERENCE
 
@@ -108,6 +161,7 @@ def _maintained(
     keep: timedelta,
     running_since: datetime | None,
     dry_run: bool,
+    compact: bool,
 ) -> TableMaintenance:
     def superseded(dataset: Any) -> dict[str, Any]:
         moment = datetime.now(UTC) - keep
@@ -120,23 +174,36 @@ def _maintained(
             found = before.explain_cleanup_old_versions(**superseded(before)).stats
         left = size - found.bytes_removed
         return TableMaintenance(
-            name, size, left, versions, versions - found.old_versions, fragments, fragments
+            table=name,
+            bytes_before=size,
+            bytes_after=left,
+            versions_before=versions,
+            versions_after=versions - found.old_versions,
+            fragments_before=fragments,
+            fragments_after=fragments,
         )
-    with _storage(store, f"compact table {name!r}"):
-        note = _compacted(store, name)
+    note = ""
+    if compact:
+        try:
+            with _storage(store, f"compact table {name!r}"):
+                note = _compacted(store, name)
+        except StorageError as error:
+            if not is_full(error):
+                raise
+            note = "no space left to compact it; old versions were dropped"
     with _storage(store, f"drop old versions of table {name!r}"):
         dataset = _dataset(store, name)
         dataset.cleanup_old_versions(**superseded(dataset))
     after = _dataset(store, name)
     return TableMaintenance(
-        name,
-        size,
-        _size(after),
-        versions,
-        _versions(after),
-        fragments,
-        len(after.get_fragments()),
-        note,
+        table=name,
+        bytes_before=size,
+        bytes_after=_size(after),
+        versions_before=versions,
+        versions_after=_versions(after),
+        fragments_before=fragments,
+        fragments_after=len(after.get_fragments()),
+        note=note,
     )
 
 

@@ -1,17 +1,17 @@
-"""Whether a store is what it says it is: every check in turn, and the removal of bad rows."""
+"""Whether a store is what it says it is: every check in turn, and the quarantine of bad rows."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 
-import pyarrow as pa
-
 from featurestore.errors import StorageError
-from featurestore.session import QueryError, Session, quoted
+from featurestore.session import QueryError, Session
 from featurestore.store import FeatureStore
 from featurestore.tables.schema_version import declared_schema
 from featurestore.upkeep.checks.content import (
     check_registered,
+    check_sound,
     check_structures,
     check_texts,
     check_vectors,
@@ -20,10 +20,10 @@ from featurestore.upkeep.checks.finding import RESTORE, Finding
 from featurestore.upkeep.checks.indexes import check_indexes
 from featurestore.upkeep.checks.references import check_references, check_runs
 from featurestore.upkeep.checks.rows import check_table
-
-_KEYS_A_REMOVAL = 500
+from featurestore.upkeep.quarantine import quarantine
 
 _ACROSS_TABLES: tuple[Callable[[Session], Iterator[Finding]], ...] = (
+    check_sound,
     check_registered,
     check_structures,
     check_vectors,
@@ -50,9 +50,16 @@ def verify(store: FeatureStore) -> Iterator[Finding]:
         As they are found. Checks across tables are left out once a table itself is broken.
     """
     try:
-        with store.session() as session:
+        # What a session warns of is found, and named in full, below.
+        with warnings.catch_warnings(action="ignore"), store.session() as session:
             broken = False
+            for loss in session.losses:
+                yield Finding(loss.table, f"{loss}: its newest rows are missing", RESTORE)
             for table in sorted(session.versions):
+                if table in session.unusable:
+                    yield Finding(table, session.unusable[table], RESTORE)
+                    broken = True
+                    continue
                 expected = declared_schema(session.dataset(table), table)
                 if expected is None:
                     yield Finding(
@@ -64,38 +71,33 @@ def verify(store: FeatureStore) -> Iterator[Finding]:
                     yield finding
             if not broken:
                 for check in _ACROSS_TABLES:
-                    yield from check(session)
+                    yield from _made(check, session)
     except (StorageError, QueryError) as error:
         yield Finding("store", str(error), RESTORE)
 
 
+def _made(check: Callable[[Session], Iterator[Finding]], session: Session) -> Iterator[Finding]:
+    """The findings of a check; that it cannot be made, whatever the reason, is one, too."""
+    try:
+        yield from check(session)
+    except Exception as error:
+        what = f"{check.__name__.removeprefix('check_')} cannot be checked"
+        yield Finding("store", f"{what}: {type(error).__name__}: {error}", RESTORE)
+
+
 def mend(store: FeatureStore, findings: Iterable[Finding]) -> dict[str, int]:
-    """Remove the rows that findings name; what was removed stays in earlier versions.
+    """Move the rows that findings name to the table ``quarantine``, as a run of its own.
 
     Returns
     -------
     dict of str to int
-        Rows removed, by table.
+        Rows moved, by table.
     """
-    removed: dict[str, int] = {}
-    for finding in findings:
-        if finding.wrong and finding.rows is not None:
-            for first in range(0, finding.rows.num_rows, _KEYS_A_REMOVAL):
-                rows = finding.rows.slice(first, _KEYS_A_REMOVAL)
-                store.remove(finding.table, _condition(rows))
-            removed[finding.table] = removed.get(finding.table, 0) + finding.rows.num_rows
-    return removed
-
-
-def _condition(rows: pa.Table) -> str:
-    """An SQL condition that holds for the rows with these keys."""
-    return " OR ".join(
-        "(" + " AND ".join(f"{name} {_equals(value)}" for name, value in row.items()) + ")"
-        for row in rows.to_pylist()
-    )
-
-
-def _equals(value: object) -> str:
-    if value is None:
-        return "IS NULL"
-    return f"= {quoted(value)}" if isinstance(value, str) else f"= {value}"
+    moved: dict[str, int] = {}
+    with store.run("verify", {"mend": True}) as run:
+        for finding in findings:
+            if finding.wrong and finding.rows is not None:
+                count = quarantine(store, finding.table, finding.rows, finding.problem, run)
+                moved[finding.table] = moved.get(finding.table, 0) + count
+        run.counts = dict(moved)
+    return moved

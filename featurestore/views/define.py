@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from featurestore.errors import InvalidInputError
-from featurestore.feature_sets import FeatureSet, feature_sets
+from featurestore.feature_sets import FeatureSet, damaged_version, feature_sets
 from featurestore.identity import fingerprint
 from featurestore.store import FeatureStore
 from featurestore.views.features import resolve_features
@@ -52,11 +52,13 @@ def define_feature_set(
     with store.session() as session:
         resolved = tuple(map(str, resolve_features(session, features)))
         versions = [one for one in feature_sets(session) if one.name == name]
-    if versions and versions[-1].features == resolved:
+        damaged = damaged_version(session, name)
+    newest = versions[-1].version if versions else 0
+    if newest > damaged and versions[-1].features == resolved:
         return versions[-1], False
     new = FeatureSet(
         name=name,
-        version=versions[-1].version + 1 if versions else 1,
+        version=max(newest, damaged) + 1,
         features=resolved,
         written=tuple(features),
         description=description,

@@ -17,7 +17,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from featurestore.catalogue import Encoder, find_encoder, find_generator, find_property
+from featurestore.catalogue import (
+    Encoder,
+    encoders,
+    find_encoder,
+    find_generator,
+    find_property,
+)
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.query.conditions import as_expression
 from featurestore.session import QueryError, Session
@@ -203,8 +209,10 @@ def feature_label(session: Session, feature: Feature, among: Sequence[Feature]) 
 
 
 def _encoder(session: Session, encoder_id: str) -> Encoder:
-    row = session.query("SELECT kind FROM encoders WHERE encoder_id = ?", [encoder_id])
-    return find_encoder(session, encoder_id, row["kind"][0].as_py())
+    for encoder in encoders(session):
+        if encoder.encoder_id == encoder_id:
+            return encoder
+    raise UnknownNameError("encoder", encoder_id, [one.encoder_id for one in encoders(session)])
 
 
 def _resolved(session: Session, text: str) -> Feature:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from featurestore.catalogue import find_encoder, find_generator
 from featurestore.commands import Command, describing_command, encoding_command
 from featurestore.errors import MissingContentError
-from featurestore.query.conditions import identifier
-from featurestore.session import Session, quoted
+from featurestore.quoting import SQL, identifier, quoted
+from featurestore.session import Session
 from featurestore.tables.schemas import embedding_table
 from featurestore.views.features import PropertyFeature, VectorFeature, feature_label
 from featurestore.views.parameters import ViewParameters
@@ -24,26 +24,28 @@ class _Need:
     ----------
     what : str
         In words, after "without a".
-    condition : str
-        SQL over the targets ``t`` for having it.
+    condition : SQL
+        Over the targets ``t``, for having it.
     command : tuple of str or None
         What makes it.
     """
 
     what: str
-    condition: str
+    condition: SQL
     command: Command | None
 
 
 def excluded(session: Session, parameters: ViewParameters, kept: int) -> dict[str, int]:
     """Materials with a target that the view leaves out, by the first thing they lack."""
-    among = f"FROM {targets_sql(parameters)} t WHERE {where_sql(parameters)}"
+    among = SQL(f"FROM {targets_sql(parameters)} t WHERE {where_sql(parameters)}")
     total = session.read_only_query(f"SELECT count(*) AS n {among}")["n"][0].as_py()
     if total == kept:
         return {}
-    case = " ".join(
-        f"WHEN NOT ({need.condition}) THEN {quoted(need.what)}"
-        for need in _needs(session, parameters)
+    case = SQL(
+        " ".join(
+            f"WHEN NOT ({need.condition}) THEN {quoted(need.what)}"
+            for need in _needs(session, parameters)
+        )
     )
     counted = session.read_only_query(
         f"SELECT lacking, count(*) AS n FROM (SELECT CASE {case} END AS lacking {among}) "
@@ -77,11 +79,11 @@ def _needs(session: Session, parameters: ViewParameters) -> list[_Need]:
     found = []
     for part in parameters.parts:
         if isinstance(part, PropertyFeature):
-            has = (
+            has = SQL(
                 f"SELECT material_id FROM properties WHERE property = {quoted(part.name)} "
                 f"AND source = {quoted(part.source or '')}"
             )
-            found.append(_Need(f"value of {part}", f"material_id IN ({has})", None))
+            found.append(_Need(f"value of {part}", SQL(f"material_id IN ({has})"), None))
         elif isinstance(part, VectorFeature) and part.kind == "structure":
             found.append(_structure(session, parameters, part))
         elif isinstance(part, VectorFeature):
@@ -95,7 +97,7 @@ def _structure(session: Session, parameters: ViewParameters, part: VectorFeature
     label = _label(session, parameters, part, "structure")
     return _Need(
         f"{label} vector",
-        f"structure_id IN (SELECT structure_id FROM {table})",
+        SQL(f"structure_id IN (SELECT structure_id FROM {table})"),
         encoding_command(session, encoder),
     )
 
@@ -105,16 +107,16 @@ def _text(session: Session, parameters: ViewParameters, part: VectorFeature) -> 
     encoder = find_encoder(session, part.encoder_id, "text")
     generator = find_generator(session, part.generator_id)
     table = identifier(embedding_table("text", part.encoder_id))
-    described = "SELECT structure_id FROM sentences WHERE generator_id = " + quoted(
-        part.generator_id
+    described = SQL(
+        f"SELECT structure_id FROM sentences WHERE generator_id = {quoted(part.generator_id)}"
     )
-    encoded = f"SELECT structure_id FROM {texts_sql(part)} JOIN {table} USING (text_id)"
+    encoded = SQL(f"SELECT structure_id FROM {texts_sql(part)} JOIN {table} USING (text_id)")
     text = "text" if parameters.features != COMBINED else f"{generator.source} text"
     return [
-        _Need(text, f"structure_id IN ({described})", describing_command(session, generator)),
+        _Need(text, SQL(f"structure_id IN ({described})"), describing_command(session, generator)),
         _Need(
             f"{_label(session, parameters, part, 'text')} vector",
-            f"structure_id IN ({encoded})",
+            SQL(f"structure_id IN ({encoded})"),
             encoding_command(session, encoder, generator.source, [part.variant]),
         ),
     ]

@@ -12,6 +12,7 @@ from featurestore.errors import InvalidInputError
 from featurestore.feature_sets import find_feature_set
 from featurestore.query.conditions import as_condition, property_sources
 from featurestore.session import Session
+from featurestore.tables.soundness import view_problem
 from featurestore.texts.variants import FULL, parse_variant
 from featurestore.views.features import (
     Feature,
@@ -53,7 +54,16 @@ class ViewParameters:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> ViewParameters:
-        """The parameters that `as_dict` gave."""
+        """The parameters that `as_dict` gave.
+
+        Raises
+        ------
+        ValueError
+            If a field lacks, is unknown or has another type: anyone may have written the row.
+        """
+        problem = view_problem(stored)
+        if problem is not None:
+            raise ValueError(f"they have {problem}")
         sources = tuple((name, source) for name, source in stored.get("where_sources", ()))
         inputs = tuple(stored.get("inputs", ()))
         return cls(**{**stored, "inputs": inputs, "where_sources": sources})

@@ -270,6 +270,8 @@ def select_view(session: Session, parameters: ViewParameters) -> SelectedView:
         If no material is left; the message counts what they lack and names the command to run.
     InvalidInputError
         If a feature by SQL is null or not finite for a material.
+    UnknownNameError
+        If the parameters, which a stranger may have written, name what the store does not have.
     """
     sql = view_sql(parameters)
     rows = session.read_only_query(sql)
@@ -298,7 +300,13 @@ def _parts(session: Session, parameters: ViewParameters) -> tuple[Part, ...]:
     for feature in parameters.parts:
         if not isinstance(feature, VectorFeature):
             name = str(feature)
-            block = Block(name, feature, start, start + 1, ((name, start, start + 1),))
+            block = Block(
+                name=name,
+                feature=feature,
+                start=start,
+                stop=start + 1,
+                segments=((name, start, start + 1),),
+            )
             found.append(Part(block, name, None, slice(0, 1)))
         else:
             encoder = find_encoder(session, feature.encoder_id, feature.kind)
@@ -307,6 +315,10 @@ def _parts(session: Session, parameters: ViewParameters) -> tuple[Part, ...]:
                 name = feature_label(session, feature, parameters.parts)
             slices = {one: (a, b) for one, a, b in encoder.segments}
             if feature.segment is not None:
+                if feature.segment not in slices:
+                    raise UnknownNameError(
+                        f"segment of {encoder.encoder_id}", feature.segment, slices
+                    )
                 a, b = slices[feature.segment]
                 segments: tuple[tuple[str, int, int], ...] = ((name, start, start + b - a),)
             else:
@@ -318,7 +330,9 @@ def _parts(session: Session, parameters: ViewParameters) -> tuple[Part, ...]:
             if feature.kind == "text":
                 texts += 1
                 column = text_columns(texts)[0]
-            block = Block(name, feature, start, start + b - a, segments)
+            block = Block(
+                name=name, feature=feature, start=start, stop=start + b - a, segments=segments
+            )
             found.append(Part(block, column, Vectors.of(session, encoder), slice(a, b)))
         start = found[-1].block.stop
     return tuple(found)

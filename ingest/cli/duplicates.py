@@ -35,7 +35,7 @@ def duplicates(
       featurestore ingest duplicates --property Tc_supercon
     """
     from featurestore.store import FeatureStore
-    from ingest.library import find_duplicates
+    from ingest.library.duplicates import find_duplicates
 
     store = FeatureStore.open(store_uri)
     print_ingested(

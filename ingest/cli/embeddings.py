@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     help="Named weights, a folder of weights, or an encoder that needs none: 'featurestore parts "
     "encoders'.",
 )
-@click.option("--source", metavar="SOURCE", help="Text source, for a text encoder.")
+@click.option(
+    "--text", "--source", "source", metavar="SOURCE", help="Text source, for a text encoder."
+)
 @click.option(
     "--variant",
     "variants",
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     help="Arithmetic; another precision or setting is another encoder in the store.  "
     "[default: float32]",
 )
-@click.option("--device", help="cpu or cuda.  [default: cpu]")
+@click.option("--device", help="Where it computes: cpu or cuda.  [default: cpu]")
 @click.option(
     "--layer",
     help="ALIGNN: last, embedding, alignn_1 …, gcn_1 …; BERT: 0 the embeddings, -1 the last.",
@@ -83,21 +85,21 @@ def embeddings(
     \b
     Example:
       featurestore ingest embeddings --encoder alignn-ff
-      featurestore ingest embeddings --encoder minilm --source chemnlp --variant without:each
-      featurestore ingest embeddings --encoder minilm --source chemnlp --variant mask:word:each \\
+      featurestore ingest embeddings --encoder minilm --text chemnlp --variant without:each
+      featurestore ingest embeddings --encoder minilm --text chemnlp --variant mask:word:each \\
           --material JVASP-1151
     """
     from featurestore.plugins import parse_settings
     from featurestore.store import FeatureStore
     from ingest.encoders.registry import named_encoder
-    from ingest.library import encode
+    from ingest.library.vectors import encode
     from ingest.stages.variants import read_variants_file
 
     part = named_encoder(encoder).part
     if part.kind == "structure" and source is not None:
-        raise click.UsageError(f"{encoder} encodes structures: it takes no --source.")
+        raise click.UsageError(f"{encoder} encodes structures: it takes no --text.")
     if part.kind == "text" and source is None:
-        raise click.UsageError(f"{encoder} encodes texts: name a --source.")
+        raise click.UsageError(f"{encoder} encodes texts: name a --text.")
     if part.kind == "structure" and (variants or variants_file):
         raise click.UsageError(f"{encoder} encodes structures: they have no variants.")
     options = {

@@ -59,7 +59,7 @@ def splits(
       featurestore ingest splits --sample paper --at-most 4000/500/1000 --property ehull
     """
     from featurestore.store import FeatureStore
-    from ingest.library import add_splits
+    from ingest.library.splits import add_splits
 
     if sum(map(bool, (files, fractions, sample))) != 1:
         raise click.UsageError("Give one of split FILES, --random and --sample.")

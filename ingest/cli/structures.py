@@ -66,7 +66,7 @@ def structures(
       featurestore ingest structures my-cifs/ --properties targets.csv
     """
     from featurestore.store import FeatureStore
-    from ingest.library import add_structures
+    from ingest.library.structures import add_structures
 
     store = FeatureStore.open(store_uri, create=True)
     print_ingested(
@@ -101,7 +101,7 @@ def jarvis(dataset: str, folder: Path | None, store_uri: str) -> None:
       featurestore ingest jarvis --dataset dft_3d
     """
     from featurestore.store import FeatureStore
-    from ingest.library import add_jarvis
+    from ingest.library.structures import add_jarvis
 
     store = FeatureStore.open(store_uri, create=True)
     print_ingested(lambda: add_jarvis(store, dataset, folder))
@@ -117,7 +117,7 @@ def sample(store_uri: str) -> None:
       featurestore ingest sample --store demo-store
     """
     from featurestore.store import FeatureStore
-    from ingest.library import add_sample
+    from ingest.library.structures import add_sample
 
     store = FeatureStore.open(store_uri, create=True)
     print_ingested(lambda: add_sample(store))

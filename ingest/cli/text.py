@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @click.command(context_settings=CONTEXT)
 @click.option(
+    "--text",
     "--source",
+    "source",
     required=True,
     metavar="SOURCE",
     help="robocrystallographer, chemnlp or one that a package adds: 'featurestore parts texts'.",
@@ -55,11 +57,11 @@ def text(
 
     \b
     Example:
-      featurestore ingest text --source robocrystallographer --property Tc_supercon
+      featurestore ingest text --text robocrystallographer --property Tc_supercon
     """
     from featurestore.plugins import parse_settings
     from featurestore.store import FeatureStore
-    from ingest.library import describe
+    from ingest.library.text import describe
     from ingest.text.registry import text_part
 
     given = ["guess_oxidation_states=true"] if oxidation_states == "guessed" else []

@@ -35,7 +35,7 @@ def vectors(
       featurestore ingest vectors mine.parquet --name mine --trained-on "2,000 oxides of our lab"
     """
     from featurestore.store import FeatureStore
-    from ingest.library import add_vectors
+    from ingest.library.vectors import add_vectors
 
     store = FeatureStore.open(store_uri)
     print_ingested(

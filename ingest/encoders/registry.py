@@ -6,13 +6,13 @@ that recognises a folder of weights by its configuration (``alignn``, ``bert``).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from featurestore.errors import FeatureStoreError, InvalidInputError, UnknownNameError
+from featurestore.files import read_json
 from featurestore.plugins import ENCODERS, PartConflictError, load_part, part_names, registered
 from ingest.encoders.base import EncoderPart, StructureEncoder, TextEncoder
 from ingest.weights.cache import cached_folder, find_weights, weights_folder
@@ -136,10 +136,7 @@ def _configuration(folder: Path) -> tuple[Path, Mapping[str, Any]]:
         raise InvalidInputError(
             f"{folder} holds no {CONFIG}: a folder of weights needs it beside the weights"
         )
-    try:
-        config = json.loads(configs[0].read_text("utf-8"))
-    except ValueError as error:
-        raise InvalidInputError(f"{configs[0]} is not JSON: {error}") from error
+    config = read_json(configs[0])
     if not isinstance(config, dict):
         raise InvalidInputError(f"{configs[0]} holds no JSON object: it configures no encoder")
     return configs[0], config

@@ -52,14 +52,14 @@ class Outcome:
     def joined(self, other: Outcome) -> Outcome:
         """Both outcomes in one."""
         return Outcome(
-            self.unit,
-            self.written + other.written,
-            self.present + other.present,
-            self.failed_before + other.failed_before,
-            self.failures | other.failures,
-            self.notes + other.notes,
-            self.noted + other.noted,
-            self.passed_over | other.passed_over,
+            unit=self.unit,
+            written=self.written + other.written,
+            present=self.present + other.present,
+            failed_before=self.failed_before + other.failed_before,
+            failures=self.failures | other.failures,
+            notes=self.notes + other.notes,
+            noted=self.noted + other.noted,
+            passed_over=self.passed_over | other.passed_over,
         )
 
     @property

@@ -76,15 +76,21 @@ def ingest_duplicates(
             store, _STAGE, matcher_name(), sorted(formulas), present, retry_failures, outcome
         )
         job = Job(
-            _STAGE,
-            matcher_name(),
-            "duplicates",
-            "formulas",
-            "duplicates",
-            lambda groups: _write(store, run, groups),
-            _FORMULAS_A_WRITE,
+            stage=_STAGE,
+            context=matcher_name(),
+            label="duplicates",
+            unit="formulas",
+            table="duplicates",
+            write=lambda groups: _write(store, run, groups),
+            items_a_write=_FORMULAS_A_WRITE,
         )
-        engine = InWorkers(same_crystals, workers, no_initializer, (), time_limit)
+        engine = InWorkers(
+            work=same_crystals,
+            workers=workers,
+            initializer=no_initializer,
+            initargs=(),
+            time_limit=time_limit,
+        )
         items = _items(session, {formula: formulas[formula] for formula in todo})
         run_job(store, job, engine, items, len(todo), outcome, run)
     with store.session() as session:

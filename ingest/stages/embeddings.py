@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.catalogue import Generator, find_generator
+from featurestore.commands import describing_command
 from featurestore.crystal import Crystal
-from featurestore.errors import FeatureStoreError, InvalidInputError, MissingDataError
+from featurestore.errors import FeatureStoreError, InvalidInputError, MissingContentError
 from featurestore.failure import Failure
 from featurestore.identity import canonical_json, text_id
 from featurestore.session import Session
@@ -85,7 +86,7 @@ def ingest_text_embeddings(
     InvalidInputError
         If a variant has another form, or names a sentence or word that a text does not have; or as
         for `ingest_structure_embeddings`.
-    MissingDataError
+    MissingContentError
         If a material that was chosen by name has no text.
     """
     outcome = Outcome("distinct texts encoded")
@@ -117,9 +118,9 @@ def _check_described(session: Session, generator: Generator, structure_ids: Sequ
         [list(structure_ids), generator.generator_id],
     )["material_id"].to_pylist()
     if lacking:
-        raise MissingDataError(
-            f"material {lacking[0]} has no {generator.source} text; make it with: featurestore "
-            f"ingest text --source {generator.source} --material {lacking[0]}"
+        raise MissingContentError(
+            f"material {lacking[0]} has no {generator.source} text",
+            [describing_command(session, generator, {"material": lacking[0]})],
         )
 
 
@@ -193,13 +194,13 @@ def _encode(
         ]
 
     job = Job(
-        "embeddings",
-        spec.encoder_id,
-        spec.name,
-        f"{spec.kind}s",
-        embedding_table(spec.kind, spec.encoder_id),
-        partial(_write, store, spec, run),
-        _ITEMS_A_WRITE,
+        stage="embeddings",
+        context=spec.encoder_id,
+        label=spec.name,
+        unit=f"{spec.kind}s",
+        table=embedding_table(spec.kind, spec.encoder_id),
+        write=partial(_write, store, spec, run),
+        items_a_write=_ITEMS_A_WRITE,
     )
     run_job(store, job, InThisProcess(encode, _ITEMS_A_CALL), items, total, outcome, run)
 

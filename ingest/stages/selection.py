@@ -8,6 +8,7 @@ from typing import Any
 from featurestore.catalogue import check_split, stored_properties
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.query.conditions import materials_where
+from featurestore.quoting import SQL
 from featurestore.session import Session
 
 
@@ -49,14 +50,16 @@ class Selection:
         QueryError
             If DuckDB cannot run the condition.
         """
-        conditions = ["true"]
+        conditions = [SQL("true")]
         parameters: list[Any] = []
         for name in self.properties:
             stored_properties(session, name)
         if self.properties:
             conditions.append(
-                "material_id IN (SELECT material_id FROM properties "
-                "WHERE list_contains(?, property))"
+                SQL(
+                    "material_id IN (SELECT material_id FROM properties "
+                    "WHERE list_contains(?, property))"
+                )
             )
             parameters.append(list(self.properties))
         if self.materials:
@@ -64,7 +67,7 @@ class Selection:
             for material in self.materials:
                 if material not in known:
                     raise UnknownNameError("material", material, known)
-            conditions.append("list_contains(?, material_id)")
+            conditions.append(SQL("list_contains(?, material_id)"))
             parameters.append(list(self.materials))
         if self.fold is not None and self.split is None:
             raise InvalidInputError("a --fold is chosen together with the --split it is in")
@@ -73,15 +76,17 @@ class Selection:
                 raise InvalidInputError("a split is chosen together with one --property")
             check_split(session, self.split, self.properties[0])
             conditions.append(
-                "material_id IN (SELECT material_id FROM folds(?, ?) "
-                "WHERE fold = coalesce(?, fold))"
+                SQL(
+                    "material_id IN (SELECT material_id FROM folds(?, ?) "
+                    "WHERE fold = coalesce(?, fold))"
+                )
             )
             parameters += [self.properties[0], self.split, self.fold]
         rows = materials_where(
             session,
             self.where or None,
             ["structure_id"],
-            among=f"SELECT * FROM materials WHERE {' AND '.join(conditions)}",
+            among=SQL(f"SELECT * FROM materials WHERE {' AND '.join(conditions)}"),
             parameters=parameters,
         )
         return sorted(set(rows["structure_id"].to_pylist()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,9 @@ from typing import Any
 from featurestore.catalogue import check_split, stored_properties
 from featurestore.errors import ConflictError, InvalidInputError, MissingDataError
 from featurestore.failure import Failure
-from featurestore.query.conditions import materials_where
+from featurestore.files import ROWS_SIZE, read_json
+from featurestore.query.conditions import as_condition, materials_where
+from featurestore.quoting import SQL
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 from featurestore.views.request import FOLDS
@@ -37,10 +38,9 @@ def read_split_file(path: Path) -> dict[str, str]:
         If the file is missing or of another format, or puts one id into two folds.
     """
     try:
-        content = json.loads(path.read_text("utf-8"), object_pairs_hook=_without_doubled_keys)
-    # RecursionError on deep nesting.
-    except (OSError, ValueError, RecursionError) as error:
-        raise InvalidInputError(f"cannot read split file {path}: {error}") from error
+        content = read_json(path, ROWS_SIZE, _without_doubled_keys)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"cannot read split file: {error}") from error
     if not isinstance(content, dict) or set(content) != set(_FILE_KEYS):
         found = sorted(content) if isinstance(content, dict) else type(content).__name__
         raise InvalidInputError(
@@ -103,9 +103,8 @@ def material_groups(store: FeatureStore, ids: Sequence[str], group_by: str) -> d
                 "it is not known which structures are the same crystal; run: featurestore ingest "
                 "duplicates"
             )
-        # The line break ends a comment that the expression may end with.
         rows = session.read_only_query(
-            f"SELECT material_id, CAST(({expression}\n) AS VARCHAR) AS chosen_group "
+            f"SELECT material_id, CAST({as_condition(expression)} AS VARCHAR) AS chosen_group "
             "FROM materials LEFT JOIN (SELECT structure_id, group_id FROM duplicates) "
             "USING (structure_id)"
         ).to_pylist()
@@ -175,8 +174,10 @@ def stored_folds(
         chosen = materials_where(
             session,
             where,
-            among="FROM materials WHERE material_id IN "
-            "(SELECT material_id FROM properties WHERE property = ?)",
+            among=SQL(
+                "FROM materials WHERE material_id IN "
+                "(SELECT material_id FROM properties WHERE property = ?)"
+            ),
             parameters=[name],
         )
         rows = session.query("SELECT material_id, fold FROM folds(?, ?)", [name, split])

@@ -9,7 +9,7 @@ from typing import Any
 
 from featurestore.crystal import Crystal
 from featurestore.identity import canonical_json
-from featurestore.machine.workers import machine_memory
+from featurestore.machine.memory import machine_memory
 from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
 from featurestore.tables.runs import Run
@@ -84,21 +84,21 @@ def ingest_text(
         _register(store, part, spec, run)
         workers = min(workers, len(todo))
         engine = InWorkers(
-            _describe,
-            workers,
-            _start_worker,
-            (source, dict(settings)),
-            time_limit,
-            memory_limit or int(machine_memory() * _SHARE_OF_MEMORY / workers),
+            work=_describe,
+            workers=workers,
+            initializer=_start_worker,
+            initargs=(source, dict(settings)),
+            time_limit=time_limit,
+            memory_limit=memory_limit or int(machine_memory() * _SHARE_OF_MEMORY / workers),
         )
         job = Job(
-            "text",
-            spec.generator_id,
-            source,
-            "structures",
-            "sentences",
-            partial(_write, store, spec.generator_id, run),
-            _STRUCTURES_A_WRITE,
+            stage="text",
+            context=spec.generator_id,
+            label=source,
+            unit="structures",
+            table="sentences",
+            write=partial(_write, store, spec.generator_id, run),
+            items_a_write=_STRUCTURES_A_WRITE,
         )
         run_job(store, job, engine, stored_crystals(session, todo), len(todo), outcome, run)
     return outcome

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from featurestore.catalogue import OWN_VECTORS
 from featurestore.errors import InvalidInputError
 from featurestore.plugins import ENCODERS, part_names
+from featurestore.quoting import identifier
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
@@ -90,7 +91,13 @@ def ingest_vectors(
     said = {"trained_on": trained_on, "licence": licence}
     fingerprint |= {key: value for key, value in said.items() if value is not None}
     width = vectors.shape[1]
-    spec = EncoderSpec(name, "structure", width, (Segment("vector", 0, width),), fingerprint)
+    spec = EncoderSpec(
+        name=name,
+        kind="structure",
+        dimension=width,
+        segments=(Segment("vector", 0, width),),
+        fingerprint=fingerprint,
+    )
     register_encoder(store, spec, run)
     written = _write(store, spec, rows, vectors, run)
     outcome = Outcome("structures with vectors", written=written, present=len(rows) - written)
@@ -176,7 +183,9 @@ def _vectors(file: Path, column: pa.ChunkedArray, ids: list[str]) -> npt.NDArray
 
 def _structures(file: Path, session: Session, id_column: str, ids: list[str]) -> list[str]:
     """The structure of each row."""
-    stored = session.query(f"SELECT DISTINCT {id_column} AS id, structure_id FROM materials")
+    stored = session.query(
+        f"SELECT DISTINCT {identifier(id_column)} AS id, structure_id FROM materials"
+    )
     known = dict(zip(stored["id"].to_pylist(), stored["structure_id"].to_pylist(), strict=True))
     unknown = [row for row, value in enumerate(ids) if value not in known]
     _refuse(file, f"a {id_column} that the store does not have", unknown, ids)

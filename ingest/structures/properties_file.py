@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from featurestore.errors import InvalidInputError, UnknownNameError
+from featurestore.files import check_regular
 from featurestore.registry import PropertyRegistry
 
 _ID_COLUMNS = ("material_id", "jid", "id")
@@ -21,6 +22,7 @@ def read_property_file(path: Path, registry: PropertyRegistry) -> Iterator[tuple
         If the file is missing, has no id column or a row of another length, or a column is not in
         the property registry.
     """
+    check_regular(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file)

@@ -96,7 +96,7 @@ def _same_places(ours: Crystal, theirs: Crystal) -> bool:
     for symbol in set(ours.species):
         there = theirs.wrapped_coords[[kind == symbol for kind in theirs.species]] % 1.0
         here = ours.wrapped_coords[[kind == symbol for kind in ours.species]] % 1.0
-        _, nearest = cKDTree(there, boxsize=1.0).query(here)
+        _, nearest = cKDTree(there, boxsize=1.0).query(x=here)
         apart = here - there[nearest]
         apart -= np.round(apart)
         if np.linalg.norm(apart @ ours.lattice, axis=1).max() > SAME_PLACE:

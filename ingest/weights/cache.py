@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
+from featurestore.files import read_json
 from ingest.weights.registry import is_hub_id, named_weights, registry
 
 RECORD = "weights.json"
@@ -89,8 +90,8 @@ def verify(name: str) -> dict[str, str]:
     """
     folder = cached_folder(name)
     try:
-        recorded = json.loads((folder / RECORD).read_text("utf-8"))["files"]
-    except (OSError, ValueError, KeyError) as error:
+        recorded = dict(read_json(folder / RECORD)["files"])
+    except (InvalidInputError, ValueError, KeyError, TypeError) as error:
         raise InvalidInputError(f"{folder / RECORD}: {error}; {_again(name)}") from error
     pinned = {file: sha256 for file, sha256 in named_weights(name).files.items() if sha256}
     for file, expected in {**recorded, **pinned}.items():

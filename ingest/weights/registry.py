@@ -115,7 +115,15 @@ def named_weights(name: str) -> Weights:
         return known[name]
     if is_hub_id(name):
         note = "Not in the registry: judge its origin yourself."
-        return Weights(name, "text", None, "see its page", note, HubSource(name), {})
+        return Weights(
+            name=name,
+            kind="text",
+            dimension=None,
+            licence="see its page",
+            note=note,
+            source=HubSource(name),
+            files={},
+        )
     raise UnknownNameError(
         "weights", name, known, "(or name a folder, or a Hugging Face repository as OWNER/NAME)"
     )

@@ -115,8 +115,8 @@ def test_the_groups_of_all_rooms_are_found():
         (["ingest", "splits", "--sample", "s"], "--sample, which needs --at-most"),
         (["ingest", "splits", "a.json", "--where", "true"], "--where go with --sample"),
         (["ingest", "splits", "--sample", "s", "--at-most", "4/2/1"], "needs the --property"),
-        (["ingest", "text", "--source", "chemnlp", "--workers", "0"], "--workers"),
-        (["ingest", "text"], "Missing option '--source'"),
+        (["ingest", "text", "--text", "chemnlp", "--workers", "0"], "--workers"),
+        (["ingest", "text"], "Missing option '--text'"),
         (["view", "mbj_bandgap", "--store", "{store}"], "--structure-encoder"),
     ],
 )
@@ -146,7 +146,7 @@ def test_an_unknown_command_suggests(capsys, monkeypatch):
             "unknown property 'mbj_gap'; did you mean 'mbj_bandgap'?",
         ),
         (["ingest", "structures", "{tmp}/missing.zip", "--store", "{tmp}/s"], "missing.zip"),
-        (["ingest", "text", "--source", "robocris", "--store", "{store}"], "unknown text source"),
+        (["ingest", "text", "--text", "robocris", "--store", "{store}"], "unknown text source"),
         (["ingest", "splits", "{tmp}/missing.json", "--store", "{store}"], "missing.json"),
         (["ingest", "splits", "--random", "8/2", "--store", "{store}"], "80/10/10; got '8/2'"),
         (
@@ -168,13 +168,17 @@ def test_failure_is_one_line_and_exit_code_1(
     assert "Traceback" not in err
 
 
-def test_a_cut_archive_is_counted_and_named(capsys, monkeypatch, tmp_path):
+def test_a_cut_archive_is_an_error_alone_and_one_failure_among_others(
+    capsys, monkeypatch, tmp_path
+):
     cut = tmp_path / "cut.json.zip"
     cut.write_bytes(sample_archive().read_bytes()[:5000])
-    arguments = ["ingest", "structures", str(cut), "--store", str(tmp_path / "s")]
-    code, out, err = run(capsys, monkeypatch, *arguments)
-    assert code == 1 and err == "Error: none of the 1 materials succeeded\n"
-    assert "materials: 0 written, 0 already there, 1 failed" in out
+    to_store = ["--store", str(tmp_path / "s")]
+    code, out, err = run(capsys, monkeypatch, "ingest", "structures", str(cut), *to_store)
+    assert code == 1 and err.startswith(f"Error: {cut} is damaged") and "fetch it again" in err
+    whole = str(sample_archive())
+    code, out, err = run(capsys, monkeypatch, "ingest", "structures", str(cut), whole, *to_store)
+    assert code == 0 and "materials: 70 written, 0 already there, 1 failed" in out
     assert "cut.json.zip" in out and "fetch it again" in out
 
 

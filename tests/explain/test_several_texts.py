@@ -28,8 +28,8 @@ N = 60
 
 
 @pytest.fixture(autouse=True)
-def linear(monkeypatch: pytest.MonkeyPatch) -> None:
-    register(monkeypatch)
+def linear(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    register(monkeypatch, tmp_path / "site")
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_what_is_missing_is_asked_for_by_its_own_source(store, tmp_path):
     model = train(bare, ("toy-text:chemnlp", "toy-text:robocrystallographer"))
     with pytest.raises(MissingContentError) as raised:
         tag_effects(bare, [model])
-    sources = [command[command.index("--source") + 1] for command in raised.value.commands]
+    sources = [command[command.index("--text") + 1] for command in raised.value.commands]
     assert sources == [CHEM, ROBO]
 
 

@@ -17,7 +17,7 @@ def test_every_test_that_is_cited_exists():
     assert len(promises) > 15
     for line in promises:
         shown = line.rsplit("|", 2)[1]
-        files = re.findall(r"`((?:tests|benchmarks)/[\w/]+\.py)`", shown)
+        files = re.findall(r"`((?:featurestore|tests|benchmarks)/[\w/]+\.py)`", shown)
         assert files or shown.strip() == "likewise" or shown.strip().startswith("likewise"), line
         source = "".join((ROOT / file).read_text("utf-8") for file in files)
         for name in re.findall(r"`(test_\w+)`", shown):

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+import lance
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 from whole_store import (
@@ -236,3 +238,35 @@ def test_the_command_line_records_source_hashes(tmp_path, monkeypatch):
     assert list(recorded.values()) == [
         hashlib.sha256(Path(sample_archive()).read_bytes()).hexdigest()
     ]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT error('it was run')",
+        "DROP VIEW materials; SELECT 1",
+        "COPY (SELECT 1) TO '{out}'",
+        "FROM read_text('/etc/passwd')",
+        "",
+        "\x1b[2J",
+    ],
+)
+def test_stored_sql_is_shown_and_not_run(store, tmp_path, sql):
+    sql = sql.format(out=tmp_path / "out")
+    uri = f"{store.uri}/models.lance"
+    rows = lance.dataset(uri).to_table()
+    changed = pa.array([sql] * rows.num_rows, pa.string())
+    place = rows.column_names.index("view_sql")
+    lance.write_dataset(
+        rows.set_column(place, rows.schema.field(place), changed), uri, mode="overwrite"
+    )
+    with store.session() as session:
+        model = session.query("SELECT model_id FROM models")["model_id"][0].as_py()
+        for node in (
+            model_lineage(session, model).inputs[0],
+            prediction_lineage(session, model, "toy-001").inputs[0].inputs[0],
+        ):
+            assert node.facts["stored_sql"] == sql and node.facts["sql"].startswith("SELECT")
+            assert "not run" in node.facts["stored_sql_is"]
+            assert node.facts["rebuilt"] == "the same, byte for byte"
+    assert not (tmp_path / "out").exists()

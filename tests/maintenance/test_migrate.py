@@ -23,6 +23,11 @@ VERSION_1 = {
     "runs": "run_id command arguments versions status pid started_at ended_at git_commit counts "
     "message",
     "predictions": "model_id material_id fold target prediction run_id",
+    "materials": "material_id structure_id dataset source_file formula prototype n_atoms volume "
+    "space_group_number space_group crystal_system point_group lattice species frac_coords run_id",
+    "models": "model_id predictor property unit features generator_id structure_encoder "
+    "text_encoder variant split seed settings view_parameters view_sql view_fingerprint metrics "
+    "history weights created_at run_id",
     "erasures": "model_id method variant material_id text_id target prediction erased_prediction "
     "run_id",
 }
@@ -107,7 +112,7 @@ def test_a_newer_store_is_refused(store, how):
 
 def test_command_line(old):
     dry = CliRunner().invoke(root, ["migrate", "--dry-run", "--store", old.uri])
-    assert "runs: add the columns host, empty" in dry.output
+    assert "runs: add the columns host, tables, empty" in dry.output
     assert CliRunner().invoke(root, ["migrate", "--store", old.uri]).exit_code == 0
     again = CliRunner().invoke(root, ["migrate", "--store", old.uri])
     assert "nothing to do" in again.output

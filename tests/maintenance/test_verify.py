@@ -110,7 +110,7 @@ DAMAGES = {
         lambda rows: rows.set_column(
             rows.column_names.index("fold"), "fold", pa.array(range(rows.num_rows))
         ),
-        "column 'fold' is int64",
+        "column fold is int64",
     ),
 }
 
@@ -186,7 +186,7 @@ def test_mending_removes_what_the_next_ingestion_writes_again(store):
     damage(store, STRUCTURE_TABLE, nan_vector)
     found = list(verify(store))
     assert len(found) == 2
-    assert mend(store, found) == {STRUCTURE_TABLE: 2}
+    assert mend(store, found) == {STRUCTURE_TABLE: 3}  # of the doubled key both copies
     assert list(verify(store)) == []
     assert lance.dataset(f"{store.uri}/{STRUCTURE_TABLE}.lance").count_rows() == 18
     run = store.sql("SELECT run_id FROM runs ORDER BY started_at")["run_id"][0].as_py()
@@ -204,7 +204,7 @@ def test_mending_by_composite_keys_and_quotes(store):
         row = {"split": name, "property": PROPERTY, "material_id": "toy-001", "fold": "test"}
         store.merge_rows("splits", [row | {"run_id": run.run_id}])
     damage(store, "splits", lambda rows: pa.concat_tables([rows, rows.slice(20, 1)]))
-    assert mend(store, list(verify(store))) == {"splits": 1}
+    assert mend(store, list(verify(store))) == {"splits": 2}
     assert store.sql("SELECT DISTINCT split FROM splits")["split"].to_pylist() == ["toy"]
 
 
@@ -219,9 +219,9 @@ def test_memory_is_bounded_by_batches(store, monkeypatch):
         def __getattr__(self, name):
             return getattr(self._dataset, name)
 
-        def to_table(self, columns, **_):
+        def to_table(self, columns, **others):
             assert "vector" not in columns
-            return self._dataset.to_table(columns=columns)
+            return self._dataset.to_table(columns=columns, **others)
 
     plain = session.Session.dataset
     monkeypatch.setattr(session.Session, "dataset", lambda self, name: Streamed(plain(self, name)))
@@ -243,7 +243,7 @@ def test_command_line(store):
     assert "WRONG" in wrong.output and "featurestore verify --mend" in wrong.output
     assert run("--format", "json").exit_code == 1
     mended = run("--mend")
-    assert mended.exit_code == 1 and "removed 1 rows" in mended.output
+    assert mended.exit_code == 1 and "moved 1 rows" in mended.output
     assert run().exit_code == 0
 
 

@@ -169,7 +169,10 @@ def test_a_past_state_is_searched_as_it_was(store):
 def test_a_material_without_a_vector_is_told_how_to_get_one(store, space):
     row = store.dataset("materials").to_table(filter="material_id = 'toy-009'").to_pylist()[0]
     store.merge_rows("materials", [row | {"material_id": "new", "structure_id": "new-one"}])
-    missing = {"structure": "no vector of toy_graph.*--encoder toy-graph", "text": "not described"}
+    missing = {
+        "structure": "(?s)no vector of toy_graph.*--encoder toy-graph",
+        "text": "not described",
+    }
     with pytest.raises(MissingDataError, match=missing[space]):
         store.search.materials_like("new", space)
     assert (

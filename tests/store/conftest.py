@@ -11,12 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from s3_keys import ACCESS_KEY, SECRET_KEY
 
 from featurestore.testing.store import Place
 
-# Made up, in the form of real ones: tests look for them where they must not be.
-ACCESS_KEY = "AKIAFEATURESTORETEST"
-SECRET_KEY = "made+up/SECRET/key/of/the/tests/0123456789"
 BUCKET = "materials"
 
 

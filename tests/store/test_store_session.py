@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import synthetic_store as toy
 
-from featurestore.errors import InvalidInputError
+from featurestore.errors import FeatureStoreError, InvalidInputError
 from featurestore.failure import Failure
 from featurestore.identity import text_id
 from featurestore.session import QueryError
@@ -105,7 +105,7 @@ def test_one_statement_at_a_time(store, sql):
 )
 def test_nothing_outside_the_store_is_reached(store, sql, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(QueryError):
+    with pytest.raises(FeatureStoreError):
         store.sql(sql)
     assert list(tmp_path.iterdir()) == []
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.query.conditions import as_condition
 from featurestore.session import Session
 from train.analysis.predictions import absolute_errors
 from train.analysis.resampling import Estimate, draws, interval
@@ -208,9 +209,10 @@ def group_names(session: Session, materials: Sequence[str], by: str, at_least: i
     InvalidInputError
         If it is no expression that only reads.
     """
-    # Read-only, like every query from outside; the line break ends a comment.
+    # Read-only, like every query from outside.
     rows = session.read_only_query(
-        f"SELECT material_id, coalesce(CAST(({by}\n) AS VARCHAR), 'NULL') AS chosen_group "
+        "SELECT material_id, "
+        f"coalesce(CAST({as_condition(by)} AS VARCHAR), 'NULL') AS chosen_group "
         "FROM materials WHERE list_contains(?, material_id)",
         [list(materials)],
     ).to_pylist()

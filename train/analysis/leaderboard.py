@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 import zipfile
@@ -82,9 +83,10 @@ def write_leaderboard(session: Session, model: StoredModel, path: Path) -> int:
     if not rows:
         raise MissingDataError(f"model {model.model_id} has no test predictions")
     text = io.StringIO()
-    text.write("id,prediction\n")
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(["id", "prediction"])
     for row in rows:
-        text.write(f"{row['material_id']},{row['prediction']!r}\n")
+        lines.writerow([row["material_id"], repr(row["prediction"])])
     entry = zipfile.ZipInfo(path.name.removesuffix(".zip"), _EPOCH)
     entry.compress_type = zipfile.ZIP_DEFLATED
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:

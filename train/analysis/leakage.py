@@ -13,6 +13,8 @@ import pyarrow as pa
 
 from featurestore.catalogue import Encoder, check_split, encoders, find_property
 from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.files import check_regular
+from featurestore.quoting import SQL
 from featurestore.session import Session
 from train.analysis.predictions import absolute_errors
 from train.display.labels import features_label, predictor_label
@@ -224,6 +226,7 @@ def read_seen(path: Path) -> set[str]:
     InvalidInputError
         If the file cannot be read, has no such column, or names no material.
     """
+    check_regular(path)
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
@@ -239,16 +242,17 @@ def read_seen(path: Path) -> set[str]:
 
 def _of_split(
     session: Session, property: str, split: str, property_source: str | None
-) -> tuple[str, list[str]]:
+) -> tuple[SQL, list[str]]:
     """The query for the materials of a split, and its parameters."""
     source, _ = find_property(session, property, property_source)
     check_split(session, split, property)
-    return (
+    rows = SQL(
         "SELECT t.material_id, t.fold, m.structure_id, m.formula, m.space_group_number, "
         "d.group_id FROM targets(?1, split := ?2, property_source := ?3) t "
         "JOIN materials m USING (material_id) "
         "LEFT JOIN duplicates d ON d.structure_id = m.structure_id"
-    ), [property, split, source]
+    )
+    return rows, [property, split, source]
 
 
 def _source_models(

@@ -95,7 +95,9 @@ def common_materials(session: Session, requests: Sequence[ViewRequest]) -> Commo
 
 def _folds(session: Session, request: ViewRequest) -> dict[str, str]:
     parameters = resolve(session, request)
-    rows = session.query(f"SELECT material_id, fold FROM ({view_sql(parameters)}) ORDER BY ALL")
+    rows = session.read_only_query(
+        f"SELECT material_id, fold FROM ({view_sql(parameters)}) ORDER BY ALL"
+    )
     if not rows.num_rows:
         load_view(session, parameters)  # raises, and says what is missing
     return dict(zip(rows["material_id"].to_pylist(), rows["fold"].to_pylist(), strict=True))

@@ -23,6 +23,7 @@ def curve(model: str, figure: Path | None, store_uri: str, at: str | None) -> No
     Example:
       featurestore train curve mbj_bandgap_structure -o curve.png
     """
+    from featurestore.output.names import file_name
     from featurestore.store import FeatureStore
     from train.analysis.curve import write_loss_curve
     from train.models import find_model, stored_history
@@ -30,6 +31,6 @@ def curve(model: str, figure: Path | None, store_uri: str, at: str | None) -> No
     with FeatureStore.open(store_uri, at=at).session() as session:
         stored = find_model(session, model)
         history = stored_history(session, stored.model_id)
-    figure = figure or Path(f"{stored.model_id}_curve.png")
+    figure = figure or Path(file_name(stored.model_id, "curve", suffix=".png"))
     write_loss_curve(stored, history, figure)
     click.echo(f"Wrote {figure}", err=True)

@@ -38,7 +38,9 @@ network_options = together(
         show_default=True,
         help="Of matrix products.",
     ),
-    click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
+    click.option(
+        "--device", default="cpu", show_default=True, help="Where it computes: cpu or cuda."
+    ),
 )
 
 

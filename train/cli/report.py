@@ -41,6 +41,7 @@ def report(
     Example:
       featurestore train report --property mbj_bandgap -o reports
     """
+    from featurestore.output.names import file_name
     from featurestore.store import FeatureStore
     from train.analysis.ablation import ablation_rows, ablation_table, comparison_warnings
     from train.analysis.parity import write_parity_plot
@@ -66,6 +67,6 @@ def report(
         for (name, of_split), group in groupby(
             rows, key=lambda row: (row.first.parameters.property, row.first.parameters.split)
         ):
-            path = folder / f"parity_{name}_{of_split}.png"
+            path = folder / file_name("parity", name, of_split, suffix=".png")
             write_parity_plot(session, list(group), path)
             click.echo(f"Wrote {path}", err=True)

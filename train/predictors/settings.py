@@ -107,5 +107,5 @@ def _json(text: str) -> Any:
     """What JSON reads, else the text itself: the check that follows has the right words."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

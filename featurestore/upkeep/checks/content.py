@@ -5,7 +5,6 @@ Everything is read in batches; only ids are held in memory.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,9 +14,10 @@ import pyarrow.compute as pc
 
 from featurestore.catalogue import Encoder, encoders
 from featurestore.crystal import Crystal
-from featurestore.identity import versioned_id
+from featurestore.identity import fingerprint, versioned_id
 from featurestore.session import Session
-from featurestore.tables.schemas import embedding_table
+from featurestore.tables.schemas import TABLES, embedding_table
+from featurestore.tables.soundness import CHECKED_COLUMNS, parsed_object, unsound_rows
 from featurestore.texts.renderings import unrendered
 from featurestore.upkeep.checks.finding import RESTORE, Finding, command_for, removable
 from featurestore.vectors import Vectors
@@ -41,12 +41,14 @@ def check_structures(session: Session) -> Iterator[Finding]:
         yield removable(
             "materials",
             "structures do not hash to their structure_id",
-            pa.table({"material_id": sorted(bad)}),
+            pa.table({"material_id": sorted(bad, key=str)}),
             command_for(session, "materials"),
         )
 
 
 def _is_itself(row: dict[str, Any]) -> bool:
+    if None in (row["lattice"], row["frac_coords"], row["species"]) or None in row["species"]:
+        return False
     lattice = np.array(row["lattice"], dtype=np.float64)
     coords = np.array(row["frac_coords"], dtype=np.float64)
     species = tuple(row["species"])
@@ -59,20 +61,50 @@ def _is_itself(row: dict[str, Any]) -> bool:
 
 
 def check_registered(session: Session) -> Iterator[Finding]:
-    """Encoders and generators whose fingerprint does not hash to their id."""
+    """Encoders, generators and feature sets whose fingerprint is of something else."""
     for table, key, name in (
         ("encoders", "encoder_id", "name"),
         ("generators", "generator_id", "source"),
     ):
         rows = session.query(f"SELECT {key}, {name}, fingerprint FROM {table} ORDER BY {key}")
-        bad = [
-            row[key]
-            for row in rows.to_pylist()
-            if versioned_id(row[name], json.loads(row["fingerprint"])) != row[key]
-        ]
+        bad = [row[key] for row in rows.to_pylist() if not _matches(row[key], row[name], row)]
         if bad:
             found = f"{len(bad)} ids do not match their fingerprints, for example {bad[0]}"
             yield Finding(table, found, RESTORE)
+    rows = session.query(
+        "SELECT name, version, features, fingerprint FROM feature_sets ORDER BY ALL"
+    )
+    for row in rows.to_pylist():
+        if fingerprint({"features": row["features"]}) != row["fingerprint"]:
+            found = f"the features of {row['name']}@{row['version']} do not match their fingerprint"
+            yield Finding("feature_sets", found, RESTORE)
+
+
+def _matches(version_id: str, name: str, row: dict[str, Any]) -> bool:
+    try:
+        return versioned_id(name, parsed_object(row["fingerprint"])) == version_id
+    except ValueError:
+        return False
+
+
+def check_sound(session: Session) -> Iterator[Finding]:
+    """Rows that readers leave out or cannot use: broken JSON, unknown kinds, impossible sizes."""
+    for table in CHECKED_COLUMNS:
+        if table not in session.versions:
+            continue
+        problems: dict[str, list[dict[str, Any]]] = {}
+        for key, problem in unsound_rows(table, session.dataset(table)):
+            problems.setdefault(problem, []).append(key)
+        for problem, keys in problems.items():
+            again = command_for(session, table)
+            rows = pa.Table.from_pylist(keys, schema=_key_schema(table))
+            yield removable(table, f"rows that cannot be used: {problem}", rows, again)
+
+
+def _key_schema(table: str) -> pa.Schema:
+    return pa.schema(
+        [TABLES[table].schema.field(name).with_nullable(True) for name in TABLES[table].key]
+    )
 
 
 def check_vectors(session: Session) -> Iterator[Finding]:
@@ -97,8 +129,8 @@ def check_vectors(session: Session) -> Iterator[Finding]:
 
 def _check_values(session: Session, encoder: Encoder, table: str) -> Iterator[Finding]:
     stored = Vectors.of(session, encoder)
-    bad: dict[str, list[str]] = {"not finite": [], "zero throughout": []}
-    for ids, vectors in stored.batches():
+    bad: dict[str, list[str]] = {"null": [*stored.nulls], "not finite": [], "zero throughout": []}
+    for ids, vectors in stored.batches(without_nulls=True):
         finite = np.isfinite(vectors).all(axis=1)
         for what, rows in (
             ("not finite", ~finite),
@@ -108,7 +140,7 @@ def _check_values(session: Session, encoder: Encoder, table: str) -> Iterator[Fi
                 bad[what] += ids.filter(pa.array(rows)).to_pylist()
     for what, found in bad.items():
         if found:
-            rows = pa.table({stored.key: sorted(found)})
+            rows = pa.table({stored.key: sorted(found, key=str)})
             yield removable(table, f"vectors are {what}", rows, command_for(session, table))
 
 

@@ -29,7 +29,7 @@ class Finding:
     wrong : bool
         False for what an interruption or a replacement leaves behind: it harms nothing.
     rows : pyarrow.Table, optional
-        Keys of rows that may be removed because a later command writes them again.
+        Keys of rows that may be moved to quarantine because a later command writes them again.
     """
 
     table: str
@@ -45,11 +45,11 @@ def example(rows: pa.Table) -> str:
 
 
 def removable(table: str, what: str, rows: pa.Table, again: str) -> Finding:
-    """A finding whose rows can be removed and written again by the command ``again``."""
+    """A finding whose rows can be quarantined and written again by the command ``again``."""
     return Finding(
         table,
         f"{rows.num_rows:,} {what}, for example {example(rows)}",
-        f"featurestore verify --mend removes them; then {again}",
+        f"featurestore verify --mend moves them to the table quarantine; then {again}",
         rows=rows,
     )
 
@@ -63,12 +63,13 @@ def command_for(session: Session, table: str) -> str:
         "materials": "featurestore ingest structures SOURCES",
         "properties": "featurestore ingest structures SOURCES",
         "splits": "featurestore ingest splits",
-        "sentences": "featurestore ingest text --source SOURCE",
-        "generators": "featurestore ingest text --source SOURCE",
+        "sentences": "featurestore ingest text --text SOURCE",
+        "generators": "featurestore ingest text --text SOURCE",
         "encoders": "featurestore ingest embeddings --encoder NAME",
+        "feature_sets": "featurestore features define NAME FEATURES",
         "models": "featurestore train mlp",
         "predictions": "featurestore train mlp",
-        "renderings": "featurestore ingest embeddings --encoder NAME --source SOURCE",
+        "renderings": "featurestore ingest embeddings --encoder NAME --text SOURCE",
         "erasures": "featurestore explain tags",
         "effects": "featurestore explain tags",
     }.get(table, "run the command that wrote them again")

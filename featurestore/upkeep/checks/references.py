@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from featurestore.quoting import SQL, identifier
 from featurestore.session import Session
 from featurestore.tables.schemas import STRUCTURE_EMBEDDINGS, TABLES, TEXT_EMBEDDINGS, table_schema
 from featurestore.upkeep.checks.finding import RESTORE, Finding, command_for, example, removable
@@ -16,15 +17,18 @@ class _Reference:
 
     table: str
     what: str
-    dangling: str
+    dangling: SQL
     # What commands leave in the ordinary course of things: a replaced structure's texts, the
     # predictions of a training that was killed before it wrote its model.
     leftover: str | None = None
 
 
-def _lacks(column: str, table: str, key: str | None = None) -> str:
-    key = key or column
-    return f"{column} IS NOT NULL AND {column} NOT IN (SELECT {key} FROM {table})"
+def _lacks(column: str, table: str, key: str | None = None) -> SQL:
+    of, there = identifier(column), identifier(key or column)
+    return SQL(
+        f"{of} IS NOT NULL AND {of} NOT IN "
+        f"(SELECT {there} FROM {identifier(table)} WHERE {there} IS NOT NULL)"
+    )
 
 
 _REPLACED = "nothing needs doing: they belong to structures that --replace has replaced"
@@ -70,7 +74,7 @@ _REFERENCES = (
         "erasures",
         "erasures of texts without a vector",
         # a model of the structure alone has read no text
-        f"text_id <> '' AND {_lacks('text_id', 'text_embedding_keys')}",
+        SQL(f"text_id <> '' AND {_lacks('text_id', 'text_embedding_keys')}"),
     ),
 )
 
@@ -96,9 +100,10 @@ def check_references(session: Session) -> Iterator[Finding]:
 
 
 def _dangling(session: Session, reference: _Reference, key: tuple[str, ...]) -> Iterator[Finding]:
-    columns = ", ".join(key)
+    columns = SQL(", ".join(map(identifier, key)))
     rows = session.query(
-        f'SELECT {columns} FROM "{reference.table}" WHERE {reference.dangling} ORDER BY ALL'
+        f"SELECT {columns} FROM {identifier(reference.table)} WHERE {reference.dangling} "
+        "ORDER BY ALL"
     )
     if not rows.num_rows:
         return
@@ -122,8 +127,9 @@ def check_runs(session: Session) -> Iterator[Finding]:
         if table == "runs" or dataset is None or "run_id" not in dataset.schema.names:
             continue
         unknown = session.query(
-            f'SELECT run_id, count(*) AS n FROM "{table}" '
-            "WHERE run_id NOT IN (SELECT run_id FROM runs) GROUP BY ALL ORDER BY ALL"
+            f"SELECT run_id, count(*) AS n FROM {identifier(table)} "
+            "WHERE run_id NOT IN (SELECT run_id FROM runs WHERE run_id IS NOT NULL) "
+            "GROUP BY ALL ORDER BY ALL"
         )
         if unknown.num_rows:
             yield Finding(

@@ -7,13 +7,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from featurestore.quoting import SQL, identifier
 from featurestore.session import Session
 from featurestore.tables.schemas import TableSchema
 from featurestore.upkeep.checks.finding import RESTORE, Finding, command_for, removable
 
 _ROWS_A_READ = 8192
 # A model's weights are tens of megabytes: a batch of many would not be bounded.
-_LARGE = {"weights"}
+_LARGE = {"weights", "content"}
 
 
 def check_table(session: Session, table: str, expected: TableSchema) -> Iterator[Finding]:
@@ -28,15 +29,15 @@ def check_table(session: Session, table: str, expected: TableSchema) -> Iterator
         yield Finding(table, f"cannot be read: {unreadable}", RESTORE)
         return
     again = command_for(session, table)
-    keys = ", ".join(expected.key)
+    keys, of = SQL(", ".join(map(identifier, expected.key))), identifier(table)
     twice = session.query(
-        f'SELECT {keys}, count(*) AS copies FROM "{table}" GROUP BY ALL HAVING copies > 1 '
+        f"SELECT {keys}, count(*) AS copies FROM {of} GROUP BY ALL HAVING copies > 1 "
         f"ORDER BY {keys}"
     )
     if twice.num_rows:
         yield removable(table, "keys occur more than once", twice.drop(["copies"]), again)
     for name, condition, what in _conditions(expected, dataset.schema.names):
-        bad = session.query(f'SELECT {keys} FROM "{table}" WHERE {condition} ORDER BY {keys}')
+        bad = session.query(f"SELECT {keys} FROM {of} WHERE {condition} ORDER BY {keys}")
         if bad.num_rows:
             yield removable(table, f"rows whose {name} {what}", bad, again)
 
@@ -73,11 +74,53 @@ def _unreadable(dataset: Any) -> str | None:
     return None
 
 
-def _conditions(expected: TableSchema, there: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+def _conditions(expected: TableSchema, there: Sequence[str]) -> Iterator[tuple[str, SQL, str]]:
+    """Column, condition for a wrong value, and what such a value is."""
     for field in expected.schema:
         if field.name not in there:
             continue
+        column = identifier(field.name)
         if not field.nullable and field.name not in _LARGE and not pa.types.is_nested(field.type):
-            yield field.name, f'"{field.name}" IS NULL', "is null"
+            yield field.name, SQL(f"{column} IS NULL"), "is null"
         if pa.types.is_floating(field.type):
-            yield field.name, f'NOT isfinite("{field.name}")', "is not finite"
+            yield field.name, SQL(f"NOT isfinite({column})"), "is not finite"
+    for name, condition, what in _DOMAINS.get(expected.name, ()):
+        if name in there:
+            yield name, condition, what
+
+
+_FOLDS = SQL("fold NOT IN ('train', 'val', 'test')")
+_FOLD = ("fold", _FOLDS, "is none of train, val, test")
+#: Values that no command writes: column, condition, words.
+_DOMAINS: dict[str, tuple[tuple[str, SQL, str], ...]] = {
+    "materials": (
+        ("n_atoms", SQL("n_atoms < 1"), "is below 1"),
+        ("volume", SQL("volume <= 0"), "is not positive"),
+        (
+            "space_group_number",
+            SQL("space_group_number NOT BETWEEN 1 AND 230"),
+            "is not from 1 to 230",
+        ),
+        ("species", SQL("list_count(species) < len(species)"), "hold nulls"),
+        ("lattice", SQL("list_count(lattice::DOUBLE[]) < 9"), "holds nulls"),
+        ("frac_coords", SQL("list_count(frac_coords) < len(frac_coords)"), "hold nulls"),
+    ),
+    "splits": (_FOLD,),
+    "predictions": (
+        _FOLD,
+        ("std", SQL("std < 0"), "is negative"),
+        ("upper", SQL("upper < lower"), "is below lower"),
+    ),
+    "sentences": (
+        ("position", SQL("position < 0"), "is negative"),
+        ("reference_tags", SQL("reference_tags IS NULL"), "are null"),
+    ),
+    "effects": (
+        ("n", SQL("n < 0"), "is negative"),
+        ("high", SQL("high < low"), "is below low"),
+        ("p", SQL("p NOT BETWEEN 0 AND 1"), "is no probability"),
+        ("p_holm", SQL("p_holm NOT BETWEEN 0 AND 1"), "is no probability"),
+        ("model_ids", SQL("model_ids IS NULL"), "are null"),
+    ),
+    "models": (("history", SQL("history IS NULL"), "is null"),),
+}

@@ -7,7 +7,6 @@ other ``alignn_atomwise`` models (LayerNorm), and today's models without DGL
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -18,6 +17,7 @@ from typing import Any, Literal
 import torch
 
 from featurestore.errors import InvalidInputError
+from featurestore.files import read_json, read_regular
 from featurestore.identity import sha256_hex
 from ingest.encoders.alignn.graph import GraphSettings
 from ingest.encoders.alignn.model import AlignnModel, Architecture, CutoffEnvelope
@@ -32,6 +32,13 @@ _NORMS: dict[str, Literal["batchnorm", "layernorm"]] = {
 _NOT_ENCODER = re.compile(
     r"(fc\d?|fc_atomwise|fc_additional_output|extra_feature_embedding)\.|_species_table$"
 )
+
+# Largest size that a configuration may give, and bytes of weights.
+_MOST_SIZE = 65_536
+_MOST_WEIGHTS = 8 * 2**30
+# Parameters a byte of the file can stand for, with a wide margin.
+_BYTES_MARGIN = 2
+_ALWAYS_FINE = 10_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,29 +137,45 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     """
     config_path = _config_path(folder)
     weights_path = _weights_path(config_path.parent)
+    config = read_json(config_path)
     try:
-        config = json.loads(config_path.read_text(encoding="utf-8"))
         model_config = dict(config["model"])
         kind = str(model_config["name"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InvalidInputError(
             f"{config_path}: not an ALIGNN config, which is JSON with a model and its name "
             f"({type(error).__name__}: {error})"
         ) from error
-    try:
-        raw = weights_path.read_bytes()
-    except OSError as error:
-        raise InvalidInputError(f"{weights_path}: cannot be read ({error})") from error
+    raw = read_regular(weights_path, _MOST_WEIGHTS)
+    architecture = _architecture(config_path, kind, model_config)
+    _check_size(config_path, architecture, len(raw))
     return Checkpoint(
         weights_path=weights_path,
         weights_sha256=sha256_hex(raw),
         kind=kind,
         model_config=model_config,
-        architecture=_architecture(config_path, kind, model_config),
+        architecture=architecture,
         graph=_graph_settings(config_path, config),
         atom_features=str(config.get("atom_features", "cgcnn")),
         state=_read_weights(weights_path),
     )
+
+
+def _check_size(path: Path, asked: Architecture, n_bytes: int) -> None:
+    """Raise if a model of these sizes cannot come from weights of so many bytes.
+
+    Building it would take the machine's memory before its weights were found not to fit.
+    """
+    layers = 2 * asked.alignn_layers + asked.gcn_layers
+    inputs = asked.atom_input_features + asked.edge_input_features + asked.triplet_input_features
+    # An edge-gated convolution has five dense maps (Choudhary and DeCost 2021, eq. 1 to 4).
+    parameters = layers * 5 * asked.hidden_features**2
+    parameters += inputs * asked.embedding_features + asked.embedding_features**2
+    if parameters > max(_ALWAYS_FINE, _BYTES_MARGIN * n_bytes):
+        raise InvalidInputError(
+            f"{path}: the model asks for about {parameters:.3g} parameters, its weights have "
+            f"{n_bytes:,} bytes"
+        )
 
 
 def _config_path(folder: Path) -> Path:
@@ -226,6 +249,11 @@ def _architecture(path: Path, kind: str, config: Mapping[str, Any]) -> Architect
         raise InvalidInputError(f"{path}: the model's config lacks {error}") from error
     except (TypeError, ValueError) as error:
         raise InvalidInputError(f"{path}: the model's config has a bad value ({error})") from error
+    for name, size in sizes.items():
+        if not 0 <= size <= _MOST_SIZE:
+            raise InvalidInputError(
+                f"{path}: the model's {name} is {size}, not from 0 to {_MOST_SIZE:,}"
+            )
     if sizes["alignn_layers"] < 1:
         raise InvalidInputError(
             f"{path}: the model has no ALIGNN layers, so it has no bond-angle features"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 
 from featurestore.errors import InvalidInputError
+from featurestore.files import check_regular, read_json
 
 WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
 
@@ -27,6 +27,13 @@ _ARCHITECTURE = (
     "pad_token_id",
     "relative_attention_num_buckets",
 )
+
+# Largest size that a configuration may give, and bytes of weights.
+_MOST_SIZE = 10_000_000
+_MOST_WEIGHTS = 32 * 2**30
+# Parameters a byte of the file can stand for, with a wide margin.
+_BYTES_MARGIN = 2
+_ALWAYS_FINE = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,8 @@ def load_transformer(folder: Path, layer: int) -> Transformer:
         NaN or infinity, or do not fit the configuration key by key; if there is no such layer.
     """
     config = _read_config(folder)
-    module = _build(config)
+    _check_size(folder, config)
+    module = _build(folder, config)
     n_layers = config.num_hidden_layers
     keep = layer if layer >= 0 else n_layers + 1 + layer
     if not 0 <= keep <= n_layers:
@@ -105,8 +113,8 @@ def _read_config(folder: Path) -> Any:
 
     families = {"bert": BertConfig, "mpnet": MPNetConfig}
     path = folder / "config.json"
+    values = read_json(path)
     try:
-        values = json.loads(path.read_text("utf-8"))
         # SciBERT and other conversions of 2019 do not say what they are.
         family = values.pop("model_type", "bert")
         if family in families:
@@ -118,13 +126,41 @@ def _read_config(folder: Path) -> Any:
     )
 
 
-def _build(config: Any) -> torch.nn.Module:
+def _check_size(folder: Path, config: Any) -> None:
+    """Raise if a model of these sizes cannot come from its weights: building it would take long."""
+    path = weights_file(folder)
+    check_regular(path, _MOST_WEIGHTS)
+    names = ("hidden_size", "num_hidden_layers", "intermediate_size", "num_attention_heads")
+    sizes: dict[str, Any] = {name: getattr(config, name, None) for name in (*names, "vocab_size")}
+    for name, size in sizes.items():
+        if not isinstance(size, int) or not 0 <= size <= _MOST_SIZE:
+            raise InvalidInputError(f"{folder / 'config.json'}: {name} is {size!r:.40}")
+    hidden, layers = sizes["hidden_size"], sizes["num_hidden_layers"]
+    parameters = sizes["vocab_size"] * hidden
+    parameters += layers * (4 * hidden**2 + 2 * hidden * sizes["intermediate_size"])
+    n_bytes = path.stat().st_size
+    if parameters > max(_ALWAYS_FINE, _BYTES_MARGIN * n_bytes):
+        raise InvalidInputError(
+            f"{folder / 'config.json'} asks for about {parameters:.3g} parameters, the weights "
+            f"have {n_bytes:,} bytes"
+        )
+
+
+def _build(folder: Path, config: Any) -> torch.nn.Module:
     from transformers import BertModel, MPNetModel
 
     # transformers has no SDPA for MPNet, whose attention scores carry a bias by distance.
     bert = config.model_type == "bert"
     config._attn_implementation = "sdpa" if bert else "eager"
-    module: torch.nn.Module = (BertModel if bert else MPNetModel)(config, add_pooling_layer=False)
+    try:
+        module: torch.nn.Module = (BertModel if bert else MPNetModel)(
+            config, add_pooling_layer=False
+        )
+    # Sizes that do not fit each other make torch raise any of these.
+    except (ValueError, TypeError, RuntimeError, ZeroDivisionError, KeyError) as error:
+        raise InvalidInputError(
+            f"{folder / 'config.json'} describes no model that can be built: {error}"
+        ) from error
     return module
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from featurestore.errors import InvalidInputError
+from featurestore.files import check_regular
 from featurestore.texts.variants import MASK
 
 TOKENIZER_FILES = (
@@ -26,6 +28,13 @@ _MOST_UNKNOWN = 0.5
 
 # Models pad their embedding to a multiple of up to 128 rows; a larger gap is another vocabulary.
 _PADDING_ROWS = 128
+
+# All that transformers may open beside a tokenizer.
+_READ_BY_TRANSFORMERS = (
+    *("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+    *("added_tokens.json", "chat_template.json", "chat_template.jinja", "config.json"),
+)
+_MOST_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,9 @@ class Tokenizer:
 
         if not any((folder / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
             raise InvalidInputError(f"{folder} has neither vocab.txt nor tokenizer.json")
+        for name in _READ_BY_TRANSFORMERS:
+            if os.path.lexists(folder / name):
+                check_regular(folder / name, _MOST_BYTES)
         try:
             # Not the class's constructor: in transformers 5 BertTokenizerFast(vocab_file=…)
             # silently builds a vocabulary of five tokens.

@@ -57,11 +57,11 @@ def chgnet_encoder(request: Request) -> ChgnetEncoder:
         "pooling": "mean",
     }
     spec = EncoderSpec(
-        request.name,
-        "structure",
-        2 * width,
-        (Segment("crystal", 0, width), Segment("site", width, 2 * width)),
-        fingerprint,
+        name=request.name,
+        kind="structure",
+        dimension=2 * width,
+        segments=(Segment("crystal", 0, width), Segment("site", width, 2 * width)),
+        fingerprint=fingerprint,
     )
     return ChgnetEncoder(spec, model, device)
 

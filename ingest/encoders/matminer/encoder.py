@@ -50,14 +50,14 @@ def matminer_encoder(request: Request) -> MatminerEncoder:
         fingerprint["missing values"] = "mean over the elements"
     bounds = [0, *accumulate(map(len, labels.values()))]
     spec = EncoderSpec(
-        request.name,
-        "structure",
-        bounds[-1],
-        tuple(
+        name=request.name,
+        kind="structure",
+        dimension=bounds[-1],
+        segments=tuple(
             Segment(name, start, stop)
             for name, (start, stop) in zip(labels, pairwise(bounds), strict=True)
         ),
-        fingerprint,
+        fingerprint=fingerprint,
     )
     return MatminerEncoder(spec, featurizers)
 

@@ -113,7 +113,9 @@ def neighbours(structure: Structure, n: int) -> Neighbours:
     )
 
 
-_NONE = Neighbours([], [], np.empty((0, 3)), [], {0: 1.0}, {0: []})
+_NONE = Neighbours(
+    index=[], image=[], coords=np.empty((0, 3)), weight=[], coordination={0: 1.0}, members={0: []}
+)
 
 
 def _largest(values: Array) -> float:

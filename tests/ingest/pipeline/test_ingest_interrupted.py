@@ -30,7 +30,7 @@ from test_ingest_interrupted import start_slow
 
 stage.text_part = registry.text_part = lambda source: fake_part()
 stage._start_worker = start_slow
-sys.argv = ["featurestore", "ingest", "text", "--source", "fake", "--store", sys.argv[1]]
+sys.argv = ["featurestore", "ingest", "text", "--text", "fake", "--store", sys.argv[1]]
 if __name__ == "__main__":
     main()
 """

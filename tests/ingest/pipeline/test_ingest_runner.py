@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from featurestore.failure import Failure
-from featurestore.machine.workers import WorkerPool, WorkersError, cpu_count, machine_memory
+from featurestore.machine.memory import machine_memory
+from featurestore.machine.workers import WorkerPool, WorkersError, cpu_count
 from ingest.pipeline.engines import InThisProcess, InWorkers
 
 KILLED_PARENT = """

@@ -34,7 +34,7 @@ ROCK_SALT = {
 class Here:
     """In place of worker processes, which take seconds to start."""
 
-    def __init__(self, work: Any, *_: object) -> None:
+    def __init__(self, work: Any, **_: object) -> None:
         self._work = work
 
     def run(self, items: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 import synthetic_store as toy
 
-import featurestore
 from featurestore.output.display import MOST_ROWS, Showing, as_html, as_text
 from featurestore.store import FeatureStore
 
@@ -58,9 +58,11 @@ def test_the_store_tells_a_notebook_what_it_holds(store):
     assert "30 materials" in html and "mbj_bandgap: 30 values" in html
 
 
-def test_the_package_lists_what_there_is():
-    assert dir(featurestore) == sorted(featurestore.__all__)
-    for name in featurestore.__all__:
-        assert getattr(featurestore, name).__doc__
+@pytest.mark.parametrize("room", ["featurestore", "ingest", "train", "explain"])
+def test_a_package_lists_what_there_is(room):
+    package = import_module(room)
+    assert dir(package) == sorted(package.__all__)
+    for name in package.__all__:
+        assert getattr(package, name).__doc__
     with pytest.raises(AttributeError, match="nosuch"):
-        featurestore.nosuch  # noqa: B018
+        package.nosuch  # noqa: B018

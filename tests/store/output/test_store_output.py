@@ -16,7 +16,8 @@ import pytest
 
 from featurestore.errors import InvalidInputError, StorageError
 from featurestore.output import rows as output
-from featurestore.output.rows import FILE_FORMATS, PRINTED_FORMATS, print_table, write_table
+from featurestore.output.formats import FILE_FORMATS, PRINTED_FORMATS
+from featurestore.output.rows import print_table, write_table
 from featurestore.store import FeatureStore
 
 TABLE = pa.table(

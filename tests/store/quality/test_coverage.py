@@ -93,11 +93,11 @@ def test_commands_that_fill_the_gaps(store):
     found = commands(store, where=where)
     assert found[toy.STRUCTURE_ENCODER] is None and found[toy.PROPERTY] is None
     assert found[GENERATOR] == (
-        "featurestore ingest text --source robocrystallographer "
+        "featurestore ingest text --text robocrystallographer "
         """--where 'material_id > '"'"'toy-004'"'"''"""
     )
     assert commands(store)[TEXTS] == (
-        "featurestore ingest embeddings --encoder toy-text --source robocrystallographer"
+        "featurestore ingest embeddings --encoder toy-text --text robocrystallographer"
     )
 
 
@@ -110,7 +110,7 @@ def test_the_command_makes_the_same_version_again(store):
     run |= {"versions": "{}", "status": "ok", "pid": 1, "started_at": now, "ended_at": now}
     store.merge_rows("runs", [run | dict.fromkeys(("git_commit", "counts", "message", "host"))])
     assert commands(store, only=[toy.TEXT_ENCODER])[TEXTS] == (
-        "featurestore ingest embeddings --encoder ./weights/toy --source robocrystallographer "
+        "featurestore ingest embeddings --encoder ./weights/toy --text robocrystallographer "
         "--precision bfloat16 --max-tokens 9"
     )
 

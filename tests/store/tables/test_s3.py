@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import pytest
 import synthetic_store as toy
-from conftest import ACCESS_KEY, SECRET_KEY
 from pyarrow import fs
+from s3_keys import ACCESS_KEY, SECRET_KEY
 
 from featurestore.errors import StorageError
 from featurestore.store import FeatureStore

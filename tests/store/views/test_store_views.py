@@ -386,7 +386,7 @@ def test_an_empty_view_names_the_command(fresh):
         fresh.training_view(toy.PROPERTY, **BOTH, variant="only:other")
     assert str(raised.value) == (
         "the training view of 'mbj_bandgap' has no rows: 10 lack a text vector. Run:\n"
-        "  featurestore ingest embeddings --encoder toy-text --source robocrystallographer "
+        "  featurestore ingest embeddings --encoder toy-text --text robocrystallographer "
         "--variant only:other"
     )
 
@@ -424,4 +424,4 @@ def test_a_view_without_text_is_written_without_pickles(store, tmp_path):
 
 def test_repr_says_what_it_is(store):
     view = store.training_view(toy.PROPERTY, **BOTH)
-    assert repr(view).startswith("<TrainingView mbj_bandgap structure+text rows=15 width=7 ")
+    assert repr(view).startswith("Training view of mbj_bandgap, 15 rows × 7 features\n")

@@ -1,0 +1,203 @@
+"""Hostile rows in every column of every table: nothing that opens or checks the store may crash.
+
+A small store is copied in memory of its rows; into one table comes one more row, with a hostile
+value in one column: broken or deep JSON, names that are SQL, control characters, numbers beyond all
+sense, nulls where none may be, lists of other lengths. Then the store is opened, summarised,
+queried, and verified. What counts as a violation:
+
+- an exception that is no `FeatureStoreError`, in any of these;
+- a store that no longer opens;
+- a number of a target or vector that is not finite and that `verify` does not find;
+- more than some seconds, or more memory than the rows are worth.
+
+Every input follows from its number, so each can be made again:
+
+    python -m benchmarks.fuzz_rows --count 2000
+    python -m benchmarks.fuzz_rows --first 1234 --count 1 --show
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import resource
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import lance
+import pyarrow as pa
+
+from featurestore.errors import FeatureStoreError
+from featurestore.history.lineage import model_lineage
+from featurestore.output.rows import print_table
+from featurestore.store import FeatureStore
+from featurestore.summary import summarise
+from featurestore.upkeep.verify import verify
+
+SECONDS = 10.0
+MEMORY = 2 << 30
+
+_TEXTS = (
+    *(
+        "",
+        " ",
+        "\0",
+        "'",
+        '"',
+        "x'; DROP VIEW materials; --",
+        "../../etc/passwd",
+        "a\nb",
+        "\x1b[2J",
+    ),
+    *("\u202e", "{", "[]", "{}", "null", "NaN", '{"a": NaN}', '{"a": 1e999}', '{"a": {"b": []}}'),
+    *("9" * 5000, "x" * 100_000, "=1+1", "<script>", "😀", "structure", "text", "*", "running"),
+    "[" * 100_000,
+    '{"a":' * 5000 + "1" + "}" * 5000,
+    '{"folds": {"test": {"mae": "x", "n": null}}, "epochs": true}',
+    '{"property": 1, "features": [], "variant": null}',
+    '{"machine": 5, "boot": [], "process_start": {}}',
+)
+_WHOLE = (0, -1, 1, 7, 231, 2**31 - 1, -(2**31), 2**63 - 1, -(2**63))
+_REAL = (math.nan, math.inf, -math.inf, 0.0, -0.0, -1.0, 1e308, 5e-324, 1e17)
+
+
+def hostile(kind: pa.DataType, random_: random.Random, depth: int = 0) -> Any:
+    """A value of an Arrow type that no command writes, or hardly."""
+    if depth == 0 and random_.random() < 0.1:
+        return None
+    if pa.types.is_string(kind):
+        return random_.choice(_TEXTS)
+    if pa.types.is_integer(kind):
+        bits = kind.bit_width - 1
+        return max(-(2**bits), min(2**bits - 1, random_.choice(_WHOLE)))
+    if pa.types.is_floating(kind):
+        return random_.choice(_REAL)
+    if pa.types.is_boolean(kind):
+        return random_.choice((True, False))
+    if pa.types.is_timestamp(kind):
+        return random_.choice((datetime.min, datetime.max, datetime(1970, 1, 1))).replace(
+            tzinfo=UTC
+        )
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return random_.choice((b"", b"\0" * 8, b"\xff" * 100, b"{}"))
+    if pa.types.is_fixed_size_list(kind):
+        return [hostile(kind.value_type, random_, depth + 1) for _ in range(kind.list_size)]
+    if pa.types.is_list(kind):
+        length = random_.choice((0, 1, 2, 1000))
+        return [hostile(kind.value_type, random_, depth + 1) for _ in range(length)]
+    assert pa.types.is_struct(kind), kind
+    return {field.name: hostile(field.type, random_, depth + 1) for field in kind}
+
+
+def add_hostile_row(folder: Path, number: int) -> tuple[str, str, Any]:
+    """Append one row to a table of the store; the table, the column and the value."""
+    random_ = random.Random(number)
+    tables = sorted(path.stem for path in folder.glob("*.lance"))
+    table = tables[number % len(tables)]
+    rows = lance.dataset(str(folder / f"{table}.lance")).to_table()
+    row = rows.slice(0, 1).to_pylist()[0]
+    field = random_.choice(list(rows.schema))
+    if random_.random() < 0.7 and isinstance(row[rows.schema.names[0]], str):
+        row[rows.schema.names[0]] += f"_{number}"
+    row[field.name] = value = hostile(field.type, random_)
+    schema = pa.schema([pa.field(one.name, one.type) for one in rows.schema])  # nulls and all
+    whole = pa.concat_tables([rows.cast(schema), pa.Table.from_pylist([row], schema=schema)])
+    lance.write_dataset(whole, str(folder / f"{table}.lance"), mode="overwrite")
+    return table, field.name, value
+
+
+def look(folder: Path) -> None:
+    """What users do with a store that they were given."""
+    store = FeatureStore.open(folder)
+    with store.session() as session:
+        summarise(session)
+        for table in sorted(session.versions):
+            rows = session.read_only_query(f'FROM "{table}"')  # a name of a folder: a-z, 0-9, _
+            with tempfile.TemporaryFile("w+", encoding="utf-8") as stream:
+                for form in ("table", "csv", "ndjson"):
+                    print_table(rows.slice(max(rows.num_rows - 3, 0)), form, stream)
+        for sql in ("FROM coverage()", "SELECT count(*) FROM full_texts"):
+            session.read_only_query(sql)
+        for model in session.query("SELECT model_id FROM models")["model_id"].to_pylist():
+            with_errors(lambda model=model: model_lineage(session, model))
+
+
+def with_errors(action: Any) -> None:
+    """Run; an error of the store is an answer."""
+    try:
+        action()
+    except FeatureStoreError as error:
+        str(error).encode()
+
+
+def unnoticed(table: str, column: str, value: Any, folder: Path) -> str | None:
+    """What `verify` should have found and has not."""
+    found = list(verify(FeatureStore.open(folder)))
+    for finding in found:
+        finding.problem.encode()
+        if " cannot be checked: " in finding.problem:
+            return f"verify: {finding.problem[:200]}"
+    numbers = value if isinstance(value, list) else [value]
+    bad = any(isinstance(one, float) and not math.isfinite(one) for one in numbers)
+    if bad and not any(finding.wrong for finding in found):
+        return f"{table}.{column} is not finite, and verify finds nothing"
+    return None
+
+
+@click.command()
+@click.option("--count", default=500, show_default=True, help="Rows to try.")
+@click.option("--first", default=0, show_default=True, help="Number of the first.")
+@click.option("--seconds", default=1e9, help="Stop after so long.")
+@click.option("--show", is_flag=True, help="Print each.")
+@click.argument("store", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def main(count: int, first: int, seconds: float, show: bool, store: Path) -> None:
+    """Try hostile rows in copies of STORE, a small one with a row in every table."""
+    warnings.simplefilter("ignore")
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    resource.setrlimit(resource.RLIMIT_DATA, (used + MEMORY, used + MEMORY))
+    violations: Counter[str] = Counter()
+    started, done = time.monotonic(), 0
+    for number in range(first, first + count):
+        if time.monotonic() - started > seconds:
+            break
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place) / "store"
+            shutil.copytree(store, folder)
+            table, column, value = add_hostile_row(folder, number)
+            if show:
+                print(number, table, column, repr(value)[:100])
+            began = time.process_time()
+            problem = None
+            try:
+                look(folder)
+                problem = unnoticed(table, column, value, folder)
+            except BaseException as error:
+                last = traceback.extract_tb(error.__traceback__)[-1]
+                problem = (
+                    f"{table}.{column}: {type(error).__name__} {str(error)[:120]!r} "
+                    f"at {Path(last.filename).name}:{last.lineno}"
+                )
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+            took = time.process_time() - began
+            if problem is None and took > SECONDS:
+                problem = f"{table}.{column}: {took:.0f} s"
+            done += 1
+            if problem is not None:
+                violations[problem.split(" at ")[-1]] += 1
+                print(f"VIOLATION {number}: {problem}", flush=True)
+    print(f"{done} hostile rows, {sum(violations.values())} violations")
+    sys.exit(1 if violations else 0)
+
+
+if __name__ == "__main__":
+    main()
