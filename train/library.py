@@ -13,7 +13,7 @@ from featurestore.views.view import TrainingView
 from train.benchmark.grid import Grid
 from train.benchmark.run import Benchmark, run_benchmark, stored_benchmark
 from train.model_request import ModelRequest
-from train.models import SeedGroup, find_model, requested_models, seed_groups, stored_models
+from train.models import SeedGroup, requested_models, seed_groups, stored_models
 from train.predictors.loading import LoadedModel, load_model
 from train.predictors.registry import make_recipe, predictor_part
 from train.training import TrainingResult, train_model
@@ -174,6 +174,4 @@ def load(store: FeatureStore, name: str) -> LoadedModel:
     UnknownNameError, InvalidInputError
         If there is none, there are several, or its weights cannot be read.
     """
-    with store.session() as session:
-        model_id = find_model(session, name).model_id
-    return load_model(store, model_id)
+    return load_model(store, name)

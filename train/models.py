@@ -11,7 +11,8 @@ from typing import Any, overload
 import numpy as np
 import pyarrow as pa
 
-from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
+from featurestore.catalogue import find_model_id
+from featurestore.errors import MissingDataError
 from featurestore.identity import canonical_json
 from featurestore.output.display import Showing, Shown
 from featurestore.query.conditions import as_condition
@@ -176,18 +177,8 @@ def find_model(session: Session, name: str) -> StoredModel:
     InvalidInputError
         If several ids start so.
     """
-    models = stored_models(session)
-    found = [model for model in models if model.model_id == name] or [
-        model for model in models if model.model_id.startswith(name)
-    ]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        ids = ", ".join(model.model_id for model in found)
-        raise InvalidInputError(f"several models' ids start with {name!r}: {ids}")
-    raise UnknownNameError(
-        "model", name, [model.model_id for model in models], "(see: featurestore train list)"
-    )
+    model_id = find_model_id(session, name)
+    return next(model for model in stored_models(session) if model.model_id == model_id)
 
 
 def stored_history(session: Session, model_id: str) -> list[dict[str, Any]]:

@@ -72,12 +72,13 @@ def erased_texts(
         raise InvalidInputError(
             f"model {model.model_id} was trained on {p.features!r}: it has no text to erase from"
         )
+    blocks = {block.feature: block for block in view_blocks(session, p)}
+    alone = len(p.texts) == 1
     found = []
     for number, feature in enumerate(p.texts, 1):
         assert feature.generator_id is not None
         generator = find_generator(session, feature.generator_id)
-        block = next(b for b in view_blocks(session, p) if b.feature == feature)
-        alone = len(p.texts) == 1
+        block = blocks[feature]
         found.append(
             ErasedText(
                 feature=feature,

@@ -50,9 +50,6 @@ from featurestore.texts.variants import CONTROLS, FULL, Variant, subsets, withou
 from train.analysis.resampling import bootstrap_means, holm, interval, paired_difference
 from train.models import SeedGroup, StoredModel, seed_groups
 
-TAGGERS = ("store", "reference")
-ERASURES = ("deletion", "mask")
-
 #: The measures that are tested against zero.
 _TESTED = ("comprehensiveness", "over_control", "over_control_words", "retrained")
 _MOST_TAGS = 8

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from io import StringIO
-from typing import Any
 
 import pyarrow as pa
 
-from featurestore.output.rows import print_table
+from featurestore.output.rows import cell, print_table
 
 #: Rows of a table that are shown; the others are counted.
 MOST_ROWS = 20
@@ -93,14 +92,7 @@ def _html_table(table: pa.Table) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in table.column_names)
     columns = [table.column(i).to_pylist() for i in range(table.num_columns)]
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(_cell(value))}</td>" for value in row) + "</tr>"
+        "<tr>" + "".join(f"<td>{escape(cell(value))}</td>" for value in row) + "</tr>"
         for row in zip(*columns, strict=True)
     )
     return f"<table style='{_STYLE}'><tr>{head}</tr>{body}</table>"
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 80 else text[:79] + "…"

@@ -220,7 +220,8 @@ def _text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """A value as it stands in a printed table: on one line, at most 60 characters."""
     text = f"{value:.6g}" if isinstance(value, float) else one_line(_text(value))
     return text if len(text) <= _CELL_WIDTH else text[: _CELL_WIDTH - 1] + "…"
 
@@ -230,7 +231,7 @@ def _print_aligned(table: pa.Table, stream: IO[str]) -> None:
         pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
         for kind in table.schema.types
     ]
-    rows = [[_cell(value) for value in row.values()] for row in rows_of(table)]
+    rows = [[cell(value) for value in row.values()] for row in rows_of(table)]
     names = [one_line(name) for name in table.column_names]
     widths = [
         max([len(name), *(len(row[index]) for row in rows)]) for index, name in enumerate(names)

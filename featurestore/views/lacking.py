@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from featurestore.catalogue import find_encoder, find_generator
 from featurestore.commands import Command, describing_command, encoding_command
@@ -26,18 +28,18 @@ class _Need:
         In words, after "without a".
     condition : SQL
         Over the targets ``t``, for having it.
-    command : tuple of str or None
-        What makes it.
+    command : callable or None
+        Makes the command that makes it: only an error asks for it.
     """
 
     what: str
     condition: SQL
-    command: Command | None
+    command: Callable[[], Command] | None
 
 
 def excluded(session: Session, parameters: ViewParameters, kept: int) -> dict[str, int]:
     """Materials with a target that the view leaves out, by the first thing they lack."""
-    among = SQL(f"FROM {targets_sql(parameters)} t WHERE {where_sql(parameters)}")
+    among = _among(parameters)
     total = session.read_only_query(f"SELECT count(*) AS n {among}")["n"][0].as_py()
     if total == kept:
         return {}
@@ -64,15 +66,20 @@ def nothing_left(
     )
     message = f"the training view of {parameters.property!r} has no rows: {counts}"
     # ``lacking`` counts a material by the first thing that it lacks; it may lack others, too.
-    among = f"FROM {targets_sql(parameters)} t WHERE {where_sql(parameters)}"
+    among = _among(parameters)
     commands: list[Command] = []
     for need in _needs(session, parameters):
         if need.command is None:
             continue
         found = session.read_only_query(f"SELECT count(*) AS n {among} AND NOT ({need.condition})")
         if found["n"][0].as_py():
-            commands.append(need.command)
+            commands.append(need.command())
     return MissingContentError(message, commands)
+
+
+def _among(parameters: ViewParameters) -> SQL:
+    """The targets ``t`` that the view's condition leaves."""
+    return SQL(f"FROM {targets_sql(parameters)} t WHERE {where_sql(parameters)}")
 
 
 def _needs(session: Session, parameters: ViewParameters) -> list[_Need]:
@@ -98,7 +105,7 @@ def _structure(session: Session, parameters: ViewParameters, part: VectorFeature
     return _Need(
         f"{label} vector",
         SQL(f"structure_id IN (SELECT structure_id FROM {table})"),
-        encoding_command(session, encoder),
+        partial(encoding_command, session, encoder),
     )
 
 
@@ -113,11 +120,15 @@ def _text(session: Session, parameters: ViewParameters, part: VectorFeature) -> 
     encoded = SQL(f"SELECT structure_id FROM {texts_sql(part)} JOIN {table} USING (text_id)")
     text = "text" if parameters.features != COMBINED else f"{generator.source} text"
     return [
-        _Need(text, SQL(f"structure_id IN ({described})"), describing_command(session, generator)),
+        _Need(
+            text,
+            SQL(f"structure_id IN ({described})"),
+            partial(describing_command, session, generator),
+        ),
         _Need(
             f"{_label(session, parameters, part, 'text')} vector",
             SQL(f"structure_id IN ({encoded})"),
-            encoding_command(session, encoder, generator.source, [part.variant]),
+            partial(encoding_command, session, encoder, generator.source, [part.variant]),
         ),
     ]
 

@@ -157,32 +157,32 @@ def benchmark(
     """
     from featurestore.store import FeatureStore
     from train.benchmark.figure import write_benchmark_figure
-    from train.benchmark.grid import Grid
     from train.benchmark.output import print_benchmark
     from train.benchmark.published import read_published
-    from train.benchmark.run import run_benchmark, stored_benchmark
+    from train.library import compare
     from train.predictors.registry import parse_benchmark_settings
 
     if seeds and n_seeds:
         raise click.UsageError("Give either --seed or --seeds.")
-    grid = Grid(
-        properties=_distinct(properties),
-        split=split,
-        features=_distinct(features),
-        text_sources=_distinct(text_sources),
-        structure_encoders=_distinct(structure_encoders),
-        text_encoders=_distinct(text_encoders),
-        predictors=_distinct(predictors),
-        seeds=tuple(dict.fromkeys(seeds)) or tuple(range(n_seeds or 1)),
-        changes=parse_benchmark_settings(settings),
-        property_source=property_source,
-        feature_sets=_distinct(feature_sets),
-        reference_set=reference_set,
-        where=where,
-    )
     published = read_published(published_file) if published_file else []
-    store = FeatureStore.open(store_uri)
-    result = stored_benchmark(store, grid) if no_train else run_benchmark(store, grid, jobs)
+    result = compare(
+        FeatureStore.open(store_uri),
+        _distinct(properties),
+        split,
+        feature_sets=_distinct(feature_sets),
+        reference=reference_set,
+        structure_encoders=_distinct(structure_encoders),
+        text_sources=_distinct(text_sources),
+        text_encoders=_distinct(text_encoders),
+        features=_distinct(features),
+        predictors=_distinct(predictors),
+        seeds=tuple(dict.fromkeys(seeds)) or n_seeds or 1,
+        settings=parse_benchmark_settings(settings),
+        where=where,
+        property_source=property_source,
+        jobs=jobs,
+        train=not no_train,
+    )
     print_benchmark(result.rows, output_format, published)
     if not no_train:
         click.echo(f"{result.trained} models trained, {result.found} were there.", err=True)

@@ -8,9 +8,7 @@ from typing import Any
 import click
 import pyarrow as pa
 
-from featurestore.views.request import FOLDS
 from train.display.printing import print_captioned
-from train.models import StoredModel
 from train.training import TrainingResult
 
 
@@ -19,7 +17,10 @@ def print_result(result: TrainingResult, output_format: str) -> None:
     for note in result.notes:
         click.echo(f"Note: {note}", err=True)
     metrics, model_id = result.model.metrics, result.model.model_id
-    print_captioned(_folds_table(result.model), output_format, ["model_id", "unit"])
+    folds, unit = result.table, result.model.parameters.unit
+    table = folds.add_column(0, "model_id", pa.repeat(model_id, len(folds)))
+    table = table.append_column("unit", pa.repeat(unit, len(folds)))
+    print_captioned(table, output_format, ["model_id", "unit"])
     for sentence in _uncertainty_sentences(metrics):
         click.echo(sentence, err=True)
     if result.trained:
@@ -50,20 +51,3 @@ def _uncertainty_sentences(metrics: Mapping[str, Any]) -> list[str]:
         listed = ", ".join(f"{float(level):.0%}: {value:.1%}" for level, value in shares.items())
         sentences.append(f"Test targets within the intervals of nominal coverage: {listed}.")
     return sentences
-
-
-def _folds_table(model: StoredModel) -> pa.Table:
-    folds = {fold: model.metrics["folds"][fold] for fold in FOLDS}
-    floats = {
-        name: pa.array([entry[name] for entry in folds.values()], pa.float64())
-        for name in ("mae", "rmse", "r2")
-    }
-    return pa.table(
-        {
-            "model_id": [model.model_id] * len(folds),
-            "fold": list(folds),
-            "n": [entry["n"] for entry in folds.values()],
-            **floats,
-            "unit": [model.parameters.unit] * len(folds),
-        }
-    )

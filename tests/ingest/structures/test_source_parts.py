@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,17 +30,6 @@ def read(content):
 PART = SourcePart(name="{name}", summary="One.", licence="MIT", read=read, {how})
 """
 GOLD = 'yield Found(crystal("Po"))'
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    folder = tmp_path / "site"
-    folder.mkdir()
-    monkeypatch.syspath_prepend(folder)
-    yield folder
-    for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", None)).startswith(str(folder)):
-            del sys.modules[name]
 
 
 def add(
