@@ -62,9 +62,8 @@ def texts_asked_for(
     described = _lengths(session, generator, structure_ids)
     for variant in expanded:
         _check_range(parse_variant(variant, generator.tags, generator.reference_tags), described)
-    for variant in expanded:
-        ids = list(described)
-        yield from render(session, generator.generator_id, ids, [variant] * len(ids))
+    pairs = [(structure_id, variant) for variant in expanded for structure_id in described]
+    yield from _rendered(session, generator, pairs)
     for match in units:
         pairs = [
             (structure_id, str(Variant(rule, unit=match["unit"], numbers=(number,))))
@@ -72,8 +71,15 @@ def texts_asked_for(
             for structure_id, lengths in described.items()
             for number in range(lengths[match["unit"]])
         ]
-        columns = [list(column) for column in zip(*pairs, strict=True)] or [[], []]
-        yield from render(session, generator.generator_id, *columns)
+        yield from _rendered(session, generator, pairs)
+
+
+def _rendered(
+    session: Session, generator: Generator, pairs: Sequence[tuple[str, str]]
+) -> Iterator[pa.Table]:
+    """As `render`, for pairs of structure and variant: few queries, however many the variants."""
+    columns = [list(column) for column in zip(*pairs, strict=True)] or [[], []]
+    return render(session, generator.generator_id, *columns)
 
 
 def _lengths(
