@@ -17,7 +17,8 @@ from ingest.cli.printing import print_ingested
     "property_files",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="CSV file of targets: a material_id column and one for each property.",
+    help="File of targets (CSV, Excel, Parquet, JSON lines): a material_id column and one for each "
+    "property. Other names of columns: see ingest targets.",
 )
 @click.option("--dataset", help="Name recorded for the data set. Default: that of the source.")
 @click.option(
