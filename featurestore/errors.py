@@ -34,6 +34,10 @@ class MissingRowsWarning(UserWarning):
     """A table is older than what runs or snapshots say was written to it."""
 
 
+class NameOrderWarning(UserWarning):
+    """A query compares a formula or chemical system with one that is written in another order."""
+
+
 class InvalidInputError(FeatureStoreError):
     """A file or value from outside cannot be used."""
 

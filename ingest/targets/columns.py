@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.registry import Property, PropertyRegistry
-from featurestore.tables.schemas import TABLES
+from featurestore.session import MATERIAL_COLUMNS
 from ingest.structures.opening import shown
 from ingest.targets.table import Table
 
@@ -94,7 +94,7 @@ def ad_hoc_properties(columns: Mapping[str, str]) -> list[Property]:
                 f"{meant!r} is no NAME:UNIT: a property's name has letters, digits, _ and -, "
                 "and one without unit is in 1"
             )
-        if name.lower() in {column.lower() for column in TABLES["materials"].schema.names}:
+        if name.lower() in {column.lower() for column in MATERIAL_COLUMNS}:
             raise InvalidInputError(
                 f"a property cannot be called {name!r}: materials have a column of this name"
             )
