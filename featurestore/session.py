@@ -21,8 +21,8 @@ from featurestore.errors import (
     MissingRowsWarning,
     NameOrderWarning,
 )
-from featurestore.query.names import compared_names
 from featurestore.query.limits import SqlLimits, check_text
+from featurestore.query.names import compared_names
 from featurestore.quoting import SQL, identifier, literal
 from featurestore.quoting import quoted as quoted
 from featurestore.tables.presence import losses

@@ -1,4 +1,4 @@
-"""Formulas and chemical systems in users' SQL that are written in another order than the store's."""
+"""Formulas and chemical systems in users' SQL, which may be written in another order."""
 
 from __future__ import annotations
 

@@ -45,6 +45,13 @@ from ingest.cli.printing import print_ingested
     help="Give each disordered site its most abundant element instead of refusing the structure; "
     "ids then end in ~ordered.",
 )
+@click.option(
+    "--targets/--no-targets",
+    default=True,
+    show_default=True,
+    help="Take targets that stand with structures: in archives and documents, VASP runs, extended "
+    "XYZ, ASE's data bases.",
+)
 @store_option
 def structures(
     sources: tuple[str, ...],
@@ -54,6 +61,7 @@ def structures(
     replace: bool,
     id_from: str,
     ordered: str | None,
+    targets: bool,
     store_uri: str,
 ) -> None:
     """Read structures and targets from SOURCES, with their symmetry.
@@ -80,6 +88,7 @@ def structures(
             replace=replace,
             id_from=id_from,
             ordered=ordered,
+            targets=targets,
         )
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def add_structures(
     replace: bool = False,
     id_from: str = "stem",
     ordered: str | None = None,
+    targets: bool = True,
 ) -> Ingested:
     """Read structures and targets from files, with their symmetry.
 
@@ -54,6 +56,9 @@ def add_structures(
         What of a file is its material's id: ``stem``, ``path``, ``formula`` or ``regex:PATTERN``.
     ordered : {"nearest"}, optional
         How disordered structures are ordered; by default they are refused.
+    targets : bool
+        Whether targets are taken that stand with structures: in archives and documents, in VASP
+        runs, in extended XYZ and ASE's data bases.
 
     Raises
     ------
@@ -76,6 +81,7 @@ def add_structures(
         "replace": replace,
         "id_from": id_from,
         "ordered": ordered,
+        "no_targets": not targets,
     }
     files = [*(file.path for file in found if not file.irregular), *tables]
     with (
@@ -83,6 +89,8 @@ def add_structures(
         WorkerPool(cpu_count(), memory_limit=_BYTES_A_READER) as pool,
     ):
         records = read_sources(found, rule, ordered is not None, pool)
+        if not targets:
+            records = (dataclasses.replace(record, targets={}) for record in records)
         name = dataset or dataset_name(named)
         return _materials(store, run, records, name, tables, registries, replace)
 

@@ -32,10 +32,12 @@ def parse_target(value: object, decimal: str = ".") -> float | Failure | None:
     Parameters
     ----------
     value : object
-        The cell.
+        The cell; a `Failure` of its reader stays one.
     decimal : {".", ","}
         What stands before the decimals in text.
     """
+    if isinstance(value, Failure):
+        return value
     if isinstance(value, str):
         text = value.strip()
         if text.lower() in _MISSING:
