@@ -167,7 +167,7 @@ def test_a_folder_of_runs(tmp_path):
     packed = gzip.compress(vasprun().encode())
     (put(tmp_path / "run5", CONTCAR__relax1=poscar()) / "vasprun.xml.relax1.gz").write_bytes(packed)
     found = read(tmp_path, "run*/*")
-    assert found["run1/CONTCAR"] == found["vasprun"] == found["run5/CONTCAR.relax1"]
+    assert found["run1/CONTCAR"] == found["vasprun"] == found["CONTCAR.relax1"]
     assert found["run1/CONTCAR"]["band_gap"] == pytest.approx(1.5)
     assert found["run2/CONTCAR"] == {
         "energy": -8.05,
