@@ -49,14 +49,13 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 _NAMES = "names"
 MACRO_FILES = (_NAMES, "texts", "training_view", "coverage", "vectors")
 
-# Columns of a view beside those of its table: cheap to compute and not worth a place of their own.
-_COMPUTED = {
-    "materials": SQL(
-        " REPLACE (formula_of_stored(formula) AS formula), formula AS formula_alphabetical, "
-        "list_sort(regexp_extract_all(formula, '[A-Z][a-z]?')) AS elements, "
-        "array_to_string(list_sort(regexp_extract_all(formula, '[A-Z][a-z]?')), '-') AS chemsys"
-    )
-}
+# Columns of the view of materials beside those of their table: cheap to compute, and computed only
+# where a query names them.
+_OF_MATERIALS = SQL(
+    " REPLACE (formula_of_stored(formula) AS formula), formula AS formula_alphabetical, "
+    "list_sort(regexp_extract_all(formula, '[A-Z][a-z]?')) AS elements, "
+    "array_to_string(list_sort(regexp_extract_all(formula, '[A-Z][a-z]?')), '-') AS chemsys"
+)
 
 #: The columns of ``materials`` in SQL: those that are stored, and those that are computed.
 MATERIAL_COLUMNS = (
@@ -182,7 +181,9 @@ class Session:
         dataset = self._datasets.get(name)
         empty = schema.empty_table()
         damaged = self.damaged.get(name, [])
-        changed, condition = _COMPUTED.get(name, SQL("")), SQL("")
+        changed, condition = SQL(""), SQL("")
+        if name == "materials":
+            changed = _OF_MATERIALS
         rows = empty if dataset is None else dataset
         is_whole = set(schema.names) <= set(rows.schema.names)
         if is_whole and not (killed or damaged or changed):
@@ -317,7 +318,10 @@ class Session:
         """Warn where a column is compared with a formula or chemical system written otherwise."""
         for column, text in compared_names(sql, parameters):
             try:
-                [(written,)] = self._connection.execute(f"SELECT {column}(?)", [text]).fetchall()
+                [(written,)] = self._connection.execute(
+                    "SELECT CASE $1 WHEN 'formula' THEN formula($2) ELSE chemsys($2) END",
+                    [column, text],
+                ).fetchall()
             except duckdb.Error:  # no formula, whatever it looks like
                 continue
             if written != text:

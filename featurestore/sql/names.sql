@@ -43,12 +43,11 @@ CREATE OR REPLACE TEMP MACRO written_formula(amounts) AS list_transform([amounts
              ELSE written_amounts(s[: -3], 1) || '(' || written_amounts(s[-2 :], shared) || ')'
                   || CAST(shared AS VARCHAR) END)[1])[1];
 
--- gases of two atoms and peroxides keep their molecules
-CREATE OR REPLACE TEMP MACRO with_molecules(written) AS CASE
-    WHEN written IN ('O', 'N', 'F', 'Cl', 'H') THEN written || '2'
-    WHEN written IN ('LiO', 'NaO', 'KO', 'RbO', 'CsO', 'HO')
-    THEN replace(written, 'O', '2O2')
-    ELSE written END;
+-- gases of two atoms and peroxides keep their molecules; no IN: it would become a join that is made
+-- for every query of materials, with the formula or without
+CREATE OR REPLACE TEMP MACRO with_molecules(written) AS
+    regexp_replace(regexp_replace(written, '^(O|N|F|Cl|H)$', '\12'),
+                   '^(Li|Na|K|Rb|Cs|H)O$', '\12O2');
 
 -- of the stored formula: reduced, each element once
 CREATE OR REPLACE TEMP MACRO formula_of_stored(stored) AS CASE

@@ -176,3 +176,12 @@ def test_other_texts_are_left_alone(sql):
 def test_a_store_without_materials_has_the_columns(tmp_path: Path):
     rows = FeatureStore.open(tmp_path / "store", create=True).sql("FROM materials")
     assert (rows.num_rows, tuple(rows.column_names)) == (0, MATERIAL_COLUMNS)
+
+
+def test_a_query_without_the_formula_does_not_compute_it(store):
+    """And its condition reaches the scan."""
+    for column in ("material_id", "n_atoms", "chemsys"):
+        plan = store.sql(f"EXPLAIN SELECT {column} FROM materials WHERE material_id = 'a'")
+        text = str(plan.to_pylist())
+        assert "electronegativity" not in text and "0.93" not in text and "Join" not in text
+        assert "Filters:" in text
