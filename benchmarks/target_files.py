@@ -27,7 +27,9 @@ def main(rows: int, materials: int) -> None:
     """Print the time and memory of reading a file with three columns."""
     with tempfile.TemporaryDirectory() as folder:
         store = FeatureStore.open(Path(folder) / "store", create=True)
-        store.merge_rows("materials", [material(i) | {"run_id": "made-up"} for i in range(materials)])
+        store.merge_rows(
+            "materials", [material(i) | {"run_id": "made-up"} for i in range(materials)]
+        )
         path = Path(folder) / "targets.csv"
         with path.open("w") as file:
             file.write("material_id;mbj_bandgap;comment;ehull\n")

@@ -103,6 +103,10 @@ def _plain_numbers(cells: Sequence[Any], decimal: str) -> npt.NDArray[np.float64
 
 
 def _why_no_number(text: str, decimal: str) -> str:
+    if text.startswith("#"):
+        return "is a spreadsheet's error; mend its formula"
+    if text.startswith("="):
+        return "is a formula whose value was not saved: save the file in a spreadsheet program"
     if text.lower() in ("true", "false", "yes", "no"):
         return "is a truth value; targets are numbers: write 1 and 0"
     if text.lower().lstrip("+-") in _NO_NUMBERS:

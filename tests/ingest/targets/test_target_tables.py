@@ -6,7 +6,6 @@ import codecs
 import datetime
 import gzip
 import json
-import zipfile
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from openpyxl import Workbook
 
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.failure import Failure
@@ -40,61 +40,14 @@ def written(path: Path, text: str, encoding: str = "utf-8") -> Path:
 
 
 def workbook(path: Path, **sheets: list[list[object]]) -> Path:
-    """A minimal Excel workbook; a cell is a number, a text, a truth value or None."""
-    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-    package = "http://schemas.openxmlformats.org/package/2006"
-
-    def cell(value: object, place: str) -> str:
-        if value is None:
-            return ""
-        if isinstance(value, bool):
-            return f'<c r="{place}" t="b"><v>{int(value)}</v></c>'
-        if isinstance(value, int | float):
-            return f'<c r="{place}"><v>{value}</v></c>'
-        return f'<c r="{place}" t="inlineStr"><is><t>{value}</t></is></c>'
-
-    def rows(table: list[list[object]]) -> str:
-        found = ""
-        for y, row in enumerate(table, 1):
-            found += f'<row r="{y}">'
-            found += "".join(cell(value, f"{chr(64 + x)}{y}") for x, value in enumerate(row, 1))
-            found += "</row>"
-        return found
-
-    with zipfile.ZipFile(path, "w") as archive:
-        numbered = list(enumerate(sheets, 1))
-        archive.writestr(
-            "[Content_Types].xml",
-            f'<Types xmlns="{package}/content-types"><Default Extension="rels" ContentType='
-            '"application/vnd.openxmlformats-package.relationships+xml"/></Types>',
-        )
-        archive.writestr(
-            "_rels/.rels",
-            f'<Relationships xmlns="{package}/relationships"><Relationship Id="r" '
-            f'Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        )
-        archive.writestr(
-            "xl/workbook.xml",
-            f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>'
-            + "".join(f'<sheet name="{name}" sheetId="{n}" r:id="r{n}"/>' for n, name in numbered)
-            + "</sheets></workbook>",
-        )
-        archive.writestr(
-            "xl/_rels/workbook.xml.rels",
-            f'<Relationships xmlns="{package}/relationships">'
-            + "".join(
-                f'<Relationship Id="r{n}" Type="{office}/worksheet" Target="worksheets/s{n}.xml"/>'
-                for n, _ in numbered
-            )
-            + "</Relationships>",
-        )
-        for n, name in numbered:
-            archive.writestr(
-                f"xl/worksheets/s{n}.xml",
-                f'<worksheet xmlns="{main}"><sheetData>{rows(sheets[name])}</sheetData>'
-                "</worksheet>",
-            )
+    book = Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for y, row in enumerate(rows, start=1):
+            for x, value in enumerate(row, start=1):
+                sheet.cell(y, x).value = value
+    book.save(path)
     return path
 
 
@@ -219,14 +172,22 @@ def test_parquet(tmp_path):
 def test_excel(tmp_path):
     path = workbook(
         tmp_path / "t.xlsx",
-        data=[[None], ["id", "slme", 2024], [17, 1.5, True], [None], ["b", "", "x"]],
+        data=[[None], ["id", "slme", 2024], [17, 1.5, True], [None], ["b", None, "x"]],
         blank=[],
     )
     table = open_table(path)
     assert table.columns == ("id", "slme", "2024")
     [batch] = table.batches(["id", "slme", "2024"])
-    assert batch.columns == {"id": [17.0, "b"], "slme": [1.5, ""], "2024": [True, "x"]}
+    assert batch.columns == {"id": [17, "b"], "slme": [1.5, None], "2024": [True, "x"]}
     assert list(batch.numbers) == [3, 5]
+
+
+def test_errors_and_formulas_without_a_value_are_no_empty_cells(tmp_path):
+    rows = [["id", "slme"], ["a", "#DIV/0!"], ["b", "=A1*2"], ["c", None]]
+    found = cells(workbook(tmp_path / "t.xlsx", one=rows), "slme")["slme"]
+    assert found == ["#DIV/0!", "=A1*2", None]
+    assert "a spreadsheet's error" in parse_target(found[0]).message
+    assert "is a formula whose value was not saved" in parse_target(found[1]).message
 
 
 def test_the_sheets_of_a_workbook(tmp_path):
@@ -270,7 +231,7 @@ def test_columns_by_their_names_and_as_given():
         (["id", "who"], {}, r"no column is a known property \('who'\).*--column 'who'=PROPERTY"),
         (["id"], {}, "it has no other columns"),
         (["id", "gap"], {"Gap": "slme"}, "unknown column 'Gap'; did you mean 'gap'"),
-        (["id", "gap"], {"gap": "bandgap"}, "the registry has none that is the same"),
+        (["id", "gap"], {"gap": "my_gap"}, "the registry has none that is the same"),
         (["id", "gap"], {"gap": "MBJ-bandgap"}, "did you mean 'mbj_bandgap'"),
         (["id", "slme", "x"], {"x": "slme"}, "columns 'slme' and 'x' are both slme"),
         (["id", "gap (meV)"], {"gap (meV)": "mbj_bandgap"}, "is in meV, mbj_bandgap in eV: conv"),
