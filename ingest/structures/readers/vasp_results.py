@@ -17,7 +17,11 @@ import numpy.typing as npt
 
 from featurestore.failure import Failure
 from ingest.structures.opening import COMPRESSIONS, read_whole, without_compression
-from ingest.structures.refusals import InvalidStructureError, UnreadableFileError
+from ingest.structures.refusals import (
+    InvalidStructureError,
+    OtherStructureError,
+    UnreadableFileError,
+)
 
 _NAMES = ("energy", "energy_per_atom", "band_gap", "total_magnetization")
 _PARAMETERS = ("NELM", "NSW", "IBRION")
@@ -98,7 +102,7 @@ class RunOfXml:
         if self.energy is None:
             return {}
         found: dict[str, float] = {"energy": self.energy, "energy_per_atom": self.energy / atoms}
-        if self.occupations and all(one.ndim == 2 and len(one) for one in self.occupations):
+        if self.occupations and all(one.shape[1:] == (2,) for one in self.occupations):
             levels = np.concatenate(self.occupations)
             occupied = levels[:, 1] > _OCCUPIED
             if occupied.any() and not occupied.all():
@@ -148,7 +152,9 @@ def outcar_targets(text: str, atoms: int, volume: float) -> Targets:
     Raises
     ------
     UnreadableFileError
-        If the run did not end, or is of another structure.
+        If the run did not end.
+    OtherStructureError
+        If it ended with another structure.
     """
     if "General timing and accounting" not in text:
         raise UnreadableFileError("it was cut off, or its run did not end")
@@ -157,7 +163,7 @@ def outcar_targets(text: str, atoms: int, volume: float) -> Targets:
     if stated is None or not volumes:
         raise UnreadableFileError("it does not say its number of atoms and its volume")
     if int(stated[1]) != atoms or abs(float(volumes[-1]) / volume - 1) > _SAME_VOLUME:
-        raise UnreadableFileError(
+        raise OtherStructureError(
             f"its run ended with another structure ({stated[1]} atoms in {volumes[-1]} Å³, not "
             f"{atoms} in {volume:.2f} Å³)"
         )
@@ -217,12 +223,12 @@ def targets_beside(run: Path, name: str, species: tuple[str, ...], volume: float
         if isinstance(last, Failure):
             raise UnreadableFileError(last.message)
         if last.species != species or abs(last.volume / volume - 1) > _SAME_VOLUME:
-            raise UnreadableFileError(
+            raise OtherStructureError(
                 f"its run ended with another structure ({last.n_atoms} atoms in {last.volume:.2f} "
                 f"Å³, not {len(species)} in {volume:.2f} Å³)"
             )
         return dict(found.targets)
     except InvalidStructureError as error:
-        if begins:
+        if begins and isinstance(error, OtherStructureError):
             return {}
         return {"energy": Failure(type(error).__name__, f"{run.name} beside {name}: {error}")}

@@ -174,7 +174,7 @@ def test_a_folder_of_runs(tmp_path):
         "energy_per_atom": -4.025,
         "total_magnetization": 1.999999,
     }
-    assert found["run3/POSCAR"] == {}  # it ended with another structure, as a POSCAR may
+    assert found["POSCAR"] == {}  # it ended with another structure, as a POSCAR may
     assert found["run4/CONTCAR"] == {}
     alone = read(tmp_path, "run*/CONTCAR")
     assert alone["run1/CONTCAR"] == found["run1/CONTCAR"]
@@ -184,9 +184,9 @@ def test_a_folder_of_runs(tmp_path):
     ("beside", "error", "words"),
     [
         ({"vasprun__xml": vasprun()[:900]}, "UnreadableFileError", "run that was cut off"),
-        ({"vasprun__xml": vasprun(edge=5)}, "UnreadableFileError", "another structure"),
+        ({"vasprun__xml": vasprun(edge=5)}, "OtherStructureError", "another structure"),
         ({"OUTCAR": outcar(ends=False)}, "UnreadableFileError", "cut off"),
-        ({"OUTCAR": outcar(volume=70.0)}, "UnreadableFileError", "another structure"),
+        ({"OUTCAR": outcar(volume=70.0)}, "OtherStructureError", "another structure"),
         ({"OUTCAR": "text"}, "UnreadableFileError", "cut off"),
         ({"OUTCAR": outcar(converged=False)}, "UnconvergedError", "electrons did not converge"),
         ({"OUTCAR": outcar(nsw=9, ibrion=2)}, "UnconvergedError", "ions did not converge"),
@@ -196,6 +196,12 @@ def test_a_run_that_cannot_be_used_is_a_failure_of_the_energy(tmp_path, beside, 
     put(tmp_path / "run", CONTCAR=poscar(), **beside)
     found = read(tmp_path, "run/CONTCAR")["CONTCAR"]["energy"]
     assert isinstance(found, Failure) and found.error == error and words in found.message
+
+
+def test_a_poscar_beside_a_run_that_was_cut_off_says_so(tmp_path):
+    put(tmp_path / "run", POSCAR=poscar(), OUTCAR=outcar(ends=False))
+    [targets] = read(tmp_path, "run/POSCAR").values()
+    assert targets["energy"].error == "UnreadableFileError"
 
 
 def test_extended_xyz(tmp_path):
