@@ -179,3 +179,24 @@ def test_memory_follows_the_store_and_not_the_file(store, tmp_path, monkeypatch)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0]
+
+
+def test_the_command(store, tmp_path):
+    from click.testing import CliRunner
+
+    from ingest.cli.targets import targets
+
+    (tmp_path / "t.csv").write_text("sample;gap (eV);remark\na.cif;1,5;x\nb;2;y\n")
+    words = [str(tmp_path / "t.csv"), "--id-column", "sample", "--decimal", "comma"]
+    words += ["--column", "gap (eV)=mbj_bandgap", "--store", store.uri]
+    result = CliRunner().invoke(targets, [*words, "--source-name", "lab"], catch_exceptions=False)
+    assert "targets: 2 written, 0 already there, 0 failed" in result.output
+    assert "columns left alone: 'remark'" in result.output
+    assert stored(store) == {"a mbj_bandgap": 1.5, "b mbj_bandgap": 2.0}
+    (tmp_path / "t.csv").write_text("sample;gap (eV)\nz;1\n")
+    failed = CliRunner().invoke(targets, words)
+    assert isinstance(failed.exception, NothingSucceededError)
+    assert "1 × UnknownMaterial" in failed.output
+    missing = CliRunner().invoke(targets, [*words[:-1], str(tmp_path / "nowhere")])
+    assert "nowhere" in str(missing.exception)
+    assert not (tmp_path / "nowhere").exists()
