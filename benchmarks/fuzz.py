@@ -50,13 +50,13 @@ from featurestore.identity import versioned_id
 from featurestore.registry import PropertyRegistry, load_registry
 from featurestore.tables.schemas import embedding_table, table_schema
 from featurestore.texts.variants import parse_variant
+from ingest.library.targets import opened_targets
 from ingest.sample import sample_archive
 from ingest.stages.folds import parse_parts
 from ingest.stages.splits import property_of_file, read_split_file
-from ingest.stages.structures import parse_target
 from ingest.structures.analysis import analyse
-from ingest.structures.properties_file import read_property_file
 from ingest.structures.sources import expand_sources, read_sources
+from ingest.targets.cells import parse_target, parse_targets
 
 SECONDS = 10.0  # of processor time for one input
 MEMORY = 2 << 30  # bytes that reading one input may add
@@ -264,12 +264,21 @@ def _check_target(value: object) -> None:
 
 
 def read_targets(path: Path) -> bool:
-    """Read a CSV file of targets, and each value."""
-    for material_id, name, value in read_property_file(path, _registry()):
-        _encodable(material_id, "a material id")
-        if name not in _registry():
-            raise Violation(f"a value of the unknown property {name!r}")
-        _check_target(value)
+    """Read a file of targets, and each value, in a column and alone."""
+    file = opened_targets(path, _registry())
+    for batch in file.table.batches([file.columns.ids, *file.columns.targets]):
+        for column, target in file.columns.targets.items():
+            if target.name not in _registry():
+                raise Violation(f"a value of the unknown property {target.name!r}")
+            cells = batch.columns[column]
+            numbers, refused = parse_targets(cells)
+            for place, (cell, number) in enumerate(zip(cells, numbers, strict=True)):
+                alone = parse_target(cell)
+                if isinstance(alone, Failure) != (place in refused):
+                    raise Violation(f"{cell!r} is refused in one way of reading alone")
+                if isinstance(alone, float) and alone != number:
+                    raise Violation(f"{cell!r} is {alone} or {number}")
+                _check_target(cell)
     return True
 
 

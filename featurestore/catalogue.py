@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
-from featurestore.session import PROMOTED, RETIRED, Session, Version, by_standing
+from featurestore.session import (
+    PROMOTED,
+    RETIRED,
+    QueryError,
+    Session,
+    Version,
+    by_standing,
+)
 
 #: What stands as ``part`` in the fingerprint of vectors that no encoder here has made.
 OWN_VECTORS = "vectors from a file"
@@ -214,7 +221,13 @@ def check_split(session: Session, split: str, name: str) -> None:
 
 
 def structure_of(session: Session, material_id: str) -> str:
-    """The structure_id of a stored material; raises `UnknownNameError` with the nearest ids."""
+    """The structure_id of a stored material.
+
+    Raises
+    ------
+    UnknownNameError
+        With the nearest ids; for a formula with the materials that have it.
+    """
     found = session.query("SELECT structure_id FROM materials WHERE material_id = ?", [material_id])
     if found.num_rows:
         return str(found["structure_id"][0].as_py())
@@ -223,7 +236,26 @@ def structure_of(session: Session, material_id: str) -> str:
         "LIMIT 10",
         [material_id],
     )
-    raise UnknownNameError("material", material_id, near["material_id"].to_pylist())
+    raise UnknownNameError(
+        "material", material_id, near["material_id"].to_pylist(), _of_formula(session, material_id)
+    )
+
+
+def _of_formula(session: Session, text: str) -> str:
+    """A hint that names the materials of a formula; empty if it is none, or nobody's."""
+    try:
+        found = session.query(
+            "SELECT formula, material_id FROM materials WHERE formula = formula(?) "
+            "ORDER BY material_id LIMIT 6",
+            [text],
+        ).to_pylist()
+    except QueryError:
+        return ""
+    if not found:
+        return ""
+    ids = [row["material_id"] for row in found]
+    more = " …" if len(ids) > 5 else ""
+    return f"(of the formula {found[0]['formula']} there are: {', '.join(ids[:5])}{more})"
 
 
 def choose_encoder(session: Session, name: str | None, kind: str) -> Encoder:

@@ -34,6 +34,10 @@ class MissingRowsWarning(UserWarning):
     """A table is older than what runs or snapshots say was written to it."""
 
 
+class NameOrderWarning(UserWarning):
+    """A query compares a formula or chemical system with one that is written in another order."""
+
+
 class InvalidInputError(FeatureStoreError):
     """A file or value from outside cannot be used."""
 
@@ -95,9 +99,21 @@ class UnknownNameError(FeatureStoreError):
         The unknown name.
     valid : iterable of str
         The names that would have been accepted; the nearest are put into the message.
+    hint : str
+        What else is put into it.
+    otherwise : str
+        What it says where nothing would have been accepted.
     """
 
-    def __init__(self, what: str, name: str, valid: Iterable[str], hint: str = "") -> None:
+    def __init__(
+        self,
+        what: str,
+        name: str,
+        valid: Iterable[str],
+        hint: str = "",
+        *,
+        otherwise: str = "there is none yet",
+    ) -> None:
         valid = sorted(set(valid))
         folded = {candidate.lower(): candidate for candidate in valid}
         near = difflib.get_close_matches(name.lower(), list(folded), n=3, cutoff=0.55)
@@ -108,5 +124,5 @@ class UnknownNameError(FeatureStoreError):
             more = "" if len(valid) <= 10 else f" and {len(valid) - 10} more"
             suggestion = "known: " + ", ".join(shown) + more
         else:
-            suggestion = "there is none yet"
+            suggestion = otherwise
         super().__init__(f"unknown {what} {name!r}; {suggestion}" + (f" {hint}" if hint else ""))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -25,12 +26,12 @@ class Property:
     unit : str
         Unit of its values; "1" where it has none.
     plausible : tuple of float
-        Lowest and highest plausible value, in ``unit``.
+        Lowest and highest plausible value, in ``unit``; by default every one is.
     """
 
     name: str
     unit: str
-    plausible: tuple[float, float]
+    plausible: tuple[float, float] = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
@@ -45,21 +46,47 @@ class PropertyRegistry:
         Raises
         ------
         UnknownNameError
-            With the nearest known names, and how to add one.
+            With a known name that is the same but for case and separators, and how to add one:
+            names that look alike, as those of two band gaps, are other physical quantities.
         """
         if name not in self.properties:
+            same = [known for known in self.properties if _letters(known) == _letters(name)]
             raise UnknownNameError(
                 "property",
                 name,
-                self.properties,
-                "(to add one, write [name] with unit and range into a TOML file and pass it "
-                "with --property-registry)",
+                same,
+                "(to add one of your own, name its unit with the column, --column "
+                "COLUMN=NAME:UNIT, or write [NAME] with unit and range into a TOML file and pass "
+                "it with --property-registry)",
+                otherwise="the registry has none that is the same quantity",
             )
         return self.properties[name]
+
+    def extended(self, properties: Iterable[Property]) -> PropertyRegistry:
+        """With further properties.
+
+        Raises
+        ------
+        InvalidInputError
+            If one is known with another unit.
+        """
+        known = dict(self.properties)
+        for one in properties:
+            unit = known.setdefault(one.name, one).unit
+            if unit != one.unit:
+                raise InvalidInputError(
+                    f"property {one.name!r} is in {unit}, not in {one.unit}: give the values in "
+                    f"{unit}, or the property another name"
+                )
+        return PropertyRegistry(known)
 
     def __contains__(self, name: object) -> bool:
         """Whether the registry knows the name."""
         return name in self.properties
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def load_registry(*extensions: Path) -> PropertyRegistry:

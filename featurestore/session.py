@@ -19,8 +19,10 @@ from featurestore.errors import (
     FeatureStoreError,
     InvalidInputError,
     MissingRowsWarning,
+    NameOrderWarning,
 )
 from featurestore.query.limits import SqlLimits, check_text
+from featurestore.query.names import compared_names
 from featurestore.quoting import SQL, identifier, literal
 from featurestore.quoting import quoted as quoted
 from featurestore.tables.presence import losses
@@ -43,7 +45,23 @@ Version = TypeVar("Version")
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 
-MACRO_FILES = ("texts", "training_view", "coverage", "vectors")
+# The first needs no table, and the view of the materials needs it.
+_NAMES = "names"
+MACRO_FILES = (_NAMES, "texts", "training_view", "coverage", "vectors")
+
+# Columns of the view of materials beside those of their table: cheap to compute, and computed only
+# where a query names them.
+_OF_MATERIALS = SQL(
+    " REPLACE (formula_of_stored(formula) AS formula), formula AS formula_alphabetical, "
+    "list_sort(regexp_extract_all(formula, '[A-Z][a-z]?')) AS elements, "
+    "array_to_string(list_sort(regexp_extract_all(formula, '[A-Z][a-z]?')), '-') AS chemsys"
+)
+
+#: The columns of ``materials`` in SQL: those that are stored, and those that are computed.
+MATERIAL_COLUMNS = (
+    *TABLES["materials"].schema.names,
+    *("formula_alphabetical", "elements", "chemsys"),
+)
 
 _NO_LIMITS = SqlLimits()
 _ROWS_A_BATCH = 8192
@@ -121,10 +139,11 @@ class Session:
                 stacklevel=3,
             )
         with _ctrl_c():
+            self._connection.execute(macro_source(_NAMES))
             for name, expected in TABLES.items():
                 self._register(name, expected.schema, killed if name == "runs" else [])
             self._register_key_views(self._register_embeddings())
-            for name in MACRO_FILES:
+            for name in MACRO_FILES[1:]:
                 self._connection.execute(macro_source(name))
             self._connection.execute("SET lock_configuration = true")
 
@@ -161,17 +180,22 @@ class Session:
         """
         dataset = self._datasets.get(name)
         empty = schema.empty_table()
-        if dataset is None:
-            self._connection.register(name, empty)
-            return
         damaged = self.damaged.get(name, [])
-        if not killed and not damaged and set(schema.names) <= set(dataset.schema.names):
-            self._connection.register(name, dataset)
-            return
-        self._connection.register(f"stored_{name}", dataset)
-        self._connection.register(f"empty_{name}", empty)
-        stored, nothing = identifier(f"stored_{name}"), identifier(f"empty_{name}")
         changed, condition = SQL(""), SQL("")
+        if name == "materials":
+            changed = _OF_MATERIALS
+        rows = empty if dataset is None else dataset
+        is_whole = set(schema.names) <= set(rows.schema.names)
+        if is_whole and not (killed or damaged or changed):
+            self._connection.register(name, rows)
+            return
+        stored = identifier(f"stored_{name}")
+        self._connection.register(f"stored_{name}", rows)
+        source = SQL(f"FROM {stored}")
+        if not is_whole:
+            nothing = identifier(f"empty_{name}")
+            self._connection.register(f"empty_{name}", empty)
+            source = SQL(f"FROM (FROM {stored} UNION ALL BY NAME FROM {nothing})")
         if killed:
             ids = SQL(", ".join(quoted(row["run_id"]) for row in killed))
             changed = SQL(
@@ -180,8 +204,7 @@ class Session:
         if damaged:
             condition = _without(TABLES[name].key, [key for key, _ in damaged])
         self._connection.execute(
-            f"CREATE TEMP VIEW {identifier(name)} AS SELECT *{changed} "
-            f"FROM (FROM {stored} UNION ALL BY NAME FROM {nothing}){condition}"
+            f"CREATE TEMP VIEW {identifier(name)} AS SELECT *{changed} {source}{condition}"
         )
 
     def _register_embeddings(self) -> dict[str, str]:
@@ -285,10 +308,29 @@ class Session:
         """
         check_text(sql, parameters)
         self._check_reading(sql)
+        self._warn_of_orders(sql, parameters)
         with self._in_time(), _errors(), _ctrl_c():
             return self._limited(
                 _as_arrow_has_it(self._connection.sql(sql, params=parameters or None))
             )
+
+    def _warn_of_orders(self, sql: str, parameters: Parameters) -> None:
+        """Warn where a column is compared with a formula or chemical system written otherwise."""
+        for column, text in compared_names(sql, parameters):
+            try:
+                [(written,)] = self._connection.execute(
+                    "SELECT CASE $1 WHEN 'formula' THEN formula($2) ELSE chemsys($2) END",
+                    [column, text],
+                ).fetchall()
+            except duckdb.Error:  # no formula, whatever it looks like
+                continue
+            if written != text:
+                warnings.warn(
+                    f"no {column} is written {text!r}; it is {written!r} here ({column}('{text}') "
+                    "takes any order)",
+                    NameOrderWarning,
+                    stacklevel=4,
+                )
 
     def _limited(self, relation: Any) -> pa.Table:
         """The rows of a relation, unless they are more than this session's limits allow."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ingest.library.duplicates import find_duplicates
     from ingest.library.splits import add_splits
     from ingest.library.structures import add_jarvis, add_sample, add_structures
+    from ingest.library.targets import add_targets
     from ingest.library.text import describe
     from ingest.library.vectors import add_vectors, encode
     from ingest.recording import Ingested
@@ -26,6 +27,7 @@ __all__ = [
     "add_sample",
     "add_splits",
     "add_structures",
+    "add_targets",
     "add_vectors",
     "describe",
     "encode",
@@ -41,6 +43,7 @@ __getattr__, __dir__ = lazily(
         "add_sample": "ingest.library.structures",
         "add_splits": "ingest.library.splits",
         "add_structures": "ingest.library.structures",
+        "add_targets": "ingest.library.targets",
         "add_vectors": "ingest.library.vectors",
         "describe": "ingest.library.text",
         "encode": "ingest.library.vectors",

@@ -79,7 +79,7 @@ class NothingSucceededError(FeatureStoreError):
         self.result = result
         first = result.outcomes[0]
         super().__init__(
-            f"none of the {len(first.failures):,} {first.unit} succeeded"
+            f"none of the {first.failed:,} {first.unit} succeeded"
             if first.failures
             else f"none of the {len(first.passed_over):,} files is a structure file"
         )

@@ -35,6 +35,7 @@ DOCUMENTS = ["README.md"] + [
     f"docs/{name}.md"
     for name in (
         "ingestion",
+        "targets",
         "tables",
         "sql",
         "quality",

@@ -11,7 +11,12 @@ from typing import TextIO
 import click
 
 from featurestore.cli.root import root
-from featurestore.errors import DamagedRowsWarning, FeatureStoreError, MissingRowsWarning
+from featurestore.errors import (
+    DamagedRowsWarning,
+    FeatureStoreError,
+    MissingRowsWarning,
+    NameOrderWarning,
+)
 from featurestore.output.terminal import guard_streams
 
 __all__ = ["main", "root"]
@@ -58,7 +63,7 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """A warning of the store is a sentence for the user; others say where they come from."""
-    if issubclass(category, DamagedRowsWarning | MissingRowsWarning):
+    if issubclass(category, DamagedRowsWarning | MissingRowsWarning | NameOrderWarning):
         click.echo(f"Warning: {message}", err=True)
     else:
         click.echo(warnings.formatwarning(message, category, filename, lineno, line), err=True)

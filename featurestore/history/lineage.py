@@ -377,7 +377,8 @@ def _sentences(
 
 def _structures(session: Session, structure_ids: Sequence[str]) -> Node:
     rows = session.query(
-        "SELECT material_id, structure_id, formula, dataset, source_file, run_id FROM materials "
+        "SELECT material_id, structure_id, formula, dataset, source_file, run_id, notes "
+        "FROM materials "
         "WHERE structure_id IN (SELECT unnest(?)) ORDER BY material_id",
         [list(structure_ids)],
     )
@@ -387,6 +388,9 @@ def _structures(session: Session, structure_ids: Sequence[str]) -> Node:
             "structure_id": structure_ids[0],
             "materials": [f"{row['material_id']} ({row['formula']})" for row in rows.to_pylist()],
         }
+        notes = [note for row in rows.to_pylist() for note in row["notes"] or ()]
+        if notes:
+            facts["notes"] = sorted(set(notes))
     runs = _runs(session, sorted(set(rows["run_id"].to_pylist())))
     files = sorted(set(rows["source_file"].to_pylist()))
     shown = tuple(_source_file(name, runs) for name in files[:_SHOWN_FILES])

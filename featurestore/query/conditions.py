@@ -13,8 +13,7 @@ from featurestore.catalogue import find_property
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.query.limits import check_text
 from featurestore.quoting import SQL, identifier, quoted
-from featurestore.session import QueryError, Session
-from featurestore.tables.schemas import TABLES
+from featurestore.session import MATERIAL_COLUMNS, QueryError, Session
 
 _UNKNOWN_COLUMN = re.compile(r'[Cc]olumn "([^"]+)" not found')
 
@@ -74,7 +73,7 @@ def materials_where(
         unknown = _UNKNOWN_COLUMN.search(str(error))
         if unknown is None:
             raise
-        known = [*TABLES["materials"].schema.names, *_all_properties(session)]
+        known = [*MATERIAL_COLUMNS, *_all_properties(session)]
         raise UnknownNameError("column or property", unknown[1], known) from error
 
 
@@ -144,7 +143,7 @@ def as_expression(text: str, what: str = "expression") -> SQL:
 
 def named_properties(session: Session, texts: Iterable[str]) -> list[str]:
     """The stored properties whose names occur in SQL outside its strings, but for columns'."""
-    columns = {name.lower() for name in TABLES["materials"].schema.names}
+    columns = {name.lower() for name in MATERIAL_COLUMNS}
     text = "\n".join(_STRING.sub("''", text) for text in texts)
     return [
         name

@@ -19,6 +19,8 @@ _INNER = {
     *("variant_rule", "variant_unit", "variant_numbers", "variant_seed", "variant_is_reference"),
     *("variant_tags", "variant_is_known", "has_variant_tag"),
     *("drawn", "numbered", "kept_pieces", "rendered"),
+    *("amount_of", "written_amounts", "written_formula", "with_molecules", "formula_of_stored"),
+    *("formula_tokens", "formula_amounts"),
 }
 _KEYWORDS = (
     *("all", "and", "any", "as", "asc", "between", "by", "case", "cast", "cross", "describe"),

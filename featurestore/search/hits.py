@@ -75,7 +75,7 @@ class Hits(Shown):
         names, and ``distance`` (smaller is nearer), ``score`` of words, or, for several questions
         at once, their fused ``score`` and what each contributes.
     notes : sequence of str
-        What a reader should know.
+        What a reader should know, with the notes on how the structures of the hits were read.
     """
 
     table: pa.Table

@@ -86,6 +86,7 @@ def find(
     if not ranking.num_rows:
         notes.append("no material has what is searched and fulfils the condition")
     table = _shown(session, ranking, among)
+    notes += _reading_notes(session, table["material_id"].to_pylist())
     if explain:
         table = explained(session, cache.space, table, questions, metric, explain_for)
     return Hits(table, tuple(notes))
@@ -230,6 +231,16 @@ def _shown(session: Session, ranking: pa.Table, among: Among) -> pa.Table:
     for name in ranking.column_names[1:]:
         table = table.append_column(name, ranking[name])
     return table
+
+
+def _reading_notes(session: Session, ids: Sequence[str]) -> list[str]:
+    """What was not plain in reading the structures of hits."""
+    rows = session.query(
+        "SELECT material_id, notes FROM materials "
+        "WHERE notes IS NOT NULL AND list_contains(?, material_id) ORDER BY material_id",
+        [list(ids)],
+    ).to_pylist()
+    return [f"{row['material_id']}, {note}" for row in rows for note in row["notes"]]
 
 
 def _name(question: Question) -> str:

@@ -9,6 +9,7 @@ from ingest.cli.duplicates import duplicates
 from ingest.cli.embeddings import embeddings
 from ingest.cli.splits import splits
 from ingest.cli.structures import jarvis, sample, structures
+from ingest.cli.targets import targets
 from ingest.cli.text import text
 from ingest.cli.vectors import vectors
 
@@ -22,5 +23,8 @@ def ingest() -> None:
     """
 
 
-for command in (structures, jarvis, sample, splits, duplicates, text, embeddings, vectors):
+for command in (
+    *(structures, jarvis, sample, targets),
+    *(splits, duplicates, text, embeddings, vectors),
+):
     ingest.add_command(command)

@@ -17,7 +17,8 @@ from ingest.cli.printing import print_ingested
     "property_files",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="CSV file of targets: a material_id column and one for each property.",
+    help="File of targets (CSV, Excel, Parquet, JSON lines): a material_id column and one for each "
+    "property. Other names of columns: see ingest targets.",
 )
 @click.option("--dataset", help="Name recorded for the data set. Default: that of the source.")
 @click.option(
@@ -44,6 +45,13 @@ from ingest.cli.printing import print_ingested
     help="Give each disordered site its most abundant element instead of refusing the structure; "
     "ids then end in ~ordered.",
 )
+@click.option(
+    "--targets/--no-targets",
+    default=True,
+    show_default=True,
+    help="Take targets that stand with structures: in archives and documents, VASP runs, extended "
+    "XYZ, ASE's data bases.",
+)
 @store_option
 def structures(
     sources: tuple[str, ...],
@@ -53,6 +61,7 @@ def structures(
     replace: bool,
     id_from: str,
     ordered: str | None,
+    targets: bool,
     store_uri: str,
 ) -> None:
     """Read structures and targets from SOURCES, with their symmetry.
@@ -79,6 +88,7 @@ def structures(
             replace=replace,
             id_from=id_from,
             ordered=ordered,
+            targets=targets,
         )
     )
 

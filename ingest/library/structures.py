@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -11,12 +12,12 @@ from featurestore.output.progress import progress_bar
 from featurestore.registry import load_registry
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
+from ingest.library.targets import known_properties, opened_targets
 from ingest.recording import Ingested, ingested, recorded
 from ingest.stages.plausibility import implausible_targets
 from ingest.stages.structures import ingest_structures
 from ingest.stages.targets import ingest_targets
 from ingest.structures.ids import IdRule
-from ingest.structures.properties_file import read_property_file
 from ingest.structures.records import MaterialRecord
 from ingest.structures.sources import dataset_name, expand_sources, read_sources
 
@@ -33,6 +34,7 @@ def add_structures(
     replace: bool = False,
     id_from: str = "stem",
     ordered: str | None = None,
+    targets: bool = True,
 ) -> Ingested:
     """Read structures and targets from files, with their symmetry.
 
@@ -43,7 +45,7 @@ def add_structures(
     sources : path, or several
         JARVIS archives, structure files, zips or tars of them, folders or globs.
     properties : sequence of path
-        CSV files of targets: a material_id column and one for each property.
+        Files of targets: a material_id column and one for each property; see `add_targets`.
     dataset : str, optional
         Name recorded for the data set; by default that of the source.
     property_registries : sequence of path
@@ -54,6 +56,9 @@ def add_structures(
         What of a file is its material's id: ``stem``, ``path``, ``formula`` or ``regex:PATTERN``.
     ordered : {"nearest"}, optional
         How disordered structures are ordered; by default they are refused.
+    targets : bool
+        Whether targets are taken that stand with structures: in archives and documents, in VASP
+        runs, in extended XYZ and ASE's data bases.
 
     Raises
     ------
@@ -76,6 +81,7 @@ def add_structures(
         "replace": replace,
         "id_from": id_from,
         "ordered": ordered,
+        "no_targets": not targets,
     }
     files = [*(file.path for file in found if not file.irregular), *tables]
     with (
@@ -83,6 +89,8 @@ def add_structures(
         WorkerPool(cpu_count(), memory_limit=_BYTES_A_READER) as pool,
     ):
         records = read_sources(found, rule, ordered is not None, pool)
+        if not targets:
+            records = (dataclasses.replace(record, targets={}) for record in records)
         name = dataset or dataset_name(named)
         return _materials(store, run, records, name, tables, registries, replace)
 
@@ -119,9 +127,9 @@ def _materials(
     registries: Sequence[Path] = (),
     replace: bool = False,
 ) -> Ingested:
-    registry = load_registry(*registries)
-    # Read before anything is written: a bad column name should not leave half the work done.
-    cells = [cell for path in tables for cell in read_property_file(path, registry)]
+    registry = known_properties(store, load_registry(*registries), {})
+    # Opened before anything is written: a bad column name should not leave half the work done.
+    files = [opened_targets(path, registry) for path in tables]
     with progress_bar(None, "structures", "materials") as progress:
         materials, targets = ingest_structures(
             store,
@@ -134,9 +142,10 @@ def _materials(
             replace=replace,
         )
     if tables:
-        from_files = ingest_targets(
-            store, cells, source=dataset, registry=registry, run=run, replace=replace
-        )
+        with progress_bar(None, "targets", "rows") as progress:
+            from_files, _ = ingest_targets(
+                store, files, source=dataset, run=run, progress=progress, replace=replace
+            )
         targets = targets.joined(from_files)
     targets.notes += implausible_targets(store, dataset, registry)
     return ingested(run, materials, targets)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from featurestore.failure import Failure
+
+MOST_FAILURES = 10_000
 
 
 @dataclass
@@ -27,6 +32,8 @@ class Outcome:
         Items written with a note that stays with them.
     passed_over : dict of str to Failure
         Files that hold nothing of the kind, and why; no failures.
+    beyond : Counter of str
+        Failures of this run that are counted alone, by error; see `fail`.
     """
 
     unit: str
@@ -37,13 +44,40 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
     noted: int = 0
     passed_over: dict[str, Failure] = field(default_factory=dict)
+    beyond: Counter[str] = field(default_factory=Counter)
+
+    def fail(self, item: str, failure: Failure, place: str) -> None:
+        """Count a failure; after `MOST_FAILURES` it has no name any more.
+
+        A file of millions of rows must not fill memory, nor the table of failures. A second
+        failure of an item is told from the first by its ``place``.
+        """
+        if len(self.failures) >= MOST_FAILURES:
+            self.beyond[failure.error] += 1
+            return
+        if item in self.failures:
+            item = f"{item} ({place})"
+        self.failures[item] = failure
+
+    def fail_all(self, error: str, places: Sequence[Any], make: Callable[[Any], None]) -> None:
+        """Count failures of one error: ``make`` fails each place while there is room for names."""
+        room = max(MOST_FAILURES - len(self.failures), 0)
+        for place in places[:room]:
+            make(place)
+        if len(places) > room:
+            self.beyond[error] += len(places) - room
+
+    @property
+    def failed(self) -> int:
+        """How many failed in this run."""
+        return len(self.failures) + self.beyond.total()
 
     def counts(self) -> dict[str, int]:
         """The counts as they are stored with the run."""
         return {
             "written": self.written,
             "present": self.present,
-            "failed": len(self.failures),
+            "failed": self.failed,
             "failed_before": self.failed_before,
             "noted": self.noted,
             "not_structures": len(self.passed_over),
@@ -60,6 +94,7 @@ class Outcome:
             notes=self.notes + other.notes,
             noted=self.noted + other.noted,
             passed_over=self.passed_over | other.passed_over,
+            beyond=self.beyond + other.beyond,
         )
 
     @property
@@ -71,7 +106,7 @@ class Outcome:
         """Lines for people: counts, the commonest failures with an example, notes."""
         lines = [
             f"{self.unit}: {self.written:,} written, {self.present:,} already there, "
-            f"{len(self.failures):,} failed"
+            f"{self.failed:,} failed"
         ]
         if self.failed_before:
             lines.append(
@@ -83,7 +118,14 @@ class Outcome:
             grouped.setdefault(failure.error, []).append(item)
         for error, items in sorted(grouped.items(), key=lambda entry: -len(entry[1])):
             message = self.failures[items[0]].message
-            lines.append(f"  {len(items):,} × {error}, for example {items[0]}: {message}")
+            count = len(items) + self.beyond[error]
+            lines.append(f"  {count:,} × {error}, for example {items[0]}: {message}")
+        lines += [f"  {n:,} × {error}" for error, n in self.beyond.items() if error not in grouped]
+        if unnamed := self.beyond.total():
+            lines.append(
+                f"  the first {len(self.failures):,} are in the table failures, the other "
+                f"{unnamed:,} are only counted"
+            )
         if self.passed_over:
             number, example = len(self.passed_over), next(iter(self.passed_over))
             files = "file is no structure file" if number == 1 else "files are no structure files"

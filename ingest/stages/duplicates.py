@@ -133,11 +133,12 @@ def _matcher() -> Any:
 def _formulas(session: Session, selection: Selection) -> tuple[dict[str, list[str]], set[str]]:
     """All distinct structures of each chosen formula with several, and which formulas are done."""
     rows = session.query(
-        "SELECT m.formula, list(DISTINCT m.structure_id ORDER BY m.structure_id) AS ids, "
+        "SELECT m.formula_alphabetical AS formula, "
+        "list(DISTINCT m.structure_id ORDER BY m.structure_id) AS ids, "
         "bool_and(d.structure_id IS NOT NULL) AS done "
         "FROM materials m LEFT JOIN duplicates d "
         "ON d.structure_id = m.structure_id AND d.matcher = ? "
-        "GROUP BY m.formula HAVING count(DISTINCT m.structure_id) > 1",
+        "GROUP BY ALL HAVING count(DISTINCT m.structure_id) > 1",
         [matcher_name()],
     ).to_pylist()
     chosen = set(selection.structure_ids(session))

@@ -20,7 +20,12 @@ from ingest.pipeline.outcome import Outcome
 
 _FILE_KEYS = {"id_train": "train", "id_val": "val", "id_test": "test"}
 _FILE_PREFIX = "dataset_split_"
-_GROUPS = {"structure": "structure_id", "duplicates": "coalesce(group_id, structure_id)"}
+_GROUPS = {
+    "structure": "structure_id",
+    "duplicates": "coalesce(group_id, structure_id)",
+    # the folds that are drawn depend on how the groups are called
+    "formula": "formula_alphabetical",
+}
 
 
 def property_of_file(path: Path) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -24,10 +23,10 @@ from ingest.structures.analysis import Analysis, analyse_all
 from ingest.structures.composition import composition_prototype, reduced_formula
 from ingest.structures.records import MaterialRecord, NotAStructure
 from ingest.structures.symmetry import SYMPREC
+from ingest.targets.cells import parse_target
 
 _BATCH = 2000
 _BATCHES_AHEAD = 1
-_MISSING = {"na", ""}
 
 
 def ingest_structures(
@@ -173,24 +172,6 @@ def write_targets(
 ) -> None:
     """Merge rows of ``properties``; one with another value than the store's is a failure."""
     _merge(store, "properties", [row | {"run_id": run.run_id} for row in values], outcome, replace)
-
-
-def parse_target(value: object) -> float | Failure | None:
-    """A target from a file: a finite number, None where it is missing, or why it is refused.
-
-    JARVIS writes ``"na"`` for a missing value; an empty cell and ``null`` mean the same.
-    """
-    if value is None or (isinstance(value, str) and value.strip().lower() in _MISSING):
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return Failure("InvalidTarget", f"{value!r} is no number")
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return Failure("InvalidTarget", f"{value!r} is no number")
-    if not math.isfinite(number):
-        return Failure("InvalidTarget", f"{value!r} is not finite")
-    return number
 
 
 def _batches(records: Iterable[MaterialRecord]) -> Iterator[list[MaterialRecord]]:

@@ -11,6 +11,7 @@ from ingest.structures.composition import reduced_formula
 from ingest.structures.opening import head_of, read_head, read_whole, shown
 from ingest.structures.readers.base import Found
 from ingest.structures.readers.registry import reader_of, stem_of
+from ingest.structures.readers.vasp_results import run_beside, targets_beside
 from ingest.structures.records import MaterialRecord, NotAStructure
 from ingest.structures.refusals import InvalidStructureError, LimitError
 
@@ -70,7 +71,19 @@ def read_unit(unit: Unit) -> list[MaterialRecord]:
         found = [Found(unit.refused)] if unit.refused is not None else _found(unit)
     except InvalidStructureError as error:
         found = [Found(Failure.of(error))]
-    return _named(unit, found)
+    return [_with_run(unit, record) for record in _named(unit, found)]
+
+
+def _with_run(unit: Unit, record: MaterialRecord) -> MaterialRecord:
+    """A CONTCAR with the energy and the like of the run it lies beside."""
+    structure = record.structure
+    run = run_beside(unit.path) if unit.path is not None else None
+    if run is None or isinstance(structure, Failure):
+        return record
+    return replace(
+        record,
+        targets=targets_beside(run, unit.name, structure.species, structure.volume),
+    )
 
 
 def _found(unit: Unit) -> list[Found]:

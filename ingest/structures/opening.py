@@ -21,7 +21,7 @@ _CHUNK = 1 << 20
 _PIECE = 4 << 10
 
 COMPRESSIONS = (".gz", ".bz2", ".xz")
-_DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 _KINDS = {
     stat.S_ISFIFO: "a FIFO",
     stat.S_ISCHR: "a device",
@@ -95,7 +95,7 @@ def head_of(data: bytes) -> str:
         with _unpacking(io.BytesIO(data)) as file:
             while sum(map(len, parts)) < HEAD and (part := file.read(_PIECE)):
                 parts.append(part)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         if not parts:
             raise _damaged(error) from error
     return _as_text(b"".join(parts)[:HEAD])
@@ -117,7 +117,7 @@ def unpacked(data: bytes) -> bytes:
     """
     try:
         return _limited(_unpacking(io.BytesIO(data)), LARGEST_FILE, whole=True)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise _damaged(error) from error
 
 
@@ -154,7 +154,7 @@ def _read(path: Path, limit: int, whole: bool) -> bytes:
     try:
         with open_unpacked(path) as file:
             return _limited(file, limit, whole)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise _damaged(error) from error
     except OSError as error:
         raise UnreadableFileError(f"it cannot be opened: {error.strerror or error}") from error

@@ -55,3 +55,7 @@ class ReaderConflictError(InvalidStructureError):
 
 class ReaderError(InvalidStructureError):
     """No reader claims a file, and one that might is broken; the message names its package."""
+
+
+class OtherStructureError(InvalidStructureError):
+    """A run that ended with another structure than the one it lies beside."""

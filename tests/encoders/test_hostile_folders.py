@@ -15,8 +15,8 @@ from featurestore.errors import InvalidInputError
 from featurestore.files import check_regular, read_json, read_regular, read_toml
 from featurestore.registry import load_registry
 from ingest.encoders.load import load_encoder
+from ingest.library.targets import opened_targets
 from ingest.stages.splits import read_split_file
-from ingest.structures.properties_file import read_property_file
 
 
 @pytest.fixture(params=["alignn", "bert"])
@@ -111,7 +111,7 @@ def test_other_files_of_users(tmp_path, how):
     readers = (
         read_split_file,
         lambda one: load_registry(one),
-        lambda one: list(read_property_file(one, load_registry())),
+        lambda one: opened_targets(one, load_registry()),
         read_json,
         read_toml,
     )

@@ -13,11 +13,11 @@ from benchmarks import fuzz
 from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
 from featurestore.registry import load_registry
+from ingest.library.targets import opened_targets
 from ingest.stages.folds import parse_parts
 from ingest.stages.splits import read_split_file
 from ingest.structures.analysis import analyse
 from ingest.structures.jarvis import read_jarvis
-from ingest.structures.properties_file import read_property_file
 from ingest.structures.sources import expand_sources, read_sources
 
 HUGE = "9" * 5000  # Python refuses to convert so many digits
@@ -131,8 +131,10 @@ def test_a_poscar_that_announces_sites_it_has_not(tmp_path, name):
 def test_an_unknown_column_names_the_file(tmp_path):
     path = tmp_path / "targets.csv"
     path.write_text("id,sleme\na,1\n", "utf-8")
-    with pytest.raises(InvalidInputError, match=r"targets\.csv: unknown property 'sleme'"):
-        list(read_property_file(path, load_registry()))
+    with pytest.raises(
+        InvalidInputError, match=r"targets\.csv: no column is a known property \('sleme'\)"
+    ):
+        opened_targets(path, load_registry())
 
 
 @pytest.mark.parametrize(

@@ -241,3 +241,25 @@ def test_several_encoders_must_be_named(store):
     with pytest.raises(InvalidInputError, match="other_0000000009, toy_graph"):
         store.search.like(STRUCTURES[0])
     assert store.search.like(STRUCTURES[0], 1, encoder="toy-graph").rows.shape == (1, 1)
+
+
+def test_notes_on_the_reading_of_hits_are_said(store, tmp_path):
+    from synthetic_store import make_store
+
+    noted = make_store(tmp_path / "noted", 4)
+    [row] = noted.dataset("materials").to_table(filter="material_id = 'toy-002'").to_pylist()
+    said = ["species: told by the comment", "encoding: read as Latin-1"]
+    noted.merge_rows("materials", [row | {"notes": said, "structure_id": "x"}], replace=True)
+    noted.merge_rows("materials", [row | {"notes": said}], replace=True)
+    hits = noted.search.materials_like("toy-001", "structure", Among(5))
+    assert hits.notes == tuple(f"toy-002, {note}" for note in said)
+    assert noted.search.materials_like("toy-002", "structure").notes == ()
+
+
+def test_a_formula_in_the_place_of_an_id_names_its_materials(store):
+    for formula in ("NaCl", "Cl2Na2"):
+        with pytest.raises(UnknownNameError, match=r"of the formula NaCl there are: toy-000, toy-"):
+            store.search.materials_like(formula, "structure")
+    with pytest.raises(UnknownNameError) as unknown:
+        store.search.materials_like("KBr", "structure")
+    assert "of the formula" not in str(unknown.value)

@@ -10,8 +10,8 @@ import numpy as np
 
 from featurestore.failure import Failure
 from ingest.structures.checks import LARGEST_CELL
-from ingest.structures.readers.base import Content, Found
-from ingest.structures.readers.json_forms import crystal_of_ase
+from ingest.structures.readers.base import Content, Found, parse_json
+from ingest.structures.readers.json_forms import ase_targets, crystal_of_ase
 from ingest.structures.refusals import (
     InvalidStructureError,
     LimitError,
@@ -20,6 +20,7 @@ from ingest.structures.refusals import (
 )
 
 _COLUMNS = ("id", "numbers", "positions", "cell", "pbc")
+_RESULTS = ("energy", "magmom", "key_value_pairs")
 _MOST_STEPS = 50_000  # of 1,000 instructions each; a table is read in far fewer
 
 
@@ -51,12 +52,12 @@ def read_ase_database(content: Content) -> Iterator[Found]:
         if kind is None or kind[0] != "table":
             raise NoStructureError("the SQLite file has no table 'systems', so it is none of ASE")
         some = False
-        rows = connection.execute(
-            "SELECT id, numbers, positions, cell, pbc FROM systems ORDER BY id"
-        )
+        there = {row[1] for row in connection.execute("PRAGMA table_info(systems)")}
+        columns = [*_COLUMNS, *(name for name in _RESULTS if name in there)]
+        rows = connection.execute(f"SELECT {', '.join(columns)} FROM systems ORDER BY id")
         for row in rows:
             some = True
-            yield _of_row(dict(zip(_COLUMNS, row, strict=True)))
+            yield _of_row(dict(zip(columns, row, strict=True)))
         if not some:
             raise NoStructureError("the ASE data base is empty")
     except (sqlite3.Error, OverflowError) as error:
@@ -84,7 +85,13 @@ def _of_row(row: dict[str, Any]) -> Found:
         )
     except InvalidStructureError as error:
         return Found(Failure.of(error), block)
-    return Found(crystal, block)
+    return Found(crystal, block, targets=_targets(row, crystal.n_atoms))
+
+
+def _targets(row: dict[str, Any], atoms: int) -> dict[str, float]:
+    written = row.get("key_value_pairs")
+    pairs = parse_json(written) if isinstance(written, str) and written else {}
+    return ase_targets(row | {"key_value_pairs": pairs}, atoms)
 
 
 def _numbers(blob: Any, kind: np.dtype[Any]) -> np.ndarray[Any, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from featurestore.crystal import Crystal
 from featurestore.failure import Failure
 from ingest.structures.checks import LARGEST_CELL
 from ingest.structures.readers.base import Content, Found, Reader
+from ingest.structures.readers.json_forms import with_ase_names
 from ingest.structures.refusals import (
     InvalidStructureError,
     LimitError,
@@ -24,6 +25,9 @@ from ingest.structures.second_reading import compared, crystal_from_pymatgen
 if TYPE_CHECKING:
     from ase import Atoms
 
+_Read = TypeVar("_Read")
+
+_RESULTS = ("energy", "magmom")
 _LONGEST_TEXT = 32 << 20  # characters; a cell of the largest size has some 1 MB
 
 
@@ -48,11 +52,25 @@ def read_extended_xyz(content: Content) -> Iterator[Found]:
     """The frames of an (extended) XYZ file; those without a lattice are failures."""
     for number, frame in enumerate(_frames(content.text), start=1):
         try:
-            crystal, notes = _quietly(lambda frame=frame: _ase(frame, "extxyz"))  # type: ignore[misc]
+            atoms, notes = _quietly(lambda frame=frame: _ase_atoms(frame, "extxyz"))  # type: ignore[misc]
+            crystal = crystal_from_ase(atoms)
         except InvalidStructureError as error:
             yield Found(Failure.of(error), str(number))
             continue
-        yield Found(crystal, str(number), (*content.encoding_notes, *notes))
+        notes = (*content.encoding_notes, *notes)
+        yield Found(crystal, str(number), notes, targets=_targets(atoms))
+
+
+def _targets(atoms: Atoms) -> dict[str, float]:
+    """The numbers of a frame's comment; an energy is the cell's, in eV, as ASE has it."""
+    results = atoms.calc.results if atoms.calc is not None else {}
+    given = {**atoms.info, **{name: results[name] for name in _RESULTS if name in results}}
+    found = {
+        str(name): float(value)
+        for name, value in given.items()
+        if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    }
+    return with_ase_names(found, len(atoms))
 
 
 def _frames(text: str) -> Iterator[str]:
@@ -113,12 +131,12 @@ def _bounded(content: Content) -> str:
     return content.text
 
 
-def _quietly(read: Callable[[], Crystal]) -> tuple[Crystal, tuple[str, ...]]:
+def _quietly(read: Callable[[], _Read]) -> tuple[_Read, tuple[str, ...]]:
     """A library's reading, with its warnings as notes and its exceptions in words."""
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
-            crystal = read()
+            result = read()
         except InvalidStructureError:
             raise
         except Exception as error:  # the parsers raise anything, from KeyError to AssertionError
@@ -131,7 +149,7 @@ def _quietly(read: Callable[[], Crystal]) -> tuple[Crystal, tuple[str, ...]]:
         for one in warned
         if not issubclass(one.category, DeprecationWarning | FutureWarning)
     )
-    return crystal, tuple(f"library: {message}" for message in messages)
+    return result, tuple(f"library: {message}" for message in messages)
 
 
 def _pymatgen(text: str, form: str) -> Crystal:
@@ -141,9 +159,12 @@ def _pymatgen(text: str, form: str) -> Crystal:
 
 
 def _ase(text: str, form: str) -> Crystal:
+    return crystal_from_ase(_ase_atoms(text, form))
+
+
+def _ase_atoms(text: str, form: str) -> Atoms:
     from ase.io import read
     from ase.io.aims import read_aims
 
     # ASE's own dispatch opens this format by a path alone.
-    atoms = read_aims(StringIO(text)) if form == "aims" else read(StringIO(text), format=form)
-    return crystal_from_ase(atoms)
+    return read_aims(StringIO(text)) if form == "aims" else read(StringIO(text), format=form)

@@ -133,7 +133,8 @@ def _of_document(document: Mapping[str, Any], nearest_order: bool) -> Found | No
     """The structure that a document is, or that it holds; None if neither."""
     if _is_structure(document):
         crystal, notes = _crystal(document, nearest_order)
-        return Found(crystal, notes=notes, material_id=_id_of(document))
+        targets = ase_targets(document, crystal.n_atoms) if "positions" in document else {}
+        return Found(crystal, notes=notes, targets=targets, material_id=_id_of(document))
     for key in ("structure", "atoms"):
         if _is_structure(document.get(key)):
             crystal, notes = _crystal(document[key], nearest_order)
@@ -284,6 +285,25 @@ def crystal_of_ase(
     except np.linalg.LinAlgError as error:
         raise UnreadableFileError("the cell has no volume") from error
     return Crystal(lattice, tuple(BY_NUMBER[number - 1] for number in numbers), coords)
+
+
+def ase_targets(row: Mapping[str, Any], atoms: int) -> dict[str, float]:
+    """The numbers of a row's key-value pairs, and its energy (eV) and magnetic moment."""
+    pairs = row.get("key_value_pairs")
+    results = {name: row[name] for name in ("energy", "magmom") if row.get(name) is not None}
+    return with_ase_names(
+        _numbers({**(pairs if isinstance(pairs, dict) else {}), **results}), atoms
+    )
+
+
+def with_ase_names(numbers: dict[str, float], atoms: int) -> dict[str, float]:
+    """ASE's results under properties' names: its ``magmom`` is of the cell, like its energy."""
+    found = dict(numbers)
+    if "energy" in found:
+        found.setdefault("energy_per_atom", found["energy"] / atoms)
+    if "magmom" in found:
+        found.setdefault("total_magnetization", found.pop("magmom"))
+    return found
 
 
 def _plain(given: Any) -> Any:

@@ -7,6 +7,7 @@ says nothing.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -181,16 +182,18 @@ def reader_of(name: str, head: Callable[[], str]) -> StructureReader | None:
 
 def stem_of(name: str) -> str:
     """A file's name without the suffixes that say its format or compression."""
-    plain = without_compression(name)
+    return _suffix_of(readers().usable).sub("", without_compression(name), count=1)
+
+
+@cache
+def _suffix_of(usable: tuple[StructureReader, ...]) -> re.Pattern[str]:
+    """A suffix of a format, the longest that fits, behind at least one character."""
     suffixes = {
-        suffix
-        for one in readers().usable
+        re.escape(suffix)
+        for one in usable
         for suffix in (*one.part.suffixes, *one.part.shared_suffixes)
     }
-    for suffix in sorted(suffixes, key=len, reverse=True):
-        if plain.lower().endswith(suffix) and len(plain) > len(suffix):
-            return plain[: -len(suffix)]
-    return plain
+    return re.compile(rf"(?<=.)(?:{'|'.join(sorted(suffixes))})\Z", re.IGNORECASE | re.DOTALL)
 
 
 def _only(claiming: Sequence[StructureReader]) -> StructureReader:

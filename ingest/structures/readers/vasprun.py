@@ -1,4 +1,4 @@
-"""Reads the last structure of a ``vasprun.xml``."""
+"""Reads the last structure of a ``vasprun.xml``, with what the run says about it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from featurestore.crystal import Crystal
 from ingest.structures.checks import LARGEST_CELL
 from ingest.structures.elements import ELEMENTS
 from ingest.structures.readers.base import Content, Found
+from ingest.structures.readers.vasp_results import RunOfXml
 from ingest.structures.refusals import (
     LimitError,
     NoStructureError,
@@ -27,7 +28,7 @@ def recognises_vasprun(head: str) -> bool:
 
 
 def read_vasprun(content: Content) -> Iterator[Found]:
-    """The structure that the run ended with.
+    """The structure that the run ended with; energies, gap and magnetisation as targets.
 
     Raises
     ------
@@ -36,6 +37,7 @@ def read_vasprun(content: Content) -> Iterator[Found]:
     """
     species: list[str] = []
     last: Crystal | None = None
+    run = RunOfXml()
     final = False
     depth = 0
     try:
@@ -50,6 +52,7 @@ def read_vasprun(content: Content) -> Iterator[Found]:
             elif element.tag == "structure":
                 last = _structure(element, species)
                 final = element.get("name") == "finalpos"
+            run.take(element)
             if element.tag in ("structure", "calculation", "eigenvalues", "dos", "projected"):
                 element.clear()
     except ParseError as error:
@@ -59,7 +62,7 @@ def read_vasprun(content: Content) -> Iterator[Found]:
     if last is None:
         raise NoStructureError("the vasprun.xml holds no structure")
     notes = () if final else ("run: it has no final structure, the last of its steps is taken",)
-    yield Found(last, notes=notes)
+    yield Found(last, notes=notes, targets=run.targets(last.n_atoms, final))
 
 
 def _species(atominfo: Element) -> list[str]:

@@ -17,13 +17,12 @@ from featurestore.registry import load_registry
 from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
 from featurestore.tables.runs import Run
-from ingest.stages.structures import ingest_structures, parse_target
-from ingest.stages.targets import ingest_targets
+from ingest.stages.structures import ingest_structures
 from ingest.structures import analysis
 from ingest.structures.ids import IdRule
-from ingest.structures.properties_file import read_property_file
 from ingest.structures.records import MaterialRecord
 from ingest.structures.sources import expand_sources, read_sources
+from ingest.targets.cells import parse_target
 
 
 @pytest.fixture
@@ -56,7 +55,10 @@ def test_a_material_with_everything_about_it(store, archive):
             "structure_id": crystal().structure_id,
             "dataset": "d",
             "source_file": "a.json.zip",
-            "formula": "ClCs",
+            "formula": "CsCl",
+            "formula_alphabetical": "ClCs",
+            "elements": ["Cl", "Cs"],
+            "chemsys": "Cl-Cs",
             "prototype": "AB",
             "n_atoms": 2,
             "volume": pytest.approx(64.0),
@@ -213,9 +215,9 @@ def test_one_target_twice_in_a_source(store, archive):
         ("-Infinity", "is not finite"),
         ("1e999", "is not finite"),
         (10**400, "is no number"),
-        ("n/a", "is no number"),
-        ("1,5", "is no number"),
-        (True, "is no number"),
+        ("n/a", "is text"),
+        ("1,5", "--decimal comma"),
+        (True, "truth value"),
         ([1.0], "is no number"),
         ({"value": 1}, "is no number"),
     ],
@@ -301,74 +303,6 @@ def test_an_unreadable_file_is_a_counted_failure(store):
     )
     assert (materials.written, progress.done) == (1, 2)
     assert failures(store, "structures") == {"a": ("CifError", "line 3 is odd")}
-
-
-# Targets from CSV files
-
-
-def cells(tmp_path: Path, text: str) -> list[tuple[str, str, str]]:
-    path = tmp_path / "targets.csv"
-    path.write_text(text, "utf-8")
-    return list(read_property_file(path, load_registry()))
-
-
-@pytest.mark.parametrize("column", ["material_id", "jid", "id"])
-def test_a_csv_file_of_targets(tmp_path, column):
-    text = f"\ufeffslme, {column} ,mbj_bandgap\n1.5,a,\n\n,b, 2 \n"
-    assert cells(tmp_path, text) == [
-        ("a", "slme", "1.5"),
-        ("a", "mbj_bandgap", ""),
-        ("b", "slme", ""),
-        ("b", "mbj_bandgap", " 2 "),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("name,slme\na,1\n", r"no column with the material ids.*columns: name, slme"),
-        ("", r"columns: none"),
-        ("id,slme\na,1\nb\n", r"targets\.csv, line 3: 1 cells, the header has 2"),
-        ("id,slme\na,1,2\n", "line 2: 3 cells"),
-        ("id,sleme\na,1\n", "unknown property 'sleme'; did you mean 'slme'"),
-    ],
-)
-def test_a_csv_file_of_another_form(tmp_path, text, message):
-    with pytest.raises(Exception, match=message):
-        cells(tmp_path, text)
-
-
-def test_csv_files_that_cannot_be_read(tmp_path):
-    (tmp_path / "latin.csv").write_bytes(b"id,slme\n\xe5,1\n")
-    for name in ("latin.csv", "missing.csv", "."):
-        with pytest.raises(InvalidInputError, match=r"cannot read|no regular file"):
-            list(read_property_file(tmp_path / name, load_registry()))
-
-
-def test_targets_for_stored_materials(store, archive, tmp_path):
-    ingest(store, archive(entry("a", slme=9), entry("b", 5)))
-
-    def put(text: str, **options: bool):
-        return ingest_targets(
-            store,
-            cells(tmp_path, text),
-            source="d",
-            registry=load_registry(),
-            run=Run("r"),
-            **options,
-        )
-
-    outcome = put("id,slme,ehull\na,1,0.5\nb,text,na\nc,3,\n")
-    assert outcome.written == 1
-    found = failures(store, "targets")
-    assert {name: error for name, (error, _) in found.items()} == {
-        "a slme": "ConflictError",
-        "b slme": "InvalidTarget",
-        "c slme": "UnknownMaterial",
-    }
-    outcome = put("id,slme\na,1\nb,2\n", replace=True)
-    assert outcome.written == 2
-    assert set(failures(store, "targets")) == {"c slme"}
 
 
 def ingest_folder(store: FeatureStore, folder: Path, **options: object):

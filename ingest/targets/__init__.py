@@ -1,0 +1,1 @@
+"""Targets in tables that people keep: files of rows in, numbers with a property and a unit out."""
