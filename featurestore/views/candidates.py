@@ -48,7 +48,7 @@ def select_candidates(
         tables.append(session.read_only_query(rows_sql(asked, among, SQL("true"))))
     rows = pa.concat_tables(tables).sort_by("material_id")
     usable = _with_finite_numbers(asked, rows, lacking)
-    rows = rows.filter(pa.array(usable))
+    rows = rows.filter(pa.array(usable, pa.bool_()))
     missing = sorted(set(material_ids) - set(rows["material_id"].to_pylist()) - set(lacking))
     for first in range(0, len(missing), _IDS_A_QUERY):
         part = missing[first : first + _IDS_A_QUERY]

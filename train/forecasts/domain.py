@@ -185,22 +185,33 @@ class Domain:
             weighted[:, a:b] /= np.float32(spaces[name].usual)
         return weighted
 
-    def distances(self, features: npt.NDArray[np.float32]) -> Distances:
-        """Distances of materials that are not among the training materials.
+    def rows_of(self, material_ids: Sequence[str]) -> npt.NDArray[np.int64]:
+        """The row number of each material; -1 for one that is no training material."""
+        places = {name: row for row, name in enumerate(self.material_ids)}
+        return np.array([places.get(one, -1) for one in material_ids], dtype=np.int64)
+
+    def distances(
+        self, features: npt.NDArray[np.float32], material_ids: Sequence[str]
+    ) -> Distances:
+        """Distances of materials to the training materials, each to others than itself.
 
         Parameters
         ----------
         features : ndarray, shape (n, width), float32
             Laid out as the training materials'.
+        material_ids : sequence of str, length n
+            Whose features these are.
         """
-        scaled = self._scaled(features)
+        scaled, own = self._scaled(features), self.rows_of(material_ids)
         of_features = {
-            name: self._spaces[name].percentiles(self._spaces[name].measured(scaled[:, a:b])[0])
+            name: self._spaces[name].percentiles(
+                self._spaces[name].measured(scaled[:, a:b], own)[0]
+            )
             for name, a, b in self.parts
         }
         joint = self._spaces[""]
         weighted = scaled if len(self.parts) == 1 else self._weighted(scaled, self._spaces)
-        found, nearest = joint.measured(weighted)
+        found, nearest = joint.measured(weighted, own)
         return Distances(found / joint.usual, joint.percentiles(found), of_features, nearest)
 
     def unseen(self, traits: Traits) -> list[tuple[str, ...]]:
@@ -241,9 +252,11 @@ class _Space:
         #: The median of the rows' own distances; 1 where that is nothing.
         self.usual = median if median > 0 else 1.0
 
-    def measured(self, rows: npt.NDArray[np.float32]) -> tuple[Floats, npt.NDArray[np.int64]]:
-        """Distance of each row, and the nearest of this space's rows."""
-        found = self._search.nearest(np.ascontiguousarray(rows), self._k, "l2")
+    def measured(
+        self, rows: npt.NDArray[np.float32], own: npt.NDArray[np.int64]
+    ) -> tuple[Floats, npt.NDArray[np.int64]]:
+        """Distance of each row, and the nearest of this space's rows; ``own`` rows are left out."""
+        found = self._search.nearest(np.ascontiguousarray(rows), self._k, "l2", without=own)
         return found.distances.mean(axis=1), found.rows
 
     def percentiles(self, distances: Floats) -> Floats:

@@ -175,7 +175,9 @@ def tell(
         predictions, stds, view = predictions[finite], stds[finite], _rows(view, finite)
     _as_stored(group, known, view, predictions, stds)
     domain = group.knowledge.domain
-    distances = domain.distances(view.features) if domain.has_distances and len(view) else None
+    distances = None
+    if domain.has_distances and len(view):
+        distances = domain.distances(view.features, view.material_ids)
     own = None if np.isnan(stds).any() or not stds.size else _joint(stds)
     ratios = None if distances is None else distances.ratio
     bounds = group.knowledge.calibration(len(view), own, ratios)
@@ -241,7 +243,7 @@ def _rows(view: TrainingView, chosen: npt.NDArray[np.bool_]) -> TrainingView:
     return TrainingView(
         parameters=view.parameters,
         sql=view.sql,
-        rows=view.rows.filter(pa.array(chosen)),
+        rows=view.rows.filter(pa.array(chosen, pa.bool_())),
         features=view.features[chosen],
         blocks=view.blocks,
         excluded=view.excluded,
@@ -284,7 +286,9 @@ def _knowledge(store: FeatureStore, group: SeedGroup) -> Knowledge:
     own = None if not stds or any(std is None for std in stds) else np.array(stds)
     ratios = None
     if domain.has_distances and val.any():
-        ratios = domain.distances(view.features[val]).ratio
+        ratios = domain.distances(
+            view.features[val], [name for name, there in zip(names, val, strict=True) if there]
+        ).ratio
     held = np.array([told[one]["prediction"] for one in names])[val]
     return Knowledge(domain, Calibration.of(held - targets[val], own, ratios), tuple(notes))
 

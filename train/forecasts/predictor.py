@@ -239,6 +239,12 @@ class Predictor:
         asked.failures |= failures
         rows = [row for row, usable in enumerate(readable) if usable]
         notes += group.knowledge.notes
+        own = int((group.knowledge.domain.rows_of(view.material_ids) >= 0).sum())
+        if own:
+            notes.append(
+                f"{group.parameters.property}: {own} of {len(view)} are training materials of the "
+                "model; what it says of them shows nothing of its errors"
+            )
         with clock.of("compare"):
             return Forecast.of_group(group, view, told, traits, rows, self._targets(group, view))
 
