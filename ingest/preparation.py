@@ -195,9 +195,9 @@ class ModelPreparation:
             except InvalidInputError as error:
                 raise MissingVersionError(
                     f"the model reads vectors of {encoder.encoder_id}, which cannot be made here: "
-                    f"{error}. Install what made them (featurestore lineage names the versions), or "
-                    f"encode again with what is installed, featurestore ingest embeddings --encoder "
-                    f"{encoder.name}, and train on that"
+                    f"{error}. Install what made them (featurestore lineage names the versions), "
+                    "or encode again with what is installed, featurestore ingest embeddings "
+                    f"--encoder {encoder.name}, and train on that"
                 ) from error
         return self._encoders[encoder.encoder_id]
 

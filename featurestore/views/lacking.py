@@ -61,9 +61,7 @@ def lacking_of(session: Session, parameters: ViewParameters, among: SQL) -> dict
     needs = _needs(session, parameters)
     if not needs:
         return {}
-    case = SQL(
-        " ".join(f"WHEN NOT ({need.condition}) THEN {quoted(need.what)}" for need in needs)
-    )
+    case = SQL(" ".join(f"WHEN NOT ({need.condition}) THEN {quoted(need.what)}" for need in needs))
     rows = session.read_only_query(
         f"SELECT material_id, CASE {case} END AS lacking FROM {among} ORDER BY material_id"
     ).to_pylist()

@@ -90,7 +90,7 @@ class Forecast:
         rows: Sequence[int],
         targets: Mapping[str, float],
     ) -> list[Forecast]:
-        """The forecasts of a group for the readable ``rows`` of a view, in the order of ``told``."""
+        """The forecasts of a group for those ``rows`` of a view that ``told`` is of."""
         p, domain, bounds = group.parameters, group.knowledge.domain, told.bounds
         predictions, structures = told.prediction, view.rows["structure_id"].to_pylist()
         some = traits.some(np.array(rows, dtype=np.int64))

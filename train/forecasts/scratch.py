@@ -1,4 +1,4 @@
-"""A store for one call, gone afterwards: forecasts of materials that are to leave nothing behind."""
+"""A store for one call, gone afterwards: for forecasts that are to leave nothing behind."""
 
 from __future__ import annotations
 
@@ -59,9 +59,7 @@ def copy_content(
         _copy(session, scratch, table, f"{feature.kind}_id", ids)
 
 
-def _text_ids(
-    session: Session, feature: VectorFeature, structure_ids: Sequence[str]
-) -> list[str]:
+def _text_ids(session: Session, feature: VectorFeature, structure_ids: Sequence[str]) -> list[str]:
     from featurestore.views.sql import texts_sql
 
     rows = session.read_only_query(

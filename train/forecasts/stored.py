@@ -81,9 +81,9 @@ def score_forecasts(
     -------
     pyarrow.Table
         For each property and group of models: ``n`` targets that came, ``waiting`` forecasts
-        without one, ``mae``, ``rmse``, ``bias`` (mean of prediction less target), ``covered`` (share
-        of the targets in the 90 % intervals), ``with_interval`` (of how many), ``mean_width``,
-        ``unit``, and ``first`` and ``last`` time of the forecasts.
+        without one, ``mae``, ``rmse``, ``bias`` (mean of prediction less target), ``covered``
+        (share of the targets in the 90 % intervals), ``with_interval`` (of how many),
+        ``mean_width``, ``unit``, and ``first`` and ``last`` time of the forecasts.
 
     Raises
     ------
