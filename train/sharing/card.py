@@ -1,7 +1,7 @@
 """A model's card: what it is, was trained on, reaches, and must not be used for.
 
-The sections are those of Mitchell et al., Model Cards for Model Reporting, FAT* 2019, 220, as far as
-the store knows what goes into them.
+The sections are those of Mitchell et al., Model Cards for Model Reporting, FAT* 2019, 220, as far
+as the store knows what goes into them.
 """
 
 from __future__ import annotations
@@ -169,14 +169,14 @@ def _limits(session: Session, group: LoadedGroup) -> list[str]:
     p, domain = group.parameters, group.knowledge.domain
     encoders = [find_encoder(session, one.encoder_id, one.kind) for one in p.vectors]
     said = [
-        f"Materials with elements other than the {len(domain.elements)} above, and sizes out of the "
-        "ranges above: nothing shows how wrong it is there.",
+        f"Materials with elements other than the {len(domain.elements)} above, and sizes out of "
+        "the ranges above: nothing shows how wrong it is there.",
         "Materials farther from the training materials than these are from each other "
         "(percentile 100 of featurestore predict): its intervals are not calibrated there.",
         f"Anything but {p.property} as {p.property_source} defines it: other functionals, "
         "temperatures and measurements differ systematically.",
-        "Disordered, amorphous, molecular and low-dimensional matter, unless the training materials "
-        "hold such.",
+        "Disordered, amorphous, molecular and low-dimensional matter, unless the training "
+        "materials hold such.",
         "A decision that rests on one value: use the interval.",
     ]
     if p.where is not None:

@@ -1,10 +1,10 @@
 """One file for the models of a seed group: what is in it, and what is checked in reading one.
 
-The file is in the safetensors format, which holds arrays and one JSON header, and nothing that could
-be run. Its arrays are each model's weights, as the safetensors bytes that the store keeps, and the
-training materials' features and targets. Its metadata has two values: ``format``, and ``content``, a
-JSON object with the models' rows, their feature list, and the rows of the encoders and generators,
-whose ids are hashes of their fingerprints.
+The file is in the safetensors format, which holds arrays and one JSON header, and nothing that
+could be run. Its arrays are each model's weights, as the safetensors bytes that the store keeps,
+and the training materials' features and targets. Its metadata has two values: ``format``, and
+``content``, a JSON object with the models' rows, their feature list, and the rows of the encoders
+and generators, whose ids are hashes of their fingerprints.
 """
 
 from __future__ import annotations

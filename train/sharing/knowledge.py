@@ -42,7 +42,7 @@ def to_arrays(knowledge: Knowledge) -> tuple[Arrays, dict[str, Any]]:
 def from_arrays(
     arrays: Mapping[str, npt.NDArray[Any]], said: Mapping[str, Any], width: int
 ) -> Knowledge:
-    """The knowledge that `to_arrays` gave, everything about it checked: a stranger may have made it.
+    """The knowledge that `to_arrays` gave, checked throughout: a stranger may have made it.
 
     Parameters
     ----------
