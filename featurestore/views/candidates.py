@@ -42,7 +42,8 @@ def select_candidates(
         What each of the others lacks, in words.
     """
     asked = replace(parameters, split=None, where=None, where_sources=())
-    tables, lacking = [], {}
+    tables: list[pa.Table] = []
+    lacking: dict[str, str] = {}
     for first in range(0, max(1, len(material_ids)), _IDS_A_QUERY):
         among = _materials(material_ids[first : first + _IDS_A_QUERY])
         tables.append(session.read_only_query(rows_sql(asked, among, SQL("true"))))

@@ -106,21 +106,19 @@ def compare(a: str, b: str, store_uri: str, at: str | None, output_format: str) 
         print_table(pa.Table.from_pylist(rows))
         click.echo(f"{found.n} common test materials, p = {found.p:.2g}: {found.verdict()}")
     else:
-        rows = [
-            {
-                "a": found.a.first.model_id,
-                "b": found.b.first.model_id,
-                "n": found.n,
-                **{
-                    f"{key}_{what}": value
-                    for key, one in zip(("mae_a", "mae_b", "gain"), numbers.values(), strict=True)
-                    for what, value in vars(one).items()
-                },
-                "p": found.p,
-                "unit": found.unit,
-            }
-        ]
-        print_table(pa.Table.from_pylist(rows), output_format)
+        row: dict[str, object] = {
+            "a": found.a.first.model_id,
+            "b": found.b.first.model_id,
+            "n": found.n,
+            **{
+                f"{key}_{what}": value
+                for key, one in zip(("mae_a", "mae_b", "gain"), numbers.values(), strict=True)
+                for what, value in vars(one).items()
+            },
+            "p": found.p,
+            "unit": found.unit,
+        }
+        print_table(pa.Table.from_pylist([row]), output_format)
     if found.only_a or found.only_b:
         click.echo(
             f"Note: {found.only_a} test materials are A's alone, {found.only_b} B's alone; they "

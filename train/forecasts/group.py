@@ -153,7 +153,8 @@ def tell(
     dict of str to Failure
         Why the others cannot be read, by material.
     """
-    readable, failures = np.ones(len(view), bool), {}
+    readable: npt.NDArray[np.bool_] = np.ones(len(view), bool)
+    failures: dict[str, Failure] = {}
     if reads(group.stored.first.predictor) == "structures":
         readable, failures = _readable(group, store, view)
         view = _rows(view, readable)
@@ -166,7 +167,7 @@ def tell(
             found = model.predictor.uncertainty(inputs)
             if found is not None:
                 stds[:, place] = found.std
-    finite = np.isfinite(predictions).all(axis=1)
+    finite: npt.NDArray[np.bool_] = np.asarray(np.isfinite(predictions).all(axis=1))
     if not finite.all():
         for row in np.flatnonzero(~finite):
             name = view.material_ids[int(row)]

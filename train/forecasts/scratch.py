@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from featurestore.quoting import SQL, column, quoted
 from featurestore.session import Session
@@ -13,6 +12,7 @@ from featurestore.store import FeatureStore
 from featurestore.tables.schemas import embedding_table
 from featurestore.views.features import PropertyFeature, VectorFeature
 from featurestore.views.parameters import ViewParameters
+from featurestore.views.sql import texts_sql
 
 _IDS_A_READ = 1000
 
@@ -36,8 +36,7 @@ def copy_materials(
 ) -> None:
     """Put stored materials, and properties that are features of the views, into a scratch store."""
     _copy(session, scratch, "materials", "material_id", ids)
-    named = {part.name for view in views for part in view.parts if _is_property(part)}
-    if named:
+    if any(isinstance(part, PropertyFeature) for view in views for part in view.parts):
         _copy(session, scratch, "properties", "material_id", ids)
 
 
@@ -60,8 +59,6 @@ def copy_content(
 
 
 def _text_ids(session: Session, feature: VectorFeature, structure_ids: Sequence[str]) -> list[str]:
-    from featurestore.views.sql import texts_sql
-
     rows = session.read_only_query(
         f"SELECT DISTINCT text_id FROM {texts_sql(feature)} WHERE structure_id IN "
         "(SELECT unnest(?::VARCHAR[]))",
@@ -82,7 +79,3 @@ def _copy(
         rows = dataset.to_table(filter=SQL(f"{column(key)} IN ({among})"))
         if rows.num_rows:
             scratch.merge(table, rows)
-
-
-def _is_property(part: Any) -> bool:
-    return isinstance(part, PropertyFeature)
