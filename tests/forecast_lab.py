@@ -121,8 +121,8 @@ def poscar(a: float, elements: tuple[str, str] = ("Cs", "Cl")) -> str:
 
 
 def edge(index: int) -> float:
-    """From 3 to 7 Å, in no order."""
-    return 3.0 + 4.0 * ((index * 37) % N) / N
+    """From 3.3 to 7 Å, in no order."""
+    return 3.3 + 3.7 * ((index * 37) % N) / N
 
 
 def target(index: int) -> float:

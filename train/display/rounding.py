@@ -34,6 +34,17 @@ def rounded(value: float | None, error: float | None) -> str:
     return f"{value:.{places}f}"
 
 
+def spread_of_seeds(value: float, std: float | None) -> str:
+    """A standard deviation over seeds as people read it; empty for a single seed.
+
+    >>> spread_of_seeds(0.393, 3.8e-10)
+    'deterministic'
+    """
+    if std is None:
+        return ""
+    return "deterministic" if std <= _ROUNDING * abs(value) else f"{std:.2g}"
+
+
 def deterministic(of_seeds: npt.NDArray[np.float64]) -> bool:
     """Whether numbers of several seeds, shape (n, seeds), differ by rounding alone."""
     if not of_seeds.size:
