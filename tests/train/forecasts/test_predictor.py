@@ -16,6 +16,7 @@ from featurestore.cli.root import root
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.preparation import MissingVersionError
 from featurestore.store import FeatureStore
+from featurestore.views.request import ViewRequest
 from train.forecasts.predictor import Predictor
 
 
@@ -219,3 +220,48 @@ def test_the_command(lab_store: FeatureStore, lab_model: str, tmp_path: Path) ->
     assert nothing.exit_code == 1
     assert run().exit_code == 2
     assert "predict score" in CliRunner().invoke(root, ["predict", "--help"]).output
+
+
+def test_a_graph_network_predicts_the_structures_themselves(
+    lab_store: FeatureStore, tmp_path: Path
+) -> None:
+    tiny = {"alignn_layers": 1, "gcn_layers": 1, "hidden_features": 8, "epochs": 1}
+    request = ViewRequest(lab.PROPERTY, split=lab.SPLIT)
+    model_id = train.fit(lab_store, request, "alignn", **tiny).model.model_id
+    files = lab.candidates(tmp_path / "new", {"one": 3.513})
+    (files / "oganesson.vasp").write_text(lab.poscar(5.1, ("Og", "Cl")))
+    told = train.predict(lab_store, files, ids=["known-61"], models=model_id)
+    stored = lab_store.sql(
+        "SELECT prediction FROM predictions WHERE model_id = ? AND material_id = 'known-61'",
+        [model_id],
+    )["prediction"][0].as_py()
+    by_name = {row.material_id: row for row in told.rows}
+    assert by_name["known-61"].prediction == stored
+    assert by_name["one"].percentile is None and by_name["one"].std is not None
+    assert "oganesson" in told.failures and "Og" in told.failures["oganesson"].message
+
+
+def test_seeds_that_change_nothing_are_called_deterministic(
+    lab_store: FeatureStore, lab_model: str
+) -> None:
+    for seed in (0, 1):
+        mean = lab.train_lab(lab_store, "mean", seed=seed)
+    said = train.predict(lab_store, ids=["known-61"], models=mean).remarks()
+    assert any("2 seeds, deterministic" in line for line in said)
+    lab.train_lab(lab_store, seed=1)
+    said = train.predict(lab_store, ids=["known-61"], models=lab_model).remarks()
+    assert any("2 seeds that differ by" in line for line in said)
+
+
+def test_too_few_validation_rows_are_said_with_what_helps(
+    tmp_path: Path, lab_original: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(lab_original[0] / "site")
+    store = lab.make_lab_store(tmp_path, n_val=5)
+    lab.train_lab(store, "ensemble", epochs=2, members=4)
+    told = train.predict(store, ids=["known-61"])
+    (row,) = told.rows
+    assert row.lower is None and row.std is not None and row.std > 0
+    assert row.calibration == "uncalibrated: 5 validation rows, 9 needed"
+    assert any("larger validation fold" in line for line in told.remarks())
+    assert told.short["90 %"].to_pylist() == ["none"]
