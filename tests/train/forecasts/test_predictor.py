@@ -154,7 +154,9 @@ def test_a_version_that_is_not_installed_is_named_with_what_to_do(
 
     files = lab.candidates(tmp_path / "new", {"one": 3.313})
     monkeypatch.setitem(lab_of_cubes.VERSION, "n", 2)
-    with pytest.raises(MissingVersionError, match=r"lab-edges.*version.*Install") as error:
+    with pytest.raises(
+        MissingVersionError, match=r"lab-edges.*version \(1 there, 2 installed\).*Inst"
+    ) as error:
         train.predict(lab_store, files, models=lab_model)
     assert "featurestore ingest embeddings --encoder lab-edges" in str(error.value)
     # what has its vectors needs no encoder, another one's texts are another matter
