@@ -16,6 +16,7 @@ from featurestore.cli.root import root
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.preparation import MissingVersionError
 from featurestore.store import FeatureStore
+from featurestore.summary import summarise
 from featurestore.views.request import ViewRequest
 from train.forecasts.predictor import Predictor
 
@@ -100,6 +101,9 @@ def test_older_forecasts_stand_beside_newer_ones(
     train.predict(lab_store, files, models=lab_model)
     other = lab.train_lab(lab_store, n_estimators=5)
     train.predict(lab_store, files, models=other)
+    with lab_store.session() as session:
+        said = dict(summarise(session))["Forecasts"]
+    assert said == [f"{lab.PROPERTY}: 2 of 1 materials, by 2 models"]
     rows = lab_store.sql("FROM forecasts").to_pylist()
     assert sorted(row["model_ids"][0] for row in rows) == sorted([lab_model, other])
 
