@@ -29,6 +29,13 @@ class _WithScore(click.Group):
             args = ["materials", *args]
         return super().parse_args(ctx, args)
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options of the command that need not be named, too."""
+        records = [one.get_help_record(ctx) for one in self.commands["materials"].params]
+        with formatter.section("Options of 'featurestore predict FILES …'"):
+            formatter.write_dl([record for record in records if record is not None])
+        super().format_options(ctx, formatter)
+
 
 @click.group(cls=_WithScore, context_settings=CONTEXT)
 def predict() -> None:

@@ -225,7 +225,8 @@ def test_the_command(lab_store: FeatureStore, lab_model: str, tmp_path: Path) ->
     nothing = run(str(files / "broken.cif"))
     assert nothing.exit_code == 1
     assert run().exit_code == 2
-    assert "predict score" in CliRunner().invoke(root, ["predict", "--help"]).output
+    helped = CliRunner().invoke(root, ["predict", "--help"]).output
+    assert "predict score" in helped and "--no-store" in helped
 
 
 def test_a_graph_network_predicts_the_structures_themselves(
