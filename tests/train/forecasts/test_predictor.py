@@ -272,3 +272,36 @@ def test_too_few_validation_rows_are_said_with_what_helps(
     assert row.calibration == "uncalibrated: 5 validation rows, 9 needed"
     assert any("larger validation fold" in line for line in told.remarks())
     assert told.short["90 %"].to_pylist() == ["none"]
+
+
+def test_numbers_among_the_features_are_made_or_named_as_lacking(
+    lab_store: FeatureStore, lab_model: str, tmp_path: Path
+) -> None:
+    with lab_store.run("ingest structures", {}) as run:
+        rows = [
+            {
+                "material_id": f"known-{index:02}",
+                "property": "ehull",
+                "source": "lab",
+                "value": index / 100,
+                "unit": "eV/atom",
+                "run_id": run.run_id,
+            }
+            for index in range(lab.N)
+        ]
+        lab_store.merge_rows("properties", rows)
+    files = lab.candidates(tmp_path / "new", {"one": 3.513})
+    for inputs, failed in (
+        (("lab-edges.size", "sql:volume / n_atoms"), []),
+        (("lab-edges", "property:ehull"), ["one"]),
+    ):
+        request = ViewRequest(lab.PROPERTY, inputs=inputs, split=lab.SPLIT)
+        model_id = train.fit(lab_store, request, "gbt", max_epochs=20).model.model_id
+        for keep in (False, True):
+            told = train.predict(lab_store, files, ids=["known-61"], models=model_id, keep=keep)
+            assert list(told.failures) == failed
+            assert len(told.rows) == 2 - len(failed)
+            assert set(told.rows[0].of_features) == set(told.rows[-1].of_features)
+            assert len(told.rows[0].of_features) == 2
+        if failed:
+            assert "value of property:ehull@lab" in told.failures["one"].message
