@@ -75,6 +75,8 @@ _VERSIONED = re.compile(r"(.+__.+)_[0-9a-f]{10}")
 _RANKS = {
     "effects": -4,
     "erasures": -3,
+    "forecasts": -2,
+    "imported_models": -2,
     "predictions": -2,
     "models": -1,
     "feature_sets": -1,

@@ -12,20 +12,26 @@ from featurestore.lazy import lazily
 
 if TYPE_CHECKING:
     from train.benchmark.run import Benchmark
-    from train.library import compare, fit, load, stored
+    from train.forecasts.predictor import Predictor
+    from train.forecasts.result import Forecasts
+    from train.library import compare, fit, load, predict, score, stored
     from train.models import SeedGroup, StoredModel
     from train.predictors.loading import LoadedModel
     from train.training import TrainingResult
 
 __all__ = [
     "Benchmark",
+    "Forecasts",
     "LoadedModel",
+    "Predictor",
     "SeedGroup",
     "StoredModel",
     "TrainingResult",
     "compare",
     "fit",
     "load",
+    "predict",
+    "score",
     "stored",
 ]
 
@@ -33,13 +39,17 @@ __getattr__, __dir__ = lazily(
     __name__,
     {
         "Benchmark": "train.benchmark.run",
+        "Forecasts": "train.forecasts.result",
         "LoadedModel": "train.predictors.loading",
+        "Predictor": "train.forecasts.predictor",
         "SeedGroup": "train.models",
         "StoredModel": "train.models",
         "TrainingResult": "train.training",
         "compare": "train.library",
         "fit": "train.library",
         "load": "train.library",
+        "predict": "train.library",
+        "score": "train.library",
         "stored": "train.library",
     },
 )

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from featurestore.errors import InvalidInputError
 from featurestore.store import FeatureStore
@@ -12,6 +15,9 @@ from featurestore.views.request import GRAPH, ViewRequest
 from featurestore.views.view import TrainingView
 from train.benchmark.grid import Grid
 from train.benchmark.run import Benchmark, run_benchmark, stored_benchmark
+from train.forecasts.predictor import Predictor
+from train.forecasts.result import Forecasts
+from train.forecasts.stored import score_forecasts
 from train.model_request import ModelRequest
 from train.models import SeedGroup, requested_models, seed_groups, stored_models
 from train.predictors.loading import LoadedModel, load_model
@@ -164,6 +170,62 @@ def stored(
         if names:
             return seed_groups(requested_models(session, ModelRequest(names)))
         return seed_groups(stored_models(session, property, split, where))
+
+
+def predict(
+    store: FeatureStore,
+    sources: str | Path | Sequence[str | Path] = (),
+    *,
+    ids: Sequence[str] = (),
+    where: str | None = None,
+    properties: str | Sequence[str] = (),
+    models: str | Sequence[str] = (),
+    keep: bool = True,
+    dataset: str | None = None,
+) -> Forecasts:
+    """Predict materials once; `Predictor` keeps what it loads, for several calls.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Read, and written unless ``keep`` is false.
+    sources : path, or several
+        Structure files, folders, archives or globs.
+    ids : sequence of str
+        Materials of the store.
+    where : str, optional
+        Materials of the store for which this SQL condition holds.
+    properties, models : str or sequence of str
+        What to predict, and by which models; by default all properties that have models.
+    keep : bool
+        Whether candidates and forecasts are stored.
+    dataset : str, optional
+        Name recorded for the data set of the files.
+
+    Raises
+    ------
+    MissingDataError, UnknownNameError, InvalidInputError
+        As for `Predictor` and `Predictor.predict`.
+    """
+    named = (properties,) if isinstance(properties, str) else tuple(properties)
+    chosen = (models,) if isinstance(models, str) else tuple(models)
+    with Predictor(store, named, models=chosen, keep=keep) as predictor:
+        return predictor.predict(sources, ids=ids, where=where, dataset=dataset)
+
+
+def score(
+    store: FeatureStore, property: str | None = None, *, property_source: str | None = None
+) -> pa.Table:
+    """Errors and coverage of past forecasts whose targets have come since; see `score_forecasts`.
+
+    Raises
+    ------
+    MissingDataError
+        If there is no forecast.
+    InvalidInputError
+        If a target turns up twice.
+    """
+    return score_forecasts(store, property, property_source)
 
 
 def load(store: FeatureStore, name: str) -> LoadedModel:

@@ -28,7 +28,8 @@ _BUILT_IN = {
 }
 _SUMMARIES = {
     "ingest": "Put structures, splits, texts and embeddings into the store.",
-    "models": "List and fetch named encoder weights.",
+    "models": "Weights of encoders; choose, compare and move trained models.",
+    "predict": "Predict materials from files or the store.",
     "train": "Train predictors on training views.",
     "explain": "Say which part of a text a model relies on.",
 }

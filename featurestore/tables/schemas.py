@@ -291,6 +291,45 @@ _TABLES = (
         content=("fold", "target", "prediction"),
     ),
     TableSchema(
+        "forecasts",
+        ("material_id", "group_id", "inputs_sha256"),
+        pa.schema(
+            [
+                *_strings("material_id", "group_id", "inputs_sha256", "structure_id"),
+                *_strings("property", "unit", "view_fingerprint"),
+                # the models of the group; the features as they resolve, with encoders' ids
+                _required("model_ids", _NAMES),
+                _required("inputs", _NAMES),
+                _required("prediction", pa.float64()),
+                *[pa.field(name, pa.float64()) for name in ("std", "lower", "upper")],
+                _required("of_seeds", pa.list_(pa.float64())),
+                *_strings("calibration"),
+                # to the training materials: in their own usual distances, and as a percentile
+                *[pa.field(name, pa.float64()) for name in ("distance", "percentile")],
+                _required("nearest", _NAMES),
+                _required("unseen", _NAMES),
+                _required("had_target", pa.bool_()),
+                _required("created_at", _TIMESTAMP),
+                *_strings("run_id"),
+            ]
+        ),
+        content=("prediction",),
+    ),
+    TableSchema(
+        "imported_models",
+        ("model_id",),
+        pa.schema(
+            [
+                *_strings("model_id", "group_id", "file_sha256", "metadata"),
+                # what the models know of their training materials, safetensors bytes
+                _required("content", pa.large_binary()),
+                _required("created_at", _TIMESTAMP),
+                *_strings("run_id"),
+            ]
+        ),
+        content=("file_sha256",),
+    ),
+    TableSchema(
         "erasures",
         ("model_id", "method", "variant", "material_id"),
         pa.schema(

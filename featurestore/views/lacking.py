@@ -56,6 +56,18 @@ def excluded(session: Session, parameters: ViewParameters, kept: int) -> dict[st
     return {row["lacking"]: row["n"] for row in counted}
 
 
+def lacking_of(session: Session, parameters: ViewParameters, among: SQL) -> dict[str, str]:
+    """The first thing that each of the materials ``among`` lacks, in words; none for the others."""
+    needs = _needs(session, parameters)
+    if not needs:
+        return {}
+    case = SQL(" ".join(f"WHEN NOT ({need.condition}) THEN {quoted(need.what)}" for need in needs))
+    rows = session.read_only_query(
+        f"SELECT material_id, CASE {case} END AS lacking FROM {among} ORDER BY material_id"
+    ).to_pylist()
+    return {row["material_id"]: row["lacking"] for row in rows if row["lacking"] is not None}
+
+
 def nothing_left(
     session: Session, parameters: ViewParameters, lacking: dict[str, int]
 ) -> MissingContentError:

@@ -19,7 +19,14 @@ _NO_TEXT = [
 
 
 def view_sql(parameters: ViewParameters) -> SQL:
-    """The query for the rows of a view, without its vectors.
+    """The query for the rows of a view, without its vectors; its columns are `rows_sql`'s."""
+    return rows_sql(parameters, targets_sql(parameters), where_sql(parameters))
+
+
+def rows_sql(parameters: ViewParameters, among: SQL, where: SQL) -> SQL:
+    """The query for rows with a view's columns of the materials ``among`` for which a thing holds.
+
+    ``among`` has the columns material_id, structure_id, fold and target.
 
     Its columns are material_id, structure_id, text_id, fold, target, n_tokens and truncated, the
     last two and text_id of the first text; of further texts the same with ``_2`` and so on; and one
@@ -38,14 +45,14 @@ def view_sql(parameters: ViewParameters) -> SQL:
     ]
     lines = [
         SQL(f"SELECT {', '.join(columns)}"),
-        SQL(f"FROM {targets_sql(parameters)} t"),
+        SQL(f"FROM {among} t"),
     ]
     for number, part in enumerate(texts, 1):
         lines += _text_joins(part, number)
     lines += [_structure_join(part, number) for number, part in enumerate(structures, 1)]
     lines += [_number_join(part, number) for number, part in enumerate(numbers, 1)]
-    if parameters.where is not None:
-        lines.append(SQL(f"WHERE {where_sql(parameters)}"))
+    if where != "true":
+        lines.append(SQL(f"WHERE {where}"))
     return SQL("\n".join([*lines, "ORDER BY t.material_id"]))
 
 

@@ -285,16 +285,17 @@ def select_view(session: Session, parameters: ViewParameters) -> SelectedView:
         rows=rows,
         excluded=lacking,
         versions=dict(session.versions),
-        parts=_parts(session, parameters),
+        parts=view_parts_of(session, parameters),
     )
 
 
 def view_blocks(session: Session, parameters: ViewParameters) -> tuple[Block, ...]:
     """Which columns each feature of a view has, without its rows."""
-    return tuple(part.block for part in _parts(session, parameters))
+    return tuple(part.block for part in view_parts_of(session, parameters))
 
 
-def _parts(session: Session, parameters: ViewParameters) -> tuple[Part, ...]:
+def view_parts_of(session: Session, parameters: ViewParameters) -> tuple[Part, ...]:
+    """Where the columns of a view's features come from; raises as `select_view`."""
     found: list[Part] = []
     start, texts = 0, 0
     for feature in parameters.parts:

@@ -1,4 +1,4 @@
-"""The commands ``models list`` and ``models pull``."""
+"""``featurestore models``: weights of encoders; commands on trained models come from elsewhere."""
 
 from __future__ import annotations
 
@@ -6,21 +6,42 @@ from pathlib import Path
 
 import click
 
+from featurestore.cli.lazy import LazyGroup
 from featurestore.cli.options import CONTEXT, format_option
 
+_BUILT_IN = {
+    "list": ("ingest.cli.models:list_models", "List the named weights of encoders."),
+    "pull": ("ingest.cli.models:pull_model", "Fetch named weights of an encoder."),
+}
+_SUMMARIES = {
+    "promote": "Let a trained model predict its property.",
+    "retire": "Let a property no longer find a trained model.",
+    "compare": "Compare two trained models.",
+    "card": "Say what a trained model is, and is not for.",
+    "export": "Write a trained model into one file.",
+    "import": "Read a trained model from such a file.",
+}
 
-@click.group(context_settings=CONTEXT)
+
+@click.group(
+    cls=LazyGroup,
+    built_in=_BUILT_IN,
+    entry_points="featurestore.models",
+    summaries=_SUMMARIES,
+    context_settings=CONTEXT,
+)
 def models() -> None:
-    """List and fetch named encoder weights.
+    """List and fetch weights of encoders; choose, compare, describe and move trained models.
 
     \b
     Example:
       featurestore models list
       featurestore models pull alignn-ff
+      featurestore models promote mbj_bandgap_structure_chemnlp_a2548cb8b0
     """
 
 
-@models.command("list")
+@click.command("list", context_settings=CONTEXT)
 @format_option
 def list_models(output_format: str) -> None:
     """List the named weights, where they live and whether they are here.
@@ -53,7 +74,7 @@ def list_models(output_format: str) -> None:
     print_table(pa.Table.from_pylist(rows), output_format)
 
 
-@models.command("pull")
+@click.command("pull", context_settings=CONTEXT)
 @click.argument("name")
 @click.option(
     "--from",

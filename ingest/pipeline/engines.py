@@ -59,6 +59,8 @@ class InWorkers:
         As for `WorkerPool`.
     time_limit : float
         Seconds that one item may take.
+    pool : WorkerPool, optional
+        Processes that are there and go on living, in place of others for this work alone.
     """
 
     work: Callable[[Any], Any]
@@ -67,8 +69,12 @@ class InWorkers:
     initargs: tuple[Any, ...]
     time_limit: float
     memory_limit: int | None = None
+    pool: WorkerPool | None = None
 
     def run(self, items: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any | Failure]]:
         """One result for each (key, item), as they come."""
+        if self.pool is not None:
+            yield from self.pool.run(self.work, items, self.time_limit)
+            return
         with WorkerPool(self.workers, self.initializer, self.initargs, self.memory_limit) as pool:
             yield from pool.run(self.work, items, self.time_limit)

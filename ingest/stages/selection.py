@@ -64,9 +64,8 @@ class Selection:
             parameters.append(list(self.properties))
         if self.materials:
             known = session.query("SELECT material_id FROM materials")["material_id"].to_pylist()
-            for material in self.materials:
-                if material not in known:
-                    raise UnknownNameError("material", material, known)
+            for material in sorted(set(self.materials) - set(known))[:1]:
+                raise UnknownNameError("material", material, known)
             conditions.append(SQL("list_contains(?, material_id)"))
             parameters.append(list(self.materials))
         if self.fold is not None and self.split is None:

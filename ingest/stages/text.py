@@ -10,6 +10,7 @@ from typing import Any
 from featurestore.crystal import Crystal
 from featurestore.identity import canonical_json
 from featurestore.machine.memory import machine_memory
+from featurestore.machine.workers import WorkerPool
 from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
 from featurestore.tables.runs import Run
@@ -38,6 +39,7 @@ def ingest_text(
     memory_limit: int | None = None,
     retry_failures: bool,
     run: Run,
+    pool: WorkerPool | None = None,
 ) -> Outcome:
     """Describe every chosen structure that this generator has not described yet.
 
@@ -54,6 +56,8 @@ def ingest_text(
     memory_limit : int, optional
         Bytes that a process may allocate; a structure that needs more is a failure. Default: all
         of them together four fifths of the machine's.
+    pool : WorkerPool, optional
+        Of `describing_pool`, which goes on living; by default processes for this call alone.
 
     Raises
     ------
@@ -89,7 +93,8 @@ def ingest_text(
             initializer=_start_worker,
             initargs=(source, dict(settings)),
             time_limit=time_limit,
-            memory_limit=memory_limit or int(machine_memory() * _SHARE_OF_MEMORY / workers),
+            memory_limit=memory_limit or _memory_of_each(workers),
+            pool=pool,
         )
         job = Job(
             stage="text",
@@ -102,6 +107,15 @@ def ingest_text(
         )
         run_job(store, job, engine, stored_crystals(session, todo), len(todo), outcome, run)
     return outcome
+
+
+def describing_pool(source: str, settings: Mapping[str, Any], workers: int) -> WorkerPool:
+    """Processes that describe by one generator, for several calls of `ingest_text`."""
+    return WorkerPool(workers, _start_worker, (source, dict(settings)), _memory_of_each(workers))
+
+
+def _memory_of_each(workers: int) -> int:
+    return int(machine_memory() * _SHARE_OF_MEMORY / workers)
 
 
 def _register(store: FeatureStore, part: TextPart, spec: GeneratorSpec, run: Run) -> None:

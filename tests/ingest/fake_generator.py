@@ -69,6 +69,7 @@ class Here:
     initargs: Any
     time_limit: float
     memory_limit: int
+    pool: Any = None
 
     def run(self, items: Any) -> Any:
         self.initializer(*self.initargs)

@@ -16,6 +16,7 @@ from train.analysis.resampling import Estimate
 from train.benchmark.published import Published
 from train.benchmark.rows import BenchmarkRow, Comparison
 from train.display.labels import predictor_label, printed_unit
+from train.display.rounding import spread_of_seeds
 
 _STRINGS = (
     "property",
@@ -175,8 +176,10 @@ def _of_kind(row: BenchmarkRow, kind: str) -> str:
 
 
 def _mae(row: BenchmarkRow) -> str:
-    spread = row.test_mae_std
-    return short(row.test_mae.value) + ("" if spread is None else f" ± {spread:.2g}")
+    spread = spread_of_seeds(row.test_mae.value, row.test_mae_std)
+    if spread == "deterministic":
+        return f"{short(row.test_mae.value)}, {spread}"
+    return short(row.test_mae.value) + (f" ± {spread}" if spread else "")
 
 
 def _interval(estimate: Estimate) -> str:

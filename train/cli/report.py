@@ -34,18 +34,21 @@ def report(
     """Print the ablation table and write a parity plot for each property and split.
 
     A row stands for all seeds of one model: the test MAE is their mean, test_mae_std their sample
-    standard deviation. Only rows with the same letter under 'materials' were trained and tested
-    on the same materials.
+    standard deviation, or 'deterministic' where the seeds change nothing. Only rows with the same
+    letter under 'materials' were trained and tested on the same materials.
 
     \b
     Example:
       featurestore train report --property mbj_bandgap -o reports
     """
+    import pyarrow as pa
+
     from featurestore.output.names import file_name
     from featurestore.store import FeatureStore
     from train.analysis.ablation import ablation_rows, ablation_table, comparison_warnings
     from train.analysis.parity import write_parity_plot
     from train.display.printing import print_captioned
+    from train.display.rounding import spread_of_seeds
     from train.models import requested_models
 
     with FeatureStore.open(store_uri, at=at).session() as session:
@@ -61,7 +64,12 @@ def report(
             "predictor",
             "unit",
         ]
-        print_captioned(ablation_table(rows), output_format, shared)
+        table = ablation_table(rows)
+        if output_format == "table":
+            place = table.column_names.index("test_mae_std")
+            said = [spread_of_seeds(row.test_mae or 0.0, row.test_mae_std) for row in rows]
+            table = table.set_column(place, "test_mae_std", pa.array(said, pa.string()))
+        print_captioned(table, output_format, shared)
         for sentence in comparison_warnings(rows):
             click.echo(f"Note: {sentence}", err=True)
         for (name, of_split), group in groupby(

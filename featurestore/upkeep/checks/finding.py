@@ -69,6 +69,8 @@ def command_for(session: Session, table: str) -> str:
         "feature_sets": "featurestore features define NAME FEATURES",
         "models": "featurestore train mlp",
         "predictions": "featurestore train mlp",
+        "forecasts": "featurestore predict",
+        "imported_models": "featurestore models import FILE",
         "renderings": "featurestore ingest embeddings --encoder NAME --text SOURCE",
         "erasures": "featurestore explain tags",
         "effects": "featurestore explain tags",

@@ -47,7 +47,12 @@ _REFERENCES = (
     _Reference(
         "renderings", "renderings by an unknown generator", _lacks("generator_id", "generators")
     ),
-    _Reference("models", "models without predictions", _lacks("model_id", "predictions")),
+    _Reference(
+        "models",
+        "models without predictions",
+        # what an imported model was tested on is in another store
+        SQL(f"{_lacks('model_id', 'predictions')} AND {_lacks('model_id', 'imported_models')}"),
+    ),
     _Reference("models", "models of an unknown generator", _lacks("generator_id", "generators")),
     _Reference(
         "models",
@@ -68,6 +73,13 @@ _REFERENCES = (
     _Reference(
         "predictions", "predictions for unknown materials", _lacks("material_id", "materials")
     ),
+    _Reference(
+        "forecasts",
+        "forecasts for materials that are gone",
+        _lacks("material_id", "materials"),
+        "nothing needs doing: a forecast is a record of what was said",
+    ),
+    _Reference("imported_models", "what is known of absent models", _lacks("model_id", "models")),
     _Reference("erasures", "erasures of unknown models", _lacks("model_id", "models")),
     _Reference("erasures", "erasures of unknown materials", _lacks("material_id", "materials")),
     _Reference(

@@ -111,6 +111,11 @@ _DOMAINS: dict[str, tuple[tuple[str, SQL, str], ...]] = {
         ("std", SQL("std < 0"), "is negative"),
         ("upper", SQL("upper < lower"), "is below lower"),
     ),
+    "forecasts": (
+        ("std", SQL("std < 0"), "is negative"),
+        ("upper", SQL("upper < lower"), "is below lower"),
+        ("percentile", SQL("percentile NOT BETWEEN 0 AND 100"), "is no percentile"),
+    ),
     "sentences": (
         ("position", SQL("position < 0"), "is negative"),
         ("reference_tags", SQL("reference_tags IS NULL"), "are null"),

@@ -1,0 +1,188 @@
+"""``featurestore predict``: from structure files or stored materials to values with intervals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from featurestore.cli.options import CONTEXT, format_option, output_option, store_option
+from featurestore.errors import FeatureStoreError
+
+if TYPE_CHECKING:
+    from train.forecasts.result import Forecasts
+
+_HELP = CONTEXT["help_option_names"]
+
+
+class NothingPredictedError(FeatureStoreError):
+    """No material that was asked for could be predicted."""
+
+
+class _WithScore(click.Group):
+    """A group whose command need not be named: what is no command's name is an argument of it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the command's name before what is no name of one."""
+        if not args or (args[0] not in self.commands and args[0] not in _HELP):
+            args = ["materials", *args]
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options of the command that need not be named, too."""
+        records = [one.get_help_record(ctx) for one in self.commands["materials"].params]
+        with formatter.section("Options of 'featurestore predict FILES …'"):
+            formatter.write_dl([record for record in records if record is not None])
+        super().format_options(ctx, formatter)
+
+
+@click.group(cls=_WithScore, context_settings=CONTEXT)
+def predict() -> None:
+    """Predict materials from their files or from the store, and score what was predicted before.
+
+    'featurestore predict FILES …' is short for 'featurestore predict materials FILES …'.
+
+    \b
+    Example:
+      featurestore predict my-cifs/ --property mbj_bandgap
+      featurestore predict --where "crystal_system = 'cubic'" --format csv
+      featurestore predict score
+    """
+
+
+@predict.command(context_settings=CONTEXT)
+@click.argument("sources", nargs=-1)
+@click.option("--id", "ids", multiple=True, metavar="ID", help="A stored material (repeatable).")
+@click.option(
+    "--where",
+    metavar="SQL",
+    help="Stored materials for which this condition over materials and properties holds.",
+)
+@click.option(
+    "--property",
+    "properties",
+    multiple=True,
+    metavar="NAME",
+    help="What to predict (repeatable), by its promoted models or the only ones. Default: every "
+    "property that has a model.",
+)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="ID",
+    help="A model by its id or the beginning (repeatable), with those that differ by the seed.",
+)
+@click.option(
+    "--no-store", is_flag=True, help="Leave nothing behind: neither materials nor forecasts."
+)
+@click.option("--dataset", help="Name recorded for the data set. Default: that of the source.")
+@click.option(
+    "--id-from",
+    default="stem",
+    show_default=True,
+    metavar="WAY",
+    help="What of a file is its material's id: stem, path, formula or regex:PATTERN of its path.",
+)
+@output_option
+@format_option
+@store_option
+def materials(
+    sources: tuple[str, ...],
+    ids: tuple[str, ...],
+    where: str | None,
+    properties: tuple[str, ...],
+    models: tuple[str, ...],
+    no_store: bool,
+    dataset: str | None,
+    id_from: str,
+    output: Path | None,
+    output_format: str,
+    store_uri: str,
+) -> None:
+    """Predict the structures in SOURCES, and stored materials that are chosen.
+
+    A source is a structure file, a folder, an archive or a glob, as for 'ingest structures'. It is
+    read, described and encoded as the models' training materials were; what is stored already is
+    not made again, and an interrupted command goes on where it was. The forecasts go into the table
+    forecasts, beside older ones.
+
+    Beside each value stand its standard deviation, the interval that holds 90 % of true values,
+    and how far the material is from the training materials: the per cent of these that are nearer
+    to the others. Files without a forecast are counted and named; exit code 1 if there is none.
+
+    \b
+    Example:
+      featurestore predict POSCAR --property mbj_bandgap
+      featurestore predict my-cifs/ --property mbj_bandgap --property slme -o forecasts.csv
+      featurestore predict --where "crystal_system = 'cubic'" --model mbj_bandgap_structure_7472
+    """
+    from featurestore.output.rows import print_table, write_table
+    from featurestore.store import FeatureStore
+    from train.forecasts.predictor import Predictor
+
+    if not sources and not ids and where is None:
+        raise click.UsageError("Name structure files, or stored materials with --id or --where.")
+    store = FeatureStore.open(store_uri)
+    with Predictor(store, properties, models=models, keep=not no_store) as predictor:
+        found = predictor.predict(sources, ids=ids, where=where, dataset=dataset, id_from=id_from)
+    if output is not None:
+        write_table(found.table, output)
+        click.echo(f"{len(found.rows):,} forecasts written to {output}", err=True)
+    elif output_format == "table":
+        if found.rows:
+            print_table(found.short)
+    else:
+        print_table(found.table, output_format)
+    if not no_store:
+        there = len(found.rows) - found.written
+        click.echo(f"{found.written:,} forecasts stored, {there:,} were there", err=True)
+    for line in found.remarks():
+        click.echo(f"Note: {line}", err=True)
+    _print_failures(found)
+    if not found.rows:
+        raise NothingPredictedError("no material could be predicted; see above")
+
+
+@predict.command(context_settings=CONTEXT)
+@click.option("--property", "property_name", metavar="NAME", help="Of this property alone.")
+@click.option(
+    "--property-source", metavar="NAME", help="Source of the targets, where there are several."
+)
+@format_option
+@store_option
+def score(
+    property_name: str | None, property_source: str | None, output_format: str, store_uri: str
+) -> None:
+    """Score the forecasts of materials whose target was not known then and is now.
+
+    \b
+    Example:
+      featurestore predict score --property mbj_bandgap
+    """
+    from featurestore.output.rows import print_table
+    from featurestore.store import FeatureStore
+    from train.forecasts.stored import score_forecasts
+
+    table = score_forecasts(FeatureStore.open(store_uri), property_name, property_source)
+    print_table(table, output_format)
+    if not sum(table["n"].to_pylist()):
+        click.echo(
+            "Note: no target has come yet for what was predicted; bring them with: featurestore "
+            "ingest structures FILES --properties targets.csv",
+            err=True,
+        )
+
+
+def _print_failures(found: Forecasts) -> None:
+    """What has no forecast, counted by the reason, with an example each."""
+    grouped: dict[str, list[str]] = {}
+    for item, failure in found.failures.items():
+        grouped.setdefault(failure.error, []).append(item)
+    for error, items in sorted(grouped.items(), key=lambda entry: -len(entry[1])):
+        message = found.failures[items[0]].message
+        click.echo(f"Failed: {len(items):,} × {error}, for example {items[0]}: {message}", err=True)
+    if found.passed_over:
+        number, example = len(found.passed_over), next(iter(found.passed_over))
+        click.echo(f"Passed over: {number:,} × no structure file, for example {example}", err=True)

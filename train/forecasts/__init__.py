@@ -1,0 +1,1 @@
+"""What models say of materials that have no target yet: predicted, bounded, scored later."""

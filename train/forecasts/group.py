@@ -1,0 +1,309 @@
+"""The models of one seed group, loaded, with all that forecasts need beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.failure import Failure
+from featurestore.identity import versioned_id
+from featurestore.session import Session
+from featurestore.store import FeatureStore
+from featurestore.views.candidates import select_candidates
+from featurestore.views.parameters import ViewParameters
+from featurestore.views.view import TrainingView
+from train.forecasts.calibration import Bounds, Calibration
+from train.forecasts.domain import Distances, Domain, traits_of
+from train.models import SeedGroup
+from train.predictors.base import UncertainPredictor
+from train.predictors.loading import LoadedModel, load_model
+from train.predictors.registry import reads
+
+Floats = npt.NDArray[np.float64]
+
+#: Stored and repeated predictions of one material differ by less, relative to the targets.
+SAME = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class Knowledge:
+    """What a group knows beside its weights: its training materials, and how far off it was.
+
+    Parameters
+    ----------
+    domain : Domain
+        The training materials.
+    calibration : Calibration
+        By the validation materials.
+    notes : tuple of str
+        What is to be known about these.
+    """
+
+    domain: Domain
+    calibration: Calibration
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedGroup:
+    """A seed group that can predict.
+
+    Parameters
+    ----------
+    stored : SeedGroup
+        Its rows.
+    models : tuple of LoadedModel
+        In the order of the seeds.
+    knowledge : Knowledge
+        Of the group.
+    """
+
+    stored: SeedGroup
+    models: tuple[LoadedModel, ...] = field(repr=False)
+    knowledge: Knowledge = field(repr=False)
+
+    @property
+    def group_id(self) -> str:
+        """The property and ten digits over the models' ids."""
+        return group_id(self.stored)
+
+    @property
+    def parameters(self) -> ViewParameters:
+        """The models' training view."""
+        return self.stored.parameters
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What a group says of some rows.
+
+    Parameters
+    ----------
+    of_seeds : ndarray, shape (n, seeds), float64
+        The prediction of each model.
+    bounds : Bounds
+        Of their mean.
+    distances : Distances or None
+        None for a model that reads no vectors.
+    """
+
+    of_seeds: Floats
+    bounds: Bounds
+    distances: Distances | None
+
+    @property
+    def prediction(self) -> Floats:
+        """The mean over seeds, shape (n,)."""
+        if self.of_seeds.shape[1] == 1:
+            return np.asarray(self.of_seeds[:, 0])
+        return np.asarray(self.of_seeds.mean(axis=1))
+
+
+def group_id(group: SeedGroup) -> str:
+    """What names a seed group: the property and ten digits over the models' ids."""
+    ids = sorted(group.model_ids)
+    return versioned_id(group.parameters.property, {"models": ids})
+
+
+def load_group(store: FeatureStore, group: SeedGroup) -> LoadedGroup:
+    """Load the models of a group, and learn what they know from the store.
+
+    Raises
+    ------
+    InvalidInputError, MissingPackageError, PartImportError, PartConflictError, NotAPartError
+        If a model does not load; see `load_model`.
+    """
+    from train.sharing.imported import imported_knowledge
+
+    models = tuple(load_model(store, model_id) for model_id in group.model_ids)
+    knowledge = imported_knowledge(store, group) or _knowledge(store, group)
+    return LoadedGroup(group, models, knowledge)
+
+
+def tell(
+    group: LoadedGroup, store: FeatureStore, view: TrainingView, known: FeatureStore
+) -> tuple[Told, npt.NDArray[np.bool_], dict[str, Failure]]:
+    """What a group says of the rows of a view.
+
+    A number that a model has stored for a material is the one that is told: computed again among
+    other rows, it may differ in the last digits. It counts if the two agree but for that, that is,
+    if the material is still the one it was.
+
+    Parameters
+    ----------
+    group : LoadedGroup
+        The models.
+    store : FeatureStore
+        Where the rows' structures are.
+    view : TrainingView
+        The rows.
+    known : FeatureStore
+        Where the models' predictions are.
+
+    Returns
+    -------
+    Told
+        Of the rows that every model can read.
+    ndarray, shape (n,), bool
+        Which rows these are.
+    dict of str to Failure
+        Why the others cannot be read, by material.
+    """
+    readable: npt.NDArray[np.bool_] = np.ones(len(view), bool)
+    failures: dict[str, Failure] = {}
+    if reads(group.stored.first.predictor) == "structures":
+        readable, failures = _readable(group, store, view)
+        view = _rows(view, readable)
+    predictions = np.empty((len(view), len(group.models)))
+    stds = np.full(predictions.shape, np.nan)
+    for place, model in enumerate(group.models):
+        inputs = model.inputs(store, view)
+        predictions[:, place] = model.predict(inputs) if len(view) else np.empty(0)
+        if isinstance(model.predictor, UncertainPredictor) and len(view):
+            found = model.predictor.uncertainty(inputs)
+            if found is not None:
+                stds[:, place] = found.std
+    finite: npt.NDArray[np.bool_] = np.asarray(np.isfinite(predictions).all(axis=1))
+    if not finite.all():
+        for row in np.flatnonzero(~finite):
+            name = view.material_ids[int(row)]
+            failures[name] = Failure("NotFinite", "the model predicts no finite number for it")
+        readable[np.flatnonzero(readable)[~finite]] = False
+        predictions, stds, view = predictions[finite], stds[finite], _rows(view, finite)
+    domain = group.knowledge.domain
+    rounding = SAME * float(np.std(domain.targets)) if len(domain.targets) else 0.0
+    _as_stored(group, known, view, predictions, stds, rounding)
+    distances = None
+    if domain.has_distances and len(view):
+        distances = domain.distances(view.features, view.material_ids)
+    own = None if np.isnan(stds).any() or not stds.size else _joint(stds)
+    ratios = None if distances is None else distances.ratio
+    bounds = group.knowledge.calibration(len(view), own, ratios)
+    return Told(predictions, bounds, distances), readable, failures
+
+
+def _joint(stds: Floats) -> Floats:
+    """One standard deviation for the models' mean: the root mean square of theirs."""
+    if stds.shape[1] == 1:
+        return np.asarray(stds[:, 0])
+    return np.asarray(np.sqrt(np.mean(stds**2, axis=1)))
+
+
+def _as_stored(
+    group: LoadedGroup,
+    known: FeatureStore,
+    view: TrainingView,
+    predictions: Floats,
+    stds: Floats,
+    rounding: float,
+) -> None:
+    """Put stored predictions in the place of those that differ by no more than the rounding."""
+    with known.session() as session:
+        rows = session.query(
+            "SELECT model_id, material_id, prediction, std FROM predictions WHERE model_id IN "
+            "(SELECT unnest(?::VARCHAR[])) AND material_id IN (SELECT unnest(?::VARCHAR[]))",
+            [group.stored.model_ids, view.material_ids],
+        ).to_pylist()
+    column = {model_id: place for place, model_id in enumerate(group.stored.model_ids)}
+    at = {material_id: place for place, material_id in enumerate(view.material_ids)}
+    for row in rows:
+        place = at[row["material_id"]], column[row["model_id"]]
+        same = rounding + SAME * abs(row["prediction"])
+        if abs(row["prediction"] - predictions[place]) <= same:
+            predictions[place] = row["prediction"]
+            if row["std"] is not None:
+                stds[place] = row["std"]
+
+
+def _readable(
+    group: LoadedGroup, store: FeatureStore, view: TrainingView
+) -> tuple[npt.NDArray[np.bool_], dict[str, Failure]]:
+    """Which rows a model of structures can read: all at once, or where one fails, each alone."""
+    model = group.models[0]
+    try:
+        model.inputs(store, view)
+        return np.ones(len(view), bool), {}
+    except InvalidInputError:
+        failures = {}
+        for row in range(len(view)):
+            alone = np.arange(len(view)) == row
+            try:
+                model.inputs(store, _rows(view, alone))
+            except InvalidInputError as error:
+                failures[view.material_ids[row]] = Failure.of(error)
+        return np.array([one not in failures for one in view.material_ids], dtype=bool), failures
+
+
+def _rows(view: TrainingView, chosen: npt.NDArray[np.bool_]) -> TrainingView:
+    if chosen.all():
+        return view
+    import pyarrow as pa
+
+    return TrainingView(
+        parameters=view.parameters,
+        sql=view.sql,
+        rows=view.rows.filter(pa.array(chosen, pa.bool_())),
+        features=view.features[chosen],
+        blocks=view.blocks,
+        excluded=view.excluded,
+        versions=view.versions,
+    )
+
+
+def _knowledge(store: FeatureStore, group: SeedGroup) -> Knowledge:
+    """What the store holds of the group's training and validation materials."""
+    with store.session() as session:
+        told = _stored_predictions(session, group)
+        if not told:
+            raise MissingDataError(
+                f"the predictions of model {group.first.model_id} are not in the store, so that "
+                "nothing is known of its errors: restore a backup, or train it again"
+            )
+        ids = [one for one, row in told.items() if row["fold"] in ("train", "val")]
+        selected, lacking = select_candidates(session, group.parameters, sorted(ids))
+        traits = traits_of(session, selected.rows["material_id"].to_pylist())
+    view = selected.read()
+    notes = []
+    if lacking:
+        notes.append(
+            f"{len(lacking):,} of the {len(ids):,} materials that the model learned from are no "
+            "longer in the store with all their vectors; distances leave them out"
+        )
+    names = view.material_ids
+    in_train = np.array([told[one]["fold"] == "train" for one in names], dtype=bool)
+    targets = np.array([told[one]["target"] for one in names])
+    chosen = np.flatnonzero(in_train)
+    domain = Domain.of(
+        [names[row] for row in chosen],
+        targets[in_train],
+        view.features[in_train],
+        [(block.name, block.start, block.stop) for block in view.blocks],
+        traits.some(chosen),
+    )
+    val = ~in_train
+    stds = [told[one]["std"] for one, there in zip(names, val, strict=True) if there]
+    own = None if not stds or any(std is None for std in stds) else np.array(stds)
+    ratios = None
+    if domain.has_distances and val.any():
+        ratios = domain.distances(
+            view.features[val], [name for name, there in zip(names, val, strict=True) if there]
+        ).ratio
+    held = np.array([told[one]["prediction"] for one in names])[val]
+    return Knowledge(domain, Calibration.of(held - targets[val], own, ratios), tuple(notes))
+
+
+def _stored_predictions(session: Session, group: SeedGroup) -> dict[str, dict[str, Any]]:
+    """By material its fold, target, mean prediction and joint standard deviation."""
+    rows = session.query(
+        "SELECT material_id, any_value(fold) AS fold, any_value(target) AS target, "
+        "avg(prediction) AS prediction, "
+        "CASE WHEN count(std) = count(*) THEN sqrt(avg(std * std)) END AS std "
+        "FROM predictions WHERE model_id IN (SELECT unnest(?::VARCHAR[])) "
+        "GROUP BY material_id HAVING count(*) = ? ORDER BY material_id",
+        [group.model_ids, len(group)],
+    ).to_pylist()
+    return {row["material_id"]: row for row in rows}

@@ -1,0 +1,1 @@
+"""Models that leave a store and come into another: files, cards, comparisons."""

@@ -1,0 +1,106 @@
+"""What a group knows of its training materials as arrays and JSON, for a file or a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from train.forecasts.calibration import Calibration
+from train.forecasts.domain import Domain
+from train.forecasts.group import Knowledge
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def to_arrays(knowledge: Knowledge) -> tuple[Arrays, dict[str, Any]]:
+    """The arrays and the JSON values that `from_arrays` takes."""
+    domain = knowledge.domain
+    arrays: Arrays = {
+        "features": np.ascontiguousarray(domain.features, dtype=np.float32),
+        "targets": np.ascontiguousarray(domain.targets, dtype=np.float64),
+    }
+    calibration: dict[str, Any] = asdict(knowledge.calibration)
+    said = {
+        "material_ids": list(domain.material_ids),
+        "parts": [list(part) for part in domain.parts],
+        "elements": sorted(domain.elements),
+        "prototypes": sorted(domain.prototypes),
+        "ranges": {name: list(bounds) for name, bounds in domain.ranges.items()},
+        # JSON has no NaN
+        "calibration": {
+            name: None if value != value else value for name, value in calibration.items()
+        },
+        "notes": list(knowledge.notes),
+    }
+    return arrays, said
+
+
+def from_arrays(
+    arrays: Mapping[str, npt.NDArray[Any]], said: Mapping[str, Any], width: int
+) -> Knowledge:
+    """The knowledge that `to_arrays` gave, checked throughout: a stranger may have made it.
+
+    Parameters
+    ----------
+    width : int
+        Columns of the features that the models take; 0 for models that read no vectors.
+
+    Raises
+    ------
+    ValueError
+        If shapes or types are others, or a number is not finite.
+    KeyError, TypeError
+        If something lacks or is of another kind.
+    """
+    features, targets = arrays["features"], arrays["targets"]
+    ids = _strings(said["material_ids"])
+    if features.dtype != np.float32 or features.ndim != 2 or len(features) != len(ids):
+        raise ValueError("the training materials' features have another form")
+    if features.shape[1] not in (0, width):
+        raise ValueError(f"features of width {features.shape[1]}, the models take {width}")
+    if targets.dtype != np.float64 or targets.shape != (len(ids),):
+        raise ValueError("the training materials' targets have another form")
+    if not (np.isfinite(features).all() and np.isfinite(targets).all()):
+        raise ValueError("a feature or target of the training materials is not finite")
+    parts, place = [], 0
+    for name, start, stop in said["parts"]:
+        if not isinstance(name, str) or start != place or not stop > start:
+            raise ValueError("the features' parts do not cover their columns")
+        parts.append((name, int(start), int(stop)))
+        place = stop
+    if place != features.shape[1]:
+        raise ValueError("the features' parts do not cover their columns")
+    ranges = {str(name): (float(low), float(high)) for name, (low, high) in said["ranges"].items()}
+    domain = Domain(
+        material_ids=ids,
+        targets=targets,
+        features=features,
+        parts=tuple(parts),
+        elements=frozenset(_strings(said["elements"])),
+        prototypes=frozenset(_strings(said["prototypes"])),
+        ranges=ranges,
+    )
+    given = said["calibration"]
+    numbers = {
+        name: float("nan") if given[name] is None else float(given[name])
+        for name in ("std_factor", "factor")
+    }
+    calibration = Calibration(
+        n_rows=int(given["n_rows"]),
+        own_scale=bool(given["own_scale"]),
+        power=float(given["power"]),
+        **numbers,
+    )
+    if not 0 <= calibration.power <= 10 or any(value < 0 for value in numbers.values()):
+        raise ValueError("the calibration has negative factors")
+    return Knowledge(domain, calibration, _strings(said["notes"]))
+
+
+def _strings(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+        raise TypeError("a list of strings is something else")
+    return tuple(values)
