@@ -8,6 +8,7 @@ from typing import Any
 
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.session import PROMOTED, RETIRED, Session, Version, by_standing
+from featurestore.splits import cross_validations
 
 #: What stands as ``part`` in the fingerprint of vectors that no encoder here has made.
 OWN_VECTORS = "vectors from a file"
@@ -194,11 +195,18 @@ def check_split(session: Session, split: str, name: str) -> None:
     ------
     UnknownNameError
         If there is no split of that name.
+    InvalidInputError
+        If it is the name of a cross-validation, which is several splits.
     MissingDataError
         If the split exists, but not for this property.
     """
     rows = session.query("SELECT DISTINCT split, property FROM splits").to_pylist()
     if split not in {row["split"] for row in rows}:
+        of_it = [names for (of, _), names in cross_validations(session).items() if of == split]
+        if of_it:
+            raise InvalidInputError(
+                f"{split!r} is a cross-validation; name one of its splits: {', '.join(of_it[0])}"
+            )
         raise UnknownNameError(
             "split",
             split,

@@ -66,6 +66,7 @@ _RANKS = {
     "sentences": 2,
     "generators": 3,
     "splits": 4,
+    "split_versions": 5,
     "properties": 5,
     "materials": 6,
     "runs": 7,

@@ -13,10 +13,12 @@ import pyarrow as pa
 from featurestore.catalogue import find_encoder, find_model_id
 from featurestore.errors import FeatureStoreError, InvalidInputError, UnknownNameError
 from featurestore.feature_sets import find_feature_set
+from featurestore.identity import canonical_json
 from featurestore.output.figures import figure_models
 from featurestore.quoting import identifier
 from featurestore.redaction import redacted, without_secrets
 from featurestore.session import Session
+from featurestore.splits import split_versions
 from featurestore.tables.schemas import embedding_table
 from featurestore.tables.soundness import object_or_empty, parsed_object
 from featurestore.texts.renderings import find_rendering
@@ -238,8 +240,14 @@ def _view_node(
             "ORDER BY ALL",
             [p.split, p.property],
         )["run_id"].to_pylist()
+        said = {
+            f"version {one.version} for {one.property}": f"{one.materials:,} materials, "
+            + canonical_json(one.rule)
+            for one in split_versions(session, p.split)
+            if one.run_id in folds
+        }
         inputs.append(
-            Node(kind="folds", name=p.split, facts={}, table="splits", runs=_runs(session, folds))
+            Node(kind="folds", name=p.split, facts=said, table="splits", runs=_runs(session, folds))
         )
     return Node("training view", fingerprint[:12], facts, inputs=tuple(inputs))
 

@@ -88,6 +88,21 @@ _TABLES = (
         content=("fold",),
     ),
     TableSchema(
+        "split_versions",
+        ("split", "property", "version"),
+        pa.schema(
+            [
+                *_strings("split", "property"),
+                _required("version", pa.int32()),
+                *_strings("rule"),
+                _required("materials", pa.int64()),
+                _required("created_at", _TIMESTAMP),
+                *_strings("run_id"),
+            ]
+        ),
+        content=("rule", "materials", "run_id"),
+    ),
+    TableSchema(
         "duplicates",
         ("structure_id",),
         pa.schema(_strings("structure_id", "group_id", "matcher", "run_id")),
