@@ -43,7 +43,7 @@ Version = TypeVar("Version")
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 
-MACRO_FILES = ("texts", "training_view", "coverage", "vectors")
+MACRO_FILES = ("texts", "property_rules", "training_view", "coverage", "vectors")
 
 _NO_LIMITS = SqlLimits()
 _ROWS_A_BATCH = 8192
@@ -65,6 +65,7 @@ _RANKS = {
     "renderings": 1,
     "sentences": 2,
     "generators": 3,
+    "property_rules": 4,
     "splits": 4,
     "split_versions": 5,
     "properties": 5,

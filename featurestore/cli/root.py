@@ -15,6 +15,10 @@ _BUILT_IN = {
     "search": ("featurestore.cli.search:search", "Find materials like one, or by their texts."),
     "view": ("featurestore.cli.view:view", "Assemble the training view of a property."),
     "features": ("featurestore.cli.features:features", "Name lists of features for views."),
+    "properties": (
+        "featurestore.cli.properties:properties",
+        "Say how the sources of a property are taken together.",
+    ),
     "info": ("featurestore.cli.info:info", "Show what the store holds, at a glance."),
     "verify": ("featurestore.cli.verify:verify", "Check that a store is what it says it is."),
     "maintain": ("featurestore.cli.maintain:maintain", "Compact tables, drop old versions."),

@@ -15,6 +15,7 @@ from featurestore.errors import FeatureStoreError, InvalidInputError, UnknownNam
 from featurestore.feature_sets import find_feature_set
 from featurestore.identity import canonical_json
 from featurestore.output.figures import figure_models
+from featurestore.property_rules import property_rules
 from featurestore.quoting import identifier
 from featurestore.redaction import redacted, without_secrets
 from featurestore.session import Session
@@ -227,12 +228,10 @@ def _view_node(
         facts["stored_sql"] = stored_sql
         facts["stored_sql_is"] = "not what these parameters give; it was not run"
     p = parameters
-    targets = _runs_of_values(session, p.property, p.property_source)
-    described = {"unit": p.unit, "source": p.property_source}
     inputs = [
         *_vectors_of_view(session, parameters, rows),
         *_feature_set(session, p),
-        Node(kind="targets", name=p.property, facts=described, table="properties", runs=targets),
+        _targets(session, p),
     ]
     if p.split is not None:
         folds = session.query(
@@ -314,11 +313,39 @@ def _feature_set(session: Session, parameters: ViewParameters) -> tuple[Node, ..
     )
 
 
+def _targets(session: Session, p: ViewParameters) -> Node:
+    """The values that a view predicts; where they come by a rule, with the rule."""
+    described = {"unit": p.unit, "source": p.property_source}
+    rules = [one for one in property_rules(session, p.property) if one.text == p.property_source]
+    inputs = tuple(
+        Node(
+            kind="rule",
+            name=one.text,
+            facts={"version": one.version},
+            table="property_rules",
+            runs=_runs(session, [one.run_id]),
+        )
+        for one in rules
+    )
+    runs = _runs_of_values(session, p.property, p.property_source)
+    return Node(
+        kind="targets",
+        name=p.property,
+        facts=described,
+        table="properties",
+        runs=runs,
+        inputs=inputs,
+    )
+
+
 def _runs_of_values(session: Session, name: str, source: str) -> tuple[RunRecord, ...]:
-    """The runs that wrote the values of a property."""
+    """The runs that wrote the values of a property, of a source or of all that a rule names."""
+    rules = [one for one in property_rules(session, name) if one.text == source]
+    sources = list(rules[0].sources) if rules else [source]
     rows = session.query(
-        "SELECT DISTINCT run_id FROM properties WHERE property = ? AND source = ? ORDER BY ALL",
-        [name, source],
+        "SELECT DISTINCT run_id FROM properties WHERE property = ? AND list_contains(?, source) "
+        "ORDER BY ALL",
+        [name, sources],
     )
     return _runs(session, rows["run_id"].to_pylist())
 

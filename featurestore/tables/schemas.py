@@ -82,6 +82,24 @@ _TABLES = (
         content=("value", "unit"),
     ),
     TableSchema(
+        "property_rules",
+        ("property", "version"),
+        pa.schema(
+            [
+                *_strings("property"),
+                _required("version", pa.int32()),
+                *_strings("way"),
+                _required("sources", _NAMES),
+                _required("tolerance", pa.float64()),
+                # as it stands in place of a source
+                *_strings("rule"),
+                _required("created_at", _TIMESTAMP),
+                *_strings("run_id"),
+            ]
+        ),
+        content=("rule",),
+    ),
+    TableSchema(
         "splits",
         ("split", "property", "material_id"),
         pa.schema(_strings("split", "property", "material_id", "fold", "run_id")),

@@ -284,6 +284,20 @@ def _snapshot(row: Row) -> None:
         raise _UnsoundError("versions are null")
 
 
+def _property_rule(row: Row) -> None:
+    _text(row, "property", "rule", "run_id")
+    _one_of(row, "way", "unite", "prefer", "separate")
+    if not isinstance(row["version"], int) or row["version"] < 1:
+        raise _UnsoundError(f"version is {row['version']}, not from 1")
+    sources = row["sources"] or []
+    if not all(isinstance(one, str) and one for one in sources) or len(set(sources)) < len(sources):
+        raise _UnsoundError("sources hold nulls, or one twice")
+    if not sources and row["way"] != "separate":
+        raise _UnsoundError("sources are none")
+    if not isinstance(row["tolerance"], float) or not 0 <= row["tolerance"] < float("inf"):
+        raise _UnsoundError(f"tolerance is {row['tolerance']}")
+
+
 def _split_version(row: Row) -> None:
     _text(row, "split", "property", "run_id")
     if not isinstance(row["version"], int) or row["version"] < 1:
@@ -317,6 +331,7 @@ _JUDGES: dict[str, Callable[[Row], None]] = {
     "generators": _generator,
     "feature_sets": _feature_set,
     "models": _model,
+    "property_rules": _property_rule,
     "runs": _run,
     "snapshots": _snapshot,
     "split_versions": _split_version,
@@ -333,10 +348,14 @@ CHECKED_COLUMNS: dict[str, tuple[str, ...]] = {
     "feature_sets": (
         *("name", "version", "features", "written", "description", "fingerprint", "created_at"),
     ),
+    "property_rules": (*("property", "version", "way", "sources", "tolerance", "rule", "run_id"),),
     "runs": ("run_id", "command", "status", "arguments", "versions", "counts", "host", "tables"),
     "snapshots": ("name", "run_id", "created_at", "versions"),
     "split_versions": ("split", "property", "version", "rule", "run_id"),
     "standings": ("id", "standing"),
 }
 #: Tables whose unsound rows a session leaves out from the start: names are resolved by them.
-RESOLVED_BY = ("encoders", "generators", "feature_sets", "models", "split_versions", "standings")
+RESOLVED_BY = (
+    *("encoders", "generators", "feature_sets", "models", "property_rules", "split_versions"),
+    "standings",
+)

@@ -110,6 +110,11 @@ UNSOUND = [
         )
     ),
     ("split_versions", "version", 0),
+    ("property_rules", "version", 0),
+    ("property_rules", "way", HOSTILE),
+    ("property_rules", "rule", ""),
+    ("property_rules", "tolerance", -1.0),
+    *(("property_rules", "sources", names) for names in ([], ["a", "a"], [""])),
     ("snapshots", "versions", [{"table": "materials", "version": -1, "rows": 1}]),
 ]
 # These are found, although nothing that reads the store minds them.
@@ -157,6 +162,12 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
             **{"rule": '{"way": "given"}', "created_at": datetime.now(UTC), "run_id": run.run_id},
         }
         store.merge_rows("split_versions", [version])
+        rule = {
+            **{"property": "other", "version": 1, "way": "prefer", "sources": ["toy"]},
+            **{"tolerance": 0.0, "rule": 'prefer ["toy"]', "created_at": datetime.now(UTC)},
+            "run_id": run.run_id,
+        }
+        store.merge_rows("property_rules", [rule])
     return folder
 
 
@@ -246,13 +257,17 @@ def test_an_impossible_value(store, table, column, value):
 
 @pytest.mark.parametrize(
     "table",
-    ["encoders", "generators", "feature_sets", "models", "split_versions", "standings"],
+    [
+        *("encoders", "generators", "feature_sets", "models", "property_rules"),
+        *("split_versions", "standings"),
+    ],
 )
 def test_what_is_left_out_is_named(store, table):
     column, value = {
         "encoders": ("kind", "{"),
         "feature_sets": ("written", []),
         "models": ("settings", "{"),
+        "property_rules": ("way", "{"),
         "split_versions": ("rule", "{"),
         "standings": ("standing", "{"),
     }.get(table, ("fingerprint", "{"))
