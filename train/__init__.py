@@ -16,17 +16,21 @@ if TYPE_CHECKING:
     from train.models import SeedGroup, StoredModel
     from train.predictors.loading import LoadedModel
     from train.training import TrainingResult
+    from train.upkeep import Status, status, update
 
 __all__ = [
     "Benchmark",
     "LoadedModel",
     "SeedGroup",
+    "Status",
     "StoredModel",
     "TrainingResult",
     "compare",
     "fit",
     "load",
+    "status",
     "stored",
+    "update",
 ]
 
 __getattr__, __dir__ = lazily(
@@ -35,11 +39,14 @@ __getattr__, __dir__ = lazily(
         "Benchmark": "train.benchmark.run",
         "LoadedModel": "train.predictors.loading",
         "SeedGroup": "train.models",
+        "Status": "train.upkeep",
         "StoredModel": "train.models",
         "TrainingResult": "train.training",
         "compare": "train.library",
         "fit": "train.library",
         "load": "train.library",
+        "status": "train.upkeep",
         "stored": "train.library",
+        "update": "train.upkeep",
     },
 )

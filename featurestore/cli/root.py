@@ -24,6 +24,7 @@ _BUILT_IN = {
     "maintain": ("featurestore.cli.maintain:maintain", "Compact tables, drop old versions."),
     "lineage": ("featurestore.cli.lineage:lineage", "Show what a model or figure was made from."),
     "snapshot": ("featurestore.cli.snapshot:snapshot", "Name states of the store, restore them."),
+    "remove": ("featurestore.cli.remove:remove", "Take things out, with all that hangs on them."),
     "backup": ("featurestore.cli.backup:backup", "Copy the store elsewhere; again, only news."),
     "migrate": ("featurestore.cli.migrate:migrate", "Bring an older store to today's schema."),
     "parts": ("featurestore.cli.parts:parts", "List encoders and the like, and their settings."),
@@ -35,6 +36,8 @@ _SUMMARIES = {
     "models": "List and fetch named encoder weights.",
     "train": "Train predictors on training views.",
     "explain": "Say which part of a text a model relies on.",
+    "status": "Say what is lacking since new data came.",
+    "update": "Make what is lacking: texts, vectors, folds, models.",
 }
 
 

@@ -143,12 +143,17 @@ def model_lineage(session: Session, name: str) -> Node:
     ).to_pylist()[0]
     parameters, stored_sql = _stored_view(session, model_id)
     runs = _runs(session, [row["run_id"]])
-    facts = {
+    facts: dict[str, Any] = {
         "predictor": row["predictor"],
         "seed": row["seed"],
         "settings": object_or_empty(row["settings"]),
         "created_at": row["created_at"].isoformat(),
     }
+    removed = session.query(
+        "SELECT kind, name FROM removals WHERE list_contains(models, ?) ORDER BY ALL", [model_id]
+    ).to_pylist()
+    if removed:
+        facts["removed_since"] = [f"{one['kind']} {one['name']}" for one in removed]
     versions = runs[0].arguments.get("view_versions") if runs else None
     view = _view_node(session, parameters, stored_sql, row["view_fingerprint"], versions)
     return Node(kind="model", name=model_id, facts=facts, table="models", runs=runs, inputs=(view,))

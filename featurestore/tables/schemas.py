@@ -221,6 +221,20 @@ _TABLES = (
         content=("status",),
     ),
     TableSchema(
+        "removals",
+        ("kind", "name"),
+        pa.schema(
+            [
+                *_strings("kind", "name"),
+                # the models that had learned from it or predicted it
+                _required("models", _NAMES),
+                _required("removed_at", _TIMESTAMP),
+                *_strings("run_id"),
+            ]
+        ),
+        content=("run_id",),
+    ),
+    TableSchema(
         "quarantine",
         ("digest",),
         pa.schema(
