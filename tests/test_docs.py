@@ -55,6 +55,7 @@ DOCUMENTS = ["README.md"] + [
         "lineage",
         "maintenance",
         "guarantees",
+        "growing",
         "glossary",
     )
 ]

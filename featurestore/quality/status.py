@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from featurestore.catalogue import find_encoder, find_generator
+from featurestore.catalogue import encoders, find_encoder, find_generator
 from featurestore.commands import Command, encoding_command, extending_command
 from featurestore.property_overview import property_overview
 from featurestore.quality.coverage import coverage
@@ -58,6 +58,7 @@ def lacking(session: Session) -> list[Lack]:
 def _texts_and_vectors(session: Session) -> Iterator[Lack]:
     rows = coverage(session).to_pylist()
     untold = {row["name"]: row["failed"] for row in rows if row["kind"] == "text"}
+    from_file = {one.encoder_id for one in encoders(session) if one.from_file}
     levels = {"text": TEXT, "structure embedding": VECTORS, "text embedding": VECTORS}
     for row in rows:
         if row["kind"] not in levels or not row["have"]:
@@ -65,8 +66,19 @@ def _texts_and_vectors(session: Session) -> Iterator[Lack]:
         # what cannot be described cannot be encoded either
         without_text = untold.get(row["name"].partition(" of ")[2], 0)
         n = row["lack"] - row["failed"] - without_text
-        if n > 0:
-            what = "text" if row["kind"] == "text" else f"vector of their {row['kind'].split()[0]}"
+        if n <= 0:
+            continue
+        what = "text" if row["kind"] == "text" else f"vector of their {row['kind'].split()[0]}"
+        if row["name"] in from_file:
+            what += ", and a file with more vectors is another version of the encoder"
+            yield Lack(
+                level=CHOICES,
+                name=row["name"],
+                n=n,
+                what=f"materials without a {what}",
+                command=None,
+            )
+        else:
             yield Lack(
                 level=levels[row["kind"]],
                 name=row["name"],
