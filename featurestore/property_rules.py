@@ -7,6 +7,7 @@ another view, and one under no rule is what it was.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,7 +53,7 @@ class PropertyRule:
     created_at: datetime
     run_id: str
 
-    @property
+    @builtins.property
     def text(self) -> str:
         """The rule as it stands in place of a source."""
         return rule_text(self.way, self.sources, self.tolerance)

@@ -154,7 +154,13 @@ def _difference(session: Session, model: StoredModel) -> tuple[int, str, str | N
         "SELECT material_id, fold, target FROM predictions WHERE model_id = ?", [model.model_id]
     ).to_pylist()
     then = {row["material_id"]: (row["fold"], row["target"]) for row in seen}
-    new, gone = len(now.keys() - then.keys()), len(then.keys() - now.keys())
+    # a removal takes the predictions, too
+    removed = session.query(
+        "SELECT name FROM removals WHERE kind = 'material' AND list_contains(models, ?)",
+        [model.model_id],
+    )["name"].to_pylist()
+    new = len(now.keys() - then.keys())
+    gone = len({*then, *removed} - now.keys())
     changed = sum(now[one] != then[one] for one in now.keys() & then.keys())
     counts = {"new": new, "changed": changed, "gone": gone}
     words = ", ".join(f"{n:,} {what}" for what, n in counts.items() if n)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from featurestore.catalogue import encoders, find_encoder, find_generator
 from featurestore.commands import Command, encoding_command, extending_command
 from featurestore.property_overview import property_overview
+from featurestore.property_rules import UNITE, rule_in_force
 from featurestore.quality.coverage import coverage
 from featurestore.session import Session
 from featurestore.splits import ALL_PROPERTIES, EXTENDABLE, SAMPLED, cross_validations, split_rule
@@ -159,13 +160,14 @@ def _choices(session: Session) -> Iterator[Lack]:
             yield Lack(
                 level=CHOICES, name=row["property"], n=row["values"], what=what, command=None
             )
-    ruled = {row["property"]: row for row in rows if row["conflicts"] is not None}
+    differing = {row["property"]: row["conflicts"] for row in rows if row["conflicts"] is not None}
     for name, found in sources.items():
-        if name in ruled and ruled[name]["conflicts"]:
+        rule = rule_in_force(session, name)
+        # where one source is preferred, what they disagree in is settled
+        if rule is not None and rule.way == UNITE and differing[name]:
             what = "materials for which its sources disagree: featurestore properties conflicts "
             what += name
-            n = ruled[name]["conflicts"]
-            yield Lack(level=CHOICES, name=name, n=n, what=what, command=None)
-        elif name not in ruled and len(found) > 1:
+            yield Lack(level=CHOICES, name=name, n=differing[name], what=what, command=None)
+        elif rule is None and len(found) > 1:
             what = "sources and no rule: featurestore properties unite or prefer"
             yield Lack(level=CHOICES, name=name, n=len(found), what=what, command=None)
