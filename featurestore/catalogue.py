@@ -195,9 +195,9 @@ def find_property(session: Session, name: str, source: str | None = None) -> tup
     if len(rows) > 1 or (source is not None and rows[0]["source"] != source):
         sources = ", ".join(f"{row['source']!r} ({row['unit']})" for row in rows)
         raise InvalidInputError(
-            f"property {name!r} comes from several sources; choose one with --property-source, or "
-            f"say how they are taken together with featurestore properties unite or prefer: "
-            f"{sources}"
+            f"property {name!r} comes from several sources; choose one with --property-source: "
+            f"{sources}; or say how they are taken together with featurestore properties unite or "
+            "prefer"
         )
     return rows[0]["source"], rows[0]["unit"]
 

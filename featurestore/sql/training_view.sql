@@ -28,9 +28,9 @@ CREATE OR REPLACE TEMP MACRO chosen_source(wanted, wanted_source) AS (
         THEN (SELECT arg_max(r.rule, r.version) FROM property_rules r WHERE r.property = wanted)
         WHEN count(DISTINCT v.source) < 2 THEN min(v.source)
         ELSE error('property ''' || wanted || ''' comes from several sources; choose one with '
-                   || 'property_source, or say how they are taken together with featurestore '
-                   || 'properties unite or prefer: '
-                   || string_agg(DISTINCT v.source, ', ' ORDER BY v.source))
+                   || 'property_source: ' || string_agg(DISTINCT v.source, ', ' ORDER BY v.source)
+                   || '; or say how they are taken together with featurestore properties unite '
+                   || 'or prefer')
     END
     FROM properties v WHERE v.property = wanted
 );
