@@ -7,6 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
+from featurestore.property_rules import (
+    PropertyRule,
+    check_united,
+    is_rule,
+    property_rules,
+    rule_in_force,
+)
 from featurestore.session import (
     PROMOTED,
     RETIRED,
@@ -15,6 +22,7 @@ from featurestore.session import (
     Version,
     by_standing,
 )
+from featurestore.splits import cross_validations
 
 #: What stands as ``part`` in the fingerprint of vectors that no encoder here has made.
 OWN_VECTORS = "vectors from a file"
@@ -173,25 +181,49 @@ def stored_properties(session: Session, name: str) -> list[dict[str, str]]:
 
 
 def find_property(session: Session, name: str, source: str | None = None) -> tuple[str, str]:
-    """Source and unit of a stored property.
+    """Source and unit of a stored property; where a rule is in force, the rule is its source.
 
     Raises
     ------
     UnknownNameError
         If no material has it.
     InvalidInputError
-        If it comes from several sources and none is chosen: they are never mixed silently.
+        If it comes from several sources, none is chosen and no rule takes them together: they are
+        never mixed silently; or if sources that are united disagree or have several units.
     """
     rows = stored_properties(session, name)
+    rule = rule_in_force(session, name) if source is None else None
+    if source is not None and is_rule(source):
+        rule = next((one for one in property_rules(session, name) if one.text == source), None)
+    if rule is not None:
+        return rule.text, _unit_of_rule(session, rule, rows)
     if source is not None:
         rows = [row for row in rows if row["source"] == source] or rows
     if len(rows) > 1 or (source is not None and rows[0]["source"] != source):
         sources = ", ".join(f"{row['source']!r} ({row['unit']})" for row in rows)
         raise InvalidInputError(
             f"property {name!r} comes from several sources; choose one with --property-source: "
-            f"{sources}"
+            f"{sources}; or say how they are taken together with featurestore properties unite or "
+            "prefer"
         )
     return rows[0]["source"], rows[0]["unit"]
+
+
+def _unit_of_rule(session: Session, rule: PropertyRule, rows: list[dict[str, str]]) -> str:
+    """The one unit of the sources that a rule takes together."""
+    units = {row["unit"] for row in rows if row["source"] in rule.sources}
+    if not units:
+        raise InvalidInputError(
+            f"none of the sources of {rule.text} has a value of property {rule.property!r}; it "
+            f"comes from {', '.join(row['source'] for row in rows)}"
+        )
+    if len(units) > 1:
+        raise InvalidInputError(
+            f"the sources of {rule.text} have property {rule.property!r} in several units, "
+            f"{', '.join(sorted(units))}: values in different units are not one property"
+        )
+    check_united(session, rule)
+    return units.pop()
 
 
 def check_split(session: Session, split: str, name: str) -> None:
@@ -201,11 +233,18 @@ def check_split(session: Session, split: str, name: str) -> None:
     ------
     UnknownNameError
         If there is no split of that name.
+    InvalidInputError
+        If it is the name of a cross-validation, which is several splits.
     MissingDataError
         If the split exists, but not for this property.
     """
     rows = session.query("SELECT DISTINCT split, property FROM splits").to_pylist()
     if split not in {row["split"] for row in rows}:
+        of_it = [names for (of, _), names in cross_validations(session).items() if of == split]
+        if of_it:
+            raise InvalidInputError(
+                f"{split!r} is a cross-validation; name one of its splits: {', '.join(of_it[0])}"
+            )
         raise UnknownNameError(
             "split",
             split,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from featurestore.catalogue import Encoder, Generator
 from featurestore.errors import FeatureStoreError
@@ -18,6 +18,9 @@ from featurestore.quoting import SQL
 from featurestore.session import Session
 from featurestore.tables.soundness import object_or_empty
 from featurestore.texts.shorthands import shortened
+
+if TYPE_CHECKING:
+    from featurestore.views.parameters import ViewParameters
 
 Command = tuple[str, ...]
 
@@ -88,6 +91,49 @@ def describing_command(
     given = {"text": generator.source} | {name: made.get(name) for name in _DESCRIBING}
     given |= {"set": made.get("settings")}
     return _command("text", given, _DESCRIBING, chosen)
+
+
+def extending_command(split: str, property: str) -> Command:
+    """What adds new materials to a split or cross-validation for one property, or all (``*``)."""
+    return (_PROGRAM, "ingest", "splits", "--extend", split, "--property", property)
+
+
+def training_command(
+    parameters: ViewParameters,
+    predictor: str,
+    settings: Mapping[str, Any],
+    seed: int,
+    property_source: str | None = None,
+) -> Command:
+    """What trains a predictor on a view as it is now, with every setting.
+
+    Parameters
+    ----------
+    parameters : ViewParameters
+        Of the view, with a split.
+    predictor, settings, seed : str, mapping, int
+        The predictor, its settings other than the defaults, and the seed.
+    property_source : str, optional
+        Where the targets have several sources and no rule takes them together.
+    """
+    p = parameters
+    given: dict[str, Any] = {"property": p.property, "split": p.split}
+    given |= {"property-source": property_source, "where": p.where}
+    if p.feature_set is not None:
+        given["feature-set"] = p.feature_set
+    elif p.inputs:
+        given["feature"] = list(p.inputs)
+    else:
+        given |= {"structure-encoder": p.structure_encoder, "text": p.generator_id}
+        given |= {"text-encoder": p.text_encoder}
+        given |= {"variant": p.variant if p.variant != "full" else None}
+    given |= {"set": [f"{name}={Setting.written(value)}" for name, value in settings.items()]}
+    given |= {"seed": seed}
+    words = [_PROGRAM, "train", "fit", predictor]
+    for name, value in given.items():
+        for item in value if isinstance(value, list) else [value]:
+            words += [] if item is None else [f"--{name}", str(item)]
+    return tuple(words)
 
 
 def run(command: Command) -> None:

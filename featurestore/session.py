@@ -47,7 +47,7 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 
 # The first needs no table, and the view of the materials needs it.
 _NAMES = "names"
-MACRO_FILES = (_NAMES, "texts", "training_view", "coverage", "vectors")
+MACRO_FILES = (_NAMES, "texts", "property_rules", "training_view", "coverage", "vectors")
 
 # Columns of the view of materials beside those of their table: cheap to compute, and computed only
 # where a query names them.
@@ -85,7 +85,9 @@ _RANKS = {
     "renderings": 1,
     "sentences": 2,
     "generators": 3,
+    "property_rules": 4,
     "splits": 4,
+    "split_versions": 5,
     "properties": 5,
     "materials": 6,
     "runs": 7,

@@ -57,6 +57,7 @@ DOCUMENTS = ["README.md"] + [
         "lineage",
         "maintenance",
         "guarantees",
+        "growing",
         "glossary",
     )
 ]

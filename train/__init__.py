@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from train.models import SeedGroup, StoredModel
     from train.predictors.loading import LoadedModel
     from train.training import TrainingResult
+    from train.upkeep import Status, status, update
 
 __all__ = [
     "Benchmark",
@@ -25,6 +26,7 @@ __all__ = [
     "LoadedModel",
     "Predictor",
     "SeedGroup",
+    "Status",
     "StoredModel",
     "TrainingResult",
     "compare",
@@ -32,7 +34,9 @@ __all__ = [
     "load",
     "predict",
     "score",
+    "status",
     "stored",
+    "update",
 ]
 
 __getattr__, __dir__ = lazily(
@@ -43,6 +47,7 @@ __getattr__, __dir__ = lazily(
         "LoadedModel": "train.predictors.loading",
         "Predictor": "train.forecasts.predictor",
         "SeedGroup": "train.models",
+        "Status": "train.upkeep",
         "StoredModel": "train.models",
         "TrainingResult": "train.training",
         "compare": "train.library",
@@ -50,6 +55,8 @@ __getattr__, __dir__ = lazily(
         "load": "train.library",
         "predict": "train.library",
         "score": "train.library",
+        "status": "train.upkeep",
         "stored": "train.library",
+        "update": "train.upkeep",
     },
 )

@@ -15,11 +15,16 @@ _BUILT_IN = {
     "search": ("featurestore.cli.search:search", "Find materials like one, or by their texts."),
     "view": ("featurestore.cli.view:view", "Assemble the training view of a property."),
     "features": ("featurestore.cli.features:features", "Name lists of features for views."),
+    "properties": (
+        "featurestore.cli.properties:properties",
+        "Say how the sources of a property are taken together.",
+    ),
     "info": ("featurestore.cli.info:info", "Show what the store holds, at a glance."),
     "verify": ("featurestore.cli.verify:verify", "Check that a store is what it says it is."),
     "maintain": ("featurestore.cli.maintain:maintain", "Compact tables, drop old versions."),
     "lineage": ("featurestore.cli.lineage:lineage", "Show what a model or figure was made from."),
     "snapshot": ("featurestore.cli.snapshot:snapshot", "Name states of the store, restore them."),
+    "remove": ("featurestore.cli.remove:remove", "Take things out, with all that hangs on them."),
     "backup": ("featurestore.cli.backup:backup", "Copy the store elsewhere; again, only news."),
     "migrate": ("featurestore.cli.migrate:migrate", "Bring an older store to today's schema."),
     "parts": ("featurestore.cli.parts:parts", "List encoders and the like, and their settings."),
@@ -32,6 +37,8 @@ _SUMMARIES = {
     "predict": "Predict materials from files or the store.",
     "train": "Train predictors on training views.",
     "explain": "Say which part of a text a model relies on.",
+    "status": "Say what is lacking since new data came.",
+    "update": "Make what is lacking: texts, vectors, folds, models.",
 }
 
 

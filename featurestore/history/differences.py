@@ -90,7 +90,7 @@ def _compared(name: str, before: Any | None, after: Any | None) -> TableDifferen
         )
         counts = dict(
             connection.sql(
-                f"SELECT {kind} AS kind, count(*) FROM {joined} GROUP BY kind"
+                f"SELECT {kind} AS change, count(*) FROM {joined} GROUP BY ALL"
             ).fetchall()
         )
         ids = []

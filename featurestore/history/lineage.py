@@ -13,10 +13,13 @@ import pyarrow as pa
 from featurestore.catalogue import find_encoder, find_model_id
 from featurestore.errors import FeatureStoreError, InvalidInputError, UnknownNameError
 from featurestore.feature_sets import find_feature_set
+from featurestore.identity import canonical_json
 from featurestore.output.figures import figure_models
+from featurestore.property_rules import property_rules
 from featurestore.quoting import identifier
 from featurestore.redaction import redacted, without_secrets
 from featurestore.session import Session
+from featurestore.splits import split_versions
 from featurestore.tables.schemas import embedding_table
 from featurestore.tables.soundness import object_or_empty, parsed_object
 from featurestore.texts.renderings import find_rendering
@@ -140,12 +143,17 @@ def model_lineage(session: Session, name: str) -> Node:
     ).to_pylist()[0]
     parameters, stored_sql = _stored_view(session, model_id)
     runs = _runs(session, [row["run_id"]])
-    facts = {
+    facts: dict[str, Any] = {
         "predictor": row["predictor"],
         "seed": row["seed"],
         "settings": object_or_empty(row["settings"]),
         "created_at": row["created_at"].isoformat(),
     }
+    removed = session.query(
+        "SELECT kind, name FROM removals WHERE list_contains(models, ?) ORDER BY ALL", [model_id]
+    ).to_pylist()
+    if removed:
+        facts["removed_since"] = [f"{one['kind']} {one['name']}" for one in removed]
     versions = runs[0].arguments.get("view_versions") if runs else None
     view = _view_node(session, parameters, stored_sql, row["view_fingerprint"], versions)
     return Node(kind="model", name=model_id, facts=facts, table="models", runs=runs, inputs=(view,))
@@ -225,12 +233,10 @@ def _view_node(
         facts["stored_sql"] = stored_sql
         facts["stored_sql_is"] = "not what these parameters give; it was not run"
     p = parameters
-    targets = _runs_of_values(session, p.property, p.property_source)
-    described = {"unit": p.unit, "source": p.property_source}
     inputs = [
         *_vectors_of_view(session, parameters, rows),
         *_feature_set(session, p),
-        Node(kind="targets", name=p.property, facts=described, table="properties", runs=targets),
+        _targets(session, p),
     ]
     if p.split is not None:
         folds = session.query(
@@ -238,8 +244,14 @@ def _view_node(
             "ORDER BY ALL",
             [p.split, p.property],
         )["run_id"].to_pylist()
+        said = {
+            f"version {one.version} for {one.property}": f"{one.materials:,} materials, "
+            + canonical_json(one.rule)
+            for one in split_versions(session, p.split)
+            if one.run_id in folds
+        }
         inputs.append(
-            Node(kind="folds", name=p.split, facts={}, table="splits", runs=_runs(session, folds))
+            Node(kind="folds", name=p.split, facts=said, table="splits", runs=_runs(session, folds))
         )
     return Node("training view", fingerprint[:12], facts, inputs=tuple(inputs))
 
@@ -306,11 +318,39 @@ def _feature_set(session: Session, parameters: ViewParameters) -> tuple[Node, ..
     )
 
 
+def _targets(session: Session, p: ViewParameters) -> Node:
+    """The values that a view predicts; where they come by a rule, with the rule."""
+    described = {"unit": p.unit, "source": p.property_source}
+    rules = [one for one in property_rules(session, p.property) if one.text == p.property_source]
+    inputs = tuple(
+        Node(
+            kind="rule",
+            name=one.text,
+            facts={"version": one.version},
+            table="property_rules",
+            runs=_runs(session, [one.run_id]),
+        )
+        for one in rules
+    )
+    runs = _runs_of_values(session, p.property, p.property_source)
+    return Node(
+        kind="targets",
+        name=p.property,
+        facts=described,
+        table="properties",
+        runs=runs,
+        inputs=inputs,
+    )
+
+
 def _runs_of_values(session: Session, name: str, source: str) -> tuple[RunRecord, ...]:
-    """The runs that wrote the values of a property."""
+    """The runs that wrote the values of a property, of a source or of all that a rule names."""
+    rules = [one for one in property_rules(session, name) if one.text == source]
+    sources = list(rules[0].sources) if rules else [source]
     rows = session.query(
-        "SELECT DISTINCT run_id FROM properties WHERE property = ? AND source = ? ORDER BY ALL",
-        [name, source],
+        "SELECT DISTINCT run_id FROM properties WHERE property = ? AND list_contains(?, source) "
+        "ORDER BY ALL",
+        [name, sources],
     )
     return _runs(session, rows["run_id"].to_pylist())
 

@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from featurestore.catalogue import find_property
 from featurestore.errors import InvalidInputError, UnknownNameError
+from featurestore.property_rules import values_sql
 from featurestore.query.limits import check_text
-from featurestore.quoting import SQL, identifier, quoted
+from featurestore.quoting import SQL, identifier
 from featurestore.session import MATERIAL_COLUMNS, QueryError, Session
 
 _UNKNOWN_COLUMN = re.compile(r'[Cc]olumn "([^"]+)" not found')
@@ -108,8 +109,7 @@ def with_properties(sources: Mapping[str, str], among: SQL = _ALL) -> SQL:
     """
     joins = SQL(
         "".join(
-            f" LEFT JOIN (SELECT material_id, value AS {identifier(name)} FROM properties WHERE "
-            f"property = {quoted(name)} AND source = {quoted(source)}) USING (material_id)"
+            f" LEFT JOIN ({values_sql(name, source, called=name)}) USING (material_id)"
             for name, source in sources.items()
         )
     )

@@ -15,7 +15,15 @@ _WORD = re.compile(r"[A-Za-z_][\w]*$")
 _TEXT = re.compile(r"[^']*$")
 # Parts of the macros that are of no use by themselves.
 _INNER = {
-    *("generator_of", "source_of", "encoder_slug", "segment_of", "texts_of", "words_of"),
+    *(
+        "generator_of",
+        "source_of",
+        "chosen_source",
+        "encoder_slug",
+        "segment_of",
+        "texts_of",
+        "words_of",
+    ),
     *("variant_rule", "variant_unit", "variant_numbers", "variant_seed", "variant_is_reference"),
     *("variant_tags", "variant_is_known", "has_variant_tag"),
     *("drawn", "numbered", "kept_pieces", "rendered"),

@@ -9,7 +9,8 @@
 --   text_encoder       likewise
 --   variant            as for texts(); default 'full'
 --   split              as in splits.split; default NULL: all materials, fold NULL
---   property_source    as in properties.source; needed where the property comes from several
+--   property_source    as in properties.source, or a rule as in property_rules.rule; needed where the
+--                      property comes from several sources and no rule is in force
 CREATE OR REPLACE TEMP MACRO folds(property, split) AS TABLE
     SELECT s.material_id, s.fold
     FROM splits s
@@ -17,25 +18,49 @@ CREATE OR REPLACE TEMP MACRO folds(property, split) AS TABLE
     -- a split made for the property goes before one made for all properties
     QUALIFY row_number() OVER (PARTITION BY s.material_id ORDER BY s.property = '*') = 1;
 
--- values of different sources are never mixed in silence
-CREATE OR REPLACE TEMP MACRO source_of(wanted, wanted_source) AS (
+-- The source of a property's values: the one that is wanted, else the rule in force, else the only
+-- one; values of different sources are never mixed in silence.
+CREATE OR REPLACE TEMP MACRO chosen_source(wanted, wanted_source) AS (
     SELECT CASE
         WHEN wanted_source IS NOT NULL THEN wanted_source
+        WHEN (SELECT arg_max(r.way, r.version) FROM property_rules r WHERE r.property = wanted)
+            IN ('unite', 'prefer')
+        THEN (SELECT arg_max(r.rule, r.version) FROM property_rules r WHERE r.property = wanted)
         WHEN count(DISTINCT v.source) < 2 THEN min(v.source)
         ELSE error('property ''' || wanted || ''' comes from several sources; choose one with '
-                   || 'property_source: ' || string_agg(DISTINCT v.source, ', ' ORDER BY v.source))
+                   || 'property_source: ' || string_agg(DISTINCT v.source, ', ' ORDER BY v.source)
+                   || '; or say how they are taken together with featurestore properties unite '
+                   || 'or prefer')
     END
     FROM properties v WHERE v.property = wanted
 );
 
+-- likewise, where sources that are united do not disagree
+CREATE OR REPLACE TEMP MACRO source_of(wanted, wanted_source) AS (
+    SELECT CASE
+        WHEN c.source LIKE 'unite [%' AND (
+            SELECT count(*) FROM property_conflicts k WHERE k.property = wanted AND k.rule = c.source
+        ) > 0
+        THEN error('the united sources of property ''' || wanted || ''' disagree; see: '
+                   || 'featurestore properties conflicts ' || wanted)
+        ELSE c.source
+    END
+    FROM (SELECT chosen_source(wanted, wanted_source) AS source) c
+);
+
 CREATE OR REPLACE TEMP MACRO targets(property, split := NULL, property_source := NULL) AS TABLE
+    WITH chosen AS (SELECT source_of(property, property_source) AS source)
     SELECT m.material_id, m.structure_id, f.fold, p.value AS target, p.unit, p.source
-    FROM properties p
+    FROM (
+        SELECT v.material_id, v.value, v.unit, v.source FROM properties v
+        WHERE v.property = property AND v.source = (SELECT c.source FROM chosen c)
+        UNION ALL
+        SELECT r.material_id, r.value, r.unit, r.source FROM ruled_values r
+        WHERE r.property = property AND r.rule = (SELECT c.source FROM chosen c)
+    ) p
     JOIN materials m ON m.material_id = p.material_id
     LEFT JOIN folds(property, split) f ON f.material_id = p.material_id
-    WHERE p.property = property
-      AND p.source = source_of(property, property_source)
-      AND (split IS NULL OR f.fold IS NOT NULL);
+    WHERE split IS NULL OR f.fold IS NOT NULL;
 
 -- the form that a name has in an encoder_id: 'alignn-ff' becomes 'alignn_ff'
 CREATE OR REPLACE TEMP MACRO encoder_slug(name) AS

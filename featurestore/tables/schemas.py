@@ -82,10 +82,43 @@ _TABLES = (
         content=("value", "unit"),
     ),
     TableSchema(
+        "property_rules",
+        ("property", "version"),
+        pa.schema(
+            [
+                *_strings("property"),
+                _required("version", pa.int32()),
+                *_strings("way"),
+                _required("sources", _NAMES),
+                _required("tolerance", pa.float64()),
+                # as it stands in place of a source
+                *_strings("rule"),
+                _required("created_at", _TIMESTAMP),
+                *_strings("run_id"),
+            ]
+        ),
+        content=("rule",),
+    ),
+    TableSchema(
         "splits",
         ("split", "property", "material_id"),
         pa.schema(_strings("split", "property", "material_id", "fold", "run_id")),
         content=("fold",),
+    ),
+    TableSchema(
+        "split_versions",
+        ("split", "property", "version"),
+        pa.schema(
+            [
+                *_strings("split", "property"),
+                _required("version", pa.int32()),
+                *_strings("rule"),
+                _required("materials", pa.int64()),
+                _required("created_at", _TIMESTAMP),
+                *_strings("run_id"),
+            ]
+        ),
+        content=("rule", "materials", "run_id"),
     ),
     TableSchema(
         "duplicates",
@@ -186,6 +219,20 @@ _TABLES = (
             ]
         ),
         content=("status",),
+    ),
+    TableSchema(
+        "removals",
+        ("kind", "name"),
+        pa.schema(
+            [
+                *_strings("kind", "name"),
+                # the models that had learned from it or predicted it
+                _required("models", _NAMES),
+                _required("removed_at", _TIMESTAMP),
+                *_strings("run_id"),
+            ]
+        ),
+        content=("run_id",),
     ),
     TableSchema(
         "quarantine",

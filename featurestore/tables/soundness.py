@@ -284,6 +284,43 @@ def _snapshot(row: Row) -> None:
         raise _UnsoundError("versions are null")
 
 
+def _property_rule(row: Row) -> None:
+    _text(row, "property", "rule", "run_id")
+    _one_of(row, "way", "unite", "prefer", "separate")
+    if not isinstance(row["version"], int) or row["version"] < 1:
+        raise _UnsoundError(f"version is {row['version']}, not from 1")
+    sources = row["sources"] or []
+    if not all(isinstance(one, str) and one for one in sources) or len(set(sources)) < len(sources):
+        raise _UnsoundError("sources hold nulls, or one twice")
+    if not sources and row["way"] != "separate":
+        raise _UnsoundError("sources are none")
+    if not isinstance(row["tolerance"], float) or not 0 <= row["tolerance"] < float("inf"):
+        raise _UnsoundError(f"tolerance is {row['tolerance']}")
+
+
+def _split_version(row: Row) -> None:
+    _text(row, "split", "property", "run_id")
+    if not isinstance(row["version"], int) or row["version"] < 1:
+        raise _UnsoundError(f"version is {row['version']}, not from 1")
+    rule = _json(row, "rule")
+    way = rule.get("way")
+    if way not in ("given", "random", "sampled", "folds"):
+        raise _UnsoundError("rule has no way")
+    if way in ("random", "folds") and not isinstance(rule.get("seed"), int):
+        raise _UnsoundError("rule has no seed")
+    if not isinstance(rule.get("parts", ""), str) or not isinstance(rule.get("group_by", ""), str):
+        raise _UnsoundError("parts or group_by of its rule are no text")
+    if way == "random" and "parts" not in rule:
+        raise _UnsoundError("rule has no parts")
+    if way == "folds" and not (
+        isinstance(rule.get("of"), str)
+        and isinstance(rule.get("folds"), int)
+        and isinstance(rule.get("fold"), int)
+        and 0 <= rule["fold"] < rule["folds"]
+    ):
+        raise _UnsoundError("rule is of no fold of a cross-validation")
+
+
 def _standing(row: Row) -> None:
     _text(row, "id")
     _one_of(row, "standing", "promoted", "retired", "in use")
@@ -294,8 +331,10 @@ _JUDGES: dict[str, Callable[[Row], None]] = {
     "generators": _generator,
     "feature_sets": _feature_set,
     "models": _model,
+    "property_rules": _property_rule,
     "runs": _run,
     "snapshots": _snapshot,
+    "split_versions": _split_version,
     "standings": _standing,
 }
 #: The columns of each table that are judged.
@@ -309,9 +348,14 @@ CHECKED_COLUMNS: dict[str, tuple[str, ...]] = {
     "feature_sets": (
         *("name", "version", "features", "written", "description", "fingerprint", "created_at"),
     ),
+    "property_rules": (*("property", "version", "way", "sources", "tolerance", "rule", "run_id"),),
     "runs": ("run_id", "command", "status", "arguments", "versions", "counts", "host", "tables"),
     "snapshots": ("name", "run_id", "created_at", "versions"),
+    "split_versions": ("split", "property", "version", "rule", "run_id"),
     "standings": ("id", "standing"),
 }
 #: Tables whose unsound rows a session leaves out from the start: names are resolved by them.
-RESOLVED_BY = ("encoders", "generators", "feature_sets", "models", "standings")
+RESOLVED_BY = (
+    *("encoders", "generators", "feature_sets", "models", "property_rules", "split_versions"),
+    "standings",
+)

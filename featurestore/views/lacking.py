@@ -9,6 +9,7 @@ from functools import partial
 from featurestore.catalogue import find_encoder, find_generator
 from featurestore.commands import Command, describing_command, encoding_command
 from featurestore.errors import MissingContentError
+from featurestore.property_rules import values_sql
 from featurestore.quoting import SQL, identifier, quoted
 from featurestore.session import Session
 from featurestore.tables.schemas import embedding_table
@@ -98,10 +99,8 @@ def _needs(session: Session, parameters: ViewParameters) -> list[_Need]:
     found = []
     for part in parameters.parts:
         if isinstance(part, PropertyFeature):
-            has = SQL(
-                f"SELECT material_id FROM properties WHERE property = {quoted(part.name)} "
-                f"AND source = {quoted(part.source or '')}"
-            )
+            values = values_sql(part.name, part.source or "", called="value")
+            has = SQL(f"SELECT material_id FROM ({values})")
             found.append(_Need(f"value of {part}", SQL(f"material_id IN ({has})"), None))
         elif isinstance(part, VectorFeature) and part.kind == "structure":
             found.append(_structure(session, parameters, part))

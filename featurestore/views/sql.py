@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from featurestore.errors import InvalidInputError
+from featurestore.property_rules import values_sql
 from featurestore.query.conditions import as_condition, as_expression, with_properties
 from featurestore.quoting import SQL, column, identifier, literal, quoted
 from featurestore.tables.schemas import embedding_table
@@ -113,17 +114,14 @@ def _structure_join(part: VectorFeature, number: int) -> SQL:
 
 
 def _number_join(part: SqlFeature | PropertyFeature, number: int) -> SQL:
-    name = identifier(str(part))
     if isinstance(part, SqlFeature):
-        value = SQL(f"{as_expression(part.expression)}::DOUBLE AS {name} FROM materials")
+        value = SQL(f"{as_expression(part.expression)}::DOUBLE AS {identifier(str(part))}")
+        values = SQL(f"SELECT material_id, {value} FROM materials")
     else:
         assert part.source is not None
-        value = SQL(
-            f"value AS {name} FROM properties WHERE property = {quoted(part.name)} "
-            f"AND source = {quoted(part.source)}"
-        )
+        values = values_sql(part.name, part.source, called=str(part))
     n = SQL(f"n{literal(number)}")
-    return SQL(f"JOIN (SELECT material_id, {value}) {n} ON {n}.material_id = t.material_id")
+    return SQL(f"JOIN ({values}) {n} ON {n}.material_id = t.material_id")
 
 
 def _table(part: VectorFeature) -> SQL:

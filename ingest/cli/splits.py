@@ -23,12 +23,24 @@ from ingest.cli.printing import print_ingested
     help="With --sample: only materials for which this condition on them and their properties "
     "holds.",
 )
+@click.option(
+    "--folds",
+    type=int,
+    metavar="N",
+    help="Draw the N splits of a cross-validation instead, NAME/0 and so on.",
+)
+@click.option(
+    "--extend",
+    metavar="SPLIT",
+    help="Add the materials that have come since to this split or cross-validation, by its rule.",
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of what is drawn.")
 @click.option(
     "--group-by",
     metavar="GROUP",
-    help="With --random: keep materials that agree in this together in one fold: structure, "
-    "duplicates, formula (all polymorphs), prototype, or an SQL expression over materials.",
+    help="With --random or --folds: keep materials that agree in this together in one fold: "
+    "structure, duplicates, formula (all polymorphs), prototype, or an SQL expression over "
+    "materials.",
 )
 @click.option("--property", "property_name", help="Property the split is for.")
 @click.option("--name", help="Name of the split. Default: paper, or random with the seed.")
@@ -39,32 +51,44 @@ def splits(
     sample: str | None,
     at_most: str | None,
     where: str | None,
+    folds: int | None,
+    extend: str | None,
     seed: int,
     group_by: str | None,
     property_name: str | None,
     name: str | None,
     store_uri: str,
 ) -> None:
-    """Store folds from FILES with id_train, id_val and id_test, or draw them.
+    """Store folds from FILES with id_train, id_val and id_test, draw them, or add new materials.
 
     A file named dataset_split_PROPERTY.json is for that property. A --sample keeps the folds that
     its materials have in the split it is drawn from; a smaller one with the same seed is part of a
-    larger one.
+    larger one. Each split of a cross-validation tests on another part of the materials and stops by
+    a tenth of the rest. A split that is extended keeps every material's fold; one that was read
+    from a file has no rule for new materials: say it with --random.
 
     \b
     Example:
       featurestore ingest splits splits/dataset_split_*.json --name paper
       featurestore ingest splits --random 80/10/10 --seed 1 --property mbj_bandgap
       featurestore ingest splits --random 80/10/10 --group-by formula --property mbj_bandgap
+      featurestore ingest splits --folds 5 --group-by prototype --name cv5
+      featurestore ingest splits --extend cv5
       featurestore ingest splits --sample paper --at-most 4000/500/1000 --property ehull
     """
     from featurestore.store import FeatureStore
     from ingest.library.splits import add_splits
 
-    if sum(map(bool, (files, fractions, sample))) != 1:
-        raise click.UsageError("Give one of split FILES, --random and --sample.")
-    if group_by and not fractions:
-        raise click.UsageError("--group-by goes with --random.")
+    ways = (files, fractions and not extend, sample, folds is not None, extend)
+    if sum(map(bool, ways)) != 1:
+        raise click.UsageError(
+            "Give one of split FILES, --random, --sample, --folds and --extend; --random may go "
+            "with --extend."
+        )
+    if group_by and not (fractions or folds is not None):
+        raise click.UsageError("--group-by goes with --random and --folds.")
+    if extend and name:
+        raise click.UsageError("A split that is extended keeps its --name.")
     if bool(at_most) != bool(sample) or (where and not sample):
         raise click.UsageError("--at-most and --where go with --sample, which needs --at-most.")
     if sample and property_name is None:
@@ -78,6 +102,8 @@ def splits(
             sample=sample,
             at_most=at_most,
             where=where,
+            folds=folds,
+            extend=extend,
             seed=seed,
             group_by=group_by,
             property=property_name,

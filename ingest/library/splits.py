@@ -8,11 +8,14 @@ from typing import cast
 
 from featurestore.errors import InvalidInputError
 from featurestore.identity import sha256_hex
+from featurestore.splits import rule_of_arguments
 from featurestore.store import FeatureStore
 from ingest.recording import Ingested, ingested, recorded
 from ingest.stages.folds import grouped_folds, parse_parts, random_folds, sampled_folds
+from ingest.stages.split_extension import cross_extensions, split_extensions
 from ingest.stages.splits import (
-    ingest_split,
+    DrawnSplit,
+    ingest_splits,
     material_groups,
     materials_with,
     property_of_file,
@@ -29,12 +32,14 @@ def add_splits(
     sample: str | None = None,
     at_most: str | None = None,
     where: str | None = None,
+    folds: int | None = None,
+    extend: str | None = None,
     seed: int = 0,
     group_by: str | None = None,
     property: str | None = None,
     name: str | None = None,
 ) -> Ingested:
-    """Store folds from files with id_train, id_val and id_test, or draw them.
+    """Store folds from files with id_train, id_val and id_test, draw them, or add new materials.
 
     Parameters
     ----------
@@ -48,29 +53,45 @@ def add_splits(
         In place of files: a split, and how many materials of each of its folds are drawn.
     where : str, optional
         With ``sample``: only materials for which this SQL condition holds.
+    folds : int
+        In place of files: the number of folds of a cross-validation. Its splits are ``NAME/0`` and
+        so on: each tests on another part of the materials, and a tenth of the rest is to stop by.
+    extend : str
+        In place of files: a split or a cross-validation to which the materials are added that have
+        come since. Every material keeps its fold; the rule by which the split was drawn places the
+        new ones. A split without such a rule needs ``random``, too.
     seed : int
         Of what is drawn.
     group_by : str, optional
-        With ``random``: what is kept together in one fold; see `material_groups`.
+        With ``random`` or ``folds``: what is kept together in one fold; see `material_groups`.
     property : str, optional
         The split is for it alone.
     name : str, optional
-        Of the split; by default ``paper``, or it says how it was drawn.
+        Of the split or cross-validation; by default ``paper``, or it says how it was drawn.
 
     Raises
     ------
     InvalidInputError
-        If none or several of ``files``, ``random`` and ``sample`` are given, or one of the others
-        does not go with it.
+        If none or several of ``files``, ``random``, ``sample``, ``folds`` and ``extend`` are given,
+        or one of the others does not go with it.
+    UnknownNameError, MissingDataError
+        If a split or property is not there, or there are too few materials or groups.
+    ConflictError
+        If a split of that name has other folds.
     """
-    if sum(map(bool, (files, random, sample))) != 1:
-        raise InvalidInputError("give one of split files, random and sample")
-    if group_by and not random:
-        raise InvalidInputError("group_by goes with random")
+    ways = (files, random and not extend, sample, folds is not None, extend)
+    if sum(map(bool, ways)) != 1:
+        raise InvalidInputError("give one of split files, random, sample, folds and extend")
+    if group_by and not (random or folds is not None):
+        raise InvalidInputError("group_by goes with random and folds")
     if bool(at_most) != bool(sample) or (where and not sample):
         raise InvalidInputError("at_most and where go with sample, which needs at_most")
     if sample and property is None:
         raise InvalidInputError("sample needs the property whose folds it draws from")
+    if seed < 0:
+        raise InvalidInputError(f"a seed is a whole number from 0, not {seed}")
+    if extend and name:
+        raise InvalidInputError("a split that is extended keeps its name")
     paths = [Path(path) for path in files]
     arguments = {
         "files": tuple(paths),
@@ -78,38 +99,58 @@ def add_splits(
         "sample": sample,
         "at_most": at_most,
         "where": where,
+        "folds": folds,
+        "extend": extend,
         "seed": seed,
         "group_by": group_by,
         "property_name": property,
         "name": name,
     }
+    rule = rule_of_arguments(arguments)
     with recorded(store, "splits", arguments, paths) as run:
         if paths:
             drawn = [
-                (name or "paper", property or property_of_file(path), read_split_file(path))
+                DrawnSplit(
+                    name or "paper", property or property_of_file(path), read_split_file(path), rule
+                )
                 for path in paths
             ]
+        elif extend:
+            drawn = split_extensions(store, extend, property, rule if random else None)
         elif sample:
             sizes = parse_parts(cast(str, at_most))
             stored = stored_folds(store, sample, cast(str, property), where)
-            folds = sampled_folds(stored, sizes, seed)
             default = f"{sample}-sample-{'-'.join(map(str, sizes))}-seed-{seed}"
             default += f"-where-{sha256_hex(where.encode())[:8]}" if where else ""
-            drawn = [(name or default, property, folds)]
+            chosen = sampled_folds(stored, sizes, seed)
+            drawn = [DrawnSplit(name or default, property, chosen, rule, may_grow=False)]
         else:
-            parts = parse_parts(cast(str, random))
+            parts = parse_parts(random) if random else None
             ids = materials_with(store, property)
-            default = f"random-{'-'.join(map(str, parts))}-seed-{seed}"
-            if group_by:
-                folds = grouped_folds(material_groups(store, ids, group_by), parts, seed)
-                default += f"-by-{group_by}"
+            groups = material_groups(store, ids, group_by) if group_by else None
+            default = f"random-{'-'.join(map(str, parts))}" if parts else f"cv{folds}"
+            default += f"-seed-{seed}" + (f"-by-{group_by}" if group_by else "")
+            called = name or default
+            if parts:
+                chosen = (
+                    grouped_folds(groups, parts, seed) if groups else random_folds(ids, parts, seed)
+                )
+                drawn = [DrawnSplit(called, property, chosen, rule)]
             else:
-                folds = random_folds(ids, parts, seed)
-            drawn = [(name or default, property, folds)]
-        first, *others = [
-            ingest_split(store, folds, split=split, name=what, run=run, may_grow=not sample)
-            for split, what, folds in drawn
-        ]
-        for outcome in others:
-            first = first.joined(outcome)
-        return ingested(run, first)
+                of_each = cross_extensions(
+                    groups or {one: one for one in ids}, cast(int, folds), [seed, 1]
+                )
+                drawn = [
+                    DrawnSplit(
+                        split=f"{called}/{number}",
+                        name=property,
+                        folds=one.folds,
+                        rule={**rule, "of": called, "fold": number},
+                        may_grow=False,
+                    )
+                    for number, one in enumerate(of_each)
+                ]
+        outcome = ingest_splits(store, drawn, run)
+        if not drawn:
+            outcome.notes.append(f"split {extend!r} has every material; nothing was added")
+        return ingested(run, outcome)

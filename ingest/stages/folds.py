@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.views.request import FOLDS
 
 _PART = re.compile(r"0{0,9}[1-9][0-9]{0,8}")
+_CROSS_SHARES = {"train": 9.0, "val": 1.0}
 
 
 def parse_parts(text: str) -> tuple[int, int, int]:
@@ -71,33 +74,189 @@ def grouped_folds(groups: Mapping[str, str], fractions: Sequence[int], seed: int
     MissingDataError
         If there are fewer than three groups.
     """
+    n_groups = len(set(groups.values()))
+    if n_groups < len(FOLDS):
+        raise MissingDataError(
+            f"the {len(groups):,} materials are in {n_groups} groups; a split needs three"
+        )
+    shares = dict(zip(FOLDS, fractions, strict=True))
+    return _drawn(groups, {}, shares, np.random.default_rng(seed))
+
+
+def _drawn(
+    groups: Mapping[str, str],
+    before: Mapping[str, int],
+    shares: Mapping[str, float],
+    generator: np.random.Generator,
+) -> dict[str, str]:
+    """The fold of each id, whole groups together, so that the folds come near their shares.
+
+    Parameters
+    ----------
+    groups : mapping of str to str
+        The group of each id.
+    before : mapping of str to int
+        How many ids each fold has already.
+    shares : mapping of str to float
+        The part of all ids that each fold is to have.
+    """
     members: dict[str, list[str]] = {}
     for name, group in sorted(groups.items()):
         members.setdefault(group, []).append(name)
-    if len(members) < len(FOLDS):
-        raise MissingDataError(
-            f"the {len(groups):,} materials are in {len(members)} groups; a split needs three"
-        )
-    generator = np.random.default_rng(seed)
-    ordered = sorted(members)
-    room = np.array(fractions, dtype=np.float64) / sum(fractions) * len(groups)
-    taken = np.zeros(len(FOLDS), dtype=bool)
+    labels, ordered = list(shares), sorted(members)
+    there = np.array([before.get(label, 0) for label in labels], dtype=np.float64)
+    wanted = np.array([shares[label] for label in labels], dtype=np.float64)
+    room = wanted / wanted.sum() * (len(groups) + there.sum()) - there
+    taken = there > 0
     folds: dict[str, str] = {}
     for done, position in enumerate(generator.permutation(len(ordered))):
         names = members[ordered[position]]
-        allowed = np.ones(len(FOLDS), dtype=bool)
+        allowed = np.ones(len(labels), dtype=bool)
         if len(ordered) - done <= np.count_nonzero(~taken):
             allowed = ~taken
         fits = allowed & (room >= len(names))
         if fits.any():
             weights = np.where(fits, room, 0.0)
-            fold = int(generator.choice(len(FOLDS), p=weights / weights.sum()))
+            fold = int(generator.choice(len(labels), p=weights / weights.sum()))
         else:
             fold = int(np.argmax(np.where(allowed, room, -np.inf)))
         room[fold] -= len(names)
         taken[fold] = True
-        folds |= dict.fromkeys(names, FOLDS[fold])
+        folds |= dict.fromkeys(names, labels[fold])
     return folds
+
+
+@dataclass(frozen=True)
+class Extension:
+    """Where further ids go.
+
+    Parameters
+    ----------
+    folds : dict of str to str
+        The fold of each new id that has one.
+    torn : dict of str to tuple of str
+        New ids whose group is in several folds already, and which: none can take them.
+    """
+
+    folds: dict[str, str]
+    torn: dict[str, tuple[str, ...]]
+
+
+def extended_folds(
+    groups: Mapping[str, str],
+    before: Mapping[str, str],
+    shares: Mapping[str, float],
+    seed: Sequence[int],
+) -> Extension:
+    """The folds of ids that come later; those before them stay where they are.
+
+    An id of a known group goes where the group is. Further groups are drawn as `grouped_folds`
+    draws them, into the room that the shares of all ids leave.
+
+    Parameters
+    ----------
+    groups : mapping of str to str
+        The group of every id, the new ones and those before.
+    before : mapping of str to str
+        The fold of each id that has one.
+    shares : mapping of str to float
+        The part of all ids that each fold is to have.
+    seed : sequence of int
+        Of what is drawn; the same for the same ids and seed.
+    """
+    known: dict[str, set[str]] = {}
+    for name, fold in before.items():
+        if name in groups:
+            known.setdefault(groups[name], set()).add(fold)
+    folds, torn, free = {}, {}, {}
+    for name in sorted(groups.keys() - before.keys()):
+        there = known.get(groups[name], set())
+        if len(there) > 1:
+            torn[name] = tuple(sorted(there))
+        elif there:
+            folds[name] = next(iter(there))
+        else:
+            free[name] = groups[name]
+    counts = Counter([*before.values(), *folds.values()])
+    drawn = _drawn(free, counts, shares, np.random.default_rng(seed))
+    return Extension(folds | drawn, torn)
+
+
+def blocks(
+    groups: Mapping[str, str], n: int, seed: Sequence[int], before: Mapping[str, str] | None = None
+) -> Extension:
+    """The ids in ``n`` blocks of about one size, "0" to "n - 1", whole groups together.
+
+    Parameters
+    ----------
+    groups, seed : mapping, sequence
+        As for `extended_folds`.
+    n : int
+        How many, from 2.
+    before : mapping of str to str, optional
+        The blocks of ids that have one.
+
+    Raises
+    ------
+    InvalidInputError
+        If ``n`` is less than 2.
+    MissingDataError
+        If there are fewer groups than blocks.
+    """
+    if n < 2:
+        raise InvalidInputError(f"a cross-validation has two folds at least, not {n}")
+    n_groups = len(set(groups.values()))
+    if n_groups < n:
+        raise MissingDataError(
+            f"the {len(groups):,} materials are in {n_groups} groups; {n} folds need as many"
+        )
+    return extended_folds(groups, before or {}, dict.fromkeys(map(str, range(n)), 1.0), seed)
+
+
+def cross_folds(
+    groups: Mapping[str, str],
+    block_of: Mapping[str, str],
+    tested: str,
+    seed: Sequence[int],
+    before: Mapping[str, str] | None = None,
+) -> Extension:
+    """The split of a cross-validation that tests on one block.
+
+    Of the other ids a tenth, whole groups, is drawn to stop by.
+
+    Parameters
+    ----------
+    groups : mapping of str to str
+        The group of each id that has a block.
+    block_of : mapping of str to str
+        The block of each id.
+    tested : str
+        The block that is tested on.
+    seed : sequence of int
+        Of what is drawn.
+    before : mapping of str to str, optional
+        The folds of ids that have one in this split.
+
+    Raises
+    ------
+    MissingDataError
+        If the other ids are in a single group.
+    """
+    before = before or {}
+    rest = {name: group for name, group in groups.items() if block_of[name] != tested}
+    if len(set(rest.values())) < 2:
+        raise MissingDataError(
+            f"without block {tested} the materials are in {len(set(rest.values()))} group, and "
+            "training needs two, one of them to stop by: name fewer folds or smaller groups"
+        )
+    kept = {name: fold for name, fold in before.items() if fold != "test"}
+    found = extended_folds(rest, kept, _CROSS_SHARES, seed)
+    tests = {
+        name: "test"
+        for name, block in block_of.items()
+        if block == tested and name in groups and name not in before
+    }
+    return Extension(found.folds | tests, found.torn)
 
 
 def sampled_folds(folds: Mapping[str, str], sizes: Sequence[int], seed: int) -> dict[str, str]:

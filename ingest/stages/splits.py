@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,11 @@ from featurestore.catalogue import check_split, stored_properties
 from featurestore.errors import ConflictError, InvalidInputError, MissingDataError
 from featurestore.failure import Failure
 from featurestore.files import ROWS_SIZE, read_json
+from featurestore.identity import canonical_json
 from featurestore.query.conditions import as_condition, materials_where
 from featurestore.quoting import SQL
+from featurestore.session import Session
+from featurestore.splits import ALL_PROPERTIES, EXTENDABLE, FOLDED, GIVEN, next_version, split_rule
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 from featurestore.views.request import FOLDS
@@ -95,7 +101,7 @@ def material_groups(store: FeatureStore, ids: Sequence[str], group_by: str) -> d
     Raises
     ------
     MissingDataError
-        If ``duplicates`` has not been run.
+        If ``duplicates`` has not been run, or not since materials have come that it is about.
     InvalidInputError
         If the expression is NULL for a material, or is more than one.
     QueryError
@@ -113,6 +119,8 @@ def material_groups(store: FeatureStore, ids: Sequence[str], group_by: str) -> d
             "FROM materials LEFT JOIN (SELECT structure_id, group_id FROM duplicates) "
             "USING (structure_id)"
         ).to_pylist()
+        if group_by == "duplicates":
+            _check_compared(session, ids)
     groups = {row["material_id"]: row["chosen_group"] for row in rows}
     lacking = [name for name in ids if groups.get(name) is None]
     if lacking:
@@ -121,6 +129,23 @@ def material_groups(store: FeatureStore, ids: Sequence[str], group_by: str) -> d
             f"{lacking[0]!r}"
         )
     return {name: groups[name] for name in ids}
+
+
+def _check_compared(session: Session, ids: Sequence[str]) -> None:
+    """Raise if structures have come since the same crystals were looked for."""
+    rows = session.query(
+        "SELECT material_id FROM materials WHERE material_id IN (SELECT unnest(?)) "
+        "AND structure_id NOT IN (SELECT structure_id FROM duplicates) AND formula IN "
+        "(SELECT formula FROM materials GROUP BY ALL HAVING count(DISTINCT structure_id) > 1) "
+        "AND formula NOT IN (SELECT item FROM failures WHERE stage = 'duplicates') "
+        "ORDER BY ALL",
+        [list(ids)],
+    )["material_id"].to_pylist()
+    if rows:
+        raise MissingDataError(
+            f"{len(rows):,} materials have come since the same crystals were looked for, the first "
+            f"is {rows[0]!r}; run: featurestore ingest duplicates"
+        )
 
 
 def materials_with(store: FeatureStore, name: str | None) -> list[str]:
@@ -199,6 +224,78 @@ def stored_folds(
     return folds
 
 
+@dataclass(frozen=True)
+class DrawnSplit:
+    """The folds of one split for one property, as they are to be stored.
+
+    Parameters
+    ----------
+    split : str
+        Its name.
+    name : str or None
+        The property; None for all.
+    folds : mapping of str to str
+        The fold of each material id.
+    rule : mapping
+        How they were drawn; see `featurestore.splits.SplitVersion`.
+    may_grow : bool
+        Whether a split of this name may have other materials.
+    refused : mapping of str to Failure
+        Materials that can have no fold, and why.
+    """
+
+    split: str
+    name: str | None
+    folds: Mapping[str, str]
+    rule: Mapping[str, Any] = field(default_factory=lambda: {"way": GIVEN})
+    may_grow: bool = True
+    refused: Mapping[str, Failure] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The property as the tables have it."""
+        return self.name or ALL_PROPERTIES
+
+
+def ingest_splits(store: FeatureStore, drawn: Sequence[DrawnSplit], run: Run) -> Outcome:
+    """Write the folds of splits, all of them in one commit, and their rules as versions.
+
+    Ids that the store does not know are left out, counted and kept as failures.
+
+    Raises
+    ------
+    ConflictError
+        If a split exists and puts a material into another fold or, unless it ``may_grow``, has
+        other materials; nothing is written then.
+    MissingDataError
+        If the store knows none of the ids of a split.
+    """
+    with store.session() as session:
+        checked = [_checked(session, one, run) for one in drawn]
+    announced = [version for one in checked if (version := one.version) is not None]
+    again = any(one.announced for one in checked)
+    if store.merge_rows("split_versions", announced, replace=again).conflicts:
+        raise _overtaken(drawn)
+    whole = Outcome("fold assignments")
+    with ExitStack() as kept:
+        succeeded = [
+            kept.enter_context(
+                kept_failures(store, "splits", f"{one.drawn.split} {one.drawn.key}", outcome, run)
+            )
+            for one in checked
+            if (outcome := one.outcome)
+        ]
+        result = store.merge_rows("splits", [row for one in checked for row in one.rows])
+        if result.conflicts:
+            raise _overtaken(drawn)
+        for done, one in zip(succeeded, checked, strict=True):
+            done |= {row["material_id"] for row in one.rows}
+    for one in checked:
+        whole = whole.joined(one.outcome)
+    whole.written, whole.present = result.written, result.present
+    return whole
+
+
 def ingest_split(
     store: FeatureStore,
     folds: Mapping[str, str],
@@ -208,37 +305,48 @@ def ingest_split(
     run: Run,
     may_grow: bool = True,
 ) -> Outcome:
-    """Write the folds of one split for one property, or for all (``name`` None).
+    """Write the folds of one split for one property, or for all; raises as `ingest_splits`."""
+    return ingest_splits(store, [DrawnSplit(split, name, folds, may_grow=may_grow)], run)
 
-    Ids that the store does not know are left out, counted and kept as failures.
 
-    Raises
-    ------
-    ConflictError
-        If the split exists and puts a material into another fold or, unless it ``may_grow``, has
-        other materials; nothing is written then.
-    MissingDataError
-        If the store knows none of the ids.
-    """
-    outcome = Outcome("fold assignments")
-    key = name or "*"
-    with store.session() as session:
-        known = set(session.query("SELECT material_id FROM materials")["material_id"].to_pylist())
-        there = session.query(
+@dataclass(frozen=True)
+class _Checked:
+    """A split that can be written: its rows, its version if there is a new one, its outcome."""
+
+    drawn: DrawnSplit
+    rows: list[dict[str, Any]]
+    version: dict[str, Any] | None
+    announced: bool
+    outcome: Outcome
+
+
+def _checked(session: Session, drawn: DrawnSplit, run: Run) -> _Checked:
+    split, key, folds = drawn.split, drawn.key, drawn.folds
+    known = set(session.query("SELECT material_id FROM materials")["material_id"].to_pylist())
+    there = {
+        row["material_id"]: row["fold"]
+        for row in session.query(
             "SELECT material_id, fold FROM splits WHERE split = ? AND property = ?", [split, key]
         ).to_pylist()
-    for row in there:
-        wanted = folds.get(row["material_id"], row["fold"])
-        if wanted != row["fold"]:
+    }
+    rule = split_rule(session, split, key) if there else {}
+    if rule.get("way") == FOLDED and dict(drawn.rule).get("of") != rule["of"]:
+        raise ConflictError(
+            f"split {split!r} for {key} is fold {rule['fold']} of the cross-validation "
+            f"{rule['of']!r}; give the new split another name with --name"
+        )
+    for material_id, fold in there.items():
+        wanted = folds.get(material_id, fold)
+        if wanted != fold:
             raise ConflictError(
-                f"split {split!r} for {key} has {row['material_id']} in {row['fold']}, this one "
-                f"has it in {wanted}; give the new split another name with --name"
+                f"split {split!r} for {key} has {material_id} in {fold}, this one has it in "
+                f"{wanted}; give the new split another name with --name{_or_extend(rule)}"
             )
-    others = {row["material_id"] for row in there} ^ folds.keys()
-    if there and others and not may_grow:
+    others = there.keys() ^ folds.keys()
+    if there and others and not drawn.may_grow:
         raise ConflictError(
             f"split {split!r} for {key} exists with other materials, for example {min(others)}; "
-            "give the new split another name with --name"
+            f"give the new split another name with --name{_or_extend(rule)}"
         )
     rows: list[dict[str, Any]] = [
         {
@@ -251,20 +359,47 @@ def ingest_split(
         for material_id, fold in folds.items()
         if material_id in known
     ]
-    if not rows:
+    if folds and not rows:
         raise MissingDataError(
             f"none of the {len(folds)} ids of split {split!r} is in the store; ingest the "
             "structures first"
         )
-    outcome.failures = {
+    outcome = Outcome("fold assignments")
+    outcome.failures = dict(drawn.refused) | {
         material_id: Failure("UnknownMaterial", f"the store has no material {material_id!r}")
         for material_id in folds
         if material_id not in known
     }
-    with kept_failures(store, "splits", f"{split} {key}", outcome, run) as succeeded:
-        result = store.merge_rows("splits", rows)
-        outcome.written, outcome.present = result.written, result.present
-        succeeded |= {row["material_id"] for row in rows}
     counts = ", ".join(f"{sum(row['fold'] == fold for row in rows):,} {fold}" for fold in FOLDS)
-    outcome.notes.append(f"split {split!r} for {key}: {counts}")
-    return outcome
+    version, announced = next_version(session, split, key)
+    n_new = sum(row["material_id"] not in there for row in rows)
+    added = f" added, version {version}" if there and n_new == len(rows) else ""
+    outcome.notes.append(f"split {split!r} for {key}: {counts}{added}")
+    made = {
+        "split": split,
+        "property": key,
+        "version": version,
+        "rule": canonical_json(dict(drawn.rule)),
+        "materials": n_new,
+        "created_at": datetime.now(UTC),
+        "run_id": run.run_id,
+    }
+    return _Checked(
+        drawn=drawn,
+        rows=rows,
+        version=made if n_new else None,
+        announced=announced,
+        outcome=outcome,
+    )
+
+
+def _or_extend(rule: Mapping[str, Any]) -> str:
+    if rule.get("way") not in EXTENDABLE:
+        return ""
+    return ", or add the new materials to it with --extend"
+
+
+def _overtaken(drawn: Sequence[DrawnSplit]) -> ConflictError:
+    return ConflictError(
+        f"another process has just written to split {drawn[0].split!r}; run the command again"
+    )

@@ -110,8 +110,14 @@ def test_the_groups_of_all_rooms_are_found():
         (["sql", "SELECT 1", "--fromat", "csv"], "No such option"),
         (["sql", "SELECT 1", "--format", "xml"], "'xml' is not one of"),
         (["ingest", "structures"], "Missing argument"),
-        (["ingest", "splits", "--store", "{store}"], "one of split FILES, --random and --sample"),
-        (["ingest", "splits", "a.json", "--random", "80/10/10"], "FILES, --random and --sample"),
+        (
+            ["ingest", "splits", "--store", "{store}"],
+            "one of split FILES, --random, --sample, --folds and --extend",
+        ),
+        (
+            ["ingest", "splits", "a.json", "--random", "80/10/10"],
+            "FILES, --random, --sample, --folds and --extend",
+        ),
         (["ingest", "splits", "--sample", "s"], "--sample, which needs --at-most"),
         (["ingest", "splits", "a.json", "--where", "true"], "--where go with --sample"),
         (["ingest", "splits", "--sample", "s", "--at-most", "4/2/1"], "needs the --property"),

@@ -6,13 +6,14 @@ import io
 import json
 import shutil
 import warnings
+from datetime import UTC, datetime
 from pathlib import Path
 
 import lance
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
-from whole_store import PROPERTY, STRUCTURE_TABLE, make_whole_store, view_choices
+from whole_store import PROPERTY, SPLIT, STRUCTURE_TABLE, make_whole_store, view_choices
 
 from featurestore.catalogue import encoders
 from featurestore.cli import root
@@ -100,6 +101,20 @@ UNSOUND = [
     ("feature_sets", "version", 0),
     ("feature_sets", "fingerprint", ""),
     ("standings", "standing", HOSTILE),
+    *(
+        ("split_versions", "rule", text)
+        for text in (
+            *(HOSTILE, "{}", '{"way": 7}', '{"way": "random", "parts": "8/1/1"}'),
+            *('{"way": "random", "parts": 8, "seed": 0}', '{"way": "random", "seed": 0}'),
+            '{"way": "folds", "of": "cv", "folds": 3, "fold": 3, "seed": 0}',
+        )
+    ),
+    ("split_versions", "version", 0),
+    ("property_rules", "version", 0),
+    ("property_rules", "way", HOSTILE),
+    ("property_rules", "rule", ""),
+    ("property_rules", "tolerance", -1.0),
+    *(("property_rules", "sources", names) for names in ([], ["a", "a"], [""])),
     ("snapshots", "versions", [{"table": "materials", "version": -1, "rows": 1}]),
 ]
 # These are found, although nothing that reads the store minds them.
@@ -141,6 +156,18 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         encoder_id = session.query("SELECT min(encoder_id) AS a FROM encoders")["a"][0].as_py()
     with store.run("encoders promote", {}) as run:
         promote(store, encoder_id, "it is", run)
+    with store.run("ingest splits", {}) as run:
+        version = {
+            **{"split": SPLIT, "property": PROPERTY, "version": 1, "materials": 20},
+            **{"rule": '{"way": "given"}', "created_at": datetime.now(UTC), "run_id": run.run_id},
+        }
+        store.merge_rows("split_versions", [version])
+        rule = {
+            **{"property": "other", "version": 1, "way": "prefer", "sources": ["toy"]},
+            **{"tolerance": 0.0, "rule": 'prefer ["toy"]', "created_at": datetime.now(UTC)},
+            "run_id": run.run_id,
+        }
+        store.merge_rows("property_rules", [rule])
     return folder
 
 
@@ -243,12 +270,20 @@ def test_impossible_values(store, table):
     assert lance.dataset(f"{store.uri}/{QUARANTINE}.lance").count_rows() >= len(added)
 
 
-@pytest.mark.parametrize("table", ["encoders", "generators", "feature_sets", "models", "standings"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        *("encoders", "generators", "feature_sets", "models", "property_rules"),
+        *("split_versions", "standings"),
+    ],
+)
 def test_what_is_left_out_is_named(store, table):
     column, value = {
         "encoders": ("kind", "{"),
         "feature_sets": ("written", []),
         "models": ("settings", "{"),
+        "property_rules": ("way", "{"),
+        "split_versions": ("rule", "{"),
         "standings": ("standing", "{"),
     }.get(table, ("fingerprint", "{"))
     add_row(store, table, column, value)

@@ -62,7 +62,9 @@ def command_for(session: Session, table: str) -> str:
     return {
         "materials": "featurestore ingest structures SOURCES",
         "properties": "featurestore ingest structures SOURCES",
+        "property_rules": "featurestore properties unite PROPERTY SOURCES",
         "splits": "featurestore ingest splits",
+        "split_versions": "featurestore ingest splits",
         "sentences": "featurestore ingest text --text SOURCE",
         "generators": "featurestore ingest text --text SOURCE",
         "encoders": "featurestore ingest embeddings --encoder NAME",

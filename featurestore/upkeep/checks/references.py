@@ -99,7 +99,8 @@ def check_references(session: Session) -> Iterator[Finding]:
     for table in session.versions:
         if not table.startswith((STRUCTURE_EMBEDDINGS, TEXT_EMBEDDINGS)):
             continue
-        if table.split("__", 1)[1] not in registered:
+        # of an encoder that was removed the table stays, empty: snapshots stand on its versions
+        if table.split("__", 1)[1] not in registered and _has_rows(session, table):
             yield Finding(table, "belongs to an encoder that is not registered", RESTORE)
         if table.startswith(STRUCTURE_EMBEDDINGS):
             orphans = _Reference(
@@ -109,6 +110,11 @@ def check_references(session: Session) -> Iterator[Finding]:
                 _REPLACED,
             )
             yield from _dangling(session, orphans, table_schema(table, 1).key)
+
+
+def _has_rows(session: Session, table: str) -> bool:
+    dataset = session.dataset(table)
+    return dataset is not None and dataset.count_rows() > 0
 
 
 def _dangling(session: Session, reference: _Reference, key: tuple[str, ...]) -> Iterator[Finding]:
