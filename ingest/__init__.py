@@ -12,6 +12,7 @@ from featurestore.lazy import lazily
 
 if TYPE_CHECKING:
     from ingest.library.duplicates import find_duplicates
+    from ingest.library.providers import add_optimade
     from ingest.library.splits import add_splits
     from ingest.library.structures import add_jarvis, add_sample, add_structures
     from ingest.library.text import describe
@@ -23,6 +24,7 @@ __all__ = [
     "Ingested",
     "Selection",
     "add_jarvis",
+    "add_optimade",
     "add_sample",
     "add_splits",
     "add_structures",
@@ -38,6 +40,7 @@ __getattr__, __dir__ = lazily(
         "Ingested": "ingest.recording",
         "Selection": "ingest.stages.selection",
         "add_jarvis": "ingest.library.structures",
+        "add_optimade": "ingest.library.providers",
         "add_sample": "ingest.library.structures",
         "add_splits": "ingest.library.splits",
         "add_structures": "ingest.library.structures",

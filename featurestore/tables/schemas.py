@@ -185,7 +185,7 @@ _TABLES = (
                 pa.field("tables", pa.string()),
             ]
         ),
-        content=("status",),
+        content=("status", "arguments"),
     ),
     TableSchema(
         "quarantine",

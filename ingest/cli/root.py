@@ -7,6 +7,7 @@ import click
 from featurestore.cli.options import CONTEXT
 from ingest.cli.duplicates import duplicates
 from ingest.cli.embeddings import embeddings
+from ingest.cli.providers import optimade
 from ingest.cli.splits import splits
 from ingest.cli.structures import jarvis, sample, structures
 from ingest.cli.text import text
@@ -22,5 +23,8 @@ def ingest() -> None:
     """
 
 
-for command in (structures, jarvis, sample, splits, duplicates, text, embeddings, vectors):
+for command in (
+    *(structures, jarvis, sample, optimade),
+    *(splits, duplicates, text, embeddings, vectors),
+):
     ingest.add_command(command)

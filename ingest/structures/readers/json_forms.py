@@ -1,7 +1,8 @@
-"""Reads structures in JSON by hand, from plain data: pymatgen's, ASE's and JARVIS's forms.
+"""Reads structures in JSON by hand, from plain data: pymatgen's, ASE's, JARVIS's, OPTIMADE's forms.
 
 Nothing is imported or built by a name that stands in the file. Known are a structure, a document
-that holds one (Materials Project, ComputedStructureEntry, …), lists of them, and ASE's data base.
+that holds one (Materials Project, ComputedStructureEntry, …), lists of them, an answer of an
+OPTIMADE server, and ASE's data base.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from ingest.structures.elements import BY_NUMBER, ISOTOPES, of_type_symbol
 from ingest.structures.jarvis import crystal_from_jarvis
 from ingest.structures.places import species_at
 from ingest.structures.readers.base import Content, Found, parse_json
+from ingest.structures.readers.optimade_form import is_entry, is_header, read_entry
 from ingest.structures.refusals import (
     InvalidStructureError,
     LimitError,
@@ -63,14 +66,17 @@ def read_json_lines(content: Content) -> Iterator[Found]:
             continue
         some = True
         try:
-            found = list(_documents(parse_json(line), content.nearest_order))
+            document = parse_json(line)
+            found = list(_documents(document, content.nearest_order))
+            if not found and is_header(document):
+                continue
             if not found:
                 raise NoStructureError("the JSON of this line holds no structure")
         except InvalidStructureError as error:
             found = [Found(Failure.of(error))]
         for one in found:
             block = f"line {number}{', ' + one.block if one.block else ''}"
-            yield Found(one.structure, block, one.notes, one.targets, one.material_id)
+            yield replace(one, block=block)
     if not some:
         raise NoStructureError("the file is empty")
 
@@ -110,12 +116,13 @@ def _attempt(document: Any, block: str, nearest_order: bool) -> Found:
             raise NoStructureError(f"entry {block} holds no structure")
     except InvalidStructureError as error:
         return Found(Failure.of(error), block, material_id=_id_of(document))
-    return Found(one.structure, block, one.notes, one.targets, one.material_id)
+    return replace(one, block=block)
 
 
 def _holds_structure(document: Any) -> bool:
     return isinstance(document, dict) and (
         _is_structure(document)
+        or is_entry(document)
         or _is_structure(document.get("structure"))
         or _is_structure(document.get("atoms"))
     )
@@ -131,6 +138,8 @@ def _is_structure(document: Any) -> bool:
 
 def _of_document(document: Mapping[str, Any], nearest_order: bool) -> Found | None:
     """The structure that a document is, or that it holds; None if neither."""
+    if is_entry(document):
+        return replace(read_entry(document, nearest_order), material_id=_id_of(document))
     if _is_structure(document):
         crystal, notes = _crystal(document, nearest_order)
         return Found(crystal, notes=notes, material_id=_id_of(document))

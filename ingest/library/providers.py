@@ -1,0 +1,236 @@
+"""Structures and targets of other people's databases, over the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from featurestore.errors import FeatureStoreError, InvalidInputError
+from featurestore.identity import fingerprint
+from featurestore.machine.workers import cpu_count
+from featurestore.output.progress import progress_bar
+from featurestore.registry import PropertyRegistry, load_registry
+from featurestore.store import FeatureStore
+from featurestore.tables.runs import Run
+from ingest.providers.columns import check_columns, parse_columns
+from ingest.providers.http import PAUSE, PoliteClient
+from ingest.providers.optimade.databases import find_database
+from ingest.providers.optimade.pages import check_filter, first_place
+from ingest.providers.optimade.reading import COMMAND, Reading, where_it_stopped
+from ingest.recording import (
+    IncompleteError,
+    Ingested,
+    NothingSucceededError,
+    ingested,
+    recorded,
+)
+from ingest.stages.plausibility import implausible_targets
+from ingest.stages.structures import ingest_structures
+from ingest.structures.records import MaterialRecord
+
+_A_BATCH = 500  # what a kill may cost
+
+
+def add_optimade(
+    store: FeatureStore,
+    provider: str,
+    filter: str = "",
+    *,
+    columns: Sequence[str] = (),
+    limit: int | None = None,
+    page_limit: int | None = 100,
+    prefix: str | None = None,
+    dataset: str | None = None,
+    property_registries: Sequence[str | Path] = (),
+    replace: bool = False,
+    ordered: str | None = None,
+    from_start: bool = False,
+    pause: float = PAUSE,
+) -> Ingested:
+    """Read the structures of an OPTIMADE database for which a filter holds.
+
+    The same call goes on where an earlier one stopped: by an error, by Ctrl-C, by a kill, or at
+    its ``limit``.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Written to.
+    provider : str
+        A registered provider (``mp``, ``oqmd``, ``alexandria/alexandria-pbe``, ``cod``, ``nomad``)
+        or the base address of a database.
+    filter : str
+        An OPTIMADE filter; by default all structures.
+    columns : sequence of str
+        Fields of the provider's that are taken as targets, each ``FIELD=PROPERTY``.
+    limit : int, optional
+        Most entries of the answer, those of earlier runs counted.
+    page_limit : int, optional
+        Entries a page; a server that does not want that many chooses itself.
+    prefix : str, optional
+        What ids begin with; by default the provider's short name.
+    dataset : str, optional
+        Name recorded for the data set, and as the targets' source; by default the prefix.
+    property_registries : sequence of path
+        TOML files with further properties, their units and ranges.
+    replace : bool
+        Whether materials and targets that are stored with other content are replaced.
+    ordered : {"nearest"}, optional
+        How disordered structures are ordered; by default they are refused.
+    from_start : bool
+        Whether to begin with the first page whatever an earlier run did.
+    pause : float
+        Seconds between requests.
+
+    Raises
+    ------
+    InvalidInputError, UnknownNameError
+        If the provider, filter or columns cannot be used.
+    ProviderError
+        If the provider does not answer, before anything came.
+    IncompleteError
+        If it stopped answering; what came before is stored.
+    """
+    check_limits(limit, page_limit)
+    if ordered not in (None, "nearest"):
+        raise InvalidInputError(f"disorder is ordered by 'nearest'; got {ordered!r}")
+    registry = load_registry(*map(Path, property_registries))
+    taken = parse_columns(columns, registry)
+    if filter.strip():
+        check_filter(filter)
+    with PoliteClient(pause=pause) as client:
+        database = find_database(client, provider, prefix)
+        notes = check_columns(
+            taken, database.properties, database.unit, registry, database.meta.provider or provider
+        )
+        first = first_place(database, filter, list(taken), page_limit)
+        name = dataset or database.name
+        question = fingerprint(
+            {
+                "first": first.url,
+                "columns": taken,
+                "ids": database.name,
+                "dataset": name,
+                "ordered": ordered,
+            }
+        )
+        earlier = None if from_start else where_it_stopped(store, question)
+        if earlier is not None and earlier[0] != first:
+            notes.append(
+                f"goes on after {earlier[0].entries:,} entries, where run {earlier[1]} stopped"
+            )
+        arguments = {
+            "provider": provider,
+            "filter": filter,
+            "columns": tuple(columns),
+            "limit": limit,
+            "page_limit": page_limit,
+            "prefix": prefix,
+            "dataset": dataset,
+            "registries": tuple(map(Path, property_registries)),
+            "replace": replace,
+            "ordered": ordered,
+            "from_start": from_start,
+        }
+        with recorded(store, COMMAND, arguments) as run:
+            reading = Reading(
+                client=client,
+                database=database,
+                question=question,
+                first=first,
+                fewer=first_place(database, filter, list(taken), None),
+                start=earlier[0] if earlier else first,
+                columns=taken,
+                limit=limit,
+                nearest_order=ordered is not None,
+                keep=run.keep,
+                notes=notes,
+            )
+            return stored(
+                store,
+                run,
+                reading.records(),
+                dataset=name,
+                registry=registry,
+                replace=replace,
+                notes=notes,
+                written=reading.written,
+                stopped=lambda: reading.stopped,
+            )
+
+
+def check_limits(*limits: int | None) -> None:
+    """Raise unless each is a positive number or None.
+
+    Raises
+    ------
+    InvalidInputError
+        If one is not.
+    """
+    for limit in limits:
+        if limit is not None and limit < 1:
+            raise InvalidInputError(f"a limit is 1 or more; got {limit}")
+
+
+def stored(
+    store: FeatureStore,
+    run: Run,
+    records: Iterable[MaterialRecord],
+    *,
+    dataset: str,
+    registry: PropertyRegistry,
+    replace: bool,
+    notes: Sequence[str] = (),
+    written: Callable[[int], None] = lambda count: None,
+    stopped: Callable[[], FeatureStoreError | None] = lambda: None,
+) -> Ingested:
+    """Put records into the store as they come, through the checks of `ingest_structures`.
+
+    Parameters
+    ----------
+    notes : sequence of str
+        Lines for the summary; more may be added while the records come.
+    written : callable
+        As for `ingest_structures`.
+    stopped : callable
+        Afterwards gives why the records ended too early, if they did.
+
+    Raises
+    ------
+    IncompleteError
+        If they did, and something had come before.
+    FeatureStoreError
+        If they did, and nothing had.
+    NothingSucceededError
+        If every record failed.
+    """
+    with progress_bar(None, "structures", "materials") as progress:
+        materials, targets = ingest_structures(
+            store,
+            records,
+            dataset=dataset,
+            registry=registry,
+            run=run,
+            progress=progress,
+            workers=cpu_count(),
+            replace=replace,
+            a_batch=_A_BATCH,
+            written=written,
+        )
+    materials.notes += notes
+    targets.notes += implausible_targets(store, dataset, registry)
+    error = stopped()
+    came = materials.written + materials.present + len(materials.failures)
+    if error is not None and not came:
+        raise error
+    try:
+        result = ingested(run, materials, targets)
+    except NothingSucceededError as nothing:
+        if error is None:
+            raise
+        result = nothing.result
+    if error is not None:
+        raise IncompleteError(
+            f"{error}. What came before is stored; run the same command again to go on", result
+        )
+    return result
