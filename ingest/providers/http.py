@@ -64,8 +64,6 @@ class PoliteClient:
     times : Times
     largest : int
         Most bytes of an answer, unpacked.
-    sleep : callable
-        Waits for so many seconds.
 
     Raises
     ------
@@ -76,7 +74,6 @@ class PoliteClient:
     pause: float = PAUSE
     times: Times = field(default_factory=Times)
     largest: int = LARGEST_ANSWER
-    sleep: Callable[[float], None] = time.sleep
     _client: Any = field(init=False, repr=False)
     _last: float | None = field(default=None, init=False, repr=False)
 
@@ -99,6 +96,10 @@ class PoliteClient:
 
     def __exit__(self, *_: object) -> None:
         self._client.close()
+
+    def wait(self, seconds: float) -> None:
+        """Do nothing for a while."""
+        time.sleep(seconds)
 
     def get_json(self, url: str) -> Any:
         """The plain data of the JSON at an address.
@@ -147,7 +148,7 @@ class PoliteClient:
                     "command after that time"
                 )
             if attempt < _TRIES:
-                self.sleep(wait)
+                self.wait(wait)
         raise ProviderError(
             f"{shown(url)} failed {_TRIES} times, at last with: {reason}; run the same command later"
         )
@@ -171,7 +172,7 @@ class PoliteClient:
         if self._last is not None:
             left = self._last + self.pause - time.monotonic()
             if left > 0:
-                self.sleep(left)
+                self.wait(left)
         try:
             with _transport_errors(url), self._client.stream("GET", url) as response:
                 return _Answer(
@@ -186,7 +187,7 @@ class PoliteClient:
     def _read(self, url: str, response: httpx2.Response) -> str:
         parts: list[bytes] = []
         size, end = 0, time.monotonic() + self.times.answer
-        for part in response.iter_bytes(1 << 16):
+        for part in response.iter_bytes():
             size += len(part)
             if size > self.largest:
                 raise ProviderError(

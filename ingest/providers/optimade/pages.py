@@ -148,7 +148,7 @@ def pages(client: PoliteClient, start: Place, *, fewer: Place | None = None) -> 
                 "and is not the whole answer"
             )
         if answer.meta.delay and following is not None:
-            client.sleep(answer.meta.delay)
+            client.wait(answer.meta.delay)
         place = following
 
 

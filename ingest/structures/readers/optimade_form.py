@@ -123,10 +123,10 @@ def _check_features(attributes: Mapping[str, Any], nearest_order: bool) -> None:
 
 
 def _is_shared(attributes: Mapping[str, Any]) -> bool:
-    listed = attributes.get("species")
-    return isinstance(listed, list) and any(
-        isinstance(one, dict) and len(one.get("chemical_symbols") or ()) > 1 for one in listed
-    )
+    given = attributes.get("species")
+    listed = given if isinstance(given, list) else []
+    lists = [one.get("chemical_symbols") for one in listed if isinstance(one, dict)]
+    return any(isinstance(one, list) and len(one) > 1 for one in lists)
 
 
 def _crystal(
@@ -192,7 +192,7 @@ def _occupancies(one: Mapping[str, Any], name: str) -> dict[str, float]:
             raise UnreadableFileError(f"a concentration of species {name!r} is no share of a site")
         if symbol == "vacancy":
             continue
-        if symbol not in ELEMENTS:
+        if not isinstance(symbol, str) or symbol not in ELEMENTS:
             raise UnknownElementError(f"species {name!r} holds {str(symbol)[:20]!r}, no element")
         amounts[symbol] += share
     return dict(amounts)

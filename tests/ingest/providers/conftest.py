@@ -53,7 +53,7 @@ def quirky() -> Iterator[QuirkyServer]:
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that a client would have waited."""
     waits: list[float] = []
-    monkeypatch.setattr(ingest.providers.http.PoliteClient, "sleep", lambda _, s: waits.append(s))
+    monkeypatch.setattr(ingest.providers.http.PoliteClient, "wait", lambda _, s: waits.append(s))
     return waits
 
 
