@@ -12,9 +12,10 @@ from featurestore.lazy import lazily
 
 if TYPE_CHECKING:
     from ingest.library.duplicates import find_duplicates
-    from ingest.library.providers import add_optimade
+    from ingest.library.providers import add_mp, add_optimade
     from ingest.library.splits import add_splits
     from ingest.library.structures import add_jarvis, add_sample, add_structures
+    from ingest.library.tables import add_table
     from ingest.library.text import describe
     from ingest.library.vectors import add_vectors, encode
     from ingest.recording import Ingested
@@ -24,10 +25,12 @@ __all__ = [
     "Ingested",
     "Selection",
     "add_jarvis",
+    "add_mp",
     "add_optimade",
     "add_sample",
     "add_splits",
     "add_structures",
+    "add_table",
     "add_vectors",
     "describe",
     "encode",
@@ -40,10 +43,12 @@ __getattr__, __dir__ = lazily(
         "Ingested": "ingest.recording",
         "Selection": "ingest.stages.selection",
         "add_jarvis": "ingest.library.structures",
+        "add_mp": "ingest.library.providers",
         "add_optimade": "ingest.library.providers",
         "add_sample": "ingest.library.structures",
         "add_splits": "ingest.library.splits",
         "add_structures": "ingest.library.structures",
+        "add_table": "ingest.library.tables",
         "add_vectors": "ingest.library.vectors",
         "describe": "ingest.library.text",
         "encode": "ingest.library.vectors",

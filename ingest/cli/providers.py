@@ -1,4 +1,4 @@
-"""``featurestore ingest optimade``: structures and targets of other people's databases."""
+"""``featurestore ingest optimade`` and ``mp``: structures and targets of other people's databases."""
 
 from __future__ import annotations
 
@@ -121,5 +121,54 @@ def optimade(
             ordered=ordered,
             from_start=from_start,
             pause=pause,
+        )
+    )
+
+
+@click.command(context_settings=CONTEXT)
+@click.option(
+    "--where",
+    "conditions",
+    multiple=True,
+    required=True,
+    metavar="NAME=VALUE",
+    help="Condition of mp-api's summary search: elements=Te, band_gap=0.5..2, is_stable=true (may "
+    "be repeated; all must hold).",
+)
+@taking_options("formation_energy_per_atom=formation_energy_peratom")
+@store_option
+def mp(
+    conditions: tuple[str, ...],
+    columns: tuple[str, ...],
+    limit: int | None,
+    dataset: str | None,
+    registries: tuple[Path, ...],
+    replace: bool,
+    ordered: str | None,
+    store_uri: str,
+) -> None:
+    """Read materials of the Materials Project, with the key in MP_API_KEY.
+
+    The key is sent to the server alone: it is not stored, printed or recorded. What is in the
+    store already is not asked for again.
+
+    \b
+    Example:
+      featurestore ingest mp --where elements=Te --where num_elements=2
+    """
+    from featurestore.store import FeatureStore
+    from ingest.library.providers import add_mp
+
+    store = FeatureStore.open(store_uri, create=True)
+    print_ingested(
+        lambda: add_mp(
+            store,
+            conditions,
+            columns=columns,
+            limit=limit,
+            dataset=dataset,
+            property_registries=registries,
+            replace=replace,
+            ordered=ordered,
         )
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
 
 from featurestore.errors import FeatureStoreError, InvalidInputError
@@ -12,8 +13,10 @@ from featurestore.output.progress import progress_bar
 from featurestore.registry import PropertyRegistry, load_registry
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
+from ingest.providers import materials_project
 from ingest.providers.columns import check_columns, parse_columns
 from ingest.providers.http import PAUSE, PoliteClient
+from ingest.providers.materials_project import MaterialsProject, parse_conditions
 from ingest.providers.optimade.databases import find_database
 from ingest.providers.optimade.pages import check_filter, first_place
 from ingest.providers.optimade.reading import COMMAND, Reading, where_it_stopped
@@ -92,8 +95,7 @@ def add_optimade(
         If it stopped answering; what came before is stored.
     """
     check_limits(limit, page_limit)
-    if ordered not in (None, "nearest"):
-        raise InvalidInputError(f"disorder is ordered by 'nearest'; got {ordered!r}")
+    check_order(ordered)
     registry = load_registry(*map(Path, property_registries))
     taken = parse_columns(columns, registry)
     if filter.strip():
@@ -159,6 +161,129 @@ def add_optimade(
             )
 
 
+def add_mp(
+    store: FeatureStore,
+    where: Sequence[str],
+    *,
+    columns: Sequence[str] = (),
+    limit: int | None = None,
+    dataset: str | None = None,
+    property_registries: Sequence[str | Path] = (),
+    replace: bool = False,
+    ordered: str | None = None,
+    endpoint: str | None = None,
+) -> Ingested:
+    """Read materials of the Materials Project, with the key in the environment (MP_API_KEY).
+
+    What is in the store with its targets is not asked for again.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Written to.
+    where : sequence of str
+        Conditions of mp-api's summary search, each ``NAME=VALUE``: ``elements=Te``,
+        ``band_gap=0.5..2``, ``is_stable=true``. All must hold.
+    columns : sequence of str
+        Fields that are taken as targets, each ``FIELD=PROPERTY``.
+    limit : int, optional
+        Most materials, the first by their ids.
+    dataset, property_registries, replace, ordered
+        As for `add_optimade`; the data set is ``mp`` by default.
+    endpoint : str, optional
+        Another server of the same form.
+
+    Raises
+    ------
+    InvalidInputError, UnknownNameError
+        If there is no key, or conditions or columns cannot be used.
+    ProviderError
+        If the server refuses the key or does not answer, before anything came.
+    IncompleteError
+        If it stopped answering; what came before is stored.
+    """
+    check_limits(limit)
+    check_order(ordered)
+    registry = load_registry(*map(Path, property_registries))
+    taken, conditions = parse_columns(columns, registry), parse_conditions(where)
+    project = MaterialsProject(endpoint)
+    notes = check_columns(
+        taken, project.fields, lambda field: "", registry, "the Materials Project"
+    )
+    name = dataset or materials_project.NAME
+    arguments = {
+        "where": tuple(where),
+        "columns": tuple(columns),
+        "limit": limit,
+        "dataset": dataset,
+        "registries": tuple(map(Path, property_registries)),
+        "replace": replace,
+        "ordered": ordered,
+        "endpoint": endpoint,
+    }
+    with recorded(store, "mp", arguments) as run:
+        run.keep(
+            {
+                "provider": "The Materials Project",
+                "implementation": f"mp-api {metadata.version('mp-api')}",
+                "database_version": project.database_version,
+                "url": project.url,
+            }
+        )
+        names = project.ids(conditions)[:limit]
+        there = set() if replace else _whole(store, list(taken.values()), name)
+        lacking = [one for one in names if materials_project.material_id(one) not in there]
+        ended = Ended()
+        return stored(
+            store,
+            run,
+            ended.up_to_an_error(project.records(lacking, taken, ordered is not None)),
+            dataset=name,
+            registry=registry,
+            replace=replace,
+            notes=notes,
+            stopped=lambda: ended.error,
+            present=len(names) - len(lacking),
+        )
+
+
+def _whole(store: FeatureStore, properties: Sequence[str], source: str) -> set[str]:
+    """The ids of materials that are stored with a target of this source for each property."""
+    with store.session() as session:
+        rows = session.query(
+            "SELECT material_id FROM materials WHERE dataset = ? AND "
+            "(SELECT count(DISTINCT property) FROM properties WHERE source = ? AND "
+            "list_contains(?, property) AND properties.material_id = materials.material_id) = ?",
+            [source, source, list(properties), len(properties)],
+        )
+    return set(rows["material_id"].to_pylist())
+
+
+class Ended:
+    """Why records ended, where it was too early."""
+
+    error: FeatureStoreError | None = None
+
+    def up_to_an_error(self, records: Iterable[MaterialRecord]) -> Iterator[MaterialRecord]:
+        """The same, ending where their source fails, so that those before are stored."""
+        try:
+            yield from records
+        except FeatureStoreError as error:
+            self.error = error
+
+
+def check_order(ordered: str | None) -> None:
+    """Raise unless disorder is ordered by a rule that there is.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is not.
+    """
+    if ordered not in (None, "nearest"):
+        raise InvalidInputError(f"disorder is ordered by 'nearest'; got {ordered!r}")
+
+
 def check_limits(*limits: int | None) -> None:
     """Raise unless each is a positive number or None.
 
@@ -183,6 +308,7 @@ def stored(
     notes: Sequence[str] = (),
     written: Callable[[int], None] = lambda count: None,
     stopped: Callable[[], FeatureStoreError | None] = lambda: None,
+    present: int = 0,
 ) -> Ingested:
     """Put records into the store as they come, through the checks of `ingest_structures`.
 
@@ -194,6 +320,8 @@ def stored(
         As for `ingest_structures`.
     stopped : callable
         Afterwards gives why the records ended too early, if they did.
+    present : int
+        Materials that were there already and are not among the records.
 
     Raises
     ------
@@ -218,6 +346,7 @@ def stored(
             written=written,
         )
     materials.notes += notes
+    materials.present += present
     targets.notes += implausible_targets(store, dataset, registry)
     error = stopped()
     came = materials.written + materials.present + len(materials.failures)

@@ -85,7 +85,7 @@ def _documents(document: Any, nearest_order: bool) -> Iterator[Found]:
     if isinstance(document, list):
         yield from _of_list(document, nearest_order)
     elif isinstance(document, dict):
-        one = _of_document(document, nearest_order)
+        one = of_document(document, nearest_order)
         if one is not None:
             yield one
         elif isinstance(document.get("ids"), list):
@@ -111,7 +111,7 @@ def _of_list(documents: list[Any], nearest_order: bool) -> Iterator[Found]:
 
 def _attempt(document: Any, block: str, nearest_order: bool) -> Found:
     try:
-        one = _of_document(document, nearest_order) if isinstance(document, dict) else None
+        one = of_document(document, nearest_order) if isinstance(document, dict) else None
         if one is None:
             raise NoStructureError(f"entry {block} holds no structure")
     except InvalidStructureError as error:
@@ -136,7 +136,7 @@ def _is_structure(document: Any) -> bool:
     )
 
 
-def _of_document(document: Mapping[str, Any], nearest_order: bool) -> Found | None:
+def of_document(document: Mapping[str, Any], nearest_order: bool) -> Found | None:
     """The structure that a document is, or that it holds; None if neither."""
     if is_entry(document):
         return replace(read_entry(document, nearest_order), material_id=_id_of(document))
