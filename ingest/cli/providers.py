@@ -1,4 +1,4 @@
-"""``featurestore ingest optimade`` and ``mp``: structures and targets of other people's databases."""
+"""``featurestore ingest optimade`` and ``mp``: other people's databases."""
 
 from __future__ import annotations
 

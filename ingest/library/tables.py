@@ -11,9 +11,8 @@ from featurestore.store import FeatureStore
 from ingest.library.providers import Ended, check_limits, check_order, stored
 from ingest.providers.columns import check_columns, parse_columns
 from ingest.recording import Ingested, recorded
-from ingest.structures.sources import dataset_name
 from ingest.structures.tables.files import table_files
-from ingest.structures.tables.records import Taken, read_table
+from ingest.structures.tables.records import Taken, read_table, table_name
 
 
 def add_table(
@@ -63,7 +62,7 @@ def add_table(
     registry = load_registry(*map(Path, property_registries))
     taken = parse_columns(columns, registry)
     path = Path(source).expanduser()
-    name = dataset or dataset_name([str(path)])
+    name = dataset or table_name(path)
     arguments = {
         "source": path,
         "structure": structure,

@@ -1,4 +1,4 @@
-"""Which fields of somebody else's data are taken as which properties, and whether their units fit."""
+"""Which fields of other people's data are taken as which properties; whether their units fit."""
 
 from __future__ import annotations
 

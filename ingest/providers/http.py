@@ -144,13 +144,14 @@ class PoliteClient:
                     wait = max(wait if answer.wait is None else 0.0, answer.wait or 0.0)
             if wait > _LONGEST_WAIT:
                 raise ProviderError(
-                    f"{shown(url)} asks to be left alone for {wait:,.0f} s ({reason}); run the same "
-                    "command after that time"
+                    f"{shown(url)} asks to be left alone for {wait:,.0f} s ({reason}); run the "
+                    "same command after that time"
                 )
             if attempt < _TRIES:
                 self.wait(wait)
         raise ProviderError(
-            f"{shown(url)} failed {_TRIES} times, at last with: {reason}; run the same command later"
+            f"{shown(url)} failed {_TRIES} times, at last with: {reason}; run the same command "
+            "later"
         )
 
     def _followed(self, url: str) -> _Answer:

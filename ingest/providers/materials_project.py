@@ -34,7 +34,16 @@ _SECONDS = (15.0, 60.0)  # to connect, between two pieces
 _TRIES = 5
 _LONGEST_WAIT = 120  # s
 _NO_CONDITION = {
-    *("self", "kwargs", "num_chunks", "chunk_size", "all_fields", "fields", "_page", "_sort_fields"),
+    *(
+        "self",
+        "kwargs",
+        "num_chunks",
+        "chunk_size",
+        "all_fields",
+        "fields",
+        "_page",
+        "_sort_fields",
+    ),
 }
 
 
@@ -277,7 +286,9 @@ def _rester_class() -> Any:
                 answer = client.get_json(f"{endpoint}heartbeat")
             version = answer.get("db_version") if isinstance(answer, dict) else None
             if not isinstance(version, str):
-                raise ProviderError(f"{endpoint}heartbeat does not say which version of data it has")
+                raise ProviderError(
+                    f"{endpoint}heartbeat does not say which version of data it has"
+                )
             return version, []
 
         def _query_resource(self, *arguments: Any, **options: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What every answer of an OPTIMADE server has: its version, who gives it, a link to what follows."""
+"""What every answer of an OPTIMADE server has: a version, who gives it, a link to the next."""
 
 from __future__ import annotations
 
@@ -89,7 +89,8 @@ def _meta(url: str, meta: Mapping[str, Any]) -> Meta:
     match = _VERSION.fullmatch(version)
     if version and (match is None or int(match[1]) != _MAJOR):
         raise ProviderError(
-            f"{shown(url)} speaks version {version} of the OPTIMADE specification; {_MAJOR}.x is read here"
+            f"{shown(url)} speaks version {version} of the OPTIMADE specification; {_MAJOR}.x is "
+            "read here"
         )
     provider, program = meta.get("provider"), meta.get("implementation")
     provider = provider if isinstance(provider, dict) else {}
@@ -105,7 +106,7 @@ def _meta(url: str, meta: Mapping[str, Any]) -> Meta:
         ),
         more=more if isinstance(more, bool) else None,
         matches=matches if type(matches) is int and matches >= 0 else None,
-        delay=min(float(delay), 60.0) if type(delay) in (int, float) and delay > 0 else 0.0,
+        delay=min(float(delay), 60.0) if isinstance(delay, int | float) and delay > 0 else 0.0,
     )
 
 

@@ -122,9 +122,7 @@ def _base(url: str) -> str:
     return _VERSIONED.sub("", url.rstrip("/")).rstrip("/")
 
 
-def _at(
-    client: PoliteClient, url: str, provider: str, wanted: str, prefix: str | None
-) -> Database:
+def _at(client: PoliteClient, url: str, provider: str, wanted: str, prefix: str | None) -> Database:
     info = _info(client, url)
     if _is_index(info):
         child, url = _child(client, url, provider or info.meta.prefix, wanted)
@@ -190,25 +188,28 @@ def _child(client: PoliteClient, url: str, provider: str, wanted: str) -> tuple[
         if about.get("link_type") != "child" or not isinstance(name, str):
             continue
         if isinstance(address, str) and urlsplit(address).scheme in ("http", "https"):
-            usual = about.get("aggregate") in (None, "ok")
-            children[one_line(name)] = (_base(address), usual)
-    usual = [name for name, (_, is_usual) in children.items() if is_usual]
+            children[one_line(name)] = (_base(address), about.get("aggregate") in (None, "ok"))
+    found = _choice(url, provider, wanted, children)
+    begins = found == provider or found.startswith(f"{provider}-")
+    alone = len(children) == 1
+    return provider if alone else found if begins else f"{provider}-{found}", children[found][0]
+
+
+def _choice(url: str, provider: str, wanted: str, children: Mapping[str, tuple[str, bool]]) -> str:
+    """The one that is wanted, else the only one that is meant to be asked by anybody."""
     if wanted:
         folded = {_folded(name): name for name in children}
-        found = folded.get(_folded(wanted)) or folded.get(_folded(f"{provider}-{wanted}"))
-        if found is None:
-            raise UnknownNameError(f"database of {provider}", wanted, children)
-    elif len(usual) == 1:
-        (found,) = usual
-    elif children:
-        listed = ", ".join(f"{provider}/{name}" for name in sorted(children))
-        raise InvalidInputError(f"{provider} has several databases; name one of {listed}")
-    else:
+        for name in (wanted, f"{provider}-{wanted}"):
+            if _folded(name) in folded:
+                return folded[_folded(name)]
+        raise UnknownNameError(f"database of {provider}", wanted, children)
+    usual = [name for name, (_, is_usual) in children.items() if is_usual]
+    if len(usual) == 1:
+        return usual[0]
+    if not children:
         raise ProviderError(f"{url} lists no database of {provider}")
-    alone = len(children) == 1
-    begins = found == provider or found.startswith(f"{provider}-")
-    name = provider if alone else found if begins else f"{provider}-{found}"
-    return name, children[found][0]
+    listed = ", ".join(f"{provider}/{name}" for name in sorted(children))
+    raise InvalidInputError(f"{provider} has several databases; name one of {listed}")
 
 
 def _properties(client: PoliteClient, url: str) -> dict[str, Mapping[str, Any]]:

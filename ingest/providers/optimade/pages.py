@@ -91,8 +91,8 @@ def check_filter(condition: str) -> None:
         LarkParser().parse(condition)
     except BadRequest as error:
         raise InvalidInputError(
-            f"{condition!r} is no OPTIMADE filter: {_reason(error.detail or str(error))}; for example "
-            "'elements HAS \"Te\" AND nelements=2'"
+            f"{condition!r} is no OPTIMADE filter: {_reason(error.detail or str(error))}; for "
+            "example 'elements HAS \"Te\" AND nelements=2'"
         ) from error
 
 
@@ -124,14 +124,20 @@ def pages(client: PoliteClient, start: Place, *, fewer: Place | None = None) -> 
         answer = _asked(client, place, start, fewer)
         entries = answer.data
         if not isinstance(entries, list):
-            raise ProviderError(f"{shown(place.url)} is no page of structures: its 'data' is no list")
+            raise ProviderError(
+                f"{shown(place.url)} is no page of structures: its 'data' is no list"
+            )
         ids = {str(one.get("id")) for one in entries if isinstance(one, dict)}
         if ids and ids <= seen:
-            raise ProviderError(f"{shown(place.url)} repeats entries of earlier pages: its pages turn round")
+            raise ProviderError(
+                f"{shown(place.url)} repeats entries of earlier pages: its pages turn round"
+            )
         seen |= ids
         empty = 0 if entries else empty + 1
         if empty > _EMPTY_PAGES:
-            raise ProviderError(f"{shown(place.url)}: {empty} empty pages in turn, and always another")
+            raise ProviderError(
+                f"{shown(place.url)}: {empty} empty pages in turn, and always another"
+            )
         following = (
             None
             if answer.following is None
@@ -139,13 +145,14 @@ def pages(client: PoliteClient, start: Place, *, fewer: Place | None = None) -> 
         )
         if following is not None and following.url in been:
             raise ProviderError(
-                f"{shown(place.url)} names a page as the next that was there before: its pages turn round"
+                f"{shown(place.url)} names as the next page one that was there before: its pages "
+                "turn round"
             )
         yield Page(place, entries, answer.meta, following)
         if following is None and answer.meta.more:
             raise ProviderError(
-                f"{shown(place.url)} says that there is more, and does not say where: what came is stored "
-                "and is not the whole answer"
+                f"{shown(place.url)} says that there is more, and does not say where: what came is "
+                "stored and is not the whole answer"
             )
         if answer.meta.delay and following is not None:
             client.wait(answer.meta.delay)

@@ -10,7 +10,8 @@ from featurestore.failure import Failure
 from featurestore.output.terminal import one_line
 from ingest.providers.optimade.databases import Database
 from ingest.providers.optimade.pages import Page
-from ingest.structures.readers.optimade_form import is_entry, read_entry
+from ingest.structures.readers.json_forms import of_document
+from ingest.structures.readers.optimade_form import is_entry
 from ingest.structures.records import MaterialRecord
 from ingest.structures.refusals import InvalidStructureError, UnreadableFileError
 
@@ -50,7 +51,8 @@ def _record(
     try:
         if not is_entry(entry):
             raise UnreadableFileError("it is no entry of structures with attributes")
-        found = read_entry(entry, nearest_order)
+        found = of_document(entry, nearest_order)
+        assert found is not None  # an entry is a structure, or is refused
     except InvalidStructureError as error:
         return MaterialRecord(name, Failure.of(error), source_file=source)
     attributes = entry["attributes"]

@@ -137,6 +137,25 @@ def _is_structure(document: Any) -> bool:
 
 
 def of_document(document: Mapping[str, Any], nearest_order: bool) -> Found | None:
+    """The structure that a document is, or that it holds; None if neither.
+
+    Raises
+    ------
+    InvalidStructureError
+        If it is none that can be used, whatever stands in it.
+    """
+    try:
+        return _of_document(document, nearest_order)
+    except InvalidStructureError:
+        raise
+    except Exception as error:  # values that nobody thought of, on which NumPy raises anything
+        said = " ".join(str(error).split())[:160]
+        raise UnreadableFileError(
+            f"it breaks the rules of its form ({type(error).__name__}: {said})"
+        ) from error
+
+
+def _of_document(document: Mapping[str, Any], nearest_order: bool) -> Found | None:
     """The structure that a document is, or that it holds; None if neither."""
     if is_entry(document):
         return replace(read_entry(document, nearest_order), material_id=_id_of(document))

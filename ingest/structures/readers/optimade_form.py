@@ -7,7 +7,7 @@ periodic in three directions.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -186,7 +186,7 @@ def _occupancies(one: Mapping[str, Any], name: str) -> dict[str, float]:
         raise UnreadableFileError(f"species {name!r} lists no chemical_symbols")
     if not isinstance(shares, list) or len(shares) != len(symbols):
         raise UnreadableFileError(f"species {name!r} has no concentration for each symbol")
-    amounts: Counter[str] = Counter()
+    amounts: dict[str, float] = defaultdict(float)
     for symbol, share in zip(symbols, shares, strict=True):
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1.01:
             raise UnreadableFileError(f"a concentration of species {name!r} is no share of a site")

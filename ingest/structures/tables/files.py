@@ -1,4 +1,4 @@
-"""The rows of a table's files, whatever their format: JSON of matminer, Parquet, Arrow, JSON lines."""
+"""The rows of a table's files: JSON of matminer's form, Parquet, Arrow, JSON lines."""
 
 from __future__ import annotations
 

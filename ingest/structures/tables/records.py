@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,9 @@ from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.failure import Failure
 from featurestore.output.terminal import one_line
 from ingest.structures.opening import shown
-from ingest.structures.readers.base import Content, Found, parse_json
-from ingest.structures.readers.cif import read_cif
+from ingest.structures.readers.base import Found, parse_json
 from ingest.structures.readers.json_forms import of_document
-from ingest.structures.readers.registry import stem_of
+from ingest.structures.readers.registry import readers_of_name, stem_of
 from ingest.structures.records import MaterialRecord
 from ingest.structures.refusals import (
     InvalidStructureError,
@@ -26,6 +25,7 @@ from ingest.structures.tables.files import read_rows, table_files
 _STRUCTURES = ("structure", "atoms", "cif")
 _IDS = ("material_id", "matbench_id", "jid", "mpid", "mp_id", "id")
 _LONGEST_ID = 200
+_CIF = "cell.cif"
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,10 @@ def _record(row: Mapping[str, Any], index: Any, inside: str, taken: Taken) -> Ma
             name = _id(row.get(taken.id), taken.id)
         found = _found(row.get(str(taken.structure)), taken)
     except InvalidStructureError as error:
-        failure = Failure.of(error)
-        return MaterialRecord(
-            name, Failure(failure.error, f"{inside}, row {nameless}: {failure.message}"), {}, inside
-        )
+        failure = _placed(Failure.of(error), inside, nameless)
+        return MaterialRecord(name, failure, source_file=inside)
+    if isinstance(found.structure, Failure):
+        found = replace(found, structure=_placed(found.structure, inside, nameless))
     ordered = any(note.startswith("ordered:") for note in found.notes)
     skipped = {taken.structure, taken.id, *taken.columns}
     targets = {key: value for key, value in row.items() if key not in skipped and _is_plain(value)}
@@ -110,6 +110,16 @@ def _record(row: Mapping[str, Any], index: Any, inside: str, taken: Taken) -> Ma
         notes=found.notes,
         space_group=found.space_group,
     )
+
+
+def _placed(failure: Failure, inside: str, row: str) -> Failure:
+    return replace(failure, message=f"{inside}, row {row}: {failure.message}")
+
+
+def table_name(path: Path) -> str:
+    """A name for the data set of a file or folder: without suffixes of formats."""
+    name = shown(path.resolve().name)
+    return name if path.is_dir() else _stem(name)
 
 
 def _stem(inside: str) -> str:
@@ -141,15 +151,13 @@ def _found(cell: Any, taken: Taken) -> Found:
     if isinstance(cell, str) and cell.lstrip()[:1] in ("{", "["):
         cell = parse_json(cell)
     if isinstance(cell, str) and cell.strip():
-        return _only(list(read_cif(Content("cell.cif", _bytes(cell), taken.nearest_order))))
+        (reader,) = readers_of_name(_CIF)
+        data = cell.encode("utf-8", "backslashreplace")
+        return _only(reader.found(_CIF, data, taken.nearest_order))
     found = of_document(cell, taken.nearest_order) if isinstance(cell, dict) else None
     if found is None:
         raise NoStructureError(f"the column {taken.structure!r} holds no structure")
     return found
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "backslashreplace")
 
 
 def _only(found: Sequence[Found]) -> Found:

@@ -50,11 +50,10 @@ def read_split_json(text: IO[str], what: str) -> Iterator[tuple[Any, Mapping[str
                         f"{what}: row {rows} has not the {len(columns)} cells of the columns"
                     )
                 if index is not None and rows >= len(index):
-                    raise InvalidInputError(f"{what}: its index has {len(index):,} entries, fewer "
-                                            "than its rows")
-                yield (rows if index is None else index[rows]), dict(
-                    zip(columns, row, strict=True)
-                )
+                    raise InvalidInputError(
+                        f"{what}: its index has {len(index):,} entries, fewer than its rows"
+                    )
+                yield (rows if index is None else index[rows]), dict(zip(columns, row, strict=True))
                 rows += 1
         elif name == "columns":
             columns = _names(scanner.value(), what)

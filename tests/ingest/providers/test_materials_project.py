@@ -198,9 +198,7 @@ def test_conditions() -> None:
         parse_conditions([])
 
 
-def test_the_command_names_what_is_lacking(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
+def test_the_command_names_what_is_lacking(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.delenv("MP_API_KEY", raising=False)
     monkeypatch.delenv("PMG_MAPI_KEY", raising=False)
     words = ["ingest", "mp", "--where", "elements=Te", "--store", str(tmp_path / "store")]

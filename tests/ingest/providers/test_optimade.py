@@ -186,7 +186,12 @@ def test_a_bad_entry_is_one_failure(store: FeatureStore, quirky: QuirkyServer) -
 
 
 def test_ids_are_prefixed_once(store: FeatureStore, quirky: QuirkyServer) -> None:
-    data = [entry("quirk-1", 4.1), entry("2", 4.2), entry("a b/ü", 4.3), entry("3", 4.4) | {"id": 3}]
+    data = [
+        entry("quirk-1", 4.1),
+        entry("2", 4.2),
+        entry("a b/ü", 4.3),
+        entry("3", 4.4) | {"id": 3},
+    ]
     quirky.routes["/v1/structures"] = [reply({"data": data, "links": {}, "meta": meta()})]
     add_optimade(store, quirky.base, pause=0)
     assert ids(store) == ["quirk-1", "quirk-2", "quirk-3", "quirk-a b/ü"]
@@ -210,9 +215,7 @@ def test_agrees_with_the_adapter_of_the_optimade_package() -> None:
         attributes = {name: value for name, value in kept.items() if name not in _OF_MONGO}
         for theirs, name in _ALIASES.items():
             attributes[name] = attributes.pop(theirs)
-        resource = StructureResource(
-            id=kept["task_id"], type="structures", attributes=attributes
-        )
+        resource = StructureResource(id=kept["task_id"], type="structures", attributes=attributes)
         plain = json.loads(resource.model_dump_json())
         try:
             found = read_entry(plain)
