@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import optimade_server
 import pytest
-from made_up_entries import write_jsonl
 from quirky_server import QuirkyServer, serving
 
 import ingest.providers.http
@@ -18,28 +16,8 @@ from featurestore.store import FeatureStore
 @pytest.fixture(scope="session")
 def optimade_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The base address of a real OPTIMADE server with 26 structures, ten a page."""
-    pytest.importorskip("optimade.server.create_app", reason="needs optimade[server]")
-    folder = tmp_path_factory.mktemp("optimade")
-    write_jsonl(folder / "entries.jsonl")
-    server = subprocess.Popen(
-        [
-            sys.executable,
-            str(Path(__file__).with_name("optimade_server.py")),
-            str(folder / "entries.jsonl"),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=folder,
-        env={"HOME": str(folder), "PATH": ""},  # it writes its log beneath the home folder
-        text=True,
-    )
-    assert server.stdin is not None and server.stdout is not None
-    port = server.stdout.readline().strip()
-    assert port, "the OPTIMADE server did not start"
-    yield f"http://127.0.0.1:{port}"
-    server.stdin.close()
-    server.wait(timeout=20)
-    server.stdout.close()
+    with optimade_server.serving(tmp_path_factory.mktemp("optimade")) as url:
+        yield url
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from made_up_entries import entry
+from optimade_entries import entry
 
 
 @dataclass(frozen=True)

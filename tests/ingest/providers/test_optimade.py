@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from made_up_entries import entry, refused
+from optimade_entries import entry, refused
 from quirky_server import QuirkyServer, meta, reply
 
 import ingest.library.providers

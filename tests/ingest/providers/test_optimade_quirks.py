@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from made_up_entries import entry
+from optimade_entries import entry
 from quirky_server import QuirkyServer, Reply, meta, reply
 
 from featurestore.errors import InvalidInputError, UnknownNameError
