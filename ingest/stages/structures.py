@@ -40,7 +40,7 @@ def ingest_structures(
     progress: Progress,
     workers: int,
     replace: bool = False,
-    a_batch: int = _BATCH,
+    a_batch: int | None = None,
     written: Callable[[int], None] = lambda count: None,
 ) -> tuple[Outcome, Outcome]:
     """Write the materials that are new, and the targets that are new.
@@ -54,8 +54,8 @@ def ingest_structures(
     replace : bool
         Whether a material or target that is in the store with other content is replaced; else it
         is a failure and the store's stands.
-    a_batch : int
-        Most records that are written at once.
+    a_batch : int, optional
+        Most records that are written at once; by default `_BATCH`.
     written : callable
         Told how many records more are written, after each batch.
 
@@ -77,7 +77,7 @@ def ingest_structures(
         kept_failures(store, "structures", dataset, materials, run) as succeeded,
         kept_failures(store, "targets", dataset, targets, run) as solved_targets,
         WorkerPool(workers) as pool,
-        read_ahead(_batches(records, a_batch), _BATCHES_AHEAD) as batches,
+        read_ahead(_batches(records, a_batch or _BATCH), _BATCHES_AHEAD) as batches,
     ):
         for batch in interruption.until_asked(batches):
             rows: list[dict[str, Any]] = []
