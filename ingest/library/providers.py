@@ -15,7 +15,7 @@ from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 from ingest.providers import materials_project
 from ingest.providers.columns import check_columns, parse_columns
-from ingest.providers.http import PAUSE, PoliteClient
+from ingest.providers.http import PAUSE, PoliteClient, same_server
 from ingest.providers.materials_project import MaterialsProject, parse_conditions
 from ingest.providers.optimade.databases import find_database
 from ingest.providers.optimade.pages import check_filter, first_place
@@ -117,6 +117,8 @@ def add_optimade(
             }
         )
         earlier = None if from_start else where_it_stopped(store, question)
+        if earlier is not None and not same_server(first.url, earlier[0].url):
+            earlier = None  # a store may be a stranger's: what it says chooses no server
         if earlier is not None and earlier[0] != first:
             notes.append(
                 f"goes on after {earlier[0].entries:,} entries, where run {earlier[1]} stopped"
