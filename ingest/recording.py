@@ -66,7 +66,22 @@ class Ingested(Shown):
         return Showing(first, {}, failures if failures.num_rows else None, tuple(others))
 
 
-class NothingSucceededError(FeatureStoreError):
+class IncompleteError(FeatureStoreError):
+    """A function did less than it was asked to.
+
+    Parameters
+    ----------
+    message : str
+    result : Ingested
+        What it did all the same.
+    """
+
+    def __init__(self, message: str, result: Ingested) -> None:
+        self.result = result
+        super().__init__(message)
+
+
+class NothingSucceededError(IncompleteError):
     """Every item that a function was given has failed.
 
     Parameters
@@ -76,12 +91,12 @@ class NothingSucceededError(FeatureStoreError):
     """
 
     def __init__(self, result: Ingested) -> None:
-        self.result = result
         first = result.outcomes[0]
         super().__init__(
             f"none of the {first.failed:,} {first.unit} succeeded"
             if first.failures
-            else f"none of the {len(first.passed_over):,} files is a structure file"
+            else f"none of the {len(first.passed_over):,} files is a structure file",
+            result,
         )
 
 

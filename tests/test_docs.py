@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import optimade_server
 import pytest
 from tiny_alignn import write_tiny_alignn
 from tiny_bert import write_tiny_bert
 
 import featurestore.machine.workers
+import ingest.providers.optimade.databases
 import ingest.stages.text
 import ingest.weights.cache
 import ingest.weights.registry
@@ -36,6 +38,7 @@ DOCUMENTS = ["README.md"] + [
     for name in (
         "ingestion",
         "targets",
+        "providers",
         "tables",
         "sql",
         "quality",
@@ -129,6 +132,19 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
+def oqmd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A server on this machine in the place of OQMD's."""
+    with (
+        optimade_server.serving(tmp_path_factory.mktemp("oqmd"), "oqmd") as url,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(
+            ingest.providers.optimade.databases, "providers", lambda: {"oqmd": ("oqmd", url)}
+        )
+        yield
+
+
+@pytest.fixture(scope="module")
 def demonstration(tmp_path_factory: pytest.TempPathFactory, tiny_weights: None) -> Path:
     """The folder in which the demonstration has run."""
     folder = tmp_path_factory.mktemp("demonstration")
@@ -183,7 +199,7 @@ def run_command(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_documents_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demonstration: Path
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demonstration: Path, oqmd: None
 ) -> None:
     monkeypatch.chdir(tmp_path)
     # The demonstration has had the same structures described, in a real worker.

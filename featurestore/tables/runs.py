@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -57,10 +57,14 @@ class Run:
         UTC start time and random digits.
     counts : dict of str to int
         What the command did, for example ``{"written": 12}``.
+    keep : callable
+        Puts facts that came up on the way on record at once, under ``answered`` of the arguments:
+        they outlast a kill.
     """
 
     run_id: str
     counts: dict[str, int] = field(default_factory=dict)
+    keep: Callable[[Mapping[str, Any]], None] = field(default=lambda facts: None, repr=False)
 
 
 @cache
@@ -116,6 +120,12 @@ def recorded_run(tables: Tables, command: str, arguments: Mapping[str, Any]) -> 
         "started_at": started,
         "host": canonical_json(host_facts()),
     }
+
+    def keep(facts: Mapping[str, Any]) -> None:
+        row["arguments"] = canonical_json(without_secrets(dict(arguments) | {"answered": facts}))
+        _write(tables, row | {"status": "running"})
+
+    run.keep = keep
     killed = [dead | {"status": "killed"} for dead in killed_runs(tables.dataset("runs"))]
     _write(tables, row | {"status": "running"}, *killed)
     status, message = "finished", None

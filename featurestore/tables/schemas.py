@@ -218,7 +218,7 @@ _TABLES = (
                 pa.field("tables", pa.string()),
             ]
         ),
-        content=("status",),
+        content=("status", "arguments"),
     ),
     TableSchema(
         "removals",

@@ -16,15 +16,15 @@ def print_ingested(call: Callable[[], Ingested]) -> None:
 
     Raises
     ------
-    NothingSucceededError
+    IncompleteError
         As the call does, after its summary.
     """
-    from ingest.recording import NothingSucceededError
+    from ingest.recording import IncompleteError
 
     try:
         result = call()
-    except NothingSucceededError as nothing:
-        _print(nothing.result)
+    except IncompleteError as incomplete:
+        _print(incomplete.result)
         raise
     _print(result)
 

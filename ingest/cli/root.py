@@ -7,8 +7,10 @@ import click
 from featurestore.cli.options import CONTEXT
 from ingest.cli.duplicates import duplicates
 from ingest.cli.embeddings import embeddings
+from ingest.cli.providers import mp, optimade
 from ingest.cli.splits import splits
 from ingest.cli.structures import jarvis, sample, structures
+from ingest.cli.tables import table
 from ingest.cli.targets import targets
 from ingest.cli.text import text
 from ingest.cli.vectors import vectors
@@ -24,7 +26,7 @@ def ingest() -> None:
 
 
 for command in (
-    *(structures, jarvis, sample, targets),
+    *(structures, jarvis, sample, table, optimade, mp, targets),
     *(splits, duplicates, text, embeddings, vectors),
 ):
     ingest.add_command(command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -39,6 +39,8 @@ def ingest_structures(
     progress: Progress,
     workers: int,
     replace: bool = False,
+    a_batch: int | None = None,
+    written: Callable[[int], None] = lambda count: None,
 ) -> tuple[Outcome, Outcome]:
     """Write the materials that are new, and the targets that are new.
 
@@ -51,6 +53,10 @@ def ingest_structures(
     replace : bool
         Whether a material or target that is in the store with other content is replaced; else it
         is a failure and the store's stands.
+    a_batch : int, optional
+        Most records that are written at once; by default `_BATCH`.
+    written : callable
+        Told how many records more are written, after each batch.
 
     Returns
     -------
@@ -70,7 +76,7 @@ def ingest_structures(
         kept_failures(store, "structures", dataset, materials, run) as succeeded,
         kept_failures(store, "targets", dataset, targets, run) as solved_targets,
         WorkerPool(workers) as pool,
-        read_ahead(_batches(records), _BATCHES_AHEAD) as batches,
+        read_ahead(_batches(records, a_batch or _BATCH), _BATCHES_AHEAD) as batches,
     ):
         for batch in interruption.until_asked(batches):
             rows: list[dict[str, Any]] = []
@@ -111,6 +117,7 @@ def ingest_structures(
             write_targets(store, values, targets, run, replace)
             succeeded.update(accepted)
             solved_targets |= failed_targets & {target_item(row) for row in values}
+            written(len(batch))
             progress.update(len(batch))
     if interruption.asked:
         raise KeyboardInterrupt(f"{materials.written:,} materials written")
@@ -174,9 +181,9 @@ def write_targets(
     _merge(store, "properties", [row | {"run_id": run.run_id} for row in values], outcome, replace)
 
 
-def _batches(records: Iterable[MaterialRecord]) -> Iterator[list[MaterialRecord]]:
+def _batches(records: Iterable[MaterialRecord], size: int) -> Iterator[list[MaterialRecord]]:
     iterator = iter(records)
-    while batch := list(islice(iterator, _BATCH)):
+    while batch := list(islice(iterator, size)):
         yield batch
 
 

@@ -1,7 +1,8 @@
-"""Reads structures in JSON by hand, from plain data: pymatgen's, ASE's and JARVIS's forms.
+"""Reads structures in JSON by hand, from plain data: pymatgen's, ASE's, JARVIS's, OPTIMADE's forms.
 
 Nothing is imported or built by a name that stands in the file. Known are a structure, a document
-that holds one (Materials Project, ComputedStructureEntry, …), lists of them, and ASE's data base.
+that holds one (Materials Project, ComputedStructureEntry, …), lists of them, an answer of an
+OPTIMADE server, and ASE's data base.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from ingest.structures.elements import BY_NUMBER, ISOTOPES, of_type_symbol
 from ingest.structures.jarvis import crystal_from_jarvis
 from ingest.structures.places import species_at
 from ingest.structures.readers.base import Content, Found, parse_json
+from ingest.structures.readers.optimade_form import is_entry, is_header, read_entry
 from ingest.structures.refusals import (
     InvalidStructureError,
     LimitError,
@@ -63,14 +66,17 @@ def read_json_lines(content: Content) -> Iterator[Found]:
             continue
         some = True
         try:
-            found = list(_documents(parse_json(line), content.nearest_order))
+            document = parse_json(line)
+            found = list(_documents(document, content.nearest_order))
+            if not found and is_header(document):
+                continue
             if not found:
                 raise NoStructureError("the JSON of this line holds no structure")
         except InvalidStructureError as error:
             found = [Found(Failure.of(error))]
         for one in found:
             block = f"line {number}{', ' + one.block if one.block else ''}"
-            yield Found(one.structure, block, one.notes, one.targets, one.material_id)
+            yield replace(one, block=block)
     if not some:
         raise NoStructureError("the file is empty")
 
@@ -79,7 +85,7 @@ def _documents(document: Any, nearest_order: bool) -> Iterator[Found]:
     if isinstance(document, list):
         yield from _of_list(document, nearest_order)
     elif isinstance(document, dict):
-        one = _of_document(document, nearest_order)
+        one = of_document(document, nearest_order)
         if one is not None:
             yield one
         elif isinstance(document.get("ids"), list):
@@ -105,17 +111,18 @@ def _of_list(documents: list[Any], nearest_order: bool) -> Iterator[Found]:
 
 def _attempt(document: Any, block: str, nearest_order: bool) -> Found:
     try:
-        one = _of_document(document, nearest_order) if isinstance(document, dict) else None
+        one = of_document(document, nearest_order) if isinstance(document, dict) else None
         if one is None:
             raise NoStructureError(f"entry {block} holds no structure")
     except InvalidStructureError as error:
         return Found(Failure.of(error), block, material_id=_id_of(document))
-    return Found(one.structure, block, one.notes, one.targets, one.material_id)
+    return replace(one, block=block)
 
 
 def _holds_structure(document: Any) -> bool:
     return isinstance(document, dict) and (
         _is_structure(document)
+        or is_entry(document)
         or _is_structure(document.get("structure"))
         or _is_structure(document.get("atoms"))
     )
@@ -129,8 +136,29 @@ def _is_structure(document: Any) -> bool:
     )
 
 
+def of_document(document: Mapping[str, Any], nearest_order: bool) -> Found | None:
+    """The structure that a document is, or that it holds; None if neither.
+
+    Raises
+    ------
+    InvalidStructureError
+        If it is none that can be used, whatever stands in it.
+    """
+    try:
+        return _of_document(document, nearest_order)
+    except InvalidStructureError:
+        raise
+    except Exception as error:  # values that nobody thought of, on which NumPy raises anything
+        said = " ".join(str(error).split())[:160]
+        raise UnreadableFileError(
+            f"it breaks the rules of its form ({type(error).__name__}: {said})"
+        ) from error
+
+
 def _of_document(document: Mapping[str, Any], nearest_order: bool) -> Found | None:
     """The structure that a document is, or that it holds; None if neither."""
+    if is_entry(document):
+        return replace(read_entry(document, nearest_order), material_id=_id_of(document))
     if _is_structure(document):
         crystal, notes = _crystal(document, nearest_order)
         targets = ase_targets(document, crystal.n_atoms) if "positions" in document else {}

@@ -1,0 +1,86 @@
+"""Which fields of other people's data are taken as which properties; whether their units fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from featurestore.errors import InvalidInputError, UnknownNameError
+from featurestore.registry import PropertyRegistry
+
+
+def parse_columns(given: Sequence[str], registry: PropertyRegistry) -> dict[str, str]:
+    """``["_oqmd_delta_e=formation_energy_peratom"]`` as property by field.
+
+    Raises
+    ------
+    InvalidInputError
+        If one has another form, or a field or property comes twice.
+    UnknownNameError
+        If the registry lacks a property.
+    """
+    columns: dict[str, str] = {}
+    for one in given:
+        field, equals, name = (part.strip() for part in one.rpartition("="))
+        if not equals or not field or not name:
+            raise InvalidInputError(
+                f"a column is given as FIELD=PROPERTY, for example "
+                f"_oqmd_delta_e=formation_energy_peratom; got {one!r}"
+            )
+        registry[name]
+        if field in columns or name in columns.values():
+            raise InvalidInputError(f"{field!r} or {name!r} is named twice among the columns")
+        columns[field] = name
+    return columns
+
+
+def check_columns(
+    columns: Mapping[str, str],
+    known: Iterable[str],
+    unit: Callable[[str], str],
+    registry: PropertyRegistry,
+    who: str,
+) -> list[str]:
+    """Notes on fields of which no unit is stated.
+
+    Parameters
+    ----------
+    known : iterable of str
+        The fields that there are; none if that is not known.
+    unit : callable
+        From a field to the unit that is stated for it; empty if none is.
+    who : str
+        Whose fields they are, in words.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such field.
+    InvalidInputError
+        If a field is stated in another unit than the property's.
+    """
+    fields = set(known)
+    notes = []
+    for field, name in columns.items():
+        if fields and field not in fields:
+            own = [one for one in fields if one.startswith("_")] or fields
+            raise UnknownNameError(f"field of {who}", field, own)
+        stated, wanted = unit(field), registry[name].unit
+        if not stated:
+            notes.append(f"{who} states no unit of {field}: taken as {wanted}, that of {name}")
+        elif _plain(stated) != _plain(wanted):
+            raise InvalidInputError(
+                f"{who} gives {field} in {stated!r}, the property {name} is in {wanted!r}; take it "
+                f"as a property in {stated!r} (a TOML file with --property-registry adds one)"
+            )
+    return notes
+
+
+_SPELT = {"angstrom": "å", "dimensionless": "1", "unitless": "1", "mub": "μb", "bohrmagneton": "μb"}
+
+
+def _plain(unit: str) -> str:
+    """A unit whatever its spelling: ``eV per atom`` and ``eV/atom``."""
+    text = re.sub(r"\s*(?:\bper\b|/)\s*", "/", unit.strip().lower())
+    text = re.sub(r"[\s_*·]+", "", text).replace("µ", "μ")
+    return "/".join(_SPELT.get(part, part) for part in text.split("/"))

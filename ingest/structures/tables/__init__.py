@@ -1,0 +1,1 @@
+"""Tables with a structure in each row: Matbench and matminer data sets, Hugging Face folders."""
