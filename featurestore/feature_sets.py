@@ -8,6 +8,7 @@ from datetime import datetime
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.output.display import Showing, Shown
 from featurestore.session import Session
+from featurestore.shipped_sets import shipped_sets
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,6 +96,7 @@ def find_feature_set(session: Session, name: str) -> FeatureSet:
     exact = {str(one): one for one in known}
     if name in exact:
         return exact[name]
-    raise UnknownNameError(
-        "feature set", name, [*of_name, *exact], "(define one with: featurestore features define)"
+    command = f"featurestore features define {name}" + (
+        " FEATURES" if name not in shipped_sets() else ""
     )
+    raise UnknownNameError("feature set", name, [*of_name, *exact], f"(define it with: {command})")

@@ -14,7 +14,7 @@ def features() -> None:
 
 @features.command(context_settings=CONTEXT)
 @click.argument("name")
-@click.argument("features", nargs=-1, required=True)
+@click.argument("features", nargs=-1)
 @click.option("--description", default="", help="What it is for.")
 @store_option
 def define(name: str, features: tuple[str, ...], description: str, store_uri: str) -> None:
@@ -23,10 +23,12 @@ def define(name: str, features: tuple[str, ...], description: str, store_uri: st
     A feature is ENCODER (the vector of a structure encoder), ENCODER.SEGMENT (a part of it),
     ENCODER:SOURCE or ENCODER:SOURCE:VARIANT (what a text encoder makes of a text), sql:EXPRESSION
     (a number for each material, over the columns of materials) or property:NAME (a stored
-    property). Names are replaced by ids, so that a version means the same for ever.
+    property). Names are replaced by ids, so that a version means the same for ever. Without
+    FEATURES the set is this package's of that name: recommended.
 
     \b
     Example:
+      featurestore features define recommended
       featurestore features define graph+text alignn-ff minilm:robocrystallographer
       featurestore features define small alignn-ff.atom "sql:volume / n_atoms"
     """

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from featurestore.errors import InvalidInputError
 from featurestore.feature_sets import FeatureSet, damaged_version, feature_sets
 from featurestore.identity import fingerprint
+from featurestore.shipped_sets import find_shipped_set
 from featurestore.store import FeatureStore
 from featurestore.views.features import resolve_features
 
@@ -16,7 +17,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
 def define_feature_set(
-    store: FeatureStore, name: str, features: Sequence[str], description: str = ""
+    store: FeatureStore, name: str, features: Sequence[str] = (), description: str = ""
 ) -> tuple[FeatureSet, bool]:
     """Store a feature set, as a run on record.
 
@@ -27,7 +28,8 @@ def define_feature_set(
     name : str
         Letters, digits, ``_``, ``.``, ``+`` and ``-``.
     features : sequence of str
-        As `featurestore.views.features` describes them.
+        As `featurestore.views.features` describes them. None: those of the set that this package
+        knows by that name, see `featurestore.shipped_sets`.
     description : str
         What it is for.
 
@@ -43,12 +45,16 @@ def define_feature_set(
     InvalidInputError
         If the name has another form, or a feature is ambiguous, named twice or no number.
     UnknownNameError
-        If a feature names something that the store does not know.
+        If a feature names something that the store does not know, or without features the name is
+        none of this package's.
     """
     if not _NAME.fullmatch(name):
         raise InvalidInputError(
             f"{name!r} is no name of a feature set: it is made of letters, digits, _, ., + and -"
         )
+    if not features:
+        shipped = find_shipped_set(name)
+        features, description = shipped.features, description or shipped.description
     with store.session() as session:
         resolved = tuple(map(str, resolve_features(session, features)))
         versions = [one for one in feature_sets(session) if one.name == name]

@@ -9,6 +9,8 @@ import pytest
 import synthetic_store as toy
 from click.testing import CliRunner
 
+import featurestore.feature_sets
+from featurestore import shipped_sets
 from featurestore.cli.root import root
 from featurestore.errors import (
     FeatureStoreError,
@@ -18,6 +20,7 @@ from featurestore.errors import (
 )
 from featurestore.feature_sets import feature_sets, find_feature_set
 from featurestore.history.lineage import model_lineage
+from featurestore.shipped_sets import ShippedSet
 from featurestore.store import FeatureStore
 from featurestore.tables.schemas import embedding_table
 from featurestore.views.define import define_feature_set
@@ -229,6 +232,32 @@ def test_feature_sets_are_versioned_and_mean_the_same_for_ever(tmp_path):
     for name in ("", "../x", "a b", "graph@1"):
         with pytest.raises(InvalidInputError, match="no name of a feature set"):
             define_feature_set(store, name, ["toy-graph"])
+
+
+def test_a_set_of_this_package_needs_no_list(tmp_path, monkeypatch):
+    store = make(tmp_path / "store")
+    known = {"recommended": ShippedSet(("toy-graph", "other-graph"), "two graph networks")}
+    for module in (shipped_sets, featurestore.feature_sets):
+        monkeypatch.setattr(module, "shipped_sets", lambda: known)
+    with (
+        store.session() as session,
+        pytest.raises(UnknownNameError, match=r"features define recommended\)"),
+    ):
+        find_feature_set(session, "recommended")
+    with pytest.raises(UnknownNameError, match=r"'mine'.*name its features"):
+        define_feature_set(store, "mine")
+    args = ["features", "define", "recommended", "--store", store.uri]
+    done = CliRunner().invoke(root, args, catch_exceptions=False)
+    assert done.output.startswith("recommended@1\n  toy_graph_")
+    new, is_new = define_feature_set(store, "recommended")
+    assert (is_new, new.description) == (False, "two graph networks")
+    assert new.features == (toy.STRUCTURE_ENCODER, "other_graph_0000000009")
+
+
+def test_the_sets_of_this_package_are_features():
+    for name, shipped in shipped_sets.shipped_sets().items():
+        assert shipped.features and shipped.description, name
+        assert [str(parse_feature(text)) for text in shipped.features] == list(shipped.features)
 
 
 def test_models_of_a_feature_set_are_stored_and_their_lineage_walks_through_it(tmp_path):
