@@ -8,7 +8,6 @@ import click
 
 from featurestore.cli.options import (
     CONTEXT,
-    file_option,
     format_option,
     output_option,
     store_option,
@@ -17,8 +16,7 @@ from featurestore.errors import FeatureStoreError
 from train.cli.failures import print_failures
 from train.cli.replay import replay
 from train.cli.unnamed import with_unnamed
-
-_RULES = ("probability", "expected-improvement", "upper-bound", "uncertainty")
+from train.screening.names import RULES, STRUCTURE_FORMATS
 
 
 class NothingChosenError(FeatureStoreError):
@@ -35,7 +33,7 @@ def screen() -> None:
     Example:
       featurestore screen my-cifs/ --want "mbj_bandgap between 1.1 and 1.6" --want "ehull < 0.05"
       featurestore screen --where true --want "maximise Tc_supercon" --acquire expected-improvement
-      featurestore screen replay "maximise Tc_supercon" --structure-encoder alignn-ff
+      featurestore screen replay Tc_supercon --structure-encoder alignn-ff
     """
 
 
@@ -73,7 +71,7 @@ def screen() -> None:
 )
 @click.option(
     "--acquire",
-    type=click.Choice(_RULES),
+    type=click.Choice(RULES),
     help="Choose a batch for the next calculation by this rule; materials of which all is known "
     "are left. Default: the most probable candidates, known ones among them.",
 )
@@ -98,7 +96,7 @@ def screen() -> None:
 )
 @click.option(
     "--structure-format",
-    type=click.Choice(("cif", "poscar")),
+    type=click.Choice(tuple(STRUCTURE_FORMATS)),
     default="cif",
     show_default=True,
     help="Of these files.",
@@ -161,7 +159,7 @@ def candidates(
     from featurestore.store import FeatureStore
     from train.screening.choice import Choice
     from train.screening.figure import write_screening_figure
-    from train.screening.screen import screen_candidates
+    from train.screening.screen import screen as screened
     from train.screening.structures import write_structures
 
     if not sources and not ids and where is None:
@@ -174,7 +172,7 @@ def candidates(
         inside=inside,
         predict_known=predict_known,
     )
-    found = screen_candidates(
+    found = screened(
         FeatureStore.open(store_uri),
         wants,
         sources,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.errors import MissingDataError
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from train.forecasts.calibration import FEWEST_ROWS
@@ -93,6 +93,11 @@ class Told:
         if self.want.goal is not None:
             return np.zeros(len(self.known), bool)
         return self.is_known & ~self.want.holds(self.known)
+
+    @property
+    def resolution(self) -> float:
+        """The least probability of a prediction that validation rows can show."""
+        return self.outlook.values.errors.resolution
 
     def outside(self) -> list[str]:
         """For each material why the prediction reaches outside the domain; empty where not."""
@@ -225,8 +230,6 @@ def told_of(
     ------
     MissingDataError
         If the models cannot say how large their errors are.
-    InvalidInputError
-        If their standard deviations are not finite.
     """
     rows = [forecasts.get(one.material_id) for one in materials]
     values = np.array([known.get(one.material_id, np.nan) for one in materials])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from featurestore.errors import InvalidInputError
-from train.screening.rules import PROBABILITY
+from train.screening.names import PROBABILITY
 
 BUDGET = 10
 
@@ -19,7 +19,7 @@ class Choice:
     budget : int
         How many at most.
     acquire : str or None
-        An acquisition rule of `train.screening.rules.RULES`, for a batch to calculate or measure
+        An acquisition rule of `train.screening.names.RULES`, for a batch to calculate or measure
         next: candidates of which every wanted property is known are then not chosen. None: the best
         by probability, known ones among them.
     per_prototype : int or None

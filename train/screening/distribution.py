@@ -48,6 +48,11 @@ class Standard(Protocol):
         """The distribution of the errors with the other sign."""
         ...
 
+    @property
+    def resolution(self) -> float:
+        """The least probability that is more than an assumption."""
+        ...
+
 
 @dataclass(frozen=True)
 class NormalErrors:
@@ -75,6 +80,11 @@ class NormalErrors:
     def mirrored(self) -> NormalErrors:
         """The same."""
         return self
+
+    @property
+    def resolution(self) -> float:
+        """0: all of it is assumed."""
+        return 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +156,11 @@ class ScoredErrors:
     def mirrored(self) -> ScoredErrors:
         """The errors with the other sign."""
         return ScoredErrors(-self.scores[::-1])
+
+    @property
+    def resolution(self) -> float:
+        """What lies beyond the outermost score: 1 / (n + 1)."""
+        return 1 / (len(self.scores) + 1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -98,9 +98,7 @@ def _shade(axes: Any, want: Want, limits: tuple[float, float], along: str) -> No
     margin = 0.04 * (most - least)
     least = least - margin if want.low in ends and want.low <= limits[0] else least
     most = most + margin if want.high in ends and want.high >= limits[1] else most
-    span, bound = (
-        (axes.axvspan, axes.set_xlim) if along == "x" else (axes.axhspan, axes.set_ylim)
-    )
+    span, bound = (axes.axvspan, axes.set_xlim) if along == "x" else (axes.axhspan, axes.set_ylim)
     span(max(want.low, least), min(want.high, most), color=_WINDOW, alpha=0.15, linewidth=0)
     bound(least, most)
 
@@ -122,7 +120,12 @@ def _draw_map(axes: Any, screening: Screening) -> None:
     first, second = screening.told[:2]
     x, y = first.outlook.values.centre, second.outlook.values.centre
     drawn = axes.scatter(
-        x, y, c=screening.joint, s=float(np.clip(4000 / len(x), 5, 24)), cmap="viridis", vmin=0,
+        x,
+        y,
+        c=screening.joint,
+        s=float(np.clip(4000 / len(x), 5, 24)),
+        cmap="viridis",
+        vmin=0,
         linewidths=0,
     )
     front, chosen = np.flatnonzero(screening.pareto), list(screening.chosen)

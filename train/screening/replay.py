@@ -1,4 +1,4 @@
-"""Campaigns on data whose targets are known: how soon a rule would have found the best materials."""
+"""Campaigns on known targets: how soon a rule would have found the best materials."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import pyarrow as pa
 
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.output.display import Showing, Shown
-from featurestore.output.progress import Progress
+from featurestore.output.progress import progress_bar
 from featurestore.views.view import TrainingView
 from train.analysis.resampling import LEVEL, Estimate
 from train.predictors.ensemble.projection import Projection
-from train.screening.rules import RULES, Outlook, scores
+from train.screening.names import GREEDY, RANDOM, REPLAYED, USUAL
+from train.screening.rules import Outlook, scores
 from train.screening.surrogate import predictive
 from train.screening.wants import LARGEST, SMALLEST, Want
 
 Floats = npt.NDArray[np.float64]
 
-GREEDY, RANDOM = "greedy", "random"
-#: What campaigns can pick by: the best prediction, at random, or an acquisition rule.
-REPLAYED = (GREEDY, RANDOM, *RULES)
+# Partly whitened: on few rows that ranks better than components at their sizes.
+_COLUMN_POWER, _COMPONENT_POWER = 0.5, 0.2
 #: Known materials without which no process is trained.
 FEWEST_KNOWN = 10
 
 
 @dataclass(frozen=True)
-class Setting:
+class CampaignPlan:
     """What campaigns have in common.
 
     Parameters
@@ -104,7 +104,7 @@ class Replay(Shown):
         The target.
     n : int
         Materials.
-    setting : Setting
+    plan : CampaignPlan
         How they were run.
     campaigns : tuple of Campaign
         By rule, then by start.
@@ -115,7 +115,7 @@ class Replay(Shown):
     property: str
     unit: str
     n: int
-    setting: Setting
+    plan: CampaignPlan
     campaigns: tuple[Campaign, ...] = field(repr=False)
     tied: int
 
@@ -167,7 +167,7 @@ class Replay(Shown):
 
     def remarks(self) -> list[str]:
         """Sentences below the table."""
-        s = self.setting
+        s = self.plan
         pool = self.n - s.known
         chance = s.top * s.picks / pool
         end = "smallest" if s.smallest else "largest"
@@ -185,7 +185,7 @@ class Replay(Shown):
 
     def showing(self) -> Showing:
         """The summary."""
-        s = self.setting
+        s = self.plan
         facts = {
             "target": f"{self.property} ({self.unit})",
             "materials": f"{self.n:,}, {s.known:,} known at the start",
@@ -205,10 +205,10 @@ _SCHEMA = pa.schema(
 )
 
 
-def replay_campaigns(
+def replay(
     view: TrainingView,
-    setting: Setting | None = None,
-    rules: Sequence[str] = ("expected-improvement", GREEDY, RANDOM),
+    plan: CampaignPlan | None = None,
+    rules: Sequence[str] = USUAL,
 ) -> Replay:
     """Replay campaigns: known materials, a process, a batch by the rule, its targets, and again.
 
@@ -216,7 +216,7 @@ def replay_campaigns(
     ----------
     view : TrainingView
         Features and targets of all materials; folds play no part.
-    setting : Setting, optional
+    plan : CampaignPlan, optional
         How many start, are picked and are sought.
     rules : sequence of str
         Of `REPLAYED`.
@@ -228,58 +228,58 @@ def replay_campaigns(
     InvalidInputError
         If no rule is named, one twice, or the materials are too few.
     """
-    setting = setting or Setting()
-    _check(view, setting, rules)
+    plan = plan or CampaignPlan()
+    _check(view, plan, rules)
     features = np.asarray(view.features, dtype=np.float32)
     segments = [(block.name, block.start, block.stop) for block in view.blocks]
     # Of the pool the features are known from the start, the targets are not.
-    projection = Projection.of(features, segments, 0.0, 0.0)
+    projection = Projection.of(features, segments, _COLUMN_POWER, _COMPONENT_POWER)
     inputs = projection(features)
     targets = view.rows["target"].to_numpy().astype(np.float64)
     names = view.material_ids
     campaigns, tied = [], 0
-    with Progress("campaigns", total=len(rules) * setting.starts) as progress:
+    with progress_bar(len(rules) * plan.starts, "replay", "campaigns") as progress:
         for rule in rules:
-            for start in range(setting.starts):
+            for start in range(plan.starts):
                 order = np.random.default_rng(start).permutation(len(targets))
-                known, pool = order[: setting.known], np.sort(order[setting.known :])
-                best = _best(targets, pool, setting)
-                tied = max(tied, len(best) - setting.top)
-                picked = _picked(rule, start, inputs, projection.slices, targets, known, setting)
-                campaigns.append(_campaign(rule, start, picked, known, best, targets, names, setting))
+                known, pool = order[: plan.known], np.sort(order[plan.known :])
+                best = _best(targets, pool, plan)
+                tied = max(tied, len(best) - plan.top)
+                picked = _picked(rule, start, inputs, projection.slices, targets, known, plan)
+                campaigns.append(_campaign(rule, start, picked, known, best, targets, names, plan))
                 progress.update()
     p = view.parameters
     return Replay(
         property=p.property,
         unit=p.unit,
         n=len(targets),
-        setting=setting,
+        plan=plan,
         campaigns=tuple(campaigns),
         tied=tied,
     )
 
 
-def _check(view: TrainingView, setting: Setting, rules: Sequence[str]) -> None:
+def _check(view: TrainingView, plan: CampaignPlan, rules: Sequence[str]) -> None:
     for rule in rules:
         if rule not in REPLAYED:
             raise UnknownNameError("rule", rule, REPLAYED)
     if not rules or len(set(rules)) < len(rules):
         raise InvalidInputError("name rules to replay, each once: " + ", ".join(REPLAYED))
-    most = max(setting.picks, setting.top)
-    if len(view) < setting.known + most:
+    most = max(plan.picks, plan.top)
+    if len(view) < plan.known + most:
         raise InvalidInputError(
             f"{len(view):,} materials have {view.parameters.property} and all features; "
-            f"{setting.known:,} known ones and {most:,} to pick or to find make "
-            f"{setting.known + most:,}: make these fewer"
+            f"{plan.known:,} known ones and {most:,} to pick or to find make "
+            f"{plan.known + most:,}: make these fewer"
         )
     if not view.features.shape[1]:
         raise InvalidInputError("campaigns learn from vectors: name features, as an encoder")
 
 
-def _best(targets: Floats, pool: npt.NDArray[np.int64], setting: Setting) -> frozenset[int]:
+def _best(targets: Floats, pool: npt.NDArray[np.int64], plan: CampaignPlan) -> frozenset[int]:
     """The rows of the pool that are as good as the last that is sought."""
-    values = -targets[pool] if setting.smallest else targets[pool]
-    last = np.sort(values)[::-1][setting.top - 1]
+    values = -targets[pool] if plan.smallest else targets[pool]
+    last = np.sort(values)[::-1][plan.top - 1]
     return frozenset(pool[values >= last].tolist())
 
 
@@ -290,18 +290,18 @@ def _picked(
     segments: Sequence[slice],
     targets: Floats,
     known: npt.NDArray[np.int64],
-    setting: Setting,
+    plan: CampaignPlan,
 ) -> list[int]:
     """The rows in the order in which they are picked."""
     generator = np.random.default_rng([start, 1])
     found: list[int] = []
-    while len(found) < setting.picks:
+    while len(found) < plan.picks:
         rest = np.setdiff1d(np.arange(len(targets)), known)
-        size = min(setting.batch, setting.picks - len(found))
+        size = min(plan.batch, plan.picks - len(found))
         if rule == RANDOM:
             batch = generator.permutation(rest)[:size]
         else:
-            worth = _worth(rule, inputs, segments, targets, known, rest, setting)
+            worth = _worth(rule, inputs, segments, targets, known, rest, plan)
             # of equals the choice is random
             shuffled = generator.permutation(len(rest))
             batch = rest[shuffled[np.argsort(-worth[shuffled], kind="stable")[:size]]]
@@ -317,13 +317,13 @@ def _worth(
     targets: Floats,
     known: npt.NDArray[np.int64],
     rest: npt.NDArray[np.int64],
-    setting: Setting,
+    plan: CampaignPlan,
 ) -> Floats:
     values, scaled = predictive(inputs, segments, known, targets[known], rest)
     if rule == GREEDY:
-        return -values.centre if setting.smallest else values.centre
-    goal = SMALLEST if setting.smallest else LARGEST
-    best = float(scaled.min() if setting.smallest else scaled.max())
+        return -values.centre if plan.smallest else values.centre
+    goal = SMALLEST if plan.smallest else LARGEST
+    best = float(scaled.min() if plan.smallest else scaled.max())
     return scores(rule, [Outlook(Want("target", goal=goal), values, best, 1.0)])
 
 
@@ -335,22 +335,22 @@ def _campaign(
     best: frozenset[int],
     targets: Floats,
     names: Sequence[str],
-    setting: Setting,
+    plan: CampaignPlan,
 ) -> Campaign:
     hits = np.cumsum([0, *(row in best for row in picked)])
-    values = np.concatenate([[_extreme(targets[known], setting)], targets[list(picked)]])
-    running = np.minimum.accumulate if setting.smallest else np.maximum.accumulate
+    values = np.concatenate([[_extreme(targets[known], plan)], targets[list(picked)]])
+    running = np.minimum.accumulate if plan.smallest else np.maximum.accumulate
     return Campaign(
         rule=rule,
         start=start,
         picked=tuple(names[row] for row in picked),
-        found=np.minimum(hits, setting.top),
+        found=np.minimum(hits, plan.top),
         best=running(values),
     )
 
 
-def _extreme(values: Floats, setting: Setting) -> float:
-    return float(values.min() if setting.smallest else values.max())
+def _extreme(values: Floats, plan: CampaignPlan) -> float:
+    return float(values.min() if plan.smallest else values.max())
 
 
 def mean_of(values: Floats) -> Estimate:

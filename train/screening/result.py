@@ -133,9 +133,13 @@ class Screening(Shown):
             columns[f"{one.want.property} ({one.unit})"] = [_value(one, row) for row in rows]
             probability = one.outlook.probability
             if len(self.told) > 1:
-                columns[f"P({one.want})"] = [_share(probability[row]) for row in rows]
+                columns[f"P({one.want})"] = [
+                    _share(probability[row], 0.0 if one.is_known[row] else one.resolution)
+                    for row in rows
+                ]
         wants = self.told[0].want if len(self.told) == 1 else "all"
-        columns[f"P({wants})"] = [_share(self.joint[row]) for row in rows]
+        least = max(one.resolution for one in self.told)
+        columns[f"P({wants})"] = [_share(self.joint[row], least) for row in rows]
         if self.choice.acquire is not None:
             columns[self.choice.acquire] = [f"{self.score[row]:.3g}" for row in rows]
         columns["pareto"] = ["yes" if self.pareto[row] else "" for row in rows]
@@ -164,5 +168,10 @@ def _value(one: Told, row: int) -> str:
     return f"{rounded(value, std)} ± {rounded(std, std)}"
 
 
-def _share(value: float) -> str:
+def _share(value: float, least: float) -> str:
+    """A probability; of one that is less than any row could show only that is said."""
+    if value < least:
+        return f"< {least:.2g}"
+    if value > 1 - least:
+        return f"> {1 - least:.2g}"
     return f"{value:.2g}" if value < 0.01 else f"{value:.2f}"

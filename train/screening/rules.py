@@ -10,16 +10,10 @@ import numpy.typing as npt
 
 from featurestore.errors import InvalidInputError, UnknownNameError
 from train.screening.distribution import BEYOND, Distribution
+from train.screening.names import IMPROVEMENT, PROBABILITY, RULES, UNCERTAINTY, UPPER_BOUND
 from train.screening.wants import Want
 
 Floats = npt.NDArray[np.float64]
-
-PROBABILITY = "probability"
-IMPROVEMENT = "expected-improvement"
-UPPER_BOUND = "upper-bound"
-UNCERTAINTY = "uncertainty"
-#: The rules that candidates can be chosen by.
-RULES = (PROBABILITY, IMPROVEMENT, UPPER_BOUND, UNCERTAINTY)
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,7 +35,7 @@ from train.screening.rules import check_rule, joint, scores
 from train.screening.wants import Want, check_unit, combined, plausible_window
 
 
-def screen_candidates(
+def screen(
     store: FeatureStore,
     wants: Sequence[str | Want],
     sources: str | Path | Sequence[str | Path] = (),
@@ -286,7 +286,7 @@ def _chosen(
     if choice.acquire is not None:
         if done.any():
             notes.append(
-                f"{int(done.sum()):,} candidates are not chosen: all wanted of them is known already"
+                f"{int(done.sum()):,} candidates are not chosen: all wanted of them is known"
             )
         barred |= done
     names = [one.material_id for one in materials]

@@ -7,10 +7,8 @@ from pathlib import Path
 from featurestore.errors import InvalidInputError
 from featurestore.output.names import file_name
 from featurestore.output.rows import atomic_path
+from train.screening.names import STRUCTURE_FORMATS
 from train.screening.result import Screening
-
-#: Suffixes by format.
-FORMATS = {"cif": ".cif", "poscar": ".vasp"}
 
 
 def write_structures(screening: Screening, folder: Path, format: str = "cif") -> list[Path]:
@@ -40,8 +38,10 @@ def write_structures(screening: Screening, folder: Path, format: str = "cif") ->
     StorageError
         If a file cannot be written.
     """
-    if format not in FORMATS:
-        raise InvalidInputError(f"no structure files of format {format!r}: {', '.join(FORMATS)}")
+    if format not in STRUCTURE_FORMATS:
+        raise InvalidInputError(
+            f"no structure files of format {format!r}: {', '.join(STRUCTURE_FORMATS)}"
+        )
     from ase import Atoms
     from ase.io import write
 
@@ -52,7 +52,7 @@ def write_structures(screening: Screening, folder: Path, format: str = "cif") ->
         atoms = Atoms(
             crystal.species, scaled_positions=crystal.frac_coords, cell=crystal.lattice, pbc=True
         )
-        path = folder / file_name(f"{number:0{digits}}", name, suffix=FORMATS[format])
+        path = folder / file_name(f"{number:0{digits}}", name, suffix=STRUCTURE_FORMATS[format])
         with atomic_path(path) as temporary:
             if format == "cif":
                 write(temporary, atoms, format="cif")
