@@ -183,7 +183,7 @@ def best_known(
             f"no value of {want.property} is known beside the candidates', so that nothing can be "
             "better than the best one: leave out --predict-known"
         )
-    best = max if want.largest else min
+    best = max if want.seeks_largest() else min
     windows = list(windows)
     fulfilling = [
         value

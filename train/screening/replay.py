@@ -100,8 +100,8 @@ class Replay(Shown):
 
     Parameters
     ----------
-    property, unit : str
-        The target.
+    target, unit : str
+        The property that is sought.
     n : int
         Materials.
     plan : CampaignPlan
@@ -112,7 +112,7 @@ class Replay(Shown):
         How many more than are sought are as good as the last of the best, at most in any start.
     """
 
-    property: str
+    target: str
     unit: str
     n: int
     plan: CampaignPlan
@@ -172,7 +172,7 @@ class Replay(Shown):
         chance = s.top * s.picks / pool
         end = "smallest" if s.smallest else "largest"
         found = [
-            f"found: how many of the {s.top} materials with the {end} {self.property} among the "
+            f"found: how many of the {s.top} materials with the {end} {self.target} among the "
             f"{pool:,} of the pool are picked in {s.picks}, {s.batch} at once; by chance it is "
             f"{chance:.2g}; mean of {s.starts} starts with the 95 % t interval over these"
         ]
@@ -187,7 +187,7 @@ class Replay(Shown):
         """The summary."""
         s = self.plan
         facts = {
-            "target": f"{self.property} ({self.unit})",
+            "target": f"{self.target} ({self.unit})",
             "materials": f"{self.n:,}, {s.known:,} known at the start",
         }
         return Showing("Replayed campaigns", facts, self.summary, tuple(self.remarks()))
@@ -250,7 +250,7 @@ def replay(
                 progress.update()
     p = view.parameters
     return Replay(
-        property=p.property,
+        target=p.property,
         unit=p.unit,
         n=len(targets),
         plan=plan,

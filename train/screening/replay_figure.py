@@ -44,7 +44,7 @@ def write_replay_figure(replay: Replay, path: Path) -> None:
     chance = np.arange(s.picks + 1) * s.top / (replay.n - s.known)
     left.plot(chance, color=GREY, linewidth=1, linestyle="--", label="by chance")
     left.set_ylabel(f"of the {s.top} best found", fontsize=8)
-    right.set_ylabel(f"best {replay.property} known{printed_in_brackets(replay.unit)}", fontsize=8)
+    right.set_ylabel(f"best {replay.target} known{printed_in_brackets(replay.unit)}", fontsize=8)
     for axes in (left, right):
         axes.set_xlabel(f"picks after {s.known} known, {s.batch} at once", fontsize=8)
         axes.tick_params(labelsize=8, color=GREY)

@@ -138,14 +138,17 @@ class Screening(Shown):
                     for row in rows
                 ]
         wants = self.told[0].want if len(self.told) == 1 else "all"
-        least = max(one.resolution for one in self.told)
-        columns[f"P({wants})"] = [_share(self.joint[row], least) for row in rows]
+        columns[f"P({wants})"] = [_share(self.joint[row], self._least(row)) for row in rows]
         if self.choice.acquire is not None:
             columns[self.choice.acquire] = [f"{self.score[row]:.3g}" for row in rows]
         columns["pareto"] = ["yes" if self.pareto[row] else "" for row in rows]
         columns["outside"] = [self.outside[row] for row in rows]
         # without rows a column's type would not be known
         return pa.table({name: pa.array(cells, pa.string()) for name, cells in columns.items()})
+
+    def _least(self, row: int) -> float:
+        """The least joint probability of a candidate that validation rows can show."""
+        return max((one.resolution for one in self.told if not one.is_known[row]), default=0.0)
 
     def showing(self) -> Showing:
         """Those that are chosen."""

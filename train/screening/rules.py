@@ -42,7 +42,7 @@ class Outlook:
         """Of fulfilling the want, shape (n,); for a goal, of being better than the best known."""
         if self.want.goal is None:
             return self.values.within(self.want)
-        return self.values.better(self.best, self.want.largest)
+        return self.values.better(self.best, self.want.seeks_largest())
 
 
 def check_rule(rule: str, wants: Sequence[Want]) -> None:
@@ -90,8 +90,8 @@ def scores(rule: str, outlooks: Sequence[Outlook]) -> Floats:
     windows = [one for one in outlooks if one.want.goal is None]
     (aim,) = (one for one in outlooks if one.want.goal is not None)
     if rule == IMPROVEMENT:
-        return aim.values.improvement(aim.best, aim.want.largest) * joint(windows)
-    values, largest = aim.values, aim.want.largest
+        return aim.values.improvement(aim.best, aim.want.seeks_largest()) * joint(windows)
+    values, largest = aim.values, aim.want.seeks_largest()
     bound = values.quantile(1 - BEYOND) if largest else -values.quantile(BEYOND)
     for one in windows:
         low, high = one.values.quantile(BEYOND), one.values.quantile(1 - BEYOND)

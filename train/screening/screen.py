@@ -302,7 +302,7 @@ def _chosen(
     objectives = [
         one.outlook.probability
         if one.want.goal is None
-        else one.outlook.values.centre * (1 if one.want.largest else -1)
+        else one.outlook.values.centre * (1 if one.want.seeks_largest() else -1)
         for one in told
     ]
     with place.session() as session:

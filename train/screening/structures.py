@@ -57,6 +57,6 @@ def write_structures(screening: Screening, folder: Path, format: str = "cif") ->
             if format == "cif":
                 write(temporary, atoms, format="cif")
             else:
-                write(temporary, atoms, format="vasp", direct=True, sort=True, label=name)
+                write(temporary, atoms, format="vasp", direct=True, sort=True)
         written.append(path)
     return written

@@ -101,7 +101,7 @@ class Want:
 
     def __str__(self) -> str:
         if self.goal is not None:
-            return f"{'maximise' if self.largest else 'minimise'} {self.property}"
+            return f"{'maximise' if self.seeks_largest() else 'minimise'} {self.property}"
         unit = "" if self.unit is None else f" {self.unit}"
         above = f"{'>' if self.open_low else '>='} {self.low:.6g}"
         below = f"{'<' if self.open_high else '<='} {self.high:.6g}"
@@ -113,8 +113,7 @@ class Want:
             return f"{self.property} between {self.low:.6g} and {self.high:.6g}{unit}"
         return f"{self.property} {above} and {below}{unit}"
 
-    @property
-    def largest(self) -> bool:
+    def seeks_largest(self) -> bool:
         """Whether the largest value is wanted."""
         return self.goal == LARGEST
 
