@@ -17,6 +17,7 @@ def summarise(session: Session) -> list[tuple[str, list[str]]]:
         ("Texts", _texts(session)),
         ("Encoders", _encoders(session)),
         ("Models", _models(session)),
+        *_forecasts(session),
         ("Failures", _failures(session)),
         ("Last runs", _runs(session)),
     ]
@@ -89,6 +90,20 @@ def _models(session: Session) -> list[str]:
         "SELECT property, predictor, count(*) AS n FROM models GROUP BY ALL ORDER BY ALL"
     ).to_pylist()
     return [f"{row['property']}: {row['n']} by {row['predictor']}" for row in rows] or _NONE
+
+
+def _forecasts(session: Session) -> list[tuple[str, list[str]]]:
+    """A title and its lines; nothing where nothing was predicted."""
+    rows = session.query(
+        "SELECT property, count(*) AS n, count(DISTINCT material_id) AS materials, "
+        "count(DISTINCT group_id) AS groups FROM forecasts GROUP BY property ORDER BY property"
+    ).to_pylist()
+    lines = [
+        f"{row['property']}: {row['n']:,} of {row['materials']:,} materials, by {row['groups']} "
+        + ("model" if row["groups"] == 1 else "models")
+        for row in rows
+    ]
+    return [("Forecasts", lines)] if lines else []
 
 
 def _failures(session: Session) -> list[str]:

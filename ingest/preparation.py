@@ -10,7 +10,7 @@ from typing import Any
 
 from featurestore.catalogue import Encoder, Generator, find_encoder, find_generator
 from featurestore.crystal import Crystal
-from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
+from featurestore.errors import MissingDataError, UnknownNameError
 from featurestore.failure import Failure
 from featurestore.machine.workers import WorkerPool, cpu_count
 from featurestore.output.progress import progress_bar
@@ -185,19 +185,23 @@ class ModelPreparation:
 
     def _loaded(self, encoder: Encoder) -> Any:
         """The encoder of these very vectors, loaded once."""
-        from ingest.encoders.load import load_like
+        from ingest.encoders.load import OtherEncoderError, load_like
 
         if encoder.encoder_id not in self._encoders:
             try:
                 self._encoders[encoder.encoder_id] = load_like(encoder)
-            except (MissingDataError, UnknownNameError, MissingVersionError):
-                raise
-            except InvalidInputError as error:
+            except OtherEncoderError as error:
+                differ = ", ".join(_differences(error.stored, error.found))
+                raise MissingVersionError(
+                    f"the model reads vectors of {encoder.encoder_id}, the installed "
+                    f"{encoder.name} makes others: they differ in {differ}. Install those "
+                    "versions, or encode again with what is installed, featurestore ingest "
+                    f"embeddings --encoder {encoder.name}, and train on that"
+                ) from error
+            except (MissingDataError, UnknownNameError) as error:
                 raise MissingVersionError(
                     f"the model reads vectors of {encoder.encoder_id}, which cannot be made here: "
-                    f"{error}. Install what made them (featurestore lineage names the versions), "
-                    "or encode again with what is installed, featurestore ingest embeddings "
-                    f"--encoder {encoder.name}, and train on that"
+                    f"{error}"
                 ) from error
         return self._encoders[encoder.encoder_id]
 

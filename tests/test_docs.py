@@ -44,6 +44,7 @@ DOCUMENTS = ["README.md"] + [
         "search",
         "weights",
         "extending",
+        "predicting",
         # before there is a second model of both, so that the beginning of an id names one
         "explanation_words",
         "report",
@@ -142,8 +143,10 @@ class AsDemonstrated:
     sentences: dict[str, list[Sentence]]
 
     def run(self, items: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, list[Sentence]]]:
+        (first, *_), *_ = self.sentences.values()
         for structure_id, _ in items:
-            yield structure_id, self.sentences[structure_id]
+            new = [Sentence("What the demonstration has not seen.", first.tag, ())]
+            yield structure_id, self.sentences.get(structure_id, new)
 
 
 def demonstrated(folder: Path, source: str) -> AsDemonstrated:

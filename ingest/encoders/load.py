@@ -11,6 +11,22 @@ from ingest.encoders.base import StructureEncoder, TextEncoder
 from ingest.encoders.registry import named_encoder
 
 
+class OtherEncoderError(InvalidInputError):
+    """What is installed makes other vectors than those that are stored.
+
+    Parameters
+    ----------
+    message : str
+        For people.
+    stored, found : dict
+        The two fingerprints.
+    """
+
+    def __init__(self, message: str, stored: dict[str, Any], found: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.stored, self.found = stored, found
+
+
 def load_encoder(name: str, /, **settings: Any) -> StructureEncoder | TextEncoder:
     """An encoder by its name, of pulled weights, or of a folder of weights.
 
@@ -52,9 +68,10 @@ def load_like(encoder: Encoder, weights: str | None = None) -> StructureEncoder 
 
     Raises
     ------
+    OtherEncoderError
+        If what is installed or named gives another encoder, whose vectors could not be compared.
     InvalidInputError
-        If what is installed or named gives another encoder, whose vectors could not be compared; or
-        if the vectors came from a file.
+        If the vectors came from a file.
     MissingDataError, UnknownNameError
         If there is no such encoder, or its weights are not pulled.
     """
@@ -70,11 +87,13 @@ def load_like(encoder: Encoder, weights: str | None = None) -> StructureEncoder 
     # The name is no part of what makes a vector: the folder may be called anything.
     if fingerprint(found) != fingerprint(stored):
         other = "the weights it was made from with --weights" if named.folder else "its versions"
-        raise InvalidInputError(
+        raise OtherEncoderError(
             f"{weights or encoder.name!r} makes {loaded.spec.encoder_id}, not "
             f"{encoder.encoder_id}, whose vectors are stored: the two cannot be compared. They "
             f"differ in {', '.join(_differences(stored, found))}. Take {other}, or another "
-            "--encoder"
+            "--encoder",
+            stored,
+            found,
         )
     return loaded
 

@@ -114,6 +114,9 @@ def materials(
             print_table(found.short)
     else:
         print_table(found.table, output_format)
+    if not no_store:
+        there = len(found.rows) - found.written
+        click.echo(f"{found.written:,} forecasts stored, {there:,} were there", err=True)
     for line in found.remarks():
         click.echo(f"Note: {line}", err=True)
     print_failures(found.failures, found.passed_over)

@@ -19,4 +19,11 @@ def with_unnamed(name: str) -> type[click.Group]:
                 args = [name, *args]
             return super().parse_args(ctx, args)
 
+        def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+            """Write the options of the command that need not be named, too."""
+            records = [one.get_help_record(ctx) for one in self.commands[name].params]
+            with formatter.section(f"Options of 'featurestore {self.name} FILES …'"):
+                formatter.write_dl([record for record in records if record is not None])
+            super().format_options(ctx, formatter)
+
     return WithUnnamed

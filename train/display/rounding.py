@@ -29,9 +29,8 @@ def rounded(value: float | None, error: float | None) -> str:
     if error is None or not math.isfinite(error) or error <= 0:
         return f"{value:.{_DIGITS_WITHOUT_ERROR}g}"
     places = 1 - math.floor(math.log10(error))
-    if places <= 0:
-        return f"{round(value, places):.0f}"
-    return f"{value:.{places}f}"
+    shown = round(value, places) + 0.0  # no minus before a zero
+    return f"{shown:.{max(places, 0)}f}"
 
 
 def spread_of_seeds(value: float, std: float | None) -> str:

@@ -27,7 +27,7 @@ FEWEST_ROWS = math.ceil(STORED_LEVEL / (1 - STORED_LEVEL) - 1e-9)
 ROWS_FOR_POWER = 50
 #: Signed errors that are kept, for the distribution of forecasts.
 MOST_SCORES = 999
-_LARGEST_POWER = 1.5
+_POWERS = np.arange(0, 31) / 20  # 0 to 1.5
 _SHORTEST = 0.1  # in usual distances: a copy of a training material has a finite logarithm
 
 UNCALIBRATED = "uncalibrated"
@@ -142,21 +142,20 @@ def _scaled(scales: Floats, ratios: Floats | None, power: float) -> Floats:
 
 
 def _power(errors: Floats, ratios: Floats) -> float:
-    """The slope of the errors' logarithms over those of the distances, from 0 to 1.5.
+    """How the 90 % quantile of the errors grows with the distance: a power from 0 to 1.5.
 
-    It is the median slope between pairs (Theil 1950; Sen, J. Am. Stat. Assoc. 1968, 63, 1379): the
-    logarithm of an error that happens to be nearly nothing must not decide.
+    It is the slope of quantile regression (Koenker and Bassett, Econometrica 1978, 46, 33) of the
+    errors' logarithms on those of the distances, at the level of the interval: what small errors
+    do does not matter to it.
     """
-    from scipy.stats import theilslopes
-
-    positive = errors > 0
-    if positive.sum() < ROWS_FOR_POWER:
+    x = np.log(np.maximum(ratios, _SHORTEST))
+    largest = errors.max()
+    if not np.ptp(x) or not largest > 0:
         return 0.0
-    chosen = np.flatnonzero(positive)
-    if len(chosen) > 1000:  # a million pairs tell the median well enough
-        chosen = np.sort(np.random.default_rng(0).permutation(chosen)[:1000])
-    x = np.log(np.maximum(ratios[chosen], _SHORTEST))
-    if not np.ptp(x):
-        return 0.0
-    slope = float(theilslopes(np.log(errors[chosen]), x).slope)
-    return float(np.clip(slope, 0.0, _LARGEST_POWER)) if math.isfinite(slope) else 0.0
+    y = np.log(np.maximum(errors, np.finfo(np.float64).tiny * largest))
+    losses = []
+    for power in _POWERS:
+        left = y - power * x
+        left = left - np.quantile(left, STORED_LEVEL)
+        losses.append(float(np.mean(np.maximum(STORED_LEVEL * left, (STORED_LEVEL - 1) * left))))
+    return float(_POWERS[int(np.argmin(losses))])

@@ -25,7 +25,7 @@ from train.predictors.registry import reads
 
 Floats = npt.NDArray[np.float64]
 
-#: Stored and repeated predictions of one material differ by rounding alone, relative to their size.
+#: Stored and repeated predictions of one material differ by less, relative to the targets.
 SAME = 1e-5
 
 
@@ -174,8 +174,9 @@ def tell(
             failures[name] = Failure("NotFinite", "the model predicts no finite number for it")
         readable[np.flatnonzero(readable)[~finite]] = False
         predictions, stds, view = predictions[finite], stds[finite], _rows(view, finite)
-    _as_stored(group, known, view, predictions, stds)
     domain = group.knowledge.domain
+    rounding = SAME * float(np.std(domain.targets)) if len(domain.targets) else 0.0
+    _as_stored(group, known, view, predictions, stds, rounding)
     distances = None
     if domain.has_distances and len(view):
         distances = domain.distances(view.features, view.material_ids)
@@ -198,8 +199,9 @@ def _as_stored(
     view: TrainingView,
     predictions: Floats,
     stds: Floats,
+    rounding: float,
 ) -> None:
-    """Put stored predictions in the place of those that are the same but for rounding."""
+    """Put stored predictions in the place of those that differ by no more than the rounding."""
     with known.session() as session:
         rows = session.query(
             "SELECT model_id, material_id, prediction, std FROM predictions WHERE model_id IN "
@@ -210,8 +212,8 @@ def _as_stored(
     at = {material_id: place for place, material_id in enumerate(view.material_ids)}
     for row in rows:
         place = at[row["material_id"]], column[row["model_id"]]
-        spread = abs(row["prediction"]) + (row["std"] or 0.0)
-        if abs(row["prediction"] - predictions[place]) <= SAME * spread:
+        same = rounding + SAME * abs(row["prediction"])
+        if abs(row["prediction"] - predictions[place]) <= same:
             predictions[place] = row["prediction"]
             if row["std"] is not None:
                 stds[place] = row["std"]

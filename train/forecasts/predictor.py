@@ -8,19 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.failure import Failure
 from featurestore.preparation import Preparation, ReadMaterials, preparation
 from featurestore.query.conditions import materials_where
+from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.views.candidates import select_candidates
-from featurestore.views.features import VectorFeature
 from featurestore.views.parameters import ViewParameters
 from featurestore.views.view import TrainingView
 from train.forecasts.chosen import chosen_group, named_group, properties_with_models
-from train.forecasts.domain import traits_of
+from train.forecasts.domain import Traits, traits_of
 from train.forecasts.group import LoadedGroup, group_id, load_group, tell
 from train.forecasts.result import Forecast, Forecasts
 from train.forecasts.scratch import copy_content, copy_materials, scratch_store
@@ -283,29 +282,23 @@ class Predictor:
 
     def _view(
         self, place: FeatureStore, group: LoadedGroup, asked: _Asked, clock: _Clock
-    ) -> tuple[TrainingView, Any]:
+    ) -> tuple[TrainingView, Traits]:
         """The rows of the candidates, what they lack having been made."""
         parameters = group.parameters
-        with clock.of("look up"), place.session() as session:
-            selected, lacking = select_candidates(session, parameters, asked.material_ids)
         reasons: dict[str, Failure] = {}
-        if lacking and parameters.vectors:
-            with clock.of("describe and encode"):
-                reasons = self._make(place, parameters.vectors, sorted(lacking))
+        made = not parameters.vectors
+        while True:
             with clock.of("look up"), place.session() as session:
                 selected, lacking = select_candidates(session, parameters, asked.material_ids)
-        with place.session() as session:
-            names = selected.rows["material_id"].to_pylist()
-            traits = traits_of(session, names)
-            if lacking:
-                asked.failures |= _named(session, lacking, reasons)
+                if not lacking or made:
+                    traits = traits_of(session, selected.rows["material_id"].to_pylist())
+                    asked.failures |= _named(session, lacking, reasons)
+                    break
+            with clock.of("describe and encode"):
+                reasons = self._prepared().vectors(place, parameters.vectors, sorted(lacking))
+                made = True
         with clock.of("look up"):
             return selected.read(), traits
-
-    def _make(
-        self, place: FeatureStore, features: Sequence[VectorFeature], ids: Sequence[str]
-    ) -> dict[str, Failure]:
-        return self._prepared().vectors(place, features, ids)
 
     def _targets(self, group: LoadedGroup, view: TrainingView) -> dict[str, float]:
         """The targets that the store has of these materials, of the source the models know."""
@@ -335,9 +328,11 @@ class _Clock:
 
 
 def _named(
-    session: Any, lacking: dict[str, str], reasons: dict[str, Failure]
+    session: Session, lacking: dict[str, str], reasons: dict[str, Failure]
 ) -> dict[str, Failure]:
     """Why materials cannot be predicted: what failed with their structure, or what they lack."""
+    if not lacking:
+        return {}
     rows = session.query(
         "SELECT material_id, structure_id FROM materials WHERE material_id IN "
         "(SELECT unnest(?::VARCHAR[]))",

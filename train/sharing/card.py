@@ -20,6 +20,7 @@ from train.analysis.resampling import mean_estimates
 from train.display.rounding import deterministic, rounded
 from train.forecasts.calibration import FEWEST_ROWS
 from train.forecasts.chosen import named_group
+from train.forecasts.coverage import coverage_of_test_fold
 from train.forecasts.group import LoadedGroup, load_group
 from train.models import SeedGroup
 from train.source_tasks import source_warnings
@@ -38,6 +39,7 @@ def model_card(store: FeatureStore, name: str) -> dict[str, Any]:
     with store.session() as session:
         group = named_group(session, name)
     loaded = load_group(store, group)
+    coverage = coverage_of_test_fold(store, loaded)
     with store.session() as session:
         imported = bool(
             session.query(
@@ -57,7 +59,7 @@ def model_card(store: FeatureStore, name: str) -> dict[str, Any]:
             "trained_on": _training(session, loaded),
             "reaches": _reach(loaded),
             "errors": _errors(session, group),
-            "intervals": _intervals(loaded),
+            "intervals": _intervals(loaded) | {"test_fold": coverage.to_pylist()},
             "must_not_be_used_for": _limits(session, loaded),
         }
 
@@ -154,15 +156,11 @@ def _test_mae(model: Any) -> Any:
 
 def _intervals(group: LoadedGroup) -> dict[str, Any]:
     calibration = group.knowledge.calibration
-    coverage = [model.metrics.get("coverage") for model in group.stored]
-    found: dict[str, Any] = {
+    return {
         "calibrated_by": calibration.n_rows,
         "needed": FEWEST_ROWS,
         "power_of_distance": calibration.power,
     }
-    if all(coverage):
-        found["coverage_of_test_fold"] = coverage
-    return found
 
 
 def _limits(session: Session, group: LoadedGroup) -> list[str]:
@@ -229,6 +227,11 @@ def card_markdown(card: dict[str, Any]) -> str:
     lines += ["", "## Trained on, and reaches", "", *_listed(trained)]
     lines += ["", "## Errors", "", *_listed({"Mean absolute error": error})]
     lines += _listed({"90 % intervals": calibrated})
+    lines += [
+        f"  - {plain(row['part'])}: {row['covered']:.0%} of {row['n']} test targets in intervals "
+        f"{rounded(row['width'], row['width'] / 10)} {plain(unit)} wide"
+        for row in intervals["test_fold"]
+    ]
     lines += ["", "## Must not be used for", ""]
     lines += [f"- {plain(one)}" for one in card["must_not_be_used_for"]]
     return "\n".join(lines) + "\n"

@@ -34,7 +34,7 @@ def test_nine_rows_are_the_fewest() -> None:
 def test_errors_that_grow_with_distance_widen_the_interval() -> None:
     residuals, ratios = world(2000, 0.8, 0)
     found = Calibration.of(residuals, None, ratios)
-    assert found.power == pytest.approx(0.8, abs=0.1)
+    assert found.power == pytest.approx(0.8, abs=0.2)
     bounds = found(2, None, np.array([0.5, 4.0]))
     assert bounds.half_width[1] > 3 * bounds.half_width[0]
     assert "wider with distance" in bounds.calibration
@@ -42,7 +42,7 @@ def test_errors_that_grow_with_distance_widen_the_interval() -> None:
 
 def test_errors_that_do_not_leave_it() -> None:
     residuals, ratios = world(2000, 0.0, 1)
-    assert Calibration.of(residuals, None, ratios).power < 0.1
+    assert Calibration.of(residuals, None, ratios).power < 0.2
     few = Calibration.of(residuals[: ROWS_FOR_POWER - 1], None, ratios[: ROWS_FOR_POWER - 1])
     assert few.power == 0.0
 
@@ -51,7 +51,7 @@ def test_the_predictors_own_scale_counts() -> None:
     residuals, ratios = world(500, 0.0, 2)
     stds = np.where(np.arange(500) % 2, 5.0, 1.0)
     found = Calibration.of(residuals * stds, stds, ratios)
-    assert found.power < 0.2
+    assert found.power < 0.3
     bounds = found(2, np.array([1.0, 5.0]), np.ones(2))
     assert bounds.half_width[1] == pytest.approx(5 * bounds.half_width[0])
     assert bounds.std[0] == pytest.approx(1.0, rel=0.1)

@@ -61,7 +61,13 @@ def test_the_card_says_what_is_stored(lab_store: FeatureStore, lab_model: str, t
     import json
 
     page = run(lab_store, "card", lab_model)
-    for words in ("Must not be used for", "40, from lab (40)", "2: Cl Cs", "by 20 validation"):
+    for words in (
+        "Must not be used for",
+        "40, from lab (40)",
+        "2: Cl Cs",
+        "by 20 validation",
+        "of 20 test targets",
+    ):
         assert words in page, page
     file = tmp_path / "card.json"
     run(lab_store, "card", lab_model, "-o", str(file))

@@ -16,6 +16,8 @@ from featurestore.cli.root import root
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.preparation import MissingVersionError
 from featurestore.store import FeatureStore
+from featurestore.summary import summarise
+from featurestore.views.request import ViewRequest
 from train.forecasts.predictor import Predictor
 
 
@@ -99,6 +101,9 @@ def test_older_forecasts_stand_beside_newer_ones(
     train.predict(lab_store, files, models=lab_model)
     other = lab.train_lab(lab_store, n_estimators=5)
     train.predict(lab_store, files, models=other)
+    with lab_store.session() as session:
+        said = dict(summarise(session))["Forecasts"]
+    assert said == [f"{lab.PROPERTY}: 2 of 1 materials, by 2 models"]
     rows = lab_store.sql("FROM forecasts").to_pylist()
     assert sorted(row["model_ids"][0] for row in rows) == sorted([lab_model, other])
 
@@ -153,7 +158,9 @@ def test_a_version_that_is_not_installed_is_named_with_what_to_do(
 
     files = lab.candidates(tmp_path / "new", {"one": 3.313})
     monkeypatch.setitem(lab_of_cubes.VERSION, "n", 2)
-    with pytest.raises(MissingVersionError, match=r"lab-edges.*version.*Install") as error:
+    with pytest.raises(
+        MissingVersionError, match=r"lab-edges.*version \(1 there, 2 installed\).*Inst"
+    ) as error:
         train.predict(lab_store, files, models=lab_model)
     assert "featurestore ingest embeddings --encoder lab-edges" in str(error.value)
     # what has its vectors needs no encoder, another one's texts are another matter
@@ -218,4 +225,83 @@ def test_the_command(lab_store: FeatureStore, lab_model: str, tmp_path: Path) ->
     nothing = run(str(files / "broken.cif"))
     assert nothing.exit_code == 1
     assert run().exit_code == 2
-    assert "predict score" in CliRunner().invoke(root, ["predict", "--help"]).output
+    helped = CliRunner().invoke(root, ["predict", "--help"]).output
+    assert "predict score" in helped and "--no-store" in helped
+
+
+def test_a_graph_network_predicts_the_structures_themselves(
+    lab_store: FeatureStore, tmp_path: Path
+) -> None:
+    tiny = {"alignn_layers": 1, "gcn_layers": 1, "hidden_features": 8, "epochs": 1}
+    request = ViewRequest(lab.PROPERTY, split=lab.SPLIT)
+    model_id = train.fit(lab_store, request, "alignn", **tiny).model.model_id
+    files = lab.candidates(tmp_path / "new", {"one": 3.513})
+    (files / "oganesson.vasp").write_text(lab.poscar(5.1, ("Og", "Cl")))
+    told = train.predict(lab_store, files, ids=["known-61"], models=model_id)
+    stored = lab_store.sql(
+        "SELECT prediction FROM predictions WHERE model_id = ? AND material_id = 'known-61'",
+        [model_id],
+    )["prediction"][0].as_py()
+    by_name = {row.material_id: row for row in told.rows}
+    assert by_name["known-61"].prediction == stored
+    assert by_name["one"].percentile is None and by_name["one"].std is not None
+    assert "oganesson" in told.failures and "Og" in told.failures["oganesson"].message
+
+
+def test_seeds_that_change_nothing_are_called_deterministic(
+    lab_store: FeatureStore, lab_model: str
+) -> None:
+    for seed in (0, 1):
+        mean = lab.train_lab(lab_store, "mean", seed=seed)
+    said = train.predict(lab_store, ids=["known-61"], models=mean).remarks()
+    assert any("2 seeds, deterministic" in line for line in said)
+    lab.train_lab(lab_store, seed=1)
+    said = train.predict(lab_store, ids=["known-61"], models=lab_model).remarks()
+    assert any("2 seeds that differ by" in line for line in said)
+
+
+def test_too_few_validation_rows_are_said_with_what_helps(
+    tmp_path: Path, lab_original: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(lab_original[0] / "site")
+    store = lab.make_lab_store(tmp_path, n_val=5)
+    lab.train_lab(store, "ensemble", epochs=2, members=4)
+    told = train.predict(store, ids=["known-61"])
+    (row,) = told.rows
+    assert row.lower is None and row.std is not None and row.std > 0
+    assert row.calibration == "uncalibrated: 5 validation rows, 9 needed"
+    assert any("larger validation fold" in line for line in told.remarks())
+    assert told.short["90 %"].to_pylist() == ["none"]
+
+
+def test_numbers_among_the_features_are_made_or_named_as_lacking(
+    lab_store: FeatureStore, lab_model: str, tmp_path: Path
+) -> None:
+    with lab_store.run("ingest structures", {}) as run:
+        rows = [
+            {
+                "material_id": f"known-{index:02}",
+                "property": "ehull",
+                "source": "lab",
+                "value": index / 100,
+                "unit": "eV/atom",
+                "run_id": run.run_id,
+            }
+            for index in range(lab.N)
+        ]
+        lab_store.merge_rows("properties", rows)
+    files = lab.candidates(tmp_path / "new", {"one": 3.513})
+    for inputs, failed in (
+        (("lab-edges.size", "sql:volume / n_atoms"), []),
+        (("lab-edges", "property:ehull"), ["one"]),
+    ):
+        request = ViewRequest(lab.PROPERTY, inputs=inputs, split=lab.SPLIT)
+        model_id = train.fit(lab_store, request, "gbt", max_epochs=20).model.model_id
+        for keep in (False, True):
+            told = train.predict(lab_store, files, ids=["known-61"], models=model_id, keep=keep)
+            assert list(told.failures) == failed
+            assert len(told.rows) == 2 - len(failed)
+            assert set(told.rows[0].of_features) == set(told.rows[-1].of_features)
+            assert len(told.rows[0].of_features) == 2
+        if failed:
+            assert "value of property:ehull@lab" in told.failures["one"].message
