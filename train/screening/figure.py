@@ -99,7 +99,9 @@ def _shade(axes: Any, want: Want, limits: tuple[float, float], along: str) -> No
     least = least - margin if want.low in ends and want.low <= limits[0] else least
     most = most + margin if want.high in ends and want.high >= limits[1] else most
     span, bound = (axes.axvspan, axes.set_xlim) if along == "x" else (axes.axhspan, axes.set_ylim)
-    span(max(want.low, least), min(want.high, most), color=_WINDOW, alpha=0.15, linewidth=0)
+    span(
+        max(want.low, least), min(want.high, most), color=_WINDOW, alpha=0.15, linewidth=0, zorder=0
+    )
     bound(least, most)
 
 

@@ -17,6 +17,7 @@ from train.models import SeedGroup
 from train.screening.candidates import Material, Told
 from train.screening.choice import Choice
 from train.screening.distribution import BEYOND
+from train.screening.names import PROBABILITY
 
 Floats = npt.NDArray[np.float64]
 
@@ -139,8 +140,8 @@ class Screening(Shown):
                 ]
         wants = self.told[0].want if len(self.told) == 1 else "all"
         columns[f"P({wants})"] = [_share(self.joint[row], self._least(row)) for row in rows]
-        if self.choice.acquire is not None:
-            columns[self.choice.acquire] = [f"{self.score[row]:.3g}" for row in rows]
+        if self.choice.rule != PROBABILITY:
+            columns[self.choice.rule] = [f"{self.score[row]:.3g}" for row in rows]
         columns["pareto"] = ["yes" if self.pareto[row] else "" for row in rows]
         columns["outside"] = [self.outside[row] for row in rows]
         # without rows a column's type would not be known
