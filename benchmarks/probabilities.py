@@ -1,8 +1,8 @@
 """Whether probabilities of being in a window come true on the test fold.
 
-``python -m benchmarks.probabilities STORE --property slme`` predicts the test fold of the property's
-models as ``featurestore screen`` would, takes as windows the quarters of the training targets, and
-prints for each range of told probabilities how many of the targets are in the window: by the signed
+``python -m benchmarks.probabilities STORE --property slme`` predicts the test fold of the models of
+the property as ``featurestore screen`` would. Windows are the quarters of the training targets. For
+each range of told probabilities it prints how many of the targets are in the window: by the signed
 errors of the validation fold, and by a normal distribution of the same standard deviation.
 """
 

@@ -128,14 +128,32 @@ def materials_of(session: Session, material_ids: Sequence[str]) -> list[Material
     return [found[one] for one in material_ids]
 
 
-def known_values(store: FeatureStore, property: str, source: str) -> dict[str, float]:
-    """The values of a property that the store has from a source, by material."""
+def known_values(
+    store: FeatureStore, property: str, source: str, structures: Mapping[str, str]
+) -> dict[str, float]:
+    """The values of a property that the store has from a source, by material.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Read.
+    property, source : str
+        Which values.
+    structures : mapping of str to str
+        The structure of each candidate: of one that the store has by the same name with another
+        structure, nothing is known.
+    """
     with store.session() as session:
         rows = session.query(
-            "SELECT material_id, value FROM properties WHERE property = ? AND source = ?",
+            "SELECT material_id, structure_id, value FROM properties JOIN materials "
+            "USING (material_id) WHERE property = ? AND source = ?",
             [property, source],
         ).to_pylist()
-    return {row["material_id"]: row["value"] for row in rows}
+    return {
+        row["material_id"]: row["value"]
+        for row in rows
+        if structures.get(row["material_id"], row["structure_id"]) == row["structure_id"]
+    }
 
 
 def best_known(

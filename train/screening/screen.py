@@ -142,8 +142,9 @@ def _screened(
     said: dict[str, dict[str, Forecast]] = {want.property: {} for want in wants}
     for row in forecasts.rows:
         said[row.property][row.material_id] = row
+    structures = {row.material_id: row.structure_id for row in forecasts.rows}
     stored = {
-        name: known_values(store, name, str(group.parameters.property_source))
+        name: known_values(store, name, str(group.parameters.property_source), structures)
         for name, group in groups.items()
     }
     known = {name: {} if choice.predict_known else values for name, values in stored.items()}

@@ -105,6 +105,17 @@ def test_a_value_of_another_source_is_not_known(pair_store: FeatureStore, files:
     assert by_id["hull"][f"{HULL}_known"] and by_id["hull"][f"{HULL}_value"] == 0.01
 
 
+def test_another_structure_by_the_same_name_is_not_known(
+    pair_store: FeatureStore, tmp_path: Path
+) -> None:
+    files = lab.candidates(tmp_path / "new", {"known-61": EDGES["both"], "mine": lab.edge(61)})
+    by_id = rows(train.screen(pair_store, [f"{HULL} < 0.1"], files, keep=False))
+    assert not by_id["known-61"][f"{HULL}_known"] and not by_id["mine"][f"{HULL}_known"]
+    files = lab.candidates(tmp_path / "same", {"known-61": lab.edge(61)})
+    (row,) = rows(train.screen(pair_store, [f"{HULL} < 0.1"], files, keep=False)).values()
+    assert row[f"{HULL}_known"]
+
+
 def test_a_goal_is_held_against_the_best_known_that_fulfils_the_windows(
     pair_store: FeatureStore, files: Path
 ) -> None:
