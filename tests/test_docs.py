@@ -49,6 +49,7 @@ DOCUMENTS = ["README.md"] + [
         "weights",
         "extending",
         "predicting",
+        "screening",
         # before there is a second model of both, so that the beginning of an id names one
         "explanation_words",
         "report",

@@ -17,46 +17,74 @@ if TYPE_CHECKING:
     from train.library import compare, fit, load, predict, score, stored
     from train.models import SeedGroup, StoredModel
     from train.predictors.loading import LoadedModel
+    from train.screening.choice import Choice
+    from train.screening.figure import write_screening_figure
+    from train.screening.replay import CampaignPlan, Replay, replay
+    from train.screening.replay_figure import write_replay_figure
+    from train.screening.result import Screening
+    from train.screening.screen import screen
+    from train.screening.structures import write_structures
+    from train.screening.wants import Want
     from train.training import TrainingResult
     from train.upkeep import Status, status, update
 
 __all__ = [
     "Benchmark",
+    "CampaignPlan",
+    "Choice",
     "Forecasts",
     "LoadedModel",
     "Predictor",
+    "Replay",
+    "Screening",
     "SeedGroup",
     "Status",
     "StoredModel",
     "TrainingResult",
+    "Want",
     "compare",
     "fit",
     "load",
     "predict",
+    "replay",
     "score",
+    "screen",
     "status",
     "stored",
     "update",
+    "write_replay_figure",
+    "write_screening_figure",
+    "write_structures",
 ]
 
 __getattr__, __dir__ = lazily(
     __name__,
     {
         "Benchmark": "train.benchmark.run",
+        "CampaignPlan": "train.screening.replay",
+        "Choice": "train.screening.choice",
         "Forecasts": "train.forecasts.result",
         "LoadedModel": "train.predictors.loading",
         "Predictor": "train.forecasts.predictor",
+        "Replay": "train.screening.replay",
+        "Screening": "train.screening.result",
         "SeedGroup": "train.models",
         "Status": "train.upkeep",
         "StoredModel": "train.models",
         "TrainingResult": "train.training",
+        "Want": "train.screening.wants",
         "compare": "train.library",
         "fit": "train.library",
         "load": "train.library",
         "predict": "train.library",
+        "replay": "train.screening.replay",
         "score": "train.library",
+        "screen": "train.screening.screen",
         "status": "train.upkeep",
         "stored": "train.library",
         "update": "train.upkeep",
+        "write_replay_figure": "train.screening.replay_figure",
+        "write_screening_figure": "train.screening.figure",
+        "write_structures": "train.screening.structures",
     },
 )

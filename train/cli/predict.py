@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from featurestore.cli.options import CONTEXT, format_option, output_option, store_option
 from featurestore.errors import FeatureStoreError
-
-if TYPE_CHECKING:
-    from train.forecasts.result import Forecasts
-
-_HELP = CONTEXT["help_option_names"]
+from train.cli.failures import print_failures
+from train.cli.unnamed import with_unnamed
 
 
 class NothingPredictedError(FeatureStoreError):
     """No material that was asked for could be predicted."""
 
 
-class _WithScore(click.Group):
-    """A group whose command need not be named: what is no command's name is an argument of it."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the command's name before what is no name of one."""
-        if not args or (args[0] not in self.commands and args[0] not in _HELP):
-            args = ["materials", *args]
-        return super().parse_args(ctx, args)
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options of the command that need not be named, too."""
-        records = [one.get_help_record(ctx) for one in self.commands["materials"].params]
-        with formatter.section("Options of 'featurestore predict FILES …'"):
-            formatter.write_dl([record for record in records if record is not None])
-        super().format_options(ctx, formatter)
-
-
-@click.group(cls=_WithScore, context_settings=CONTEXT)
+@click.group(cls=with_unnamed("materials"), context_settings=CONTEXT)
 def predict() -> None:
     """Predict materials from their files or from the store, and score what was predicted before.
 
@@ -140,7 +119,7 @@ def materials(
         click.echo(f"{found.written:,} forecasts stored, {there:,} were there", err=True)
     for line in found.remarks():
         click.echo(f"Note: {line}", err=True)
-    _print_failures(found)
+    print_failures(found.failures, found.passed_over)
     if not found.rows:
         raise NothingPredictedError("no material could be predicted; see above")
 
@@ -173,16 +152,3 @@ def score(
             "ingest structures FILES --properties targets.csv",
             err=True,
         )
-
-
-def _print_failures(found: Forecasts) -> None:
-    """What has no forecast, counted by the reason, with an example each."""
-    grouped: dict[str, list[str]] = {}
-    for item, failure in found.failures.items():
-        grouped.setdefault(failure.error, []).append(item)
-    for error, items in sorted(grouped.items(), key=lambda entry: -len(entry[1])):
-        message = found.failures[items[0]].message
-        click.echo(f"Failed: {len(items):,} × {error}, for example {items[0]}: {message}", err=True)
-    if found.passed_over:
-        number, example = len(found.passed_over), next(iter(found.passed_over))
-        click.echo(f"Passed over: {number:,} × no structure file, for example {example}", err=True)

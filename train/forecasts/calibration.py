@@ -25,6 +25,8 @@ Floats = npt.NDArray[np.float64]
 FEWEST_ROWS = math.ceil(STORED_LEVEL / (1 - STORED_LEVEL) - 1e-9)
 #: Rows without which no power of the distance is chosen.
 ROWS_FOR_POWER = 50
+#: Signed errors that are kept, for the distribution of forecasts.
+MOST_SCORES = 999
 _POWERS = np.arange(0, 31) / 20  # 0 to 1.5
 _SHORTEST = 0.1  # in usual distances: a copy of a training material has a finite logarithm
 
@@ -66,6 +68,9 @@ class Calibration:
         Root mean square of r / s; NaN without rows.
     factor : float
         The quantile of |r| / s; NaN where the rows are too few.
+    scores : tuple of float
+        The errors with their signs, (target - prediction) / s, ascending; of many, as many as
+        `MOST_SCORES` at equal distances in rank.
     """
 
     n_rows: int
@@ -73,6 +78,7 @@ class Calibration:
     power: float
     std_factor: float
     factor: float
+    scores: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, residuals: Floats, stds: Floats | None, ratios: Floats | None) -> Calibration:
@@ -92,7 +98,8 @@ class Calibration:
         power = 0.0
         if ratios is not None and n >= ROWS_FOR_POWER:
             power = _power(np.abs(residuals) / scales, ratios)
-        errors = np.abs(residuals) / _scaled(scales, ratios, power)
+        signed = np.sort(-residuals / _scaled(scales, ratios, power))
+        errors = np.abs(signed)
         rank = math.ceil((n + 1) * STORED_LEVEL - 1e-9)
         return cls(
             n_rows=n,
@@ -100,6 +107,7 @@ class Calibration:
             power=power,
             std_factor=float(np.sqrt(np.mean(errors**2))) if n else math.nan,
             factor=float(np.sort(errors)[rank - 1]) if rank <= n else math.nan,
+            scores=tuple(map(float, _thinned(signed))),
         )
 
     def __call__(self, n: int, stds: Floats | None, ratios: Floats | None) -> Bounds:
@@ -116,6 +124,15 @@ class Calibration:
         if self.power:
             said += f", wider with distance^{self.power:.2f}"
         return Bounds(self.std_factor * scales, self.factor * scales, said)
+
+
+def _thinned(ordered: Floats) -> Floats:
+    """At most `MOST_SCORES` of ordered numbers, the k-th of m standing for the rank k/(m + 1)."""
+    n = len(ordered)
+    if n <= MOST_SCORES:
+        return ordered
+    shares = np.arange(1, MOST_SCORES + 1) / (MOST_SCORES + 1)
+    return np.asarray(np.interp(shares, np.arange(1, n + 1) / (n + 1), ordered))
 
 
 def _scaled(scales: Floats, ratios: Floats | None, power: float) -> Floats:

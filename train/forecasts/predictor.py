@@ -135,6 +135,32 @@ class Predictor:
         MissingVersionError
             If a candidate needs an encoder or generator whose version is not installed.
         """
+        with self.predicting(sources, ids=ids, where=where, dataset=dataset, id_from=id_from) as (
+            _,
+            forecasts,
+        ):
+            pass
+        return forecasts
+
+    @contextmanager
+    def predicting(
+        self,
+        sources: str | Path | Sequence[str | Path] = (),
+        *,
+        ids: Sequence[str] = (),
+        where: str | None = None,
+        dataset: str | None = None,
+        id_from: str = "stem",
+    ) -> Iterator[tuple[FeatureStore, Forecasts]]:
+        """Predict as `predict` does, and see the materials' rows for as long as the block lasts.
+
+        Yields
+        ------
+        FeatureStore
+            Where the materials are: the store, or the one that is gone afterwards.
+        Forecasts
+            What came of it.
+        """
         files = [sources] if isinstance(sources, str | Path) else list(sources)
         if not files and not ids and where is None:
             raise InvalidInputError("name structure files, material ids, or a condition (where)")
@@ -159,16 +185,23 @@ class Predictor:
             notes: list[str] = []
             for group in groups:
                 told += self._forecast(place, group, asked, clock, notes)
-        with clock.of("store"):
-            new = store_forecasts(self.store, groups, told) if self.keep else 0
-        return Forecasts(
-            rows=tuple(told),
-            failures=asked.failures,
-            passed_over=asked.passed_over,
-            notes=tuple(dict.fromkeys(notes)),
-            written=new,
-            seconds=clock.seconds,
-        )
+            with clock.of("store"):
+                new = store_forecasts(self.store, groups, told) if self.keep else 0
+            yield (
+                place,
+                Forecasts(
+                    rows=tuple(told),
+                    failures=asked.failures,
+                    passed_over=asked.passed_over,
+                    notes=tuple(dict.fromkeys(notes)),
+                    written=new,
+                    seconds=clock.seconds,
+                ),
+            )
+
+    def loaded(self, name: str) -> LoadedGroup:
+        """The models with this group id, one of those that predict."""
+        return self._group(next(group for group in self.groups if group_id(group) == name))
 
     def _prepared(self) -> Preparation:
         if self._preparation is None:

@@ -93,10 +93,14 @@ def from_arrays(
         n_rows=int(given["n_rows"]),
         own_scale=bool(given["own_scale"]),
         power=float(given["power"]),
+        scores=tuple(map(float, given["scores"])),
         **numbers,
     )
     if not 0 <= calibration.power <= 10 or any(value < 0 for value in numbers.values()):
         raise ValueError("the calibration has negative factors")
+    scores = np.array(calibration.scores, dtype=np.float64)
+    if not (np.isfinite(scores).all() and (np.diff(scores) >= 0).all()):
+        raise ValueError("the calibration's scores are not finite and ascending")
     return Knowledge(domain, calibration, _strings(said["notes"]))
 
 

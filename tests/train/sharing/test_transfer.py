@@ -135,6 +135,7 @@ HOSTILE = {
     ),
     "parts that overlap": (_set("knowledge", "parts", [["a", 0, 4], ["b", 2, 6]]), "cover"),
     "a negative calibration": (_set("knowledge", "calibration", "factor", -1.0), "negative"),
+    "scores out of order": (_set("knowledge", "calibration", "scores", [2.0, 1.0]), "ascending"),
     "ids that are no strings": (_set("knowledge", "material_ids", [1] * 40), "refused"),
 }
 

@@ -1,0 +1,93 @@
+"""``featurestore screen replay``: campaigns on data whose targets are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from featurestore.cli.options import (
+    CONTEXT,
+    at_option,
+    count_option,
+    format_option,
+    output_option,
+    store_option,
+    view_options,
+)
+from featurestore.views.request import ViewRequest
+from train.screening.names import REPLAYED, USUAL
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("property_name", metavar="PROPERTY")
+@view_options
+@count_option("--known", 50, "Random materials whose target is known at the start.", at_least=10)
+@count_option("--picks", 100, "Materials that are picked in all.")
+@count_option("--batch", 10, "Materials that are picked at once.")
+@count_option("--starts", 5, "Random starts, the same for all rules.", at_least=2)
+@count_option("--top", 10, "How many of the best are sought.")
+@click.option("--smallest", is_flag=True, help="Seek the smallest values, not the largest.")
+@click.option(
+    "--rule",
+    "rules",
+    multiple=True,
+    type=click.Choice(REPLAYED),
+    help="A rule to pick by (repeatable). Default: expected-improvement, greedy and random.",
+)
+@click.option(
+    "--figure",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="PNG file for a chart of what is found against the picks.",
+)
+@output_option
+@format_option
+@store_option
+@at_option
+def replay(
+    request: ViewRequest,
+    known: int,
+    picks: int,
+    batch: int,
+    starts: int,
+    top: int,
+    smallest: bool,
+    rules: tuple[str, ...],
+    figure: Path | None,
+    output: Path | None,
+    output_format: str,
+    store_uri: str,
+    at: str | None,
+) -> None:
+    """Replay campaigns that seek the best values of PROPERTY among materials that have one.
+
+    From random known materials a Gaussian process learns the stored vectors, a rule picks a batch,
+    its targets become known, and so on. Printed is how many of the ten best of the pool each rule
+    found, against picking at random and against picking what is predicted best. Nothing is stored.
+
+    \b
+    Example:
+      featurestore screen replay Tc_supercon --structure-encoder alignn-ff --known 50 --picks 100
+    """
+    from featurestore.output.rows import print_table, write_table
+    from featurestore.store import FeatureStore
+    from train.screening.replay import CampaignPlan
+    from train.screening.replay import replay as replayed
+    from train.screening.replay_figure import write_replay_figure
+
+    plan = CampaignPlan(
+        known=known, picks=picks, batch=batch, starts=starts, top=top, smallest=smallest
+    )
+    view = FeatureStore.open(store_uri, at=at).view(request)
+    found = replayed(view, plan, rules or USUAL)
+    if output is not None:
+        write_table(found.table, output)
+        click.echo(f"{found.table.num_rows:,} picks written to {output}", err=True)
+    else:
+        print_table(found.summary, output_format)
+    if figure is not None:
+        write_replay_figure(found, figure)
+        click.echo(f"Wrote {figure}", err=True)
+    for line in found.remarks():
+        click.echo(f"Note: {line}", err=True)

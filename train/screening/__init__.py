@@ -1,0 +1,1 @@
+"""Choosing among candidates by several properties at once, and how well such choices do."""

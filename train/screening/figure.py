@@ -1,0 +1,169 @@
+"""A chart of screening: the chosen candidates for each want, and all of them for the first two."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from train.display.drawing import COLOURS, GREY, along_x, write_png
+from train.display.labels import printed_in_brackets
+from train.screening.candidates import Told
+from train.screening.distribution import BEYOND
+from train.screening.result import Screening
+from train.screening.wants import Want
+
+_MOST_LINES = 30
+_PREDICTED, _KNOWN, _WINDOW = COLOURS[0], COLOURS[1], COLOURS[2]
+
+
+def write_screening_figure(screening: Screening, path: Path) -> None:
+    """Write a PNG: a line for each chosen candidate, a panel for each want.
+
+    Dots are predictions with the middle 90 %, diamonds known values, windows are shaded, and the
+    last of these panels shows the probabilities. With two wants or more a map of all candidates
+    stands beside them, by the first two properties.
+
+    Parameters
+    ----------
+    screening : Screening
+        With at least one that is chosen; of more than 30 the first are drawn.
+    path : Path
+        The file.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    rows = list(screening.chosen[:_MOST_LINES])
+    told = screening.told
+    has_map = len(told) > 1
+    widths = [2.6] * len(told) + [1.7] + ([3.9] if has_map else [])
+    height = max(1.4 + 0.22 * len(rows), 3.6 if has_map else 2.0)
+    figure = Figure(figsize=(sum(widths) + 1.6, height), dpi=150, layout="constrained")
+    panels = list(figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0])
+    for number, one in enumerate(told):
+        _draw_values(panels[number], one, rows)
+    _draw_probabilities(panels[len(told)], screening, rows)
+    names = [f"{screening.materials[row].formula}  {_short(screening, row)}" for row in rows]
+    for number, axes in enumerate(panels[: len(told) + 1]):
+        axes.set_yticks(range(len(rows)), names if number == 0 else [""] * len(rows), fontsize=7.5)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+    if has_map:
+        _draw_map(panels[-1], screening)
+    figure.legend(handles=_legend(screening), loc="outside lower center", ncols=5, **_PLAIN)
+    groups = screening.models
+    write_png(figure, path, (model for group in groups for model in group))
+
+
+_PLAIN: dict[str, Any] = {"frameon": False, "fontsize": 8}
+
+
+def _short(screening: Screening, row: int) -> str:
+    name = screening.materials[row].material_id
+    name = name if len(name) <= 18 else name[:17] + "…"
+    return f"{name} (outside)" if screening.outside[row] else name
+
+
+def _draw_values(axes: Any, told: Told, rows: Sequence[int]) -> None:
+    values, known = told.outlook.values, told.is_known
+    low, high = values.quantile(BEYOND), values.quantile(1 - BEYOND)
+    for place, row in enumerate(rows):
+        centre = values.centre[row]
+        if known[row]:
+            axes.plot(centre, place, "D", color=_KNOWN, markersize=4.5, zorder=3)
+        else:
+            axes.plot([low[row], high[row]], [place, place], color=_PREDICTED, linewidth=1.3)
+            axes.plot(centre, place, "o", color=_PREDICTED, markersize=4.5, zorder=3)
+    along_x(axes, axis=False)
+    _shade(axes, told.want, axes.get_xlim(), along="x")
+    if told.want.goal is not None:
+        axes.axvline(told.outlook.best, color=GREY, linewidth=1, linestyle="--", zorder=1)
+    axes.set_title(str(told.want), fontsize=8.5)
+    axes.set_xlabel(f"{told.want.property}{printed_in_brackets(told.unit)}", fontsize=8)
+
+
+def _shade(axes: Any, want: Want, limits: tuple[float, float], along: str) -> None:
+    """The window, as far as it is in sight, or an edge of it beside what is in sight."""
+    if want.goal is not None:
+        return
+    ends = [end for end in (want.low, want.high) if math.isfinite(end)]
+    least, most = min(*limits, *ends), max(*limits, *ends)
+    margin = 0.04 * (most - least)
+    least = least - margin if want.low in ends and want.low <= limits[0] else least
+    most = most + margin if want.high in ends and want.high >= limits[1] else most
+    span, bound = (axes.axvspan, axes.set_xlim) if along == "x" else (axes.axhspan, axes.set_ylim)
+    span(
+        max(want.low, least), min(want.high, most), color=_WINDOW, alpha=0.15, linewidth=0, zorder=0
+    )
+    bound(least, most)
+
+
+def _draw_probabilities(axes: Any, screening: Screening, rows: Sequence[int]) -> None:
+    axes.barh(
+        range(len(rows)),
+        screening.joint[list(rows)],
+        height=0.55,
+        color=[GREY if screening.outside[row] else _PREDICTED for row in rows],
+    )
+    along_x(axes)
+    axes.set_xlim(0, 1)
+    axes.set_title("probability" if len(screening.told) == 1 else "joint probability", fontsize=8.5)
+    axes.set_xlabel("of all that is wanted", fontsize=8)
+
+
+def _draw_map(axes: Any, screening: Screening) -> None:
+    first, second = screening.told[:2]
+    x, y = first.outlook.values.centre, second.outlook.values.centre
+    drawn = axes.scatter(
+        x,
+        y,
+        c=screening.joint,
+        s=float(np.clip(4000 / len(x), 5, 24)),
+        cmap="viridis",
+        vmin=0,
+        linewidths=0,
+    )
+    front, chosen = np.flatnonzero(screening.pareto), list(screening.chosen)
+    ring: dict[str, Any] = {"facecolors": "none", "zorder": 3}
+    axes.scatter(x[front], y[front], s=44, edgecolors=COLOURS[3], linewidths=0.9, **ring)
+    axes.scatter(x[chosen], y[chosen], s=90, edgecolors="black", linewidths=0.9, **ring)
+    axes.tick_params(labelsize=8, color=GREY)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    _shade(axes, first.want, axes.get_xlim(), along="x")
+    _shade(axes, second.want, axes.get_ylim(), along="y")
+    axes.set_xlabel(f"{first.want.property}{printed_in_brackets(first.unit)}", fontsize=8)
+    axes.set_ylabel(f"{second.want.property}{printed_in_brackets(second.unit)}", fontsize=8)
+    axes.set_title(f"all {len(x):,} candidates", fontsize=8.5)
+    bar = axes.figure.colorbar(drawn, ax=axes, pad=0.02)
+    bar.ax.tick_params(labelsize=7)
+    bar.set_label("joint probability", fontsize=7.5)
+
+
+def _legend(screening: Screening) -> list[Any]:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    line: dict[str, Any] = {"linestyle": "none"}
+    ring: dict[str, Any] = line | {"mfc": "none", "marker": "o"}
+    handles: list[Any] = [
+        Line2D([], [], color=_PREDICTED, marker="o", ms=4.5, lw=1.3, label="predicted, 90 %")
+    ]
+    rows = list(screening.chosen[:_MOST_LINES])
+    if any(one.is_known[rows].any() for one in screening.told):
+        handles.append(Line2D([], [], color=_KNOWN, marker="D", ms=4.5, label="known", **line))
+    if any(one.want.goal is None for one in screening.told):
+        handles.append(Patch(color=_WINDOW, alpha=0.15, label="window"))
+    if any(one.want.goal is not None for one in screening.told):
+        handles.append(Line2D([], [], color=GREY, lw=1, ls="--", label="best known"))
+    if len(screening.told) > 1:
+        handles.append(Line2D([], [], mec=COLOURS[3], ms=5, label="Pareto front", **ring))
+        handles.append(Line2D([], [], mec="black", ms=7, label="chosen", **ring))
+    return handles
