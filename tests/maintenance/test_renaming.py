@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from whole_store import (
     PROPERTY,
-    SOURCE,
     SPLIT,
     STRUCTURE_ENCODER,
     crystal,
@@ -25,7 +23,6 @@ from featurestore.history.lineage import model_lineage, prediction_lineage
 from featurestore.identity import canonical_json
 from featurestore.splits import cross_validations
 from featurestore.store import FeatureStore
-from featurestore.upkeep.removal import carry_out
 from featurestore.upkeep.renaming import Renaming, carry_out_renaming
 from featurestore.upkeep.renamings import (
     REFUSED,
@@ -307,4 +304,3 @@ def test_the_command_line(store):
     assert lineage(store)[1] == SAME and sound(store)
     for kind in REFUSED:
         said(kind, STRUCTURE_ENCODER, "x", error=f"{kind} keeps its name: ")
-    assert SOURCE and carry_out
