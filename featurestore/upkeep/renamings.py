@@ -197,15 +197,13 @@ def of_split(session: Session, old: str, new: str) -> Renaming:
         ]
     )
     is_old = SQL(f"split IN ({_listed([one for one, _ in pairs])})")
-    named = SQL(
-        " ".join(["CASE", *(f"WHEN split = {quoted(a)} THEN {quoted(b)}" for a, b in pairs)])
-        + " ELSE split END"
-    )
-    rule, in_rules = SQL("rule"), is_old
+    # what follows the old name stays: nothing, or the number of a fold
+    named = SQL(f"concat({quoted(new)}, substr(split, {literal(len(old) + 1)}))")
+    rule, drawn = SQL("rule"), SQL("false")
     for one, other in pairs:
         text, becomes = canonical_json({"of": one})[1:-1], canonical_json({"of": other})[1:-1]
         rule = SQL(f"replace({rule}, {quoted(text)}, {quoted(becomes)})")
-        in_rules = SQL(f"{in_rules} OR contains(rule, {quoted(text)})")
+        drawn = SQL(f"{drawn} OR contains(rule, {quoted(text)})")
     is_one = {one for one, _ in pairs}
     models = _models(session, lambda p: p.split in is_one, begun)
     found = [
@@ -223,9 +221,12 @@ def of_split(session: Session, old: str, new: str) -> Renaming:
                 _change(
                     session,
                     "split_versions",
-                    "versions, and rules of splits drawn from it",
-                    in_rules,
-                    {"split": named, "rule": rule},
+                    "rules of splits drawn from it",
+                    SQL(f"({drawn}) AND NOT {is_old}"),
+                    {"rule": rule},
+                ),
+                _change(
+                    session, "split_versions", "versions", is_old, {"split": named, "rule": rule}
                 ),
                 _change(session, "splits", "folds", is_old, {"split": named}),
             ),
