@@ -123,7 +123,8 @@ def test_a_month_of_a_labs_life(lab):
     # What others know of the lab's compounds: two more materials, a third source of the property.
     with serving() as server:
         known = [entry(f"q{i}", 6.0 + i, _quirk_gap=2.0 + i) for i in range(2)]
-        server.routes["/v1/structures"] = [reply(server.page(0, data=known, links={"next": None}))]
+        server.total = len(known)
+        server.routes["/v1/structures"] = [reply(server.page(0, data=known))]
         query = ("ingest", "optimade", server.base, "--filter", 'elements HAS "Cs"')
         lab.types(*query, "--column", f"_quirk_gap={PROPERTY}", "--dataset", "others", "--pause", 0)
     assert f"{PROPERTY}: 3 sources and no rule" in lab.types("status") and lab.is_sound()

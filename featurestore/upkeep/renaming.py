@@ -61,8 +61,8 @@ class Renaming:
         Sentences about what hangs on it and stays.
     added : tuple of (str, dict)
         Table and row; first of all. The run is put in where the row has none.
-    removed : tuple of (str, SQL)
-        Table and condition of rows that go, last of all.
+    removed : tuple of Change
+        Rows that go, last of all.
     """
 
     kind: str
@@ -72,7 +72,7 @@ class Renaming:
     property: str = ""
     stays: tuple[str, ...] = ()
     added: tuple[tuple[str, dict[str, Any]], ...] = ()
-    removed: tuple[tuple[str, SQL], ...] = ()
+    removed: tuple[Change, ...] = ()
 
     def lines(self) -> list[str]:
         """The plan for people."""
@@ -122,7 +122,7 @@ def carry_out_renaming(store: FeatureStore, renaming: Renaming) -> dict[str, int
             if change.n:
                 store.update(change.table, change.condition, change.values)
                 changed[change.table] = changed.get(change.table, 0) + change.n
-        for table, condition in renaming.removed:
-            store.remove(table, condition)
+        for change in renaming.removed:
+            store.remove(change.table, change.condition)
         run.counts = changed
     return changed

@@ -334,7 +334,7 @@ def of_material(session: Session, old: str, new: str) -> Renaming:
                 f"a source in which it is still {old} brings that back as another material",
             ),
             added=tuple(("materials", row | {"material_id": new}) for row in rows),
-            removed=(("materials", this),) if rows else (),
+            removed=(_change(session, "materials", "material", this, {}),) if rows else (),
         ),
     )
 

@@ -142,8 +142,8 @@ def crossed(store: FeatureStore) -> None:
     """The cross-validation cv of two splits, and a split that was drawn from cv/0."""
     with store.run("ingest splits", {}) as run:
         for name, rule in (
-            ("cv/0", {"way": "folds", "of": "cv", "fold": 0}),
-            ("cv/1", {"way": "folds", "of": "cv", "fold": 1}),
+            ("cv/0", {"way": "folds", "of": "cv", "folds": 2, "fold": 0, "seed": 0}),
+            ("cv/1", {"way": "folds", "of": "cv", "folds": 2, "fold": 1, "seed": 0}),
             ("less", {"way": "sampled", "of": "cv/0"}),
         ):
             shared = {"split": name, "property": "*", "run_id": run.run_id}

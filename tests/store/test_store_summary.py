@@ -50,7 +50,8 @@ def test_a_cross_validation_is_one_line(tmp_path):
     store = toy.make_store(tmp_path / "store", 10, targets=list(range(10)))
     with store.run("ingest splits", {}) as run:
         for name, fold in (("cv/0", 0), ("cv/1", 1), ("cv/plain", None)):
-            rule = {"way": "given"} if fold is None else {"way": "folds", "of": "cv", "fold": fold}
+            crossed = {"way": "folds", "of": "cv", "folds": 2, "fold": fold, "seed": 0}
+            rule = {"way": "given"} if fold is None else crossed
             shared = {"split": name, "property": "*", "run_id": run.run_id}
             version = {
                 "version": 1,
