@@ -14,6 +14,7 @@ from featurestore.property_rules import (
     property_rules,
     rule_in_force,
 )
+from featurestore.renames import MATERIAL, PROPERTY, SPLIT, renamed_hint
 from featurestore.session import (
     PROMOTED,
     RETIRED,
@@ -176,7 +177,7 @@ def stored_properties(session: Session, name: str) -> list[dict[str, str]]:
     ).to_pylist()
     if not rows:
         known = session.query("SELECT DISTINCT property FROM properties")["property"].to_pylist()
-        raise UnknownNameError("property", name, known)
+        raise UnknownNameError("property", name, known, renamed_hint(session, PROPERTY, name))
     return list(rows)
 
 
@@ -249,7 +250,7 @@ def check_split(session: Session, split: str, name: str) -> None:
             "split",
             split,
             {row["split"] for row in rows},
-            "(make one with: featurestore ingest splits)",
+            renamed_hint(session, SPLIT, split) or "(make one with: featurestore ingest splits)",
         )
     covered = {row["property"] for row in rows if row["split"] == split}
     if not covered & {name, "*"}:
@@ -276,7 +277,10 @@ def structure_of(session: Session, material_id: str) -> str:
         [material_id],
     )
     raise UnknownNameError(
-        "material", material_id, near["material_id"].to_pylist(), _of_formula(session, material_id)
+        "material",
+        material_id,
+        near["material_id"].to_pylist(),
+        renamed_hint(session, MATERIAL, material_id) or _of_formula(session, material_id),
     )
 
 

@@ -232,6 +232,10 @@ class FeatureStore(Shown):
         """Remove the rows for which the SQL ``condition`` holds, in one atomic commit."""
         self._tables.delete(table, condition)
 
+    def update(self, table: str, condition: SQL, values: Mapping[str, SQL]) -> None:
+        """Change columns where ``condition`` holds, in one atomic commit; see `Tables.update`."""
+        self._tables.update(table, condition, values)
+
     def record_failures(
         self, stage: str, context: str, failures: Mapping[str, Failure], run: Run
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from featurestore.session import Session
+from featurestore.splits import ALL_PROPERTIES, cross_validations
 from featurestore.tables.schemas import embedding_table
 
 _NONE = ["none yet"]
@@ -49,16 +50,38 @@ def _properties(session: Session) -> list[str]:
 
 
 def _splits(session: Session) -> list[str]:
+    """A line for each split; a cross-validation is one."""
     rows = session.query(
         "SELECT split, property, count(*) FILTER (fold = 'train') AS train, "
         "count(*) FILTER (fold = 'val') AS val, count(*) FILTER (fold = 'test') AS test "
         "FROM splits GROUP BY ALL ORDER BY split, property"
     ).to_pylist()
-    return [
-        f"{row['split']}, {'all materials' if row['property'] == '*' else row['property']}: "
-        f"{row['train']:,} train, {row['val']:,} val, {row['test']:,} test"
-        for row in rows
-    ] or _NONE
+    crossed = cross_validations(session)
+    of = {(one, key): name for (name, key), members in crossed.items() for one in members}
+    lines: dict[tuple[str, str], str] = {}
+    tested: dict[tuple[str, str], list[int]] = {}
+    for row in rows:
+        split, key = row["split"], row["property"]
+        called = "all materials" if key == ALL_PROPERTIES else key
+        if (split, key) not in of:
+            lines[split, key] = (
+                f"{split}, {called}: "
+                f"{row['train']:,} train, {row['val']:,} val, {row['test']:,} test"
+            )
+            continue
+        name = of[split, key]
+        sizes = tested.setdefault((name, key), [])
+        sizes.append(row["test"])
+        lines[name, key] = (
+            f"{name}, {called}: cross-validation of {len(sizes)} splits, {sum(sizes):,} materials "
+            f"in tests of {_range(sizes)}"
+        )
+    return list(lines.values()) or _NONE
+
+
+def _range(sizes: list[int]) -> str:
+    low, high = min(sizes), max(sizes)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _texts(session: Session) -> list[str]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from optimade_entries import entry
+from quirky_server import reply, serving
 from tiny_alignn import write_tiny_alignn
 
 from featurestore.cli import root
@@ -76,6 +79,13 @@ class Lab:
         rows = self.store.sql("SELECT material_id, fold FROM splits WHERE split = 'mine'")
         return {row["material_id"]: row["fold"] for row in rows.to_pylist()}
 
+    def gaps_of_others(self) -> list[dict[str, Any]]:
+        rows = self.store.sql(
+            "SELECT material_id, value FROM properties WHERE source = 'others' ORDER BY value"
+        ).to_pylist()
+        assert [row["value"] for row in rows] == [2.0, 3.0]
+        return rows
+
     def models(self) -> list[StoredModel]:
         with self.store.session() as session:
             return stored_models(session)
@@ -109,9 +119,17 @@ def test_a_month_of_a_labs_life(lab):
     said = lab.types("status")
     assert f"{PROPERTY}: 2 sources and no rule" in said and "6 materials without a fold" in said
     assert "6 materials without a vector of their structure" in said
-    # An OPTIMADE query of the lab's compounds belongs here: a third source of the same property.
+
+    # What others know of the lab's compounds: two more materials, a third source of the property.
+    with serving() as server:
+        known = [entry(f"q{i}", 6.0 + i, _quirk_gap=2.0 + i) for i in range(2)]
+        server.total = len(known)
+        server.routes["/v1/structures"] = [reply(server.page(0, data=known))]
+        query = ("ingest", "optimade", server.base, "--filter", 'elements HAS "Cs"')
+        lab.types(*query, "--column", f"_quirk_gap={PROPERTY}", "--dataset", "others", "--pause", 0)
+    assert f"{PROPERTY}: 3 sources and no rule" in lab.types("status") and lab.is_sound()
     assert "3 materials for which they disagree" in lab.types(
-        "properties", "prefer", PROPERTY, "november", "october"
+        "properties", "prefer", PROPERTY, "november", "october", "others"
     )
     conflicts = lab.types("properties", "conflicts", PROPERTY)
     assert "november 9.0, october 0.2" in conflicts and "s03" not in conflicts
@@ -122,14 +140,15 @@ def test_a_month_of_a_labs_life(lab):
     assert "ingest splits --extend mine" in plan and "train fit mean" in plan
     assert len(lab.models()) == 1 and lab.folds() == folds
     assert "3 commands ran" in lab.types("update")
-    assert folds.items() <= lab.folds().items() and len(lab.folds()) == 18
+    assert folds.items() <= lab.folds().items() and len(lab.folds()) == 20
     assert "Nothing is lacking" in lab.types("update")
     assert lab.is_sound()
     [_, second] = lab.models()
-    assert second.parameters.property_source == 'prefer ["november","october"]'
-    assert [model.metrics["folds"]["train"]["n"] for model in (first, second)] == [8, 11]
+    assert second.parameters.property_source == 'prefer ["november","october","others"]'
     train = [name for name, fold in lab.folds().items() if fold == "train"]
+    assert [model.metrics["folds"]["train"]["n"] for model in (first, second)] == [8, 12]
     values = {f"s{i:02}": i / 10 for i in range(18)} | {"s00": 7.0, "s01": 8.0, "s02": 9.0}
+    values |= {row["material_id"]: row["value"] for row in lab.gaps_of_others()}
     rows = lab.store.sql(
         "SELECT DISTINCT prediction FROM predictions WHERE model_id = ?", [second.model_id]
     ).to_pylist()

@@ -25,6 +25,10 @@ _BUILT_IN = {
     "lineage": ("featurestore.cli.lineage:lineage", "Show what a model or figure was made from."),
     "snapshot": ("featurestore.cli.snapshot:snapshot", "Name states of the store, restore them."),
     "remove": ("featurestore.cli.remove:remove", "Take things out, with all that hangs on them."),
+    "rename": (
+        "featurestore.cli.rename:rename",
+        "Give a property, split … another name.",
+    ),
     "backup": ("featurestore.cli.backup:backup", "Copy the store elsewhere; again, only news."),
     "migrate": ("featurestore.cli.migrate:migrate", "Bring an older store to today's schema."),
     "parts": ("featurestore.cli.parts:parts", "List encoders and the like, and their settings."),

@@ -18,6 +18,7 @@ from featurestore.output.figures import figure_models
 from featurestore.property_rules import property_rules
 from featurestore.quoting import identifier
 from featurestore.redaction import redacted, without_secrets
+from featurestore.renames import Renamed, renames
 from featurestore.session import Session
 from featurestore.splits import split_versions
 from featurestore.tables.schemas import embedding_table
@@ -25,6 +26,7 @@ from featurestore.tables.soundness import object_or_empty, parsed_object
 from featurestore.texts.renderings import find_rendering
 from featurestore.views.features import PropertyFeature, SqlFeature
 from featurestore.views.parameters import ViewParameters
+from featurestore.views.renamed import parameters_now, view_then
 from featurestore.views.sql import text_columns, view_sql
 from featurestore.views.view import load_view
 
@@ -111,6 +113,7 @@ def prediction_lineage(session: Session, model: str, material_id: str) -> Node:
         raise UnknownNameError(f"material of model {made_by.name}", material_id, known)
     row = rows[0]
     parameters, _ = _stored_view(session, made_by.name)
+    parameters = parameters_now(parameters, renames(session, made_by.name))
     selected = session.read_only_query(view_sql(parameters))
     selected = selected.filter(pa.compute.equal(selected["material_id"], material_id))
     inputs = (made_by, *_vectors_of_view(session, parameters, selected))
@@ -154,8 +157,13 @@ def model_lineage(session: Session, name: str) -> Node:
     ).to_pylist()
     if removed:
         facts["removed_since"] = [f"{one['kind']} {one['name']}" for one in removed]
+    since = renames(session, model_id)
+    if since:
+        said = (f"{one.kind} {one.old}, now {one.new}" for one in since)
+        facts["renamed_since"] = list(dict.fromkeys(said))
     versions = runs[0].arguments.get("view_versions") if runs else None
-    view = _view_node(session, parameters, stored_sql, row["view_fingerprint"], versions)
+    fingerprint = row["view_fingerprint"]
+    view = _view_node(session, parameters, stored_sql, fingerprint, versions, since)
     return Node(kind="model", name=model_id, facts=facts, table="models", runs=runs, inputs=(view,))
 
 
@@ -218,23 +226,24 @@ def _view_node(
     stored_sql: str,
     fingerprint: str,
     versions: dict[str, int] | None,
+    since: Sequence[Renamed],
 ) -> Node:
     sql = view_sql(parameters)
-    rows = session.read_only_query(sql)
+    p = parameters_now(parameters, since)
+    rows = session.read_only_query(view_sql(p))
     facts: dict[str, Any] = {
         "parameters": parameters.as_dict(),
         "sql": sql,
         "fingerprint": fingerprint,
         "table_versions": versions or "not recorded",
         "rows": rows.num_rows,
-        "rebuilt": _rebuilt(session, parameters, fingerprint),
+        "rebuilt": _rebuilt(session, parameters, fingerprint, since),
     }
     if stored_sql != sql:
         facts["stored_sql"] = stored_sql
         facts["stored_sql_is"] = "not what these parameters give; it was not run"
-    p = parameters
     inputs = [
-        *_vectors_of_view(session, parameters, rows),
+        *_vectors_of_view(session, p, rows),
         *_feature_set(session, p),
         _targets(session, p),
     ]
@@ -256,10 +265,13 @@ def _view_node(
     return Node("training view", fingerprint[:12], facts, inputs=tuple(inputs))
 
 
-def _rebuilt(session: Session, parameters: ViewParameters, fingerprint: str) -> str:
+def _rebuilt(
+    session: Session, parameters: ViewParameters, fingerprint: str, since: Sequence[Renamed]
+) -> str:
     """Whether the view, made from what the session sees, is the one the model was trained on."""
     try:
-        now = load_view(session, parameters).fingerprint
+        view = load_view(session, parameters_now(parameters, since))
+        now = (view_then(view, parameters, since) if since else view).fingerprint
     except FeatureStoreError as error:
         return f"cannot be made: {error}"
     return "the same, byte for byte" if now == fingerprint else f"another: {now[:12]}"

@@ -1,10 +1,10 @@
 """Commands that change what others stand on, and those others, keep out of each other's way.
 
-A restoration, a migration or a removal takes away rows that a command under way has seen already;
-what that one writes later would refer to what is gone. So such a command and any other that writes
-exclude each other. The lock is the record of runs: whoever starts writes its own row first and
-reads the others' after, and Lance commits in one order, on disk as in a bucket; so of two at least
-one sees the other, and gives way.
+A restoration, a migration, a removal or a renaming takes away rows that a command under way has
+seen already; what that one writes later would refer to what is gone. So such a command and any
+other that writes exclude each other. The lock is the record of runs: whoever starts writes its own
+row first and reads the others' after, and Lance commits in one order, on disk as in a bucket; so of
+two at least one sees the other, and gives way.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from featurestore.errors import FeatureStoreError
 
 #: Commands beside which no other writes.
-EXCLUSIVE = ("snapshot restore", "migrate", "verify", "remove")
+EXCLUSIVE = ("snapshot restore", "migrate", "verify", "remove", "rename")
 
 
 class BusyStoreError(FeatureStoreError):

@@ -235,6 +235,21 @@ _TABLES = (
         content=("run_id",),
     ),
     TableSchema(
+        "renames",
+        ("run_id", "kind", "old"),
+        pa.schema(
+            [
+                *_strings("kind", "old", "new"),
+                # of which a source is renamed; empty for everything else
+                *_strings("property"),
+                # the models that had learned from it or predicted it, and go on saying the old name
+                _required("models", _NAMES),
+                _required("renamed_at", _TIMESTAMP),
+                *_strings("run_id"),
+            ]
+        ),
+    ),
+    TableSchema(
         "quarantine",
         ("digest",),
         pa.schema(

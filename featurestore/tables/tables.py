@@ -225,6 +225,24 @@ class Tables:
                 _retrying(lambda: self._database.open_table(name).delete(condition))
             self._note_written(name)
 
+    def update(self, name: str, condition: SQL, values: Mapping[str, SQL]) -> None:
+        """Give columns other values where the SQL ``condition`` holds, in one atomic commit.
+
+        Parameters
+        ----------
+        values : mapping of str to SQL
+            By column an expression over the row as it was. Keys have to stay unique.
+        """
+        self.writable()
+        if self.dataset(name) is not None:
+            with self._access("write", name):
+                _retrying(
+                    lambda: self._database.open_table(name).update(
+                        where=condition, values_sql=dict(values)
+                    )
+                )
+            self._note_written(name)
+
     def restore(self, name: str, version: int | str) -> None:
         """Make the content of an earlier version the newest one, as a commit of its own."""
         self.writable()
