@@ -100,9 +100,6 @@ def test_ctrl_c_stops_coverage(store):
 
 def test_ctrl_c_while_a_session_opens(store, monkeypatch):
     """There DuckDB turns it into a RuntimeError, which would end in a traceback."""
-        "featurestore.session.macro_source",
-        lambda name: "CREATE OR REPLACE TEMP MACRO nothing() AS 1",
-    )
     for message, expected in (("Query interrupted", KeyboardInterrupt), ("other", RuntimeError)):
 
         def fail(*_: object, message: str = message) -> None:
