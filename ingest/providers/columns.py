@@ -76,11 +76,11 @@ def check_columns(
     return notes
 
 
-_SPELT = {"angstrom": "å", "dimensionless": "1", "unitless": "1", "mub": "μb", "bohrmagneton": "μb"}
+_SPELT = {"angstrom": "Å", "dimensionless": "1", "unitless": "1", "mub": "μB", "bohrmagneton": "μB"}
 
 
 def _plain(unit: str) -> str:
-    """A unit whatever its spelling: ``eV per atom`` and ``eV/atom``."""
-    text = re.sub(r"\s*(?:\bper\b|/)\s*", "/", unit.strip().lower())
+    """A unit whatever its spelling: ``eV per atom`` and ``eV/atom``, but ``meV`` is no ``MeV``."""
+    text = re.sub(r"\s*(?:\bper\b|/)\s*", "/", unit.strip())
     text = re.sub(r"[\s_*·]+", "", text).replace("µ", "μ")
-    return "/".join(_SPELT.get(part, part) for part in text.split("/"))
+    return "/".join(_SPELT.get(part.lower(), part) for part in text.split("/"))
