@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import lance
 import pytest
 from click.testing import CliRunner
 from whole_store import (
@@ -79,7 +80,7 @@ def test_a_material_goes_with_all_that_only_it_has(store):
 
 def test_what_others_share_stays(store):
     """Another material with the same structure, and another structure with the same text."""
-    row = store.sql(f"FROM materials WHERE {FIRST}").to_pylist()[0]
+    [row] = lance.dataset(f"{store.uri}/materials.lance").to_table(filter=FIRST).to_pylist()
     store.merge_rows("materials", [row | {"material_id": "twin"}])
     carry_out(store, planned(store, of_materials, FIRST))
     assert store.sql("SELECT count(*) AS n FROM sentences").to_pylist() == [{"n": 30}]
@@ -131,7 +132,7 @@ def test_a_removal_that_is_cut_off_goes_on(store, monkeypatch, table):
 
 
 def test_a_material_that_comes_back_is_no_cut_off_removal(store):
-    row = store.sql(f"FROM materials WHERE {FIRST}").to_pylist()[0]
+    [row] = lance.dataset(f"{store.uri}/materials.lance").to_table(filter=FIRST).to_pylist()
     carry_out(store, planned(store, of_materials, FIRST))
     store.merge_rows("materials", [row])
     assert planned(store, of_materials, "material_id = 'toy-001'").names == ("toy-001",)
