@@ -70,8 +70,11 @@ def stages(folder: Path) -> list[Stage]:
     import ingest.stages.structures as structures
     import ingest.stages.text as text
     from ingest.encoders.load import load_encoder
-    from tests.tiny_alignn import write_tiny_alignn
-    from tests.tiny_bert import write_tiny_bert
+
+    # By its folder: installed packages may bring a package called tests.
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    from tiny_alignn import write_tiny_alignn
+    from tiny_bert import write_tiny_bert
 
     write_tiny_alignn(folder / "tiny-alignn")
     write_tiny_bert(folder / "tiny-bert")

@@ -28,7 +28,7 @@ _INNER = {
     *("variant_tags", "variant_is_known", "has_variant_tag"),
     *("drawn", "numbered", "kept_pieces", "rendered"),
     *("amount_of", "written_amounts", "written_formula", "with_molecules", "formula_of_stored"),
-    *("formula_tokens", "formula_amounts"),
+    *("formula_tokens", "formula_amounts", "electronegativity"),
 }
 _KEYWORDS = (
     *("all", "and", "any", "as", "asc", "between", "by", "case", "cast", "cross", "describe"),

@@ -81,7 +81,7 @@ def test_they_are_used_as_the_document_says(used: Path) -> None:
 
     store = FeatureStore.open(used / "store")
     (material,) = store.sql("FROM materials WHERE material_id = 'measured'").to_pylist()
-    assert (material["formula"], material["space_group_number"]) == ("ClCs", 221)
+    assert (material["formula"], material["space_group_number"]) == ("CsCl", 221)
     (generator,) = store.sql("FROM generators").to_pylist()
     assert (generator["tags"], generator["reference_tags"]) == (["composition", "cell"], ["room"])
     (encoder,) = store.sql("FROM encoders WHERE kind = 'structure'").to_pylist()

@@ -73,7 +73,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
 
 def test_an_unknown_property_suggests_and_says_how_to_add_it():
     with pytest.raises(UnknownNameError, match=r"did you mean 'mbj_bandgap'.*--property-registry"):
-        load_registry()["MBJ_bandgp"]
+        load_registry()["MBJ-BandGap"]
 
 
 def test_suggestions():

@@ -42,7 +42,7 @@ def test_structures_targets_and_their_origin(store: FeatureStore, optimade_url: 
         "SELECT * FROM materials JOIN properties USING (material_id) "
         "WHERE material_id = 'exmpl-003'"
     ).to_pylist()
-    assert row["formula"] == "ClCs" and row["space_group_number"] == 221
+    assert row["formula"] == "CsCl" and row["space_group_number"] == 221
     assert row["lattice"][0] == pytest.approx(4.06) and row["species"] == ["Cs", "Cl"]
     assert row["source_file"] == (
         f"{optimade_url}/v1/structures/003#last_modified=2026-05-04T10:00:00Z"

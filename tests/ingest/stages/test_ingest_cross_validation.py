@@ -135,7 +135,7 @@ def test_more_folds_than_groups(store):
 
 def test_a_rest_of_one_group_cannot_be_stopped_by(store):
     with pytest.raises(MissingDataError, match="in 1 group, and training needs two"):
-        add_splits(store, folds=2, group_by="formula = 'ClNa'")
+        add_splits(store, folds=2, group_by="formula = 'NaCl'")
 
 
 @pytest.mark.parametrize("key", [None, PROPERTY])
