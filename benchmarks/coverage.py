@@ -13,7 +13,7 @@ import click
 
 from featurestore.output.rows import print_table
 from featurestore.store import FeatureStore
-from train.forecasts.chosen import chosen_group, named_group
+from train.forecasts.chosen import groups_asked_for
 from train.forecasts.coverage import coverage_of_test_fold
 from train.forecasts.group import load_group
 
@@ -26,8 +26,7 @@ def main(store: Path, properties: tuple[str, ...], models: tuple[str, ...]) -> N
     """Print coverage and width of the 90 % intervals on the test folds."""
     opened = FeatureStore.open(store)
     with opened.session() as session:
-        groups = [chosen_group(session, name) for name in properties]
-        groups += [named_group(session, name) for name in models]
+        groups = groups_asked_for(session, properties, models)
     for group in groups:
         loaded = load_group(opened, group)
         calibration = loaded.knowledge.calibration

@@ -19,7 +19,7 @@ import pyarrow as pa
 from featurestore.output.rows import print_table
 from featurestore.store import FeatureStore
 from featurestore.views.candidates import select_candidates
-from train.forecasts.chosen import chosen_group, named_group
+from train.forecasts.chosen import groups_asked_for
 from train.forecasts.group import LoadedGroup, load_group, tell
 from train.screening.distribution import Distribution, NormalErrors
 from train.screening.wants import Want
@@ -67,8 +67,7 @@ def main(store: Path, properties: tuple[str, ...], models: tuple[str, ...]) -> N
     """Print told probabilities beside what came true on the test folds."""
     opened = FeatureStore.open(store)
     with opened.session() as session:
-        groups = [chosen_group(session, name) for name in properties]
-        groups += [named_group(session, name) for name in models]
+        groups = groups_asked_for(session, properties, models)
     for group in groups:
         loaded = load_group(opened, group)
         found = told_and_true(opened, loaded)

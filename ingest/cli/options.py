@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -65,4 +66,25 @@ def retry_option(command: Command) -> Command:
     """Add ``--retry-failures``."""
     return click.option(
         "--retry-failures", is_flag=True, help="Try what failed in an earlier run again."
+    )(command)
+
+
+def registry_option(command: Command) -> Command:
+    """Add ``--property-registry``; the command gets the files as ``registries``."""
+    return click.option(
+        "--property-registry",
+        "registries",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="TOML file with further properties, their units and ranges.",
+    )(command)
+
+
+def ordered_option(command: Command) -> Command:
+    """Add ``--ordered``, for commands that read structures."""
+    return click.option(
+        "--ordered",
+        type=click.Choice(["nearest"]),
+        help="Give each disordered site its most abundant element instead of refusing the "
+        "structure; ids then end in ~ordered.",
     )(command)

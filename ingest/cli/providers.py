@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from featurestore.cli.options import CONTEXT, Command, store_option, together
+from ingest.cli.options import ordered_option, registry_option
 from ingest.cli.printing import print_ingested
 
 
@@ -27,24 +28,13 @@ def taking_options(field: str) -> Callable[[Command], Command]:
             help="Name recorded for the data set and as the source of its targets. Default: that "
             "of the source.",
         ),
-        click.option(
-            "--property-registry",
-            "registries",
-            multiple=True,
-            type=click.Path(path_type=Path),
-            help="TOML file with further properties, their units and ranges.",
-        ),
+        registry_option,
         click.option(
             "--replace",
             is_flag=True,
             help="Replace materials and targets stored with other content.",
         ),
-        click.option(
-            "--ordered",
-            type=click.Choice(["nearest"]),
-            help="Give each disordered site its most abundant element instead of refusing the "
-            "structure; ids then end in ~ordered.",
-        ),
+        ordered_option,
     )
 
 

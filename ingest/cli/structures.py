@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from featurestore.cli.options import CONTEXT, store_option
+from ingest.cli.options import ordered_option, registry_option
 from ingest.cli.printing import print_ingested
 
 
@@ -21,13 +22,7 @@ from ingest.cli.printing import print_ingested
     "property. Other names of columns: see ingest targets.",
 )
 @click.option("--dataset", help="Name recorded for the data set. Default: that of the source.")
-@click.option(
-    "--property-registry",
-    "registries",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="TOML file with further properties, their units and ranges.",
-)
+@registry_option
 @click.option(
     "--replace", is_flag=True, help="Replace materials and targets stored with other content."
 )
@@ -39,12 +34,7 @@ from ingest.cli.printing import print_ingested
     help="What of a file is its material's id: stem (with as many folders as tell it from the "
     "others), path, formula, or regex:PATTERN of its path.",
 )
-@click.option(
-    "--ordered",
-    type=click.Choice(["nearest"]),
-    help="Give each disordered site its most abundant element instead of refusing the structure; "
-    "ids then end in ~ordered.",
-)
+@ordered_option
 @click.option(
     "--targets/--no-targets",
     default=True,

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from featurestore.cli.options import CONTEXT, store_option
+from ingest.cli.options import registry_option
 from ingest.cli.printing import print_ingested
 
 
@@ -36,13 +37,7 @@ from ingest.cli.printing import print_ingested
     show_default=True,
     help="What stands before decimals in text.",
 )
-@click.option(
-    "--property-registry",
-    "registries",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="TOML file with further properties, their units and ranges.",
-)
+@registry_option
 @click.option("--replace", is_flag=True, help="Replace targets stored with other values.")
 @store_option
 def targets(

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from featurestore.errors import FeatureStoreError, InvalidInputError
 from featurestore.identity import fingerprint
-from featurestore.machine.workers import cpu_count
-from featurestore.output.progress import progress_bar
-from featurestore.registry import PropertyRegistry, load_registry
+from featurestore.registry import load_registry
 from featurestore.store import FeatureStore
-from featurestore.tables.runs import Run
+from ingest.library.storing import Ended, check_limits, check_order, stored
 from ingest.providers import materials_project
 from ingest.providers.columns import check_columns, parse_columns
 from ingest.providers.http import PAUSE, PoliteClient, same_server
@@ -20,18 +17,7 @@ from ingest.providers.materials_project import MaterialsProject, parse_condition
 from ingest.providers.optimade.databases import find_database
 from ingest.providers.optimade.pages import check_filter, first_place
 from ingest.providers.optimade.reading import COMMAND, Reading, where_it_stopped
-from ingest.recording import (
-    IncompleteError,
-    Ingested,
-    NothingSucceededError,
-    ingested,
-    recorded,
-)
-from ingest.stages.plausibility import implausible_targets
-from ingest.stages.structures import ingest_structures
-from ingest.structures.records import MaterialRecord
-
-_A_BATCH = 500  # what a kill may cost
+from ingest.recording import Ingested, recorded
 
 
 def add_optimade(
@@ -259,109 +245,3 @@ def _whole(store: FeatureStore, properties: Sequence[str], source: str) -> set[s
             [source, source, list(properties), len(properties)],
         )
     return set(rows["material_id"].to_pylist())
-
-
-class Ended:
-    """Why records ended, where it was too early."""
-
-    error: FeatureStoreError | None = None
-
-    def up_to_an_error(self, records: Iterable[MaterialRecord]) -> Iterator[MaterialRecord]:
-        """The same, ending where their source fails, so that those before are stored."""
-        try:
-            yield from records
-        except FeatureStoreError as error:
-            self.error = error
-
-
-def check_order(ordered: str | None) -> None:
-    """Raise unless disorder is ordered by a rule that there is.
-
-    Raises
-    ------
-    InvalidInputError
-        If it is not.
-    """
-    if ordered not in (None, "nearest"):
-        raise InvalidInputError(f"disorder is ordered by 'nearest'; got {ordered!r}")
-
-
-def check_limits(*limits: int | None) -> None:
-    """Raise unless each is a positive number or None.
-
-    Raises
-    ------
-    InvalidInputError
-        If one is not.
-    """
-    for limit in limits:
-        if limit is not None and limit < 1:
-            raise InvalidInputError(f"a limit is 1 or more; got {limit}")
-
-
-def stored(
-    store: FeatureStore,
-    run: Run,
-    records: Iterable[MaterialRecord],
-    *,
-    dataset: str,
-    registry: PropertyRegistry,
-    replace: bool,
-    notes: Sequence[str] = (),
-    written: Callable[[int], None] = lambda count: None,
-    stopped: Callable[[], FeatureStoreError | None] = lambda: None,
-    present: int = 0,
-) -> Ingested:
-    """Put records into the store as they come, through the checks of `ingest_structures`.
-
-    Parameters
-    ----------
-    notes : sequence of str
-        Lines for the summary; more may be added while the records come.
-    written : callable
-        As for `ingest_structures`.
-    stopped : callable
-        Afterwards gives why the records ended too early, if they did.
-    present : int
-        Materials that were there already and are not among the records.
-
-    Raises
-    ------
-    IncompleteError
-        If they did, and something had come before.
-    FeatureStoreError
-        If they did, and nothing had.
-    NothingSucceededError
-        If every record failed.
-    """
-    with progress_bar(None, "structures", "materials") as progress:
-        materials, targets = ingest_structures(
-            store,
-            records,
-            dataset=dataset,
-            registry=registry,
-            run=run,
-            progress=progress,
-            workers=cpu_count(),
-            replace=replace,
-            a_batch=_A_BATCH,
-            written=written,
-        )
-    materials.notes += notes
-    materials.present += present
-    targets.notes += implausible_targets(store, dataset, registry)
-    error = stopped()
-    came = materials.written + materials.present + len(materials.failures)
-    if error is not None and not came:
-        raise error
-    try:
-        result = ingested(run, materials, targets)
-    except NothingSucceededError as nothing:
-        if error is None:
-            raise
-        result = nothing.result
-    if error is not None:
-        raise IncompleteError(
-            f"{error}. What came before is stored; run the same command again to go on", result
-        )
-    return result

@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from featurestore.errors import InvalidInputError
 from featurestore.machine.workers import WorkerPool, cpu_count
 from featurestore.output.progress import progress_bar
 from featurestore.registry import load_registry
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
+from ingest.library.storing import check_order
 from ingest.library.targets import known_properties, opened_targets
 from ingest.recording import Ingested, ingested, recorded
 from ingest.stages.plausibility import implausible_targets
@@ -70,8 +70,7 @@ def add_structures(
     named = [str(one) for one in ([sources] if isinstance(sources, str | Path) else sources)]
     tables = tuple(Path(path) for path in properties)
     registries = tuple(Path(path) for path in property_registries)
-    if ordered not in (None, "nearest"):
-        raise InvalidInputError(f"disorder is ordered by 'nearest'; got {ordered!r}")
+    check_order(ordered)
     rule, found = IdRule.parse(id_from), expand_sources(named)
     arguments = {
         "sources": tuple(named),

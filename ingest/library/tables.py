@@ -8,7 +8,7 @@ from pathlib import Path
 
 from featurestore.registry import load_registry
 from featurestore.store import FeatureStore
-from ingest.library.providers import Ended, check_limits, check_order, stored
+from ingest.library.storing import Ended, check_limits, check_order, stored
 from ingest.providers.columns import check_columns, parse_columns
 from ingest.recording import Ingested, recorded
 from ingest.structures.tables.files import table_files

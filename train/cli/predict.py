@@ -8,6 +8,7 @@ import click
 
 from featurestore.cli.options import CONTEXT, format_option, output_option, store_option
 from featurestore.errors import FeatureStoreError
+from train.cli.candidates import check_which, keeping_options, which_options
 from train.cli.failures import print_failures
 from train.cli.unnamed import with_unnamed
 
@@ -31,13 +32,7 @@ def predict() -> None:
 
 
 @predict.command(context_settings=CONTEXT)
-@click.argument("sources", nargs=-1)
-@click.option("--id", "ids", multiple=True, metavar="ID", help="A stored material (repeatable).")
-@click.option(
-    "--where",
-    metavar="SQL",
-    help="Stored materials for which this condition over materials and properties holds.",
-)
+@which_options
 @click.option(
     "--property",
     "properties",
@@ -53,17 +48,7 @@ def predict() -> None:
     metavar="ID",
     help="A model by its id or the beginning (repeatable), with those that differ by the seed.",
 )
-@click.option(
-    "--no-store", is_flag=True, help="Leave nothing behind: neither materials nor forecasts."
-)
-@click.option("--dataset", help="Name recorded for the data set. Default: that of the source.")
-@click.option(
-    "--id-from",
-    default="stem",
-    show_default=True,
-    metavar="WAY",
-    help="What of a file is its material's id: stem, path, formula or regex:PATTERN of its path.",
-)
+@keeping_options
 @output_option
 @format_option
 @store_option
@@ -101,8 +86,7 @@ def materials(
     from featurestore.store import FeatureStore
     from train.forecasts.predictor import Predictor
 
-    if not sources and not ids and where is None:
-        raise click.UsageError("Name structure files, or stored materials with --id or --where.")
+    check_which(sources, ids, where)
     store = FeatureStore.open(store_uri)
     with Predictor(store, properties, models=models, keep=not no_store) as predictor:
         found = predictor.predict(sources, ids=ids, where=where, dataset=dataset, id_from=id_from)

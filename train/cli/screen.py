@@ -13,6 +13,7 @@ from featurestore.cli.options import (
     store_option,
 )
 from featurestore.errors import FeatureStoreError
+from train.cli.candidates import check_which, keeping_options, which_options
 from train.cli.failures import print_failures
 from train.cli.replay import replay
 from train.cli.unnamed import with_unnamed
@@ -38,13 +39,7 @@ def screen() -> None:
 
 
 @screen.command(context_settings=CONTEXT)
-@click.argument("sources", nargs=-1)
-@click.option("--id", "ids", multiple=True, metavar="ID", help="A stored material (repeatable).")
-@click.option(
-    "--where",
-    metavar="SQL",
-    help="Stored materials for which this condition over materials and properties holds.",
-)
+@which_options
 @click.option(
     "--want",
     "wants",
@@ -101,17 +96,7 @@ def screen() -> None:
     show_default=True,
     help="Of these files.",
 )
-@click.option(
-    "--no-store", is_flag=True, help="Leave nothing behind: neither materials nor forecasts."
-)
-@click.option("--dataset", help="Name recorded for the data set. Default: that of the source.")
-@click.option(
-    "--id-from",
-    default="stem",
-    show_default=True,
-    metavar="WAY",
-    help="What of a file is its material's id: stem, path, formula or regex:PATTERN of its path.",
-)
+@keeping_options
 @click.option(
     "--figure",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -162,8 +147,7 @@ def candidates(
     from train.screening.screen import screen as screened
     from train.screening.structures import write_structures
 
-    if not sources and not ids and where is None:
-        raise click.UsageError("Name structure files, or stored materials with --id or --where.")
+    check_which(sources, ids, where)
     choice = Choice(
         budget=budget,
         acquire=acquire,

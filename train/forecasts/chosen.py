@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
@@ -69,6 +70,20 @@ def named_group(session: Session, name: str) -> SeedGroup:
             "export there and featurestore models import here)",
         ) from error
     return group_of(session, model)
+
+
+def groups_asked_for(
+    session: Session, properties: Sequence[str], models: Sequence[str]
+) -> list[SeedGroup]:
+    """The groups of models that are named, then the chosen ones of properties.
+
+    Raises
+    ------
+    MissingDataError, UnknownNameError, InvalidInputError
+        As for `named_group` and `chosen_group`.
+    """
+    named = [named_group(session, name) for name in models]
+    return named + [chosen_group(session, name) for name in properties]
 
 
 def group_of(session: Session, model: StoredModel) -> SeedGroup:

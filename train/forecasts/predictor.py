@@ -18,7 +18,7 @@ from featurestore.store import FeatureStore
 from featurestore.views.candidates import select_candidates
 from featurestore.views.parameters import ViewParameters
 from featurestore.views.view import TrainingView
-from train.forecasts.chosen import chosen_group, named_group, properties_with_models
+from train.forecasts.chosen import groups_asked_for, properties_with_models
 from train.forecasts.domain import Traits, traits_of
 from train.forecasts.group import LoadedGroup, group_id, load_group, tell
 from train.forecasts.result import Forecast, Forecasts
@@ -78,8 +78,7 @@ class Predictor:
                         "the store has no model to predict with; train one with: featurestore "
                         "train ensemble --property … --split …"
                     )
-            groups = [named_group(session, name) for name in models]
-            groups += [chosen_group(session, name) for name in properties]
+            groups = groups_asked_for(session, properties, models)
         self.groups: tuple[SeedGroup, ...] = tuple({group_id(g): g for g in groups}.values())
         self._loaded: dict[str, LoadedGroup] = {}
         self._preparation: Preparation | None = None

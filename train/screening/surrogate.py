@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from train.predictors.ensemble.kernel import Tuned, matern, squared_distances, tuned_kernel
-from train.predictors.ensemble.targets import TRANSFORMATIONS, TargetScale
+from train.predictors.ensemble.kernel import Tuned, matern, squared_distances
+from train.predictors.ensemble.tuning import best_tuned
 from train.screening.distribution import Distribution, NormalErrors
 
 Floats = npt.NDArray[np.float64]
@@ -48,14 +48,8 @@ def predictive(
     ndarray, shape (k,), float64
         The targets on that scale.
     """
-    tried = []
-    for name in TRANSFORMATIONS:
-        scale = TargetScale.of(targets, name)
-        scaled = scale.scaled(targets)
-        kernel = tuned_kernel(inputs[known], segments, scaled)
-        error = float(np.abs(scale.in_unit(kernel.left_out) - targets).mean())
-        tried.append((error if np.isfinite(error) else np.inf, scaled, kernel))
-    _, scaled, kernel = min(tried, key=lambda one: one[0])
+    kernel, scale = best_tuned(inputs[known], segments, targets)
+    scaled = scale.scaled(targets)
     return _solved(inputs, segments, known, scaled, rest, kernel), scaled
 
 

@@ -10,7 +10,7 @@ import pytest
 from optimade_entries import entry, refused
 from quirky_server import QuirkyServer, meta, reply
 
-import ingest.library.providers
+import ingest.library.storing
 from featurestore.cli import root
 from featurestore.crystal import Crystal
 from featurestore.errors import InvalidInputError, UnknownNameError
@@ -80,7 +80,7 @@ def test_a_kill_is_gone_on_from(
     store: FeatureStore, optimade_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a killed process leaves: its run is on record as running, with its page."""
-    monkeypatch.setattr(ingest.library.providers, "_A_BATCH", 5)
+    monkeypatch.setattr(ingest.library.storing, "_A_BATCH", 5)
     merge = FeatureStore.merge_rows
     merges = itertools.count()
 

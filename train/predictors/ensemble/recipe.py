@@ -14,11 +14,12 @@ import torch
 from featurestore.output.progress import Progress
 from train.predictors.base import Epoch, Examples, Fitted, OnVectors
 from train.predictors.ensemble.gaussian_process import GaussianProcess
-from train.predictors.ensemble.kernel import Floats, Tuned, tuned_kernel
+from train.predictors.ensemble.kernel import Floats, Tuned
 from train.predictors.ensemble.networks import Networks, NetworkSettings, train_networks
 from train.predictors.ensemble.predictor import EnsemblePredictor, blend, mean_in_unit
 from train.predictors.ensemble.projection import Projection
 from train.predictors.ensemble.targets import TRANSFORMATIONS, TargetScale
+from train.predictors.ensemble.tuning import best_tuned
 from train.predictors.errors import TrainingError
 from train.predictors.uncertainty import TOO_FEW_ROWS, Calibration
 
@@ -156,15 +157,10 @@ class Ensemble(OnVectors):
         """The kernel tuned with the transformation of the lower leave-one-out error."""
         chosen = _random_rows(train, self.rows_to_tune, generator)
         projection = self._projection(train)
-        inputs, targets = projection(train.features[chosen]), train.targets[chosen]
-        candidates = []
-        for name in TRANSFORMATIONS:
-            scale = TargetScale.of(targets, name)
-            kernel = tuned_kernel(inputs, projection.slices, scale.scaled(targets))
-            mae = float(np.abs(scale.in_unit(kernel.left_out) - targets).mean())
-            candidates.append((_or_infinite(mae), kernel, name))
-        _, kernel, transformation = min(candidates, key=lambda found: found[0])
-        return kernel, transformation
+        kernel, scale = best_tuned(
+            projection(train.features[chosen]), projection.slices, train.targets[chosen]
+        )
+        return kernel, scale.transformation
 
     def _projection(self, rows: Examples) -> Projection:
         return Projection.of(
