@@ -149,7 +149,6 @@ class Session:
             self._register_key_views(self._register_embeddings())
             for name in MACRO_FILES[1:]:
                 self._connection.execute(macro_source(name))
-            self._connection.execute("SET lock_configuration = true")
 
     def _leave_out_unusable(self) -> None:
         """Take tables of another form, and rows that cannot be used, out of what is read."""
