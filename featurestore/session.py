@@ -471,11 +471,12 @@ def _as_arrow_has_it(relation: Any) -> Any:
 
 @contextmanager
 def _ctrl_c() -> Iterator[None]:
-    """Let Ctrl-C be one: in the main thread DuckDB makes a RuntimeError of it."""
+    """Let Ctrl-C be one: DuckDB makes errors of its own of it, another where it asks for rows."""
     try:
         yield
-    except RuntimeError as error:
-        if str(error) == "Query interrupted":
+    except (RuntimeError, duckdb.Error) as error:
+        said = str(error).rstrip(": \n")
+        if said == "Query interrupted" or said.endswith("KeyboardInterrupt"):
             raise KeyboardInterrupt from None
         raise
 
