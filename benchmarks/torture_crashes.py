@@ -33,7 +33,8 @@ from typing import Any
 import click
 
 from benchmarks.forked import BROKEN, FINISHED, HANGS_AFTER, done, ended, kill_at, started
-from benchmarks.torture_stages import Stage, opened, optimade_pages, preload, stages
+from benchmarks.torture_files import opened, optimade_pages
+from benchmarks.torture_stages import Stage, preload, stages
 
 # What a second run of the same command need not repeat: who wrote a row, and when.
 _VOLATILE = {"run_id", "seconds"}
@@ -241,6 +242,7 @@ def _with_shim() -> int:
 @click.option(
     "--record", "path", type=click.Path(path_type=Path), help="File of faults to go on from."
 )
+@click.option("--growth/--no-growth", default=True, help="What comes after the first model, too.")
 @click.option("--minutes", default=1e9, help="Begin no further store after so long.")
 def main(
     kills: int,
@@ -249,6 +251,7 @@ def main(
     seed: int,
     folder: Path | None,
     path: Path | None,
+    growth: bool,
     minutes: float,
 ) -> None:
     """Kill and refuse writes until there were enough faults, then say what was lost."""
@@ -258,21 +261,26 @@ def main(
     begun = time.monotonic()
     record = Record(path)
 
-    def lacks(kind: str, wanted: int) -> bool:
-        return record.count(kind) < wanted and time.monotonic() - begun < 60 * minutes
+    wanted = {_KILL: kills, _REFUSAL: refusals}
+    if os.environ["TORTURE_SHIM"] != "1":
+        click.echo("no C compiler: failing writes are left out")
+        del wanted[_REFUSAL]
 
-    with tempfile.TemporaryDirectory() as temporary, optimade_pages() as provider:
-        if lacks(_KILL, kills) or lacks(_REFUSAL, refusals):
+    def lacking() -> list[str]:
+        """The kinds of which there are too few, that with the smaller share first."""
+        if time.monotonic() - begun > 60 * minutes:
+            return []
+        found = [kind for kind, number in wanted.items() if record.count(kind) < number]
+        return sorted(found, key=lambda kind: record.count(kind) / wanted[kind])
+
+    pages = optimade_pages() if growth else contextlib.nullcontext("")
+    with tempfile.TemporaryDirectory() as temporary, pages as provider:
+        if lacking():
             torture = Torture(folder or Path(temporary), seed, record, provider)
             took = ", ".join(f"{name} {seconds:.1f}" for name, seconds in torture.seconds.items())
             click.echo(f"undisturbed, s: {took}")
-        while lacks(_KILL, kills):
-            torture.round(torture.kill, most)
-        if os.environ["TORTURE_SHIM"] == "1":
-            while lacks(_REFUSAL, refusals):
-                torture.round(torture.refuse, most)
-        else:
-            click.echo("no C compiler: failing writes were left out")
+        while kinds := lacking():
+            torture.round(torture.kill if kinds[0] == _KILL else torture.refuse, most)
     for line in record.table():
         click.echo(line)
     click.echo(

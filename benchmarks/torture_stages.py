@@ -1,25 +1,23 @@
 """Every writing command as a stage of the making of one small store, for `torture_crashes`.
 
-From structures to a first model; then the store grows, by targets, tables, a provider and an
-update, is asked for forecasts, and loses rows and names; last a snapshot and maintenance. Each
-stage is what a command does, by the same functions, and can be run again after it was cut off.
+From structures to a first model; then forecasts, and the store grows, by targets, a table, a
+provider and an update, and loses names and rows; last a snapshot and maintenance. Each stage is
+what a command does, by the same functions, and can be run again after it was cut off.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.torture_files import PROPERTY, opened, reach_tests, write_candidates
+
 MATERIALS = 12
-PROPERTY = "formation_energy_peratom"
 SPLIT = "random"
-_NEW = 5  # of each source that comes later
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,8 @@ def stages(folder: Path, provider: str) -> list[Stage]:
     folder : Path
         Theirs.
     provider : str
-        The base address of an OPTIMADE server; see `optimade_pages`.
+        The base address of an OPTIMADE server, see `optimade_pages`; without one, what comes after
+        the first model is left out.
     """
     import ingest.pipeline.job as pipeline
     import ingest.stages.embeddings as embeddings
@@ -47,14 +46,14 @@ def stages(folder: Path, provider: str) -> list[Stage]:
     from ingest.encoders.load import load_encoder
     from ingest.preparation import ModelPreparation
 
-    _reach_tests()
+    reach_tests()
     from tiny_alignn import write_tiny_alignn
     from tiny_bert import write_tiny_bert
 
     graph, words = folder / "tiny-alignn", folder / "tiny-bert"
     write_tiny_alignn(graph)
     write_tiny_bert(words)
-    _write_candidates(folder)
+    write_candidates(folder)
     # Many small writes, so that most moments fall near one; one item a call, so that a vector does
     # not depend on its neighbours; no worker processes, which hold no store.
     structures._BATCH = 4
@@ -73,6 +72,15 @@ def stages(folder: Path, provider: str) -> list[Stage]:
         Stage("structure vectors", partial(_structure_vectors, encoder=of_structures, named=graph)),
         Stage("text vectors", partial(_text_vectors, encoder=of_texts, named=words)),
         Stage("train", _train),
+        *(_growth(folder, provider) if provider else []),
+        Stage("snapshot", _snapshot),
+        Stage("maintain", _maintain),
+    ]
+
+
+def _growth(folder: Path, provider: str) -> list[Stage]:
+    """What comes after the first model."""
+    return [
         Stage("predict", partial(_predict, files=folder / "candidates")),
         Stage("screen", partial(_screen, files=folder / "screened")),
         Stage("targets", partial(_targets, file=folder / "targets.csv")),
@@ -82,8 +90,6 @@ def stages(folder: Path, provider: str) -> list[Stage]:
         Stage("update", _update),
         Stage("rename", _rename),
         Stage("remove", _remove),
-        Stage("snapshot", _snapshot),
-        Stage("maintain", _maintain),
     ]
 
 
@@ -113,68 +119,11 @@ def preload() -> None:
     git_commit()
 
 
-@contextlib.contextmanager
-def optimade_pages() -> Iterator[str]:
-    """The base address of a server with six crystals on three pages, in a process of its own."""
-    import subprocess
-
-    code = (
-        "import sys; from quirky_server import serving\n"
-        "with serving() as server:\n    print(server.base, flush=True); sys.stdin.read()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=_TESTS,
-        text=True,
-    ) as server:
-        assert server.stdin is not None and server.stdout is not None
-        yield server.stdout.readline().strip()
-        server.stdin.close()
-
-
-_TESTS = Path(__file__).parents[1] / "tests"
-
-
-def _reach_tests() -> None:
-    # By its folder: installed packages may bring a package called tests.
-    sys.path.insert(0, str(_TESTS))
-
-
-def _write_candidates(folder: Path) -> None:
-    """Structure files, a table of structures and one of targets, which a store gets later."""
-    from forecast_lab import poscar
-    from pymatgen.core import Structure
-
-    for number, name in enumerate(("candidates", "screened")):
-        (folder / name).mkdir(exist_ok=True)
-        for index in range(_NEW):
-            text = poscar(3.9 + 0.1 * index + 0.02 * number, ("K", "Br") if number else ("Cs", "I"))
-            (folder / name / f"{name}-{index}.vasp").write_text(text)
-    rows, targets = [], ["material_id,formation_energy_peratom,slme"]
-    for index in range(_NEW):
-        structure = Structure.from_str(poscar(4.4 + 0.1 * index, ("Rb", "Cl")), fmt="poscar")
-        rows.append(
-            {"material_id": f"row-{index}", "structure": structure.as_dict(), PROPERTY: -index / 7}
-        )
-        targets.append(f"candidates-{index},{-1 - index / 10},{10 + index}")
-    (folder / "table.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (folder / "targets.csv").write_text("\n".join(targets) + "\n")
-
-
 def _in_this_process(*, work: Any, initializer: Any, initargs: Any, **_: Any) -> Any:
     from ingest.pipeline.engines import InThisProcess
 
     initializer(*initargs)
     return InThisProcess(lambda items: [work(item) for item in items], 1)
-
-
-def opened(uri: str) -> Any:
-    """The store in a folder."""
-    from featurestore.store import FeatureStore
-
-    return FeatureStore.open(uri, create=True)
 
 
 def _structures(uri: str) -> None:
@@ -258,13 +207,8 @@ def _train(uri: str) -> None:
     from train.training import train_model
 
     store = opened(uri)
-    view = store.training_view(
-        PROPERTY,
-        structure_encoder="tiny-alignn",
-        text_source="chemnlp",
-        text_encoder="tiny-bert",
-        split=SPLIT,
-    )
+    names = {"structure_encoder": "tiny-alignn", "text_encoder": "tiny-bert"}
+    view = store.training_view(PROPERTY, text_source="chemnlp", split=SPLIT, **names)
     train_model(store, view, MLP(widths=(16, 8), max_epochs=20), seed=0)
 
 
@@ -352,6 +296,5 @@ def _snapshot(uri: str) -> None:
 def _maintain(uri: str) -> None:
     from featurestore.upkeep.maintenance import maintain
 
-    store = opened(uri)
-    with store.run("maintain", {}):
-        maintain(store, keep_days=0)
+    with opened(uri).run("maintain", {}):
+        maintain(opened(uri), keep_days=0)
