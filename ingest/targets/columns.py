@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.registry import Property, PropertyRegistry
-from featurestore.session import MATERIAL_COLUMNS
+from featurestore.session_tables import MATERIAL_COLUMNS
 from ingest.structures.opening import shown
 from ingest.targets.table import Table
 

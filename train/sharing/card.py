@@ -13,7 +13,8 @@ import numpy as np
 
 from featurestore.catalogue import find_encoder
 from featurestore.output.markdown import plain
-from featurestore.session import PROMOTED, Session
+from featurestore.session import Session
+from featurestore.session_tables import PROMOTED
 from featurestore.store import FeatureStore
 from train.analysis.predictions import absolute_errors
 from train.analysis.resampling import mean_estimates
