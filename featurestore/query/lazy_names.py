@@ -20,10 +20,9 @@ class _Definition:
     define: Callable[[], object]
 
     def is_named(self, words: Collection[str]) -> bool:
-        return not self.names.isdisjoint(words) or any(map(self._begins, words))
-
-    def _begins(self, word: str) -> bool:
-        return bool(self.prefixes) and word.startswith(self.prefixes)
+        if not self.names.isdisjoint(words):
+            return True
+        return bool(self.prefixes) and any(word.startswith(self.prefixes) for word in words)
 
 
 class LazyNames:
