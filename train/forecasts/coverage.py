@@ -10,7 +10,10 @@ import pyarrow as pa
 
 from featurestore.store import FeatureStore
 from featurestore.views.candidates import select_candidates
-from train.forecasts.group import LoadedGroup, tell
+from train.crossfit.cv_plus import out_of_fold_uncertainty
+from train.forecasts.calibration import scaled
+from train.forecasts.group import LoadedGroup, Told, tell
+from train.predictors.uncertainty import STORED_LEVEL
 
 #: Groups of test materials by percentile of the distance; the last is beyond all.
 PERCENTILES = (0, 50, 75, 90, 100)
@@ -42,13 +45,15 @@ def coverage_of_test_fold(store: FeatureStore, group: LoadedGroup) -> pa.Table:
         ``part`` (all, percentiles of the distance, crystal systems), ``n`` materials, ``mae``,
         ``covered`` (share of the targets), ``width`` (mean); the last two likewise of the intervals
         that the models themselves stored, null where they have none. Parts of fewer than 20
-        materials are left out. No rows where there is no test fold or no calibrated interval.
+        materials are left out. No rows where there is no test fold or no calibrated interval. Of
+        models that learned from all rows, out-of-fold predictions with intervals by the errors of
+        the other folds.
     """
     with store.session() as session:
         rows = session.query(
-            "SELECT material_id, any_value(target) AS target, avg((upper - lower) / 2) AS half "
-            "FROM predictions WHERE fold = 'test' AND model_id IN (SELECT unnest(?::VARCHAR[])) "
-            "GROUP BY material_id ORDER BY material_id",
+            "SELECT material_id, any_value(target) AS target, avg(prediction) AS prediction, "
+            "avg((upper - lower) / 2) AS half FROM predictions WHERE fold = 'test' AND model_id IN "
+            "(SELECT unnest(?::VARCHAR[])) GROUP BY material_id ORDER BY material_id",
             [group.stored.model_ids],
         ).to_pylist()
         known = {row["material_id"]: row for row in rows}
@@ -57,11 +62,15 @@ def coverage_of_test_fold(store: FeatureStore, group: LoadedGroup) -> pa.Table:
     system = {row["material_id"]: row["crystal_system"] for row in found}
     view = selected.read()
     told, readable, _ = tell(group, store, view, store)
-    half = told.bounds.half_width
     names = [name for name, usable in zip(view.material_ids, readable, strict=True) if usable]
+    predictions, half = told.prediction, told.bounds.half_width
+    if group.knowledge.cross is not None:
+        # what it says of these materials now, it says having learned from them
+        predictions = np.array([known[name]["prediction"] for name in names])
+        half = _out_of_fold(group, told, names)
     if half is None or not names:
         return _SCHEMA.empty_table()
-    errors = np.abs(told.prediction - np.array([known[name]["target"] for name in names]))
+    errors = np.abs(predictions - np.array([known[name]["target"] for name in names]))
     own = np.array([known[name]["half"] for name in names], dtype=np.float64)
     parts: dict[str, npt.NDArray[np.bool_]] = {"all": np.ones(len(names), bool)}
     if told.distances is not None:
@@ -91,3 +100,19 @@ def coverage_of_test_fold(store: FeatureStore, group: LoadedGroup) -> pa.Table:
             }
         )
     return pa.Table.from_pylist(made, schema=_SCHEMA)
+
+
+def _out_of_fold(
+    group: LoadedGroup, told: Told, names: list[str]
+) -> npt.NDArray[np.float64] | None:
+    """Half the width of intervals by the errors of the folds that a material is not in."""
+    cross, domain = group.knowledge.cross, group.knowledge.domain
+    if cross is None or len(cross.errors) != len(domain.material_ids):
+        return None
+    found = out_of_fold_uncertainty(cross.errors, cross.fold_of)
+    rows = domain.rows_of(names)
+    if found is None or (rows < 0).any():
+        return None
+    ratios = None if told.distances is None else told.distances.ratio
+    scales = scaled(np.ones(len(names)), ratios, group.knowledge.calibration.power)
+    return np.asarray(scales * found.half_widths[STORED_LEVEL][rows])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,8 @@ from featurestore.store import FeatureStore
 from featurestore.views.candidates import select_candidates
 from featurestore.views.parameters import ViewParameters
 from featurestore.views.view import TrainingView
+from train.crossfit.cv_plus import CrossCalibration
+from train.crossfit.predictor import CrossFitted
 from train.forecasts.calibration import Bounds, Calibration
 from train.forecasts.domain import Distances, Domain, traits_of
 from train.models import SeedGroup
@@ -38,14 +41,17 @@ class Knowledge:
     domain : Domain
         The training materials.
     calibration : Calibration
-        By the validation materials.
+        By the validation materials; of models that learned from all rows by all, out of fold.
     notes : tuple of str
         What is to be known about these.
+    cross : CrossCalibration or None
+        Of models that learned from all rows: by it come their intervals.
     """
 
     domain: Domain
     calibration: Calibration
     notes: tuple[str, ...] = ()
+    cross: CrossCalibration | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +108,11 @@ class Told:
             return np.asarray(self.of_seeds[:, 0])
         return np.asarray(self.of_seeds.mean(axis=1))
 
+    @property
+    def interval(self) -> tuple[Floats, Floats] | None:
+        """Lower and upper ends, each of shape (n,), of the 90 % intervals; None for none."""
+        return self.bounds.interval(self.prediction)
+
 
 def group_id(group: SeedGroup) -> str:
     """What names a seed group: the property and ten digits over the models' ids."""
@@ -120,7 +131,7 @@ def load_group(store: FeatureStore, group: SeedGroup) -> LoadedGroup:
     from train.sharing.imported import imported_knowledge
 
     models = tuple(load_model(store, model_id) for model_id in group.model_ids)
-    knowledge = imported_knowledge(store, group) or _knowledge(store, group)
+    knowledge = imported_knowledge(store, group) or _knowledge(store, group, models)
     return LoadedGroup(group, models, knowledge)
 
 
@@ -160,6 +171,7 @@ def tell(
         view = _rows(view, readable)
     predictions = np.empty((len(view), len(group.models)))
     stds = np.full(predictions.shape, np.nan)
+    of_folds: list[Floats] = []
     for place, model in enumerate(group.models):
         inputs = model.inputs(store, view)
         predictions[:, place] = model.predict(inputs) if len(view) else np.empty(0)
@@ -167,6 +179,8 @@ def tell(
             found = model.predictor.uncertainty(inputs)
             if found is not None:
                 stds[:, place] = found.std
+        if isinstance(model.predictor, CrossFitted) and len(view):
+            of_folds.append(model.predictor.predict_of_folds(inputs))
     finite: npt.NDArray[np.bool_] = np.asarray(np.isfinite(predictions).all(axis=1))
     if not finite.all():
         for row in np.flatnonzero(~finite):
@@ -182,7 +196,11 @@ def tell(
         distances = domain.distances(view.features, view.material_ids)
     own = None if np.isnan(stds).any() or not stds.size else _joint(stds)
     ratios = None if distances is None else distances.ratio
-    bounds = group.knowledge.calibration(len(view), own, ratios)
+    calibration, cross = group.knowledge.calibration, group.knowledge.cross
+    if cross is not None and of_folds:
+        bounds = cross.bounds(np.mean(of_folds, axis=0)[finite], ratios, calibration)
+    else:
+        bounds = calibration(len(view), own, ratios)
     return Told(predictions, bounds, distances), readable, failures
 
 
@@ -254,8 +272,10 @@ def _rows(view: TrainingView, chosen: npt.NDArray[np.bool_]) -> TrainingView:
     )
 
 
-def _knowledge(store: FeatureStore, group: SeedGroup) -> Knowledge:
+def _knowledge(store: FeatureStore, group: SeedGroup, models: Sequence[LoadedModel]) -> Knowledge:
     """What the store holds of the group's training and validation materials."""
+    crossed = [one.predictor for one in models if isinstance(one.predictor, CrossFitted)]
+    learned = ("test",) if crossed else ("train", "val")
     with store.session() as session:
         told = _stored_predictions(session, group)
         if not told:
@@ -263,7 +283,7 @@ def _knowledge(store: FeatureStore, group: SeedGroup) -> Knowledge:
                 f"the predictions of model {group.first.model_id} are not in the store, so that "
                 "nothing is known of its errors: restore a backup, or train it again"
             )
-        ids = [one for one, row in told.items() if row["fold"] in ("train", "val")]
+        ids = [one for one, row in told.items() if row["fold"] in learned]
         selected, lacking = select_candidates(session, group.parameters, sorted(ids))
         traits = traits_of(session, selected.rows["material_id"].to_pylist())
     view = selected.read()
@@ -274,7 +294,7 @@ def _knowledge(store: FeatureStore, group: SeedGroup) -> Knowledge:
             "longer in the store with all their vectors; distances leave them out"
         )
     names = view.material_ids
-    in_train = np.array([told[one]["fold"] == "train" for one in names], dtype=bool)
+    in_train = np.array([told[one]["fold"] == learned[0] for one in names], dtype=bool)
     targets = np.array([told[one]["target"] for one in names])
     chosen = np.flatnonzero(in_train)
     domain = Domain.of(
@@ -284,6 +304,8 @@ def _knowledge(store: FeatureStore, group: SeedGroup) -> Knowledge:
         [(block.name, block.start, block.stop) for block in view.blocks],
         traits.some(chosen),
     )
+    if crossed:
+        return _crossed(domain, crossed[0], told, tuple(notes))
     val = ~in_train
     stds = [told[one]["std"] for one, there in zip(names, val, strict=True) if there]
     own = None if not stds or any(std is None for std in stds) else np.array(stds)
@@ -294,6 +316,19 @@ def _knowledge(store: FeatureStore, group: SeedGroup) -> Knowledge:
         ).ratio
     held = np.array([told[one]["prediction"] for one in names])[val]
     return Knowledge(domain, Calibration.of(held - targets[val], own, ratios), tuple(notes))
+
+
+def _crossed(
+    domain: Domain, fitted: CrossFitted, told: dict[str, dict[str, Any]], notes: tuple[str, ...]
+) -> Knowledge:
+    """What the out-of-fold errors of all materials say; the seeds have the same folds."""
+    names = domain.material_ids
+    residuals = np.array([told[one]["prediction"] - told[one]["target"] for one in names])
+    fold_of = np.array([fitted.fold_of[one] for one in names], dtype=np.int64)
+    ratios = domain.distances(domain.features, names).ratio if domain.has_distances else None
+    calibration = Calibration.of(residuals, None, ratios)
+    cross = CrossCalibration.of(len(fitted.of_fold), fold_of, residuals, ratios, calibration.power)
+    return Knowledge(domain, calibration, notes, cross)
 
 
 def _stored_predictions(session: Session, group: SeedGroup) -> dict[str, dict[str, Any]]:
