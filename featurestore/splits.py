@@ -97,6 +97,8 @@ def rule_of_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
         return {"way": RANDOM, "parts": arguments["fractions"], **shared}
     if arguments.get("folds"):
         return {"way": FOLDED, "folds": int(arguments["folds"]), **shared}
+    if arguments.get("leave_out"):
+        return {"way": LEFT_OUT, "by": arguments["leave_out"], "seed": shared["seed"]}
     if arguments.get("sample"):
         chosen = {name: arguments.get(name) for name in ("at_most", "where")}
         given = {name: value for name, value in chosen.items() if value}
