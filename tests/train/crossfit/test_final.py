@@ -17,6 +17,7 @@ import train
 from featurestore.cli.root import root
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.history.lineage import model_lineage
+from featurestore.quoting import SQL, quoted
 from featurestore.store import FeatureStore
 from featurestore.upkeep.verify import verify
 from featurestore.views.request import ViewRequest
@@ -211,7 +212,6 @@ def test_targets_of_a_single_value(store: FeatureStore) -> None:
 
 
 def test_one_crystal_under_two_ids_in_two_folds_is_said(store: FeatureStore) -> None:
-    rows = store.sql("FROM materials WHERE material_id IN ('known-01', 'known-02')").to_pylist()
     fold = {
         row["material_id"]: row["split"]
         for row in store.sql(
@@ -219,8 +219,11 @@ def test_one_crystal_under_two_ids_in_two_folds_is_said(store: FeatureStore) -> 
         ).to_pylist()
     }
     twin = next(one for one in sorted(fold) if fold[one] != fold["known-01"])
-    (row,) = [row for row in rows if row["material_id"] == "known-01"]
-    store.merge_rows("materials", [row | {"material_id": twin}], replace=True)
+    (structure,) = store.sql("SELECT structure_id FROM materials WHERE material_id = 'known-01'")[
+        "structure_id"
+    ].to_pylist()
+    these, becomes = SQL(f"material_id = {quoted(twin)}"), SQL(quoted(structure))
+    store.update("materials", these, {"structure_id": becomes})
     notes = train.final(store, REQUEST, "mean").notes
     assert any("1 structures are in several folds of 'cv3'" in note for note in notes)
 
