@@ -171,7 +171,11 @@ def _summary(rows: list[dict[str, Any]]) -> pa.Table:
 @click.option(
     "--val", type=int, multiple=True, default=(12, 20), help="Of the split, to calibrate."
 )
-@click.option("--rows", type=click.Path(path_type=Path), help="A line for each draw and way.")
+@click.option(
+    "--rows",
+    type=click.Path(path_type=Path),
+    help="A line for each draw and way; draws that it has already are not made again.",
+)
 def main(
     store: Path,
     property_name: str,
@@ -195,8 +199,11 @@ def main(
     view = FeatureStore.open(store).view(request)
     recipe = make_recipe(predictor, predictor_part(predictor).parsed(settings))
     found: list[dict[str, Any]] = []
+    if rows is not None and rows.exists():
+        found = [json.loads(line) for line in rows.read_text("utf-8").splitlines()]
+    done = {row["draw"] for row in found}
     start = time.process_time()
-    for seed in range(draws):
+    for seed in sorted(set(range(draws)) - done):
         order = np.random.default_rng(seed).permutation(len(view))
         case = _Case(view, order[:n], order[n : n + tested], recipe, seed)
         of_draw = [_by_split(case, one) for one in val]

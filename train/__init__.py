@@ -12,7 +12,7 @@ from featurestore.lazy import lazily
 
 if TYPE_CHECKING:
     from train.benchmark.run import Benchmark
-    from train.crossfit.fold_models import CrossValidated
+    from train.crossfit.result import CrossValidated
     from train.forecasts.predictor import Predictor
     from train.forecasts.result import Forecasts
     from train.library import (
@@ -76,7 +76,7 @@ __getattr__, __dir__ = lazily(
         "Benchmark": "train.benchmark.run",
         "CampaignPlan": "train.screening.replay",
         "Choice": "train.screening.choice",
-        "CrossValidated": "train.crossfit.fold_models",
+        "CrossValidated": "train.crossfit.result",
         "Forecasts": "train.forecasts.result",
         "LoadedModel": "train.predictors.loading",
         "Predictor": "train.forecasts.predictor",

@@ -16,8 +16,8 @@ from featurestore.views.view import TrainingView
 from train.benchmark.grid import Grid
 from train.benchmark.run import Benchmark, run_benchmark, stored_benchmark
 from train.crossfit.final import train_final
-from train.crossfit.fold_models import CrossValidated
 from train.crossfit.fold_models import cross_validate as cross_validate_recipe
+from train.crossfit.result import CrossValidated
 from train.forecasts.predictor import Predictor
 from train.forecasts.result import Forecasts
 from train.forecasts.stored import score_forecasts

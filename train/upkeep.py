@@ -144,7 +144,9 @@ def _kind(model: StoredModel) -> tuple[Any, ...]:
     """What a model shares with the one that would be trained in its place."""
     p = model.parameters
     view = {**p.as_dict(), "property_source": None, "where_sources": None, "unit": None}
-    return (model.predictor, canonical_json(model.settings), model.seed, canonical_json(view))
+    crossed = bool(model.cross_validation)
+    settings = canonical_json(model.settings)
+    return (model.predictor, settings, model.seed, canonical_json(view), crossed)
 
 
 def _difference(session: Session, model: StoredModel) -> tuple[int, str, str | None]:

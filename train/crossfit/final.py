@@ -11,7 +11,7 @@ import numpy as np
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.identity import fingerprint
 from featurestore.session import Session
-from featurestore.splits import cross_validation
+from featurestore.splits import cross_validation, left_out
 from featurestore.store import FeatureStore
 from featurestore.views.request import ViewRequest
 from featurestore.views.view import TrainingView
@@ -86,8 +86,19 @@ def train_final(
     if name is None:
         raise InvalidInputError("name a cross-validation as the split")
     with store.session() as session:
+        if left_out(session, name, request.property):
+            raise InvalidInputError(
+                f"{name!r} are splits that each leave something out; a model of all rows needs a "
+                "cross-validation, which tests on each material once: featurestore ingest splits "
+                "--folds 5"
+            )
         cross_validation(session, name, request.property)
-    models = cross_validate(store, request, recipe, seed, said=said).models
+
+    def of_fold(note: str) -> None:
+        if note != TOO_FEW_ROWS:  # all calibrate
+            said(note)
+
+    models = cross_validate(store, request, recipe, seed, said=of_fold).models
     split = whole_split(store, name, request.property)
     view = store.view(replace(request, split=split))
     folds = checked_folds(view)
@@ -123,9 +134,9 @@ def train_final(
             TESTED,
         )
         metrics["cross_validation"] = _described(name, models, told)
-        of_fold = tuple(load_model(store, one).predictor for one in ids)
+        beside = tuple(load_model(store, one).predictor for one in ids)
         fold_of = dict(zip(told.material_ids, map(int, told.fold_of), strict=True))
-        together = CrossFitted(fitted.predictor, of_fold, fold_of)
+        together = CrossFitted(fitted.predictor, beside, fold_of)
         row = model_row(
             model_id, view, recipe, seed, metrics, replace(fitted, predictor=together), run
         )

@@ -55,9 +55,15 @@ class Bounds:
     ends: tuple[Floats, Floats] | None = None
 
     def interval(self, predictions: Floats) -> tuple[Floats, Floats] | None:
-        """Lower and upper ends of the 90 % intervals of predictions, shape (n,); None for none."""
-        if self.ends is not None or self.half_width is None:
-            return self.ends
+        """Lower and upper ends of the 90 % intervals of predictions, shape (n,); None for none.
+
+        Ends that leave out the prediction itself, as CV+ may, are moved to it.
+        """
+        if self.ends is not None:
+            lower, upper = self.ends
+            return np.minimum(lower, predictions), np.maximum(upper, predictions)
+        if self.half_width is None:
+            return None
         return predictions - self.half_width, predictions + self.half_width
 
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
 from featurestore.identity import versioned_id
-from featurestore.session import Session
 from featurestore.store import FeatureStore
-from featurestore.views.candidates import select_candidates
 from featurestore.views.parameters import ViewParameters
 from featurestore.views.view import TrainingView
-from train.crossfit.cv_plus import CrossCalibration
 from train.crossfit.predictor import CrossFitted
-from train.forecasts.calibration import Bounds, Calibration
-from train.forecasts.domain import Distances, Domain, traits_of
+from train.forecasts.calibration import Bounds
+from train.forecasts.domain import Distances
+from train.forecasts.knowledge import Knowledge, stored_knowledge
 from train.models import SeedGroup
 from train.predictors.base import UncertainPredictor
 from train.predictors.loading import LoadedModel, load_model
@@ -30,28 +26,6 @@ Floats = npt.NDArray[np.float64]
 
 #: Stored and repeated predictions of one material differ by less, relative to the targets.
 SAME = 1e-5
-
-
-@dataclass(frozen=True, eq=False)
-class Knowledge:
-    """What a group knows beside its weights: its training materials, and how far off it was.
-
-    Parameters
-    ----------
-    domain : Domain
-        The training materials.
-    calibration : Calibration
-        By the validation materials; of models that learned from all rows by all, out of fold.
-    notes : tuple of str
-        What is to be known about these.
-    cross : CrossCalibration or None
-        Of models that learned from all rows: by it come their intervals.
-    """
-
-    domain: Domain
-    calibration: Calibration
-    notes: tuple[str, ...] = ()
-    cross: CrossCalibration | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +105,7 @@ def load_group(store: FeatureStore, group: SeedGroup) -> LoadedGroup:
     from train.sharing.imported import imported_knowledge
 
     models = tuple(load_model(store, model_id) for model_id in group.model_ids)
-    knowledge = imported_knowledge(store, group) or _knowledge(store, group, models)
+    knowledge = imported_knowledge(store, group) or stored_knowledge(store, group, models)
     return LoadedGroup(group, models, knowledge)
 
 
@@ -270,75 +244,3 @@ def _rows(view: TrainingView, chosen: npt.NDArray[np.bool_]) -> TrainingView:
         excluded=view.excluded,
         versions=view.versions,
     )
-
-
-def _knowledge(store: FeatureStore, group: SeedGroup, models: Sequence[LoadedModel]) -> Knowledge:
-    """What the store holds of the group's training and validation materials."""
-    crossed = [one.predictor for one in models if isinstance(one.predictor, CrossFitted)]
-    learned = ("test",) if crossed else ("train", "val")
-    with store.session() as session:
-        told = _stored_predictions(session, group)
-        if not told:
-            raise MissingDataError(
-                f"the predictions of model {group.first.model_id} are not in the store, so that "
-                "nothing is known of its errors: restore a backup, or train it again"
-            )
-        ids = [one for one, row in told.items() if row["fold"] in learned]
-        selected, lacking = select_candidates(session, group.parameters, sorted(ids))
-        traits = traits_of(session, selected.rows["material_id"].to_pylist())
-    view = selected.read()
-    notes = []
-    if lacking:
-        notes.append(
-            f"{len(lacking):,} of the {len(ids):,} materials that the model learned from are no "
-            "longer in the store with all their vectors; distances leave them out"
-        )
-    names = view.material_ids
-    in_train = np.array([told[one]["fold"] == learned[0] for one in names], dtype=bool)
-    targets = np.array([told[one]["target"] for one in names])
-    chosen = np.flatnonzero(in_train)
-    domain = Domain.of(
-        [names[row] for row in chosen],
-        targets[in_train],
-        view.features[in_train],
-        [(block.name, block.start, block.stop) for block in view.blocks],
-        traits.some(chosen),
-    )
-    if crossed:
-        return _crossed(domain, crossed[0], told, tuple(notes))
-    val = ~in_train
-    stds = [told[one]["std"] for one, there in zip(names, val, strict=True) if there]
-    own = None if not stds or any(std is None for std in stds) else np.array(stds)
-    ratios = None
-    if domain.has_distances and val.any():
-        ratios = domain.distances(
-            view.features[val], [name for name, there in zip(names, val, strict=True) if there]
-        ).ratio
-    held = np.array([told[one]["prediction"] for one in names])[val]
-    return Knowledge(domain, Calibration.of(held - targets[val], own, ratios), tuple(notes))
-
-
-def _crossed(
-    domain: Domain, fitted: CrossFitted, told: dict[str, dict[str, Any]], notes: tuple[str, ...]
-) -> Knowledge:
-    """What the out-of-fold errors of all materials say; the seeds have the same folds."""
-    names = domain.material_ids
-    residuals = np.array([told[one]["prediction"] - told[one]["target"] for one in names])
-    fold_of = np.array([fitted.fold_of[one] for one in names], dtype=np.int64)
-    ratios = domain.distances(domain.features, names).ratio if domain.has_distances else None
-    calibration = Calibration.of(residuals, None, ratios)
-    cross = CrossCalibration.of(len(fitted.of_fold), fold_of, residuals, ratios, calibration.power)
-    return Knowledge(domain, calibration, notes, cross)
-
-
-def _stored_predictions(session: Session, group: SeedGroup) -> dict[str, dict[str, Any]]:
-    """By material its fold, target, mean prediction and joint standard deviation."""
-    rows = session.query(
-        "SELECT material_id, any_value(fold) AS fold, any_value(target) AS target, "
-        "avg(prediction) AS prediction, "
-        "CASE WHEN count(std) = count(*) THEN sqrt(avg(std * std)) END AS std "
-        "FROM predictions WHERE model_id IN (SELECT unnest(?::VARCHAR[])) "
-        "GROUP BY material_id HAVING count(*) = ? ORDER BY material_id",
-        [group.model_ids, len(group)],
-    ).to_pylist()
-    return {row["material_id"]: row for row in rows}

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from train.crossfit.cv_plus import CrossCalibration
 from train.forecasts.calibration import Calibration
 from train.forecasts.domain import Domain
-from train.forecasts.group import Knowledge
+from train.forecasts.knowledge import Knowledge
 
 Arrays = dict[str, npt.NDArray[Any]]
 
