@@ -244,8 +244,8 @@ def check_split(session: Session, split: str, name: str) -> None:
         of_it = [names for (of, _), names in families(session).items() if of == split]
         if of_it:
             raise InvalidInputError(
-                f"{split!r} is {len(of_it[0])} splits; name one of them: {', '.join(of_it[0])}; or "
-                "train on all of them with: featurestore train cross-validate"
+                f"{split!r} is {len(of_it[0])} splits; name one of its splits: "
+                f"{', '.join(of_it[0])}; or train on all with: featurestore train cross-validate"
             )
         raise UnknownNameError(
             "split",
