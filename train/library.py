@@ -15,11 +15,15 @@ from featurestore.views.request import GRAPH, ViewRequest
 from featurestore.views.view import TrainingView
 from train.benchmark.grid import Grid
 from train.benchmark.run import Benchmark, run_benchmark, stored_benchmark
+from train.crossfit.final import train_final
+from train.crossfit.fold_models import cross_validate as cross_validate_recipe
+from train.crossfit.result import CrossValidated
 from train.forecasts.predictor import Predictor
 from train.forecasts.result import Forecasts
 from train.forecasts.stored import score_forecasts
 from train.model_request import ModelRequest
 from train.models import SeedGroup, requested_models, seed_groups, stored_models
+from train.predictors.base import Recipe
 from train.predictors.loading import LoadedModel, load_model
 from train.predictors.registry import make_recipe, predictor_part
 from train.training import TrainingResult, train_model
@@ -58,12 +62,77 @@ def fit(
     TrainingError
         If the training diverges.
     """
-    recipe = make_recipe(predictor, settings)
     if isinstance(view, ViewRequest):
-        if predictor_part(predictor).reads == "structures":
-            view = replace(view, features=GRAPH, inputs=(), feature_set=None)
-        view = store.view(view)
-    return train_model(store, view, recipe, seed)
+        recipe, request = _recipe_and_request(predictor, settings, view)
+        return train_model(store, store.view(request), recipe, seed)
+    return train_model(store, view, make_recipe(predictor, settings), seed)
+
+
+def cross_validate(
+    store: FeatureStore,
+    request: ViewRequest,
+    predictor: str = "ensemble",
+    *,
+    seed: int = 0,
+    against: str | None = None,
+    **settings: Any,
+) -> CrossValidated:
+    """Train on every split of a cross-validation, or of what is left out in turn.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Read and written.
+    request : ViewRequest
+        The view; its ``split`` is the common name of the splits.
+    predictor : str
+        See `fit`; ``seed`` and ``**settings`` likewise.
+    against : str, optional
+        A cross-validation by which the cost of being left out is told.
+
+    Raises
+    ------
+    UnknownNameError, InvalidInputError, MissingDataError, TrainingError
+        As for `train.crossfit.fold_models.cross_validate`.
+    """
+    recipe, request = _recipe_and_request(predictor, settings, request)
+    return cross_validate_recipe(store, request, recipe, seed, against=against)
+
+
+def final(
+    store: FeatureStore,
+    request: ViewRequest,
+    predictor: str = "ensemble",
+    *,
+    seed: int = 0,
+    **settings: Any,
+) -> TrainingResult:
+    """Learn from all materials of a cross-validation; its error and intervals come from that.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Read and written.
+    request : ViewRequest
+        The view; its ``split`` is the name of the cross-validation.
+    predictor : str
+        See `fit`; ``seed`` and ``**settings`` likewise.
+
+    Raises
+    ------
+    UnknownNameError, InvalidInputError, MissingDataError, TrainingError
+        As for `train.crossfit.final.train_final`.
+    """
+    recipe, request = _recipe_and_request(predictor, settings, request)
+    return train_final(store, request, recipe, seed)
+
+
+def _recipe_and_request(
+    predictor: str, settings: dict[str, Any], request: ViewRequest
+) -> tuple[Recipe, ViewRequest]:
+    if predictor_part(predictor).reads == "structures":
+        request = replace(request, features=GRAPH, inputs=(), feature_set=None)
+    return make_recipe(predictor, settings), request
 
 
 def compare(

@@ -5,30 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from featurestore.catalogue import find_encoder, find_generator
+from featurestore.catalogue import find_encoder
 from featurestore.errors import InvalidInputError, MissingDataError
-from featurestore.identity import canonical_json, versioned_id
 from featurestore.output.display import Showing, Shown
 from featurestore.output.progress import progress_bar
 from featurestore.session import Session
 from featurestore.store import FeatureStore
-from featurestore.tables.runs import Run
-from featurestore.tables.schemas import TABLES
-from featurestore.views.request import COMBINED, FOLDS
+from featurestore.views.request import FOLDS
 from featurestore.views.view import TrainingView
 from train.metrics import regression_metrics
+from train.model_rows import (
+    check_predictions,
+    model_metrics,
+    model_row,
+    new_model_id,
+    prediction_rows,
+)
 from train.models import StoredModel, stored_models
 from train.predictors.base import Examples, Fitted, Predictor, Recipe, UncertainPredictor
-from train.predictors.errors import TrainingError
-from train.predictors.registry import identity
-from train.predictors.uncertainty import STORED_LEVEL, Uncertainty, coverage
+from train.predictors.uncertainty import Uncertainty, coverage
 from train.property_inputs import property_input_notes
 from train.source_tasks import source_warnings
 
@@ -92,27 +93,16 @@ def train_model(
     TrainingError
         If the training diverges, or a prediction is no finite number.
     """
-    folds = _checked_folds(view)
+    folds = checked_folds(view)
     with store.session() as session:
-        notes = _notes(session, view, folds)
-        model_id = _model_id(session, view, recipe, seed)
-        found = _stored(session, model_id)
+        notes = view_notes(session, view, folds)
+        model_id = new_model_id(session, view, recipe, seed)
+        found = model_or_none(session, model_id)
     if found is not None:
         return TrainingResult(found, False, (*notes, *found.metrics.get("notes", ())))
-    arguments = {
-        "view": view.parameters.as_dict(),
-        "view_fingerprint": view.fingerprint,
-        "view_versions": view.versions,
-        "settings": recipe.settings,
-        "seed": seed,
-    }
     learned = recipe.inputs(store, view)
-    with store.run(f"train {recipe.name}", arguments) as run:
-        start = time.perf_counter()
-        with progress_bar(recipe.max_epochs, model_id, "epochs") as progress:
-            train, val = (_examples(view, learned, folds[fold]) for fold in ("train", "val"))
-            fitted = recipe.fit(train, val, seed, progress)
-        seconds = time.perf_counter() - start
+    with store.run(f"train {recipe.name}", run_arguments(view, recipe, seed)) as run:
+        fitted, seconds = timed_fit(recipe, view, learned, folds, seed, model_id)
         predictions = fitted.predictor.predict(learned)
         uncertainty = _uncertainty(fitted.predictor, learned)
         if fitted.rehearsed is not None:
@@ -121,22 +111,31 @@ def train_model(
             of_held_out = _uncertainty(fitted.rehearsed, held_out)
             if uncertainty is not None and of_held_out is not None:
                 uncertainty = uncertainty.replaced(folds[REHEARSED_FOLD], of_held_out)
-        _check_predictions(view, recipe, predictions)
-        rows = _prediction_rows(model_id, view, predictions, uncertainty, run)
-        run.counts["predictions"] = store.merge("predictions", rows, replace=True).written
-        metrics = _metrics(view, folds, predictions, uncertainty, fitted)
-        metrics["seconds"] = round(seconds, 3)
-        if "part" in (declared := identity(recipe)):
-            metrics["part"] = declared["part"]
-        row = _model_row(model_id, view, recipe, seed, metrics, fitted, run)
+        check_predictions(view, recipe, predictions)
+        told = prediction_rows(model_id, view, predictions, uncertainty, run)
+        run.counts["predictions"] = store.merge("predictions", told, replace=True).written
+        errors = predictions - view.targets
+        covered = None if uncertainty is None else coverage(errors, uncertainty, folds["test"])
+        metrics = model_metrics(
+            recipe,
+            fitted,
+            {
+                fold: regression_metrics(view.targets[rows], predictions[rows])
+                for fold, rows in folds.items()
+            },
+            seconds,
+            covered,
+            None if fitted.rehearsed is None else REHEARSED_FOLD,
+        )
+        row = model_row(model_id, view, recipe, seed, metrics, fitted, run)
         run.counts["models"] = store.merge_rows("models", [row]).written
     with store.session() as session:
-        stored = _stored(session, model_id)
+        stored = model_or_none(session, model_id)
     assert stored is not None
     return TrainingResult(stored, True, (*notes, *fitted.notes))
 
 
-def _checked_folds(view: TrainingView) -> dict[str, npt.NDArray[np.bool_]]:
+def checked_folds(view: TrainingView) -> dict[str, npt.NDArray[np.bool_]]:
     """The rows of each fold, after checking that there is something to learn from."""
     p = view.parameters
     if p.split is None:
@@ -160,14 +159,19 @@ def _checked_folds(view: TrainingView) -> dict[str, npt.NDArray[np.bool_]]:
     return folds
 
 
-def _notes(
-    session: Session, view: TrainingView, folds: Mapping[str, npt.NDArray[np.bool_]]
+def view_notes(
+    session: Session,
+    view: TrainingView,
+    folds: Mapping[str, npt.NDArray[np.bool_]],
+    *,
+    is_tested: bool = True,
 ) -> tuple[str, ...]:
+    """What a reader should know about the rows; ``is_tested``: whether they are to be tested on."""
     p = view.parameters
     notes = [f"left out: {n} materials without a {what}" for what, n in view.excluded.items()]
     if np.ptp(view.targets[folds["train"]]) == 0:
         notes.append("all training targets are equal: the model can only learn a constant")
-    if not folds["test"].any():
+    if is_tested and not folds["test"].any():
         notes.append("the test fold is empty: there is no test error")
     read = dict.fromkeys((feature.encoder_id, feature.kind) for feature in p.vectors)
     notes += source_warnings([find_encoder(session, *one) for one in read], p.property)
@@ -175,126 +179,41 @@ def _notes(
     return tuple(notes)
 
 
-def _model_id(session: Session, view: TrainingView, recipe: Recipe, seed: int) -> str:
-    p = view.parameters
-    features = p.features
-    if features == COMBINED and p.feature_set is not None:
-        features = p.feature_set.partition("@")[0]
-    if p.generator_id is not None:
-        features = features.replace("text", find_generator(session, p.generator_id).source)
-    return versioned_id(
-        f"{p.property} {features}",
-        {
-            "view": view.fingerprint,
-            **identity(recipe),
-            "seed": seed,
-        },
-    )
-
-
-def _stored(session: Session, model_id: str) -> StoredModel | None:
+def model_or_none(session: Session, model_id: str) -> StoredModel | None:
+    """The stored model with this id."""
     found = [model for model in stored_models(session) if model.model_id == model_id]
     return found[0] if found else None
 
 
-def _examples(
-    view: TrainingView, inputs: npt.NDArray[Any], rows: npt.NDArray[np.bool_]
-) -> Examples:
-    return Examples(inputs[rows], view.targets[rows], view.segments)
-
-
-def _metrics(
-    view: TrainingView,
-    folds: Mapping[str, npt.NDArray[np.bool_]],
-    predictions: npt.NDArray[np.float64],
-    uncertainty: Uncertainty | None,
-    fitted: Fitted,
-) -> dict[str, Any]:
-    errors, test = predictions - view.targets, folds["test"]
-    covered = {} if uncertainty is None else {"coverage": coverage(errors, uncertainty, test)}
-    rehearsed = {} if fitted.rehearsed is None else {"rehearsed_fold": REHEARSED_FOLD}
+def run_arguments(view: TrainingView, recipe: Recipe, seed: int) -> dict[str, Any]:
+    """What the run of a training records."""
     return {
-        "folds": {
-            fold: regression_metrics(view.targets[rows], predictions[rows])
-            for fold, rows in folds.items()
-        },
-        "epochs": len(fitted.history),
-        "best_epoch": fitted.best_epoch,
-        **covered,
-        **rehearsed,
-        **({"notes": list(fitted.notes)} if fitted.notes else {}),
-        **fitted.details,
+        "view": view.parameters.as_dict(),
+        "view_fingerprint": view.fingerprint,
+        "view_versions": view.versions,
+        "settings": recipe.settings,
+        "seed": seed,
     }
+
+
+def timed_fit(
+    recipe: Recipe,
+    view: TrainingView,
+    learned: npt.NDArray[Any],
+    folds: Mapping[str, npt.NDArray[np.bool_]],
+    seed: int,
+    label: str,
+) -> tuple[Fitted, float]:
+    """Fit on the train and val rows of a view, under a progress bar; with the seconds it took."""
+    start = time.perf_counter()
+    with progress_bar(recipe.max_epochs, label, "epochs") as progress:
+        train, val = (
+            Examples(learned[folds[fold]], view.targets[folds[fold]], view.segments)
+            for fold in ("train", "val")
+        )
+        fitted = recipe.fit(train, val, seed, progress)
+    return fitted, time.perf_counter() - start
 
 
 def _uncertainty(predictor: Predictor, inputs: npt.NDArray[Any]) -> Uncertainty | None:
     return predictor.uncertainty(inputs) if isinstance(predictor, UncertainPredictor) else None
-
-
-def _check_predictions(
-    view: TrainingView, recipe: Recipe, predictions: npt.NDArray[np.float64]
-) -> None:
-    finite = np.isfinite(predictions)
-    if not finite.all():
-        culprit = view.material_ids[int(np.argmin(finite))]
-        raise TrainingError(
-            f"{recipe.name} predicts no finite number for {int((~finite).sum())} of "
-            f"{len(finite)} materials, the first is {culprit!r}; look for outliers among their "
-            "vectors"
-        )
-
-
-def _prediction_rows(
-    model_id: str,
-    view: TrainingView,
-    predictions: npt.NDArray[np.float64],
-    uncertainty: Uncertainty | None,
-    run: Run,
-) -> pa.Table:
-    n = len(view)
-    std = lower = upper = pa.nulls(n, pa.float64())
-    if uncertainty is not None:
-        half_widths = uncertainty.half_widths[STORED_LEVEL]
-        std, lower, upper = uncertainty.std, predictions - half_widths, predictions + half_widths
-    return pa.table(
-        {
-            "model_id": pa.repeat(model_id, n),
-            "material_id": view.rows["material_id"],
-            "fold": view.rows["fold"],
-            "target": view.targets,
-            "prediction": predictions,
-            "std": std,
-            "lower": lower,
-            "upper": upper,
-            "run_id": pa.repeat(run.run_id, n),
-        },
-        schema=TABLES["predictions"].schema,
-    )
-
-
-def _model_row(
-    model_id: str,
-    view: TrainingView,
-    recipe: Recipe,
-    seed: int,
-    metrics: Mapping[str, Any],
-    fitted: Fitted,
-    run: Run,
-) -> dict[str, Any]:
-    p, parameters = view.parameters, view.parameters.as_dict()
-    columns = TABLES["models"].schema.names
-    return {name: value for name, value in parameters.items() if name in columns} | {
-        "model_id": model_id,
-        "predictor": recipe.name,
-        "seed": seed,
-        "settings": canonical_json(recipe.settings),
-        "view_parameters": canonical_json(parameters),
-        "view_where": p.where,
-        "view_sql": view.sql,
-        "view_fingerprint": view.fingerprint,
-        "metrics": canonical_json(metrics),
-        "history": [vars(epoch) for epoch in fitted.history],
-        "weights": fitted.predictor.to_bytes(),
-        "created_at": datetime.now(UTC),
-        "run_id": run.run_id,
-    }

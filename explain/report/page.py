@@ -8,6 +8,7 @@ from pathlib import Path
 from explain.drawing.pages import write_page
 from explain.erasing.rows import (
     check_encoders,
+    check_fold,
     seed_siblings,
     stored_predictions,
 )
@@ -78,6 +79,7 @@ def collect(
     """What `write_report` puts on the page."""
     models = seed_siblings(session, name)
     first = models[0]
+    check_fold(first, "test")
     check_encoders(session, first)
     stored = stored_predictions(session, models)
     view = load_view(session, first.parameters)

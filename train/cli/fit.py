@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -11,14 +10,12 @@ from featurestore.cli.options import (
     CONTEXT,
     count_option,
     format_option,
-    names_features,
-    require_features,
     set_option,
     store_option,
 )
 from featurestore.errors import FeatureStoreError
-from featurestore.views.request import GRAPH, ViewRequest
-from train.cli.options import on_view_options
+from featurestore.views.request import ViewRequest
+from train.cli.options import asked_for, on_view_options
 
 
 class _WithPredictors(click.Command):
@@ -63,18 +60,7 @@ def fit(
       featurestore train fit sklearn --set estimator=SVR --set C=10 --set standardise=true \\
           --property mbj_bandgap --split paper --structure-encoder alignn-ff
     """
-    from train.predictors.registry import predictor_part
-
-    part = predictor_part(predictor)
-    changes = part.parsed(settings)
-    if part.reads == "structures":
-        if names_features(request):
-            raise click.UsageError(
-                f"{predictor} learns from the structures: leave out the encoders and --features."
-            )
-        request = replace(request, features=GRAPH)
-    else:
-        require_features(request)
+    changes, request = asked_for(predictor, settings, request)
     _train_and_print(predictor, changes, request, seed, store_uri, output_format)
 
 

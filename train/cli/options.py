@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import click
 
-from featurestore.cli.options import Command, count_option, together, view_options
+from featurestore.cli.options import (
+    Command,
+    count_option,
+    names_features,
+    require_features,
+    together,
+    view_options,
+)
+from featurestore.views.request import GRAPH, ViewRequest
 from train.model_request import ModelRequest
 
 property_option = click.option(
@@ -26,6 +34,33 @@ def on_view_options(of_seed: str, *, vectors: bool = True) -> Callable[[Command]
     """``--property``, those of `view_options`, and ``--seed``; ``vectors`` must be named or not."""
     of_view = functools.partial(view_options, required=vectors)
     return together(property_option, of_view, seed_option(of_seed))
+
+
+def asked_for(
+    predictor: str, settings: Sequence[str], request: ViewRequest
+) -> tuple[dict[str, Any], ViewRequest]:
+    """A predictor's settings other than the defaults, and the view that suits what it reads.
+
+    Raises
+    ------
+    click.UsageError
+        If no split is named, or features that it does not read, or none that it does.
+    """
+    from train.predictors.registry import predictor_part
+
+    part = predictor_part(predictor)
+    changes = part.parsed(settings)
+    if part.reads == "structures":
+        if names_features(request):
+            raise click.UsageError(
+                f"{predictor} learns from the structures: leave out the encoders and --features."
+            )
+        request = replace(request, features=GRAPH)
+    else:
+        require_features(request)
+    if request.split is None:
+        raise click.UsageError("Name a --split: training needs train, val and test folds.")
+    return changes, request
 
 
 def model_filters(kind: str = "models") -> Callable[[Command], Command]:

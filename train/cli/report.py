@@ -41,14 +41,11 @@ def report(
     Example:
       featurestore train report --property mbj_bandgap -o reports
     """
-    import pyarrow as pa
-
     from featurestore.output.names import file_name
     from featurestore.store import FeatureStore
     from train.analysis.ablation import ablation_rows, ablation_table, comparison_warnings
     from train.analysis.parity import write_parity_plot
-    from train.display.printing import print_captioned
-    from train.display.rounding import spread_of_seeds
+    from train.display.printing import print_captioned, with_readable_spreads
     from train.models import requested_models
 
     with FeatureStore.open(store_uri, at=at).session() as session:
@@ -66,9 +63,7 @@ def report(
         ]
         table = ablation_table(rows)
         if output_format == "table":
-            place = table.column_names.index("test_mae_std")
-            said = [spread_of_seeds(row.test_mae or 0.0, row.test_mae_std) for row in rows]
-            table = table.set_column(place, "test_mae_std", pa.array(said, pa.string()))
+            table = with_readable_spreads(table, "test_mae_std", "test_mae")
         print_captioned(table, output_format, shared)
         for sentence in comparison_warnings(rows):
             click.echo(f"Note: {sentence}", err=True)

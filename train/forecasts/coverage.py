@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +12,12 @@ import pyarrow as pa
 
 from featurestore.store import FeatureStore
 from featurestore.views.candidates import select_candidates
-from train.forecasts.group import LoadedGroup, tell
+from train.crossfit.cv_plus import out_of_fold_uncertainty
+from train.forecasts.calibration import scaled
+from train.forecasts.group import LoadedGroup, Told, tell
+from train.predictors.uncertainty import STORED_LEVEL
+
+Floats = npt.NDArray[np.float64]
 
 #: Groups of test materials by percentile of the distance; the last is beyond all.
 PERCENTILES = (0, 50, 75, 90, 100)
@@ -26,6 +33,31 @@ _SCHEMA = pa.schema(
 )
 
 
+@dataclass(frozen=True, eq=False)
+class TestedRows:
+    """Test materials with their errors and intervals.
+
+    Parameters
+    ----------
+    errors : ndarray, shape (n,), float64
+        Absolute error of the prediction.
+    half : ndarray, shape (n,), float64
+        Half the width of the interval that `predict` tells.
+    own : ndarray, shape (n,), float64
+        Of the one that the models stored; NaN where they have none.
+    percentile : ndarray, shape (n,), float64
+        Of the distance to the training materials; NaN for models that read no vectors.
+    system : tuple of str
+        Crystal systems.
+    """
+
+    errors: Floats = field(repr=False)
+    half: Floats = field(repr=False)
+    own: Floats = field(repr=False)
+    percentile: Floats = field(repr=False)
+    system: tuple[str, ...] = field(repr=False)
+
+
 def coverage_of_test_fold(store: FeatureStore, group: LoadedGroup) -> pa.Table:
     """Coverage and width of the intervals on the test fold, for all and for parts of it.
 
@@ -39,16 +71,23 @@ def coverage_of_test_fold(store: FeatureStore, group: LoadedGroup) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        ``part`` (all, percentiles of the distance, crystal systems), ``n`` materials, ``mae``,
-        ``covered`` (share of the targets), ``width`` (mean); the last two likewise of the intervals
-        that the models themselves stored, null where they have none. Parts of fewer than 20
-        materials are left out. No rows where there is no test fold or no calibrated interval.
+        As of `coverage_of`. No rows where there is no test fold or no calibrated interval.
+    """
+    rows = tested_rows(store, group)
+    return _SCHEMA.empty_table() if rows is None else coverage_of([rows])
+
+
+def tested_rows(store: FeatureStore, group: LoadedGroup) -> TestedRows | None:
+    """The test materials of a group; None where it has none, or no calibrated interval.
+
+    Of models that learned from all rows these are out-of-fold predictions, with intervals by the
+    errors of the other folds.
     """
     with store.session() as session:
         rows = session.query(
-            "SELECT material_id, any_value(target) AS target, avg((upper - lower) / 2) AS half "
-            "FROM predictions WHERE fold = 'test' AND model_id IN (SELECT unnest(?::VARCHAR[])) "
-            "GROUP BY material_id ORDER BY material_id",
+            "SELECT material_id, any_value(target) AS target, avg(prediction) AS prediction, "
+            "avg((upper - lower) / 2) AS half FROM predictions WHERE fold = 'test' AND model_id IN "
+            "(SELECT unnest(?::VARCHAR[])) GROUP BY material_id ORDER BY material_id",
             [group.stored.model_ids],
         ).to_pylist()
         known = {row["material_id"]: row for row in rows}
@@ -57,20 +96,45 @@ def coverage_of_test_fold(store: FeatureStore, group: LoadedGroup) -> pa.Table:
     system = {row["material_id"]: row["crystal_system"] for row in found}
     view = selected.read()
     told, readable, _ = tell(group, store, view, store)
-    half = told.bounds.half_width
     names = [name for name, usable in zip(view.material_ids, readable, strict=True) if usable]
+    predictions, half = told.prediction, told.bounds.half_width
+    if group.knowledge.cross is not None:
+        # what it says of these materials now, it says having learned from them
+        predictions = np.array([known[name]["prediction"] for name in names])
+        half = _out_of_fold(group, told, names)
     if half is None or not names:
-        return _SCHEMA.empty_table()
-    errors = np.abs(told.prediction - np.array([known[name]["target"] for name in names]))
-    own = np.array([known[name]["half"] for name in names], dtype=np.float64)
-    parts: dict[str, npt.NDArray[np.bool_]] = {"all": np.ones(len(names), bool)}
-    if told.distances is not None:
-        at = told.distances.percentile
-        for low, high in pairwise(PERCENTILES):
-            parts[f"percentile {low} to {high}"] = (at >= low) & (at < high)
-        parts[f"percentile {PERCENTILES[-1]}"] = at >= PERCENTILES[-1]
-    for name in sorted({system[one] for one in names}):
-        parts[name] = np.array([system[one] == name for one in names], dtype=bool)
+        return None
+    distances = told.distances
+    return TestedRows(
+        errors=np.abs(predictions - np.array([known[name]["target"] for name in names])),
+        half=half,
+        own=np.array([known[name]["half"] for name in names], dtype=np.float64),
+        percentile=np.full(len(names), np.nan) if distances is None else distances.percentile,
+        system=tuple(system[name] for name in names),
+    )
+
+
+def coverage_of(tests: Sequence[TestedRows]) -> pa.Table:
+    """Coverage and width over all rows of one or several tests, and for parts of them.
+
+    Returns
+    -------
+    pyarrow.Table
+        ``part`` (all, percentiles of the distance, crystal systems), ``n`` materials, ``mae``,
+        ``covered`` (share of the targets), ``width`` (mean); the last two likewise of the intervals
+        that the models themselves stored, null where they have none. Parts of fewer than 20
+        materials are left out.
+    """
+    errors, half, own, at = (
+        np.concatenate([getattr(one, name) for one in tests])
+        for name in ("errors", "half", "own", "percentile")
+    )
+    systems = np.array([name for one in tests for name in one.system])
+    parts: dict[str, npt.NDArray[np.bool_]] = {"all": np.ones(len(errors), bool)}
+    for low, high in pairwise(PERCENTILES):
+        parts[f"percentile {low} to {high}"] = (at >= low) & (at < high)
+    parts[f"percentile {PERCENTILES[-1]}"] = at >= PERCENTILES[-1]
+    parts |= {str(name): systems == name for name in sorted(set(systems))}
     made = []
     for part, chosen in parts.items():
         n = int(chosen.sum())
@@ -91,3 +155,17 @@ def coverage_of_test_fold(store: FeatureStore, group: LoadedGroup) -> pa.Table:
             }
         )
     return pa.Table.from_pylist(made, schema=_SCHEMA)
+
+
+def _out_of_fold(group: LoadedGroup, told: Told, names: Sequence[str]) -> Floats | None:
+    """Half the width of intervals by the errors of the folds that a material is not in."""
+    cross, domain = group.knowledge.cross, group.knowledge.domain
+    if cross is None or len(cross.errors) != len(domain.material_ids):
+        return None
+    found = out_of_fold_uncertainty(cross.errors, cross.fold_of)
+    rows = domain.rows_of(names)
+    if found is None or (rows < 0).any():
+        return None
+    ratios = None if told.distances is None else told.distances.ratio
+    scales = scaled(np.ones(len(names)), ratios, group.knowledge.calibration.power)
+    return np.asarray(scales * found.half_widths[STORED_LEVEL][rows])

@@ -126,6 +126,9 @@ def make_recipe(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
 def restored(name: str, settings: Mapping[str, Any], weights: bytes) -> Predictor:
     """The predictor that a recipe of that name with these settings has trained.
 
+    One that learned from all rows has the models of a cross-validation beside it; see
+    `train.crossfit.predictor`.
+
     Raises
     ------
     UnknownNameError, MissingPackageError, PartImportError, PartConflictError, NotAPartError
@@ -133,11 +136,17 @@ def restored(name: str, settings: Mapping[str, Any], weights: bytes) -> Predicto
     Exception
         Whatever the bytes make the part raise, if they are not those of its predictor.
     """
+    from train.crossfit.predictor import CrossFitted, is_cross_fitted
+
     part = predictor_part(name)
     part.versions()
-    predictor = part.restore(settings, weights)
-    _check(name, predictor, Predictor)
-    return predictor
+
+    def alone(data: bytes) -> Predictor:
+        predictor = part.restore(settings, data)
+        _check(name, predictor, Predictor)
+        return predictor
+
+    return CrossFitted.from_bytes(weights, alone) if is_cross_fitted(weights) else alone(weights)
 
 
 def reads(name: str) -> str | None:

@@ -107,7 +107,7 @@ def _training(session: Session, group: LoadedGroup) -> dict[str, Any]:
         "only_where": p.where,
         "datasets": {row["dataset"]: row["n"] for row in datasets},
         "materials": len(targets),
-        "validation_materials": group.knowledge.calibration.n_rows,
+        "validation_materials": 0 if group.knowledge.cross else group.knowledge.calibration.n_rows,
         "targets": {
             "least": float(targets.min()),
             "median": float(np.median(targets)),
@@ -156,8 +156,9 @@ def _test_mae(model: Any) -> Any:
 
 
 def _intervals(group: LoadedGroup) -> dict[str, Any]:
-    calibration = group.knowledge.calibration
+    calibration, cross = group.knowledge.calibration, group.knowledge.cross
     return {
+        "method": "split conformal" if cross is None else f"CV+ over {cross.folds} folds",
         "calibrated_by": calibration.n_rows,
         "needed": FEWEST_ROWS,
         "power_of_distance": calibration.power,
@@ -191,19 +192,22 @@ def card_markdown(card: dict[str, Any]) -> str:
     """The card as a page."""
     what, errors, unit = card["is"], card["errors"], card["is"]["unit"]
     training, reach, intervals = card["trained_on"], card["reaches"], card["intervals"]
+    crossed = intervals["method"] != "split conformal"
     spread = None
     if "mae_high" in errors:
         spread = (errors["mae_high"] - errors["mae_low"]) / 2
     error = "unknown: the test fold is empty"
     if errors["materials"]:
-        error = f"{rounded(errors['mae'], spread)} {unit} on {errors['materials']} test materials"
+        said = "materials, each out of fold" if crossed else "test materials"
+        error = f"{rounded(errors['mae'], spread)} {unit} on {errors['materials']} {said}"
     if spread is not None:
         low, high = (rounded(errors[name], spread) for name in ("mae_low", "mae_high"))
         error += f" (95 %: {low} to {high})"
     if errors.get("seeds") == "deterministic" and len(what["seeds"]) > 1:
         error += "; deterministic, the seeds change nothing"
     ranges = [f"{name} {low:.4g} to {high:.4g}" for name, (low, high) in reach["ranges"].items()]
-    calibrated = f"by {intervals['calibrated_by']} validation materials"
+    what_for = "out of fold" if crossed else "validation"
+    calibrated = f"{intervals['method']}, by {intervals['calibrated_by']} {what_for} materials"
     if intervals["calibrated_by"] < intervals["needed"]:
         calibrated = f"none: {intervals['calibrated_by']} of {intervals['needed']} that are needed"
     datasets = ", ".join(f"{name} ({n:,})" for name, n in training["datasets"].items())
