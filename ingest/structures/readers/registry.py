@@ -71,6 +71,8 @@ class StructureReader:
             return self.part.found(name, data, nearest_order)
         except FeatureStoreError as error:
             failure = Failure.of(error)
+        except MemoryError:
+            failure = Failure("MemoryError", "reading it needs more memory than a process may take")
         # A stranger's reader, and the libraries, raise anything.
         except (Exception, SystemExit) as error:
             broken = UnreadableFileError(f"it breaks the rules of its format ({_reason(error)})")
