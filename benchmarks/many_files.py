@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import tempfile
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from benchmarks.options import processor_time
 from featurestore.store import FeatureStore
 from ingest.library.structures import add_structures
 from ingest.structures.ids import IdRule
@@ -37,21 +37,15 @@ def main(files: int, read: bool) -> None:
         print(f"{len(found):,} files: listed in {listed - start:.1f} s of CPU, ids in ", end="")
         print(f"{named - listed:.1f} s; peak {_peak():.0f} MiB")
         if read:
-            begun, worked = time.perf_counter(), _cpu()
+            begun, worked = time.perf_counter(), processor_time()
             result = add_structures(FeatureStore.open(Path(folder) / "store", create=True), source)
-            seconds, cpu = time.perf_counter() - begun, _cpu() - worked
+            seconds, cpu = time.perf_counter() - begun, processor_time() - worked
             print(
                 f"{result.written:,} written in {seconds:.0f} s, {cpu:.0f} s of CPU in all, ",
                 end="",
             )
             print(f"{1000 * cpu / files:.2f} ms a file; ", end="")
             print(f"peak {_peak():.0f} MiB here, {_peak(children=True):.0f} in a reading process")
-
-
-def _cpu() -> float:
-    """Seconds of processor time, here and in the processes that have ended."""
-    used = os.times()
-    return used.user + used.system + used.children_user + used.children_system
 
 
 def _peak(children: bool = False) -> float:

@@ -18,7 +18,7 @@ from ingest.structures.archive_runs import RunsBeside
 from ingest.structures.files import Unit
 from ingest.structures.ids import IdRule
 from ingest.structures.opening import HEAD, LARGEST_FILE, open_regular, open_unpacked
-from ingest.structures.readers.registry import readers_of_name
+from ingest.structures.readers.registry import name_may_tell, readers_of_name
 from ingest.structures.refusals import InvalidStructureError, LimitError, UnreadableFileError
 
 MOST_MEMBERS = 1_000_000
@@ -172,7 +172,7 @@ def _read(
     if is_packed(member.name):
         return _refused(member, "it is an archive in an archive; unpack it first")
     known = bool(readers_of_name(member.name))
-    limit = LARGEST_FILE if known or whole else HEAD
+    limit = LARGEST_FILE if known or whole or name_may_tell(member.name) else HEAD
     try:
         opened = opening()
         if opened is None:

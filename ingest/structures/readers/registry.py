@@ -138,6 +138,12 @@ def readers_of_name(name: str) -> list[StructureReader]:
     )
 
 
+def name_may_tell(name: str) -> bool:
+    """Whether a file's name has a suffix that some format has, if others have it as well."""
+    suffixes = {suffix for one in readers().usable for suffix in one.part.shared_suffixes}
+    return without_compression(name).lower().endswith(tuple(suffixes))
+
+
 def _closest(matches: Sequence[tuple[StructureReader, str]]) -> list[StructureReader]:
     longest = max((len(pattern) for _, pattern in matches), default=0)
     return [one for one, pattern in matches if len(pattern) == longest]

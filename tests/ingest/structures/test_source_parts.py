@@ -222,9 +222,11 @@ def test_the_beginning_of_a_member_is_not_read_for_the_whole(tmp_path: Path) -> 
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("short", POSCAR)
         archive.writestr("long", POSCAR + "\n" * 70_000)
+        archive.writestr("long.in", POSCAR + "\n" * 70_000)  # a suffix that some reader shares
     found = read(tmp_path, {"a.zip": packed.getvalue()})
     assert isinstance(found["a.zip/short"], Crystal)
     assert "give the member a suffix" in message(found["a.zip/long"], "LimitError")
+    assert isinstance(found["a.zip/long.in"], Crystal)
 
 
 @pytest.mark.parametrize(
