@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,13 +39,14 @@ def compared_with_document(
         if differs:
             raise CompositionError(f"{differs} (its {key!r})")
     found = []
-    sites = next((document[key] for key in _SITES if _is_number(document.get(key))), None)
+    stated = (_number(document.get(key)) for key in _SITES)
+    sites = next((one for one in stated if one is not None), None)
     if sites is not None and sites != crystal.n_atoms:
         found.append(
             f"formula units: the document says {sites:g} sites, its structure has {crystal.n_atoms}"
         )
-    volume = document.get("volume")
-    if _is_number(volume) and abs(volume - crystal.volume) > _SAME_VOLUME * crystal.volume:
+    volume = _number(document.get("volume"))
+    if volume is not None and abs(volume - crystal.volume) > _SAME_VOLUME * crystal.volume:
         found.append(
             f"cell: the document says its volume is {volume:g} Å³, its lattice makes "
             f"{crystal.volume:.4g}"
@@ -56,10 +58,16 @@ def _formula(given: Any) -> Mapping[str, float] | None:
     if isinstance(given, str):
         return parse_formula(given)
     if isinstance(given, dict) and given and given.keys() <= ELEMENTS:
-        amounts = {symbol: amount for symbol, amount in given.items() if _is_number(amount)}
-        return amounts if len(amounts) == len(given) and min(amounts.values()) > 0 else None
+        amounts = {symbol: _number(amount) or 0.0 for symbol, amount in given.items()}
+        return amounts if min(amounts.values()) > 0 else None
     return None
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
+    return number if math.isfinite(number) else None
