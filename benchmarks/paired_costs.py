@@ -67,7 +67,8 @@ def cost(checkout: Path, what: str, store: Path, view: str, archive: Path | None
         return of_process(checkout, _COMMAND, *words)[0]
     if what == "sql":
         return of_process(checkout, _COMMAND, "sql", _SQL, "--store", str(store))[0]
-    return float(of_process(checkout, _SESSIONS, str(store), _SQL)[1])
+    printed = of_process(checkout, _SESSIONS, str(store), _SQL)[1]
+    return float(printed.splitlines()[-1])
 
 
 @click.command()

@@ -22,7 +22,7 @@ def connect(memory: int | None = None) -> duckdb.DuckDBPyConnection:
     memory : int, optional
         Bytes that a query may take before it spills to disk or ends; half the machine's by default.
     """
-    return duckdb.connect(
+    connection = duckdb.connect(
         config={
             "python_enable_replacements": "false",
             "enable_external_access": "false",
@@ -30,6 +30,9 @@ def connect(memory: int | None = None) -> duckdb.DuckDBPyConnection:
             "memory_limit": f"{memory or int(machine_memory() * _SHARE_OF_MEMORY)}B",
         }
     )
+    # DuckDB shows one on standard output, among results, where Python runs no file (python -c).
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
 def _spill_folder() -> str:
