@@ -110,10 +110,11 @@ class ModelPreparation:
         if not material_ids:
             return failed
         selection = Selection(materials=tuple(material_ids))
-        for feature in features:
-            if feature.generator_id is not None:
-                failed |= self._describe(store, feature.generator_id, selection)
-            failed |= self._encode(store, feature, selection)
+        for alike in _by_encoder_and_generator(features):
+            generator_id = alike[0].generator_id
+            if generator_id is not None:
+                failed |= self._describe(store, generator_id, selection)
+            failed |= self._encode(store, alike, selection)
         return failed
 
     def _describe(
@@ -152,13 +153,21 @@ class ModelPreparation:
         return _failures(store, "text", generator_id, lacking)
 
     def _encode(
-        self, store: FeatureStore, feature: VectorFeature, selection: Selection
+        self, store: FeatureStore, alike: Sequence[VectorFeature], selection: Selection
     ) -> dict[str, Failure]:
+        """Encode by features that differ only by the segment and the variant of the text."""
         from ingest.stages.embeddings import ingest_structure_embeddings, ingest_text_embeddings
 
+        feature = alike[0]
+        lacking: dict[str, str] = {}
         with store.session() as session:
             encoder = find_encoder(session, feature.encoder_id, feature.kind)
-            lacking = _without_vector(session, feature, selection.structure_ids(session))
+            for variant in dict.fromkeys(one.variant for one in alike):
+                lacking |= _without_vector(
+                    session,
+                    replace(feature, variant=variant),
+                    selection.structure_ids(session),
+                )
         if not lacking:
             return {}
         loaded = self._loaded(encoder)
@@ -177,7 +186,7 @@ class ModelPreparation:
                     store,
                     loaded,
                     source=feature.generator_id,
-                    variants=(feature.variant,),
+                    variants=tuple(dict.fromkeys(one.variant for one in alike)),
                     **work,
                 )
             run.counts = {kind: count for kind, count in outcome.counts().items() if count}
@@ -213,6 +222,14 @@ class ModelPreparation:
                 there[1].__exit__(None, None, None)
             self._pools[name] = (workers, make())
         return self._pools[name][1]
+
+
+def _by_encoder_and_generator(features: Sequence[VectorFeature]) -> list[list[VectorFeature]]:
+    """Features that one encoder makes from the same structures or texts, together, in order."""
+    found: dict[tuple[str, str | None], list[VectorFeature]] = {}
+    for feature in features:
+        found.setdefault((feature.encoder_id, feature.generator_id), []).append(feature)
+    return list(found.values())
 
 
 def _settings_of_generator(session: Session, generator: Generator) -> dict[str, Any]:
