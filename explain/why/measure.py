@@ -20,6 +20,7 @@ from explain.words.analysis import variant_texts
 from explain.words.contributions import Contributions, contributions_of
 from explain.words.description import Description, describe
 from featurestore.errors import InvalidInputError
+from featurestore.preparation import MissingVersionError
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.vectors import Vectors
@@ -63,10 +64,8 @@ def reasons_of(predictor: Predictor, place: FeatureStore, forecasts: Sequence[Fo
     forecasts : sequence of Forecast
         Of these, the first `MOST_EXPLAINED` are explained.
 
-    Raises
-    ------
-    MissingVersionError
-        If an encoder of the models is not installed in their version.
+    Where an encoder of the models is not installed in their version, its texts are left out, and
+    the notes of the case say so.
     """
     chosen = forecasts[:MOST_EXPLAINED]
     notes = []
@@ -89,7 +88,11 @@ def _case(predictor: Predictor, place: FeatureStore, forecast: Forecast) -> Why:
         return Why(forecast, (), (), known, tuple(notes))
     with place.session() as session:
         texts = _texts(session, group, forecast, notes)
-    _encode(predictor, place, forecast, texts)
+    try:
+        _encode(predictor, place, forecast, texts)
+    except MissingVersionError as error:
+        notes.append(f"nothing is taken from the texts, since {error}")
+        texts = []
     with place.session() as session:
         texts = [_encoded(session, text, notes) for text in texts]
         selected, _ = select_candidates(session, group.parameters, [forecast.material_id])

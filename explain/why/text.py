@@ -27,9 +27,9 @@ def _lines(case: Why) -> Iterator[str]:
     f = case.forecast
     unit = printed_after(f.unit)
     error = "" if f.std is None else f" ± {rounded(f.std, f.std)}"
-    yield f"Why {f.property} of {f.material_id} ({f.formula}) is "
-    yield f"{rounded(f.prediction, f.std)}{error}{unit}; a part counts by what the prediction "
-    yield "loses without it"
+    value = f"{rounded(f.prediction, f.std)}{error}{unit}"
+    yield f"Why {f.property} of {f.material_id} ({f.formula}) is {value}:"
+    yield "what the prediction loses without each part of what the models were given"
     for found in case.texts:
         yield from _of_text(found, unit)
     if case.segments:

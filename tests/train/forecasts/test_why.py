@@ -1,4 +1,4 @@
-"""What moved a forecast: sentences, tags beside random sentences, parts of the vector, neighbours."""
+"""What moved a forecast: sentences, tags beside random ones, parts of the vector, neighbours."""
 
 from __future__ import annotations
 
@@ -120,6 +120,24 @@ def test_few_are_explained_and_the_others_named(
     broken.write_text("data_x\nloop_\n_atom")
     with pytest.raises(MissingDataError, match=r"could be predicted; broken: "):
         explain.why(lab_store, broken, models=lab_model)
+
+
+def test_an_encoder_of_another_version_leaves_the_parts_of_the_features(
+    lab_store: FeatureStore, lab_model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import lab_of_cubes  # type: ignore[import-not-found]
+
+    spec = lab_of_cubes.EncoderSpec(
+        "lab-letters", "text", 2, (lab_of_cubes.Segment("all", 0, 2),), {"version": 2}
+    )
+    make = lab_of_cubes.Letters.__init__
+    monkeypatch.setattr(
+        lab_of_cubes.Letters, "__init__", lambda self: (make(self), setattr(self, "spec", spec))[1]
+    )
+    (case,) = explain.why(lab_store, ids="known-61", models=lab_model).cases
+    assert not case.texts and len(case.segments) == 4
+    assert "version (1 there, 2 installed)" in case.notes[0]
+    assert "structure.size" in repr(case)
 
 
 def test_a_target_of_another_source_is_not_the_models(
