@@ -131,7 +131,7 @@ def stored_models(
         FROM (
             SELECT m.* EXCLUDE (weights, history), g.source AS text_source
             FROM models m LEFT JOIN generators g ON g.generator_id = m.generator_id
-            WHERE list_contains($renamed, m.model_id) OR (
+            WHERE list_contains($renamed::VARCHAR[], m.model_id) OR (
                   ($property IS NULL OR m.property = $property)
                   AND ($split IS NULL OR m.split = $split))
         )

@@ -108,7 +108,8 @@ def _case(predictor: Predictor, place: FeatureStore, forecast: Forecast) -> Why:
     silenced = _silenced(group, view.blocks, full, notes)
     rows.extend(silenced.values())
     predictions = np.stack([model.predict(np.stack(rows)) for model in group.models])
-    place_of, contributions = 1, []
+    place_of = 1
+    contributions: list[Contributions] = []
     for text in texts:
         erased = {variant: predictions[:, place_of + i] for i, variant in enumerate(text.text_ids)}
         place_of += len(erased)
@@ -146,7 +147,8 @@ def _texts(
     found = []
     for erased in readable:
         description = describe(session, forecast.material_id, erased.generator.generator_id)
-        kinds, variants = [], []
+        kinds: list[str] = []
+        variants: list[str] = []
         for kind in ("sentence", "tag"):
             try:
                 units = description.units(kind)

@@ -144,9 +144,8 @@ class Why(Shown):
         f = self.forecast
         names = ["kind", "part", "text", "contribution", "seeds_std", "control", "larger_than"]
         sizes = [abs(one) for one in self.table["contribution"].to_pylist()]
-        rows = self.table.append_column("size", pa.array(sizes, pa.float64())).sort_by(
-            [("kind", "ascending"), ("size", "descending")]
-        )
+        rows = self.table.append_column("size", pa.array(sizes, pa.float64()))
+        rows = rows.sort_by([("kind", "ascending"), ("size", "descending")])
         near = ", ".join(f"{one.material_id} ({one.target:.4g})" for one in self.nearest)
         facts = {
             "prediction": f"{f.prediction:.4g} {f.unit}",
