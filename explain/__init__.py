@@ -13,9 +13,9 @@ from featurestore.lazy import lazily
 if TYPE_CHECKING:
     from explain.erasing.effects_table import StoredEffects
     from explain.library import erase_tags, erase_words, silence_segments, why, write_report
+    from explain.reasons.cases import Reasons, Why
     from explain.segments.analysis import SegmentEffects
     from explain.tags.analysis import TagAnalysis
-    from explain.why.reasons import Reasons, Why
     from explain.words.contributions import Contributions
 
 __all__ = [
@@ -36,11 +36,11 @@ __getattr__, __dir__ = lazily(
     __name__,
     {
         "Contributions": "explain.words.contributions",
-        "Reasons": "explain.why.reasons",
+        "Reasons": "explain.reasons.cases",
         "SegmentEffects": "explain.segments.analysis",
         "StoredEffects": "explain.erasing.effects_table",
         "TagAnalysis": "explain.tags.analysis",
-        "Why": "explain.why.reasons",
+        "Why": "explain.reasons.cases",
         "erase_tags": "explain.library",
         "erase_words": "explain.library",
         "silence_segments": "explain.library",

@@ -15,12 +15,12 @@ from typing import Any
 from explain.erasing.effects_table import StoredEffects
 from explain.erasing.missing import made_where_missing
 from explain.erasing.rows import seed_siblings
+from explain.reasons.cases import Reasons
+from explain.reasons.measure import reasons_of
 from explain.report.model import Report
 from explain.report.page import write_report as write_page
 from explain.segments.analysis import SegmentEffects, segment_effects
 from explain.tags.analysis import TagAnalysis, tag_effects
-from explain.why.measure import reasons_of
-from explain.why.reasons import Reasons
 from explain.words.analysis import word_effects
 from explain.words.contributions import Contributions
 from featurestore.commands import Command

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from pyarrow import parquet
 
 import explain
-import explain.why.measure
+import explain.reasons.measure
 import train
 from featurestore.cli.root import root
 from featurestore.errors import MissingDataError, UnknownNameError
@@ -111,7 +111,7 @@ def test_the_command(lab_store: FeatureStore, lab_model: str, file: Path, tmp_pa
 def test_few_are_explained_and_the_others_named(
     lab_store: FeatureStore, lab_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(explain.why.measure, "MOST_EXPLAINED", 1)
+    monkeypatch.setattr(explain.reasons.measure, "MOST_EXPLAINED", 1)
     found = explain.why(lab_store, ids=["known-61", "known-62"], models=lab_model)
     assert [case.forecast.material_id for case in found.cases] == ["known-61"]
     assert "--why --id known-62" in found.notes[0]

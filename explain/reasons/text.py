@@ -12,7 +12,7 @@ from train.display.labels import printed_after
 from train.display.rounding import rounded
 
 if TYPE_CHECKING:
-    from explain.why.reasons import Why
+    from explain.reasons.cases import Why
 
 _STRONGEST = 5
 _WIDTH = 62

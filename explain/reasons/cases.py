@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from explain.why.text import case_text
+from explain.reasons.text import case_text
 from explain.words.contributions import Contributions
 from featurestore.output.display import Showing, Shown, as_html
 from train.forecasts.result import Forecast

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.erasing.texts import ErasedText, erased_texts
+from explain.reasons.cases import Known, Reasons, Silenced, Why
 from explain.segments.analysis import is_text
-from explain.why.reasons import Known, Reasons, Silenced, Why
 from explain.words.analysis import variant_texts
 from explain.words.contributions import Contributions, contributions_of
 from explain.words.description import Description, describe
