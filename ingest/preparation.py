@@ -20,8 +20,8 @@ from featurestore.registry import load_registry
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.schemas import embedding_table
+from featurestore.texts.renderings import render
 from featurestore.views.features import VectorFeature
-from featurestore.views.sql import texts_sql
 from ingest.recording import recorded
 from ingest.stages.selection import Selection
 from ingest.structures.records import MaterialRecord
@@ -159,15 +159,10 @@ class ModelPreparation:
         from ingest.stages.embeddings import ingest_structure_embeddings, ingest_text_embeddings
 
         feature = alike[0]
-        lacking: dict[str, str] = {}
         with store.session() as session:
             encoder = find_encoder(session, feature.encoder_id, feature.kind)
-            for variant in dict.fromkeys(one.variant for one in alike):
-                lacking |= _without_vector(
-                    session,
-                    replace(feature, variant=variant),
-                    selection.structure_ids(session),
-                )
+            variants = tuple(dict.fromkeys(one.variant for one in alike))
+            lacking = _without_vector(session, feature, variants, selection.structure_ids(session))
         if not lacking:
             return {}
         loaded = self._loaded(encoder)
@@ -186,7 +181,7 @@ class ModelPreparation:
                     store,
                     loaded,
                     source=feature.generator_id,
-                    variants=tuple(dict.fromkeys(one.variant for one in alike)),
+                    variants=variants,
                     **work,
                 )
             run.counts = {kind: count for kind, count in outcome.counts().items() if count}
@@ -301,20 +296,28 @@ def _without_text(
 
 
 def _without_vector(
-    session: Session, feature: VectorFeature, structure_ids: Sequence[str]
+    session: Session,
+    feature: VectorFeature,
+    variants: Sequence[str],
+    structure_ids: Sequence[str],
 ) -> dict[str, str]:
-    """The structures without a vector of a feature, by the id of what is encoded."""
+    """The structures without a vector of a feature, by the id of what is encoded.
+
+    ``variants`` of the text take the place of the feature's own; structures have one.
+    """
     dataset = session.dataset(embedding_table(feature.kind, feature.encoder_id))
     key = f"{feature.kind}_id"
     keys = set() if dataset is None else set(dataset.to_table([key])[key].to_pylist())
     if feature.generator_id is None:
         return {one: one for one in structure_ids if one not in keys}
-    rows = session.read_only_query(
-        f"SELECT text_id, structure_id FROM {texts_sql(feature)} WHERE structure_id IN "
-        "(SELECT unnest(?::VARCHAR[]))",
-        [list(structure_ids)],
-    ).to_pylist()
-    return {row["text_id"]: row["structure_id"] for row in rows if row["text_id"] not in keys}
+    pairs = [(structure, variant) for variant in variants for structure in structure_ids]
+    columns = [list(column) for column in zip(*pairs, strict=True)] or [[], []]
+    return {
+        row["text_id"]: row["structure_id"]
+        for table in render(session, feature.generator_id, *columns)
+        for row in table.select(["text_id", "structure_id"]).to_pylist()
+        if row["text_id"] not in keys
+    }
 
 
 def _materials_of(

@@ -268,11 +268,10 @@ def _measure(
     )
     before, after = np.split(case.others, [case.text.start])
     features = np.hstack([np.tile(before, (len(texts), 1)), texts, np.tile(after, (len(texts), 1))])
-    predictions = np.stack(
-        [load_model(store, model.model_id).predict(features) for model in case.models]
-    )
+    loaded = [load_model(store, model.model_id) for model in case.models]
+    predictions = np.stack([model.predict(features) for model in loaded])
     if case.stored is not None:
-        for model, own, known in zip(case.models, predictions, case.stored, strict=True):
+        for model, own, known in zip(loaded, predictions, case.stored, strict=True):
             check_reproduced(model, own[:1], np.array([known]))
         _store(store, case, predictions, variants, text_ids, erasure)
     return predictions[:, 0], {
