@@ -248,7 +248,7 @@ def test_a_material_without_a_target_is_explained_like_any_other(tmp_path: Path)
     encode(store, ["without:word:each"])
     (found,) = word_effects(store, [model], "untargeted", ["word"], "deletion")
     assert [part.mean for part in found.parts] == pytest.approx(VALUES, abs=1e-5)
-    assert found.target is None and "target" not in summary(found)
+    assert found.target is None and ": target" not in summary(found)
     assert found.table["target"].null_count == found.table.num_rows
     write_words_page([found], (), tmp_path / "page.html")
     assert store.sql("SELECT count(*) AS n FROM erasures")["n"][0].as_py() == 0
