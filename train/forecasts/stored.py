@@ -53,7 +53,7 @@ def store_forecasts(
                 "percentile": row.percentile,
                 "nearest": [name for name, _ in row.nearest],
                 "unseen": list(row.unseen),
-                "had_target": row.target is not None,
+                "had_target": row.had_target,
                 **shared,
             }
             for row in forecasts
