@@ -47,7 +47,10 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 
 # The first needs no table, and the view of the materials needs it.
 _NAMES = "names"
-MACRO_FILES = (_NAMES, "texts", "property_rules", "training_view", "coverage", "vectors")
+MACRO_FILES = (
+    *(_NAMES, "texts", "property_rules", "classes"),
+    *("training_view", "coverage", "vectors"),
+)
 
 # Columns of the view of materials beside those of their table: cheap to compute, and computed only
 # where a query names them.

@@ -34,6 +34,11 @@ from ingest.cli.printing import print_ingested
     metavar="SPLIT",
     help="Add the materials that have come since to this split or cross-validation, by its rule.",
 )
+@click.option(
+    "--like",
+    metavar="PROPERTY",
+    help="Give --property the folds that this one has in the split --name.",
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of what is drawn.")
 @click.option(
     "--group-by",
@@ -53,6 +58,7 @@ def splits(
     where: str | None,
     folds: int | None,
     extend: str | None,
+    like: str | None,
     seed: int,
     group_by: str | None,
     property_name: str | None,
@@ -74,16 +80,17 @@ def splits(
       featurestore ingest splits --random 80/10/10 --group-by formula --property mbj_bandgap
       featurestore ingest splits --folds 5 --group-by prototype --name cv5
       featurestore ingest splits --extend cv5
+      featurestore ingest splits --like mbj_bandgap --name paper --property metal
       featurestore ingest splits --sample paper --at-most 4000/500/1000 --property ehull
     """
     from featurestore.store import FeatureStore
     from ingest.library.splits import add_splits
 
-    ways = (files, fractions and not extend, sample, folds is not None, extend)
+    ways = (files, fractions and not extend, sample, folds is not None, extend, like)
     if sum(map(bool, ways)) != 1:
         raise click.UsageError(
-            "Give one of split FILES, --random, --sample, --folds and --extend; --random may go "
-            "with --extend."
+            "Give one of split FILES, --random, --sample, --folds, --extend and --like; --random "
+            "may go with --extend."
         )
     if group_by and not (fractions or folds is not None):
         raise click.UsageError("--group-by goes with --random and --folds.")
@@ -104,6 +111,7 @@ def splits(
             where=where,
             folds=folds,
             extend=extend,
+            like=like,
             seed=seed,
             group_by=group_by,
             property=property_name,
