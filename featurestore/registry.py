@@ -66,9 +66,9 @@ class PropertyRegistry:
                 name,
                 same,
                 "(to add one of your own, name its unit with the column, --column "
-                "COLUMN=NAME:UNIT, where NAME:boolean and NAME:category[A,B] have classes, or write "
-                "[NAME] with unit and range, or kind and classes, into a TOML file and pass "
-                "it with --property-registry)",
+                "COLUMN=NAME:UNIT, where NAME:boolean and NAME:category[A,B] have classes, or "
+                "write [NAME] with unit and range, or kind and classes, into a TOML file and "
+                "pass it with --property-registry)",
                 otherwise="the registry has none that is the same quantity",
             )
         return self.properties[name]

@@ -22,6 +22,7 @@ from train.model_request import ModelRequest
 from train.models import SeedGroup, requested_models, seed_groups, stored_models
 from train.predictors.loading import LoadedModel, load_model
 from train.predictors.registry import make_recipe, predictor_part
+from train.tasks.choose import has_classes
 from train.training import TrainingResult, train_model
 
 
@@ -58,11 +59,15 @@ def fit(
     TrainingError
         If the training diverges.
     """
-    recipe = make_recipe(predictor, settings)
+    part = predictor_part(predictor)
     if isinstance(view, ViewRequest):
-        if predictor_part(predictor).reads == "structures":
+        classes = has_classes(store, view.property, view.property_source)
+        recipe = make_recipe(predictor, settings, classes=classes)
+        if part.reads == "structures":
             view = replace(view, features=GRAPH, inputs=(), feature_set=None)
         view = store.view(view)
+    else:
+        recipe = make_recipe(predictor, settings, classes=bool(view.parameters.classes))
     return train_model(store, view, recipe, seed)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from featurestore.catalogue import find_encoder, find_generator
+from featurestore.classes import shown_unit
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.identity import canonical_json, versioned_id
 from featurestore.output.display import Showing, Shown
@@ -23,14 +24,14 @@ from featurestore.tables.runs import Run
 from featurestore.tables.schemas import TABLES
 from featurestore.views.request import COMBINED, FOLDS
 from featurestore.views.view import TrainingView
-from train.metrics import regression_metrics
 from train.models import StoredModel, stored_models
-from train.predictors.base import Examples, Fitted, Predictor, Recipe, UncertainPredictor
+from train.predictors.base import Examples, Fitted, Recipe
 from train.predictors.errors import TrainingError
-from train.predictors.registry import identity
-from train.predictors.uncertainty import STORED_LEVEL, Uncertainty, coverage
+from train.predictors.registry import classifies, identity
 from train.property_inputs import property_input_notes
 from train.source_tasks import source_warnings
+from train.tasks.base import Said
+from train.tasks.choose import task_of
 
 #: Of a model that rehearses, the fold that the rehearsal leaves out and the training does not.
 REHEARSED_FOLD = "val"
@@ -56,7 +57,7 @@ class TrainingResult(Shown):
 
     @property
     def table(self) -> pa.Table:
-        """fold, n, mae, rmse and r2 of each fold; errors in the property's unit."""
+        """fold, n and the metrics of each fold; errors of numbers in the property's unit."""
         return self.model.folds_table
 
     def showing(self) -> Showing:
@@ -93,8 +94,11 @@ def train_model(
         If the training diverges, or a prediction is no finite number.
     """
     folds = _checked_folds(view)
+    task = task_of(view.parameters.unit)
+    _check_recipe(view, recipe)
+    noted = task.check(view, folds)
     with store.session() as session:
-        notes = _notes(session, view, folds)
+        notes = _notes(session, view, folds, noted)
         model_id = _model_id(session, view, recipe, seed)
         found = _stored(session, model_id)
     if found is not None:
@@ -113,18 +117,14 @@ def train_model(
             train, val = (_examples(view, learned, folds[fold]) for fold in ("train", "val"))
             fitted = recipe.fit(train, val, seed, progress)
         seconds = time.perf_counter() - start
-        predictions = fitted.predictor.predict(learned)
-        uncertainty = _uncertainty(fitted.predictor, learned)
+        said = task.said(fitted.predictor, learned)
         if fitted.rehearsed is not None:
-            held_out = learned[folds[REHEARSED_FOLD]]
-            predictions[folds[REHEARSED_FOLD]] = fitted.rehearsed.predict(held_out)
-            of_held_out = _uncertainty(fitted.rehearsed, held_out)
-            if uncertainty is not None and of_held_out is not None:
-                uncertainty = uncertainty.replaced(folds[REHEARSED_FOLD], of_held_out)
-        _check_predictions(view, recipe, predictions)
-        rows = _prediction_rows(model_id, view, predictions, uncertainty, run)
+            held_out = folds[REHEARSED_FOLD]
+            said = said.replaced(held_out, task.said(fitted.rehearsed, learned[held_out]))
+        _check_finite(view, recipe, said)
+        rows = _prediction_rows(model_id, view, said, run)
         run.counts["predictions"] = store.merge("predictions", rows, replace=True).written
-        metrics = _metrics(view, folds, predictions, uncertainty, fitted)
+        metrics = task.metrics(view.targets, said, folds) | _of_fit(fitted)
         metrics["seconds"] = round(seconds, 3)
         if "part" in (declared := identity(recipe)):
             metrics["part"] = declared["part"]
@@ -161,12 +161,14 @@ def _checked_folds(view: TrainingView) -> dict[str, npt.NDArray[np.bool_]]:
 
 
 def _notes(
-    session: Session, view: TrainingView, folds: Mapping[str, npt.NDArray[np.bool_]]
+    session: Session,
+    view: TrainingView,
+    folds: Mapping[str, npt.NDArray[np.bool_]],
+    of_targets: Sequence[str],
 ) -> tuple[str, ...]:
     p = view.parameters
     notes = [f"left out: {n} materials without a {what}" for what, n in view.excluded.items()]
-    if np.ptp(view.targets[folds["train"]]) == 0:
-        notes.append("all training targets are equal: the model can only learn a constant")
+    notes += of_targets
     if not folds["test"].any():
         notes.append("the test fold is empty: there is no test error")
     read = dict.fromkeys((feature.encoder_id, feature.kind) for feature in p.vectors)
@@ -200,41 +202,36 @@ def _stored(session: Session, model_id: str) -> StoredModel | None:
 def _examples(
     view: TrainingView, inputs: npt.NDArray[Any], rows: npt.NDArray[np.bool_]
 ) -> Examples:
-    return Examples(inputs[rows], view.targets[rows], view.segments)
+    n_classes = len(view.parameters.classes)
+    return Examples(inputs[rows], view.targets[rows], view.segments, n_classes)
 
 
-def _metrics(
-    view: TrainingView,
-    folds: Mapping[str, npt.NDArray[np.bool_]],
-    predictions: npt.NDArray[np.float64],
-    uncertainty: Uncertainty | None,
-    fitted: Fitted,
-) -> dict[str, Any]:
-    errors, test = predictions - view.targets, folds["test"]
-    covered = {} if uncertainty is None else {"coverage": coverage(errors, uncertainty, test)}
+def _check_recipe(view: TrainingView, recipe: Recipe) -> None:
+    """Raise if the recipe learns numbers and the property has classes, or the other way round."""
+    p = view.parameters
+    if bool(p.classes) != classifies(recipe):
+        has = f"has the classes {shown_unit(p.unit)}" if p.classes else f"has numbers in {p.unit}"
+        learns = "classes" if classifies(recipe) else "numbers"
+        raise InvalidInputError(
+            f"{p.property!r} {has}, and this {recipe.name} learns {learns}: "
+            f"make_recipe({recipe.name!r}, classes={bool(p.classes)})"
+        )
+
+
+def _of_fit(fitted: Fitted) -> dict[str, Any]:
+    """What the metrics say about the training."""
     rehearsed = {} if fitted.rehearsed is None else {"rehearsed_fold": REHEARSED_FOLD}
     return {
-        "folds": {
-            fold: regression_metrics(view.targets[rows], predictions[rows])
-            for fold, rows in folds.items()
-        },
         "epochs": len(fitted.history),
         "best_epoch": fitted.best_epoch,
-        **covered,
         **rehearsed,
         **({"notes": list(fitted.notes)} if fitted.notes else {}),
         **fitted.details,
     }
 
 
-def _uncertainty(predictor: Predictor, inputs: npt.NDArray[Any]) -> Uncertainty | None:
-    return predictor.uncertainty(inputs) if isinstance(predictor, UncertainPredictor) else None
-
-
-def _check_predictions(
-    view: TrainingView, recipe: Recipe, predictions: npt.NDArray[np.float64]
-) -> None:
-    finite = np.isfinite(predictions)
+def _check_finite(view: TrainingView, recipe: Recipe, said: Said) -> None:
+    finite = said.finite()
     if not finite.all():
         culprit = view.material_ids[int(np.argmin(finite))]
         raise TrainingError(
@@ -244,31 +241,18 @@ def _check_predictions(
         )
 
 
-def _prediction_rows(
-    model_id: str,
-    view: TrainingView,
-    predictions: npt.NDArray[np.float64],
-    uncertainty: Uncertainty | None,
-    run: Run,
-) -> pa.Table:
-    n = len(view)
-    std = lower = upper = pa.nulls(n, pa.float64())
-    if uncertainty is not None:
-        half_widths = uncertainty.half_widths[STORED_LEVEL]
-        std, lower, upper = uncertainty.std, predictions - half_widths, predictions + half_widths
+def _prediction_rows(model_id: str, view: TrainingView, said: Said, run: Run) -> pa.Table:
+    schema, n = TABLES["predictions"].schema, len(view)
+    columns = {
+        "model_id": pa.repeat(model_id, n),
+        "material_id": view.rows["material_id"],
+        "fold": view.rows["fold"],
+        "target": view.targets,
+        "run_id": pa.repeat(run.run_id, n),
+        **said.columns(),
+    }
     return pa.table(
-        {
-            "model_id": pa.repeat(model_id, n),
-            "material_id": view.rows["material_id"],
-            "fold": view.rows["fold"],
-            "target": view.targets,
-            "prediction": predictions,
-            "std": std,
-            "lower": lower,
-            "upper": upper,
-            "run_id": pa.repeat(run.run_id, n),
-        },
-        schema=TABLES["predictions"].schema,
+        {f.name: columns.get(f.name, pa.nulls(n, f.type)) for f in schema}, schema=schema
     )
 
 

@@ -132,7 +132,7 @@ def _models(session: Session, extended: Collection[tuple[str, str]]) -> Iterator
         if n:
             command = None
             if model.predictor in recipe_names():
-                changed = changed_settings(model.predictor, model.settings)
+                changed = changed_settings(model.predictor, model.settings, bool(p.classes))
                 command = training_command(p, model.predictor, changed, model.seed, source)
             yield Lack(level=MODELS, name=model.model_id, n=n, what=what, command=command)
 

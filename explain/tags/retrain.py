@@ -70,4 +70,6 @@ def _view(session: Session, group: Explained, variant: str) -> TrainingView:
 
 def _recipe(model: StoredModel) -> Recipe:
     """The recipe with the model's settings."""
-    return make_recipe(model.predictor, changed_settings(model.predictor, model.settings))
+    classes = bool(model.parameters.classes)
+    changed = changed_settings(model.predictor, model.settings, classes)
+    return make_recipe(model.predictor, changed, classes=classes)

@@ -103,7 +103,9 @@ def property_sources(
 def properties_of_classes(session: Session, sources: Mapping[str, str]) -> tuple[str, ...]:
     """Those of the properties, each with its source, whose values are classes."""
     return tuple(
-        name for name, source in sources.items() if classes_of(find_property(session, name, source)[1])
+        name
+        for name, source in sources.items()
+        if classes_of(find_property(session, name, source)[1])
     )
 
 
@@ -122,12 +124,11 @@ def with_properties(
         The properties whose columns hold names of classes; in SQL 'true' and 'false' are truth
         values, too.
     """
-    joins = SQL(
-        "".join(
-            f" LEFT JOIN ({values_sql(name, source, called=name, named=name in of_classes)}) USING (material_id)"
-            for name, source in sources.items()
-        )
-    )
+    values = [
+        values_sql(name, source, called=name, named=name in of_classes)
+        for name, source in sources.items()
+    ]
+    joins = SQL("".join(f" LEFT JOIN ({one}) USING (material_id)" for one in values))
     return SQL(f"(SELECT * FROM ({among}){joins})")
 
 

@@ -62,8 +62,8 @@ class Derived:
             found.append(f"{self.without:,} materials have no value: the rule is null for them")
         if self.outdated:
             found.append(
-                f"{self.outdated:,} stored values are of materials for which the rule gives none by "
-                "now; they stand"
+                f"{self.outdated:,} stored values are of materials for which the rule gives none "
+                "by now; they stand"
             )
         return tuple(found)
 
@@ -143,7 +143,9 @@ def derive(
         )
         result = store.merge("properties", table, replace=replace)
         run.counts = {"written": result.written, "present": result.present}
-    counts = [pc.sum(pc.equal(values, place)).as_py() or 0 for place in range(len(classes_of(unit)))]
+    counts = [
+        pc.sum(pc.equal(values, place)).as_py() or 0 for place in range(len(classes_of(unit)))
+    ]
     return Derived(
         property=name,
         source=source,
@@ -156,9 +158,7 @@ def derive(
     )
 
 
-def _values(
-    session: Session, expression: str, sources: dict[str, str]
-) -> tuple[str, pa.Table]:
+def _values(session: Session, expression: str, sources: dict[str, str]) -> tuple[str, pa.Table]:
     """The type of what a rule gives, and material_id and class of the materials that have one."""
     rule = as_expression(expression, "rule")
     among = with_properties(sources, of_classes=properties_of_classes(session, sources))
@@ -179,9 +179,7 @@ def _values(
     return kind, rows.select(["material_id", "class"])
 
 
-def _unit(
-    session: Session, name: str, kind: str, rows: pa.Table, classes: Sequence[str]
-) -> str:
+def _unit(session: Session, name: str, kind: str, rows: pa.Table, classes: Sequence[str]) -> str:
     """What stands in place of the property's unit."""
     if kind != "BOOLEAN" and kind != "VARCHAR" and not kind.startswith("ENUM"):
         raise InvalidInputError(
@@ -224,4 +222,3 @@ def _check_same(name: str, ids: pa.ChunkedArray, values: pa.Array, stored: pa.Ta
             f"materials, for example {min(changed)!r}: what it reads has changed; --replace takes "
             "the new ones"
         )
-

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from featurestore.catalogue import check_split, find_encoder, find_generator, find_property
+from featurestore.classes import classes_of
 from featurestore.errors import InvalidInputError
 from featurestore.feature_sets import find_feature_set
-from featurestore.classes import classes_of
 from featurestore.query.conditions import (
     as_condition,
     properties_of_classes,

@@ -63,8 +63,8 @@ def add_splits(
         come since. Every material keeps its fold; the rule by which the split was drawn places the
         new ones. A split without such a rule needs ``random``, too.
     like : str
-        In place of files: a property whose folds in the split ``name`` those of ``property`` become,
-        as far as it has targets for their materials.
+        In place of files: a property whose folds in the split ``name`` become those of
+        ``property``, as far as this has targets for their materials.
     seed : int
         Of what is drawn.
     group_by : str, optional

@@ -149,8 +149,9 @@ def stored_benchmark(store: FeatureStore, grid: Grid) -> Benchmark:
         }
         models: dict[Cell, StoredModel] = {}
         for cell in plan.cells:
-            settings = repr(sorted(grid.recipe(cell.predictor).settings.items()))
             parameters = resolve(session, cell.request)
+            recipe = grid.recipe(cell.predictor, bool(parameters.classes))
+            settings = repr(sorted(recipe.settings.items()))
             key = (_identity(parameters), cell.predictor, settings, cell.seed)
             if key in newest:
                 models[cell] = newest[key]

@@ -54,19 +54,23 @@ def fit(
 ) -> None:
     """Train any predictor, and store it with its predictions.
 
-    PREDICTOR is one of those below. The settings of scikit-learn's regressors are the parameters of
-    the class that 'estimator' names. The same command on the same rows finds the model that is
-    there and trains nothing.
+    PREDICTOR is one of those below. The settings of scikit-learn's regressors and classifiers are
+    the parameters of the class that 'estimator' names. The same command on the same rows finds the
+    model that is there and trains nothing.
 
     \b
     Example:
       featurestore train fit sklearn --set estimator=SVR --set C=10 --set standardise=true \\
           --property mbj_bandgap --split paper --structure-encoder alignn-ff
     """
-    from train.predictors.registry import predictor_part
+    from featurestore.store import FeatureStore
+    from train.predictors.registry import parsed_settings, predictor_part
+    from train.tasks.choose import has_classes
 
     part = predictor_part(predictor)
-    changes = part.parsed(settings)
+    store = FeatureStore.open(store_uri)
+    classes = has_classes(store, request.property, request.property_source)
+    changes = parsed_settings(predictor, settings, classes)
     if part.reads == "structures":
         if names_features(request):
             raise click.UsageError(
@@ -166,5 +170,6 @@ def _train_and_print(
     from train.predictors.registry import make_recipe
     from train.training import train_model
 
-    result = train_model(store, view, make_recipe(predictor, changes), seed)
+    recipe = make_recipe(predictor, changes, classes=bool(view.parameters.classes))
+    result = train_model(store, view, recipe, seed)
     print_result(result, output_format)

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
+from featurestore.classes import classes_of
 from featurestore.errors import InvalidInputError
 from featurestore.files import read_regular
 from featurestore.identity import sha256_hex, versioned_id
@@ -214,7 +215,8 @@ def _restored(row: Mapping[str, Any], weights: bytes) -> Predictor:
             f"its predictor {name!r} is none that an installed package registers "
             f"({', '.join(recipe_names())})"
         )
-    part = predictor_part(name).complete(settings)
+    classes = bool(classes_of(row["unit"]))
+    part = predictor_part(name, classes).complete(settings)
     checked_settings(part, {k: _as_setting(v) for k, v in settings.items()})
     for one in ("hidden_features", "width", "widths"):
         values = settings.get(one, 0)
@@ -222,7 +224,7 @@ def _restored(row: Mapping[str, Any], weights: bytes) -> Predictor:
         # A square layer of that width is among the weights, with two bytes a number at least.
         if 2 * largest**2 > max(len(weights), 2**20):
             raise InvalidInputError(f"its setting {one} = {largest} is larger than its weights")
-    return restored(name, settings, weights)
+    return restored(name, settings, weights, classes)
 
 
 def _as_setting(value: Any) -> Any:
