@@ -15,7 +15,7 @@ from featurestore.catalogue import find_encoder
 from featurestore.output.markdown import plain
 from featurestore.session import PROMOTED, Session
 from featurestore.store import FeatureStore
-from train.analysis.predictions import absolute_errors
+from train.analysis.predictions import fold_errors
 from train.analysis.resampling import mean_estimates
 from train.display.rounding import deterministic, rounded
 from train.forecasts.calibration import FEWEST_ROWS
@@ -127,9 +127,7 @@ def _reach(group: LoadedGroup) -> dict[str, Any]:
 
 
 def _errors(session: Session, group: SeedGroup) -> dict[str, Any]:
-    measured = [
-        one for one in absolute_errors(session, group.model_ids).values() if len(one.errors)
-    ]
+    measured = [one for one in fold_errors(session, group.model_ids).values() if len(one.errors)]
     test = [model.metrics["folds"]["test"] for model in group]
     if len({one.material_ids for one in measured}) != 1:
         # imported: of its test materials the numbers alone have come

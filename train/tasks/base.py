@@ -54,6 +54,11 @@ class Task(Protocol):
         """The names of all metrics of a fold beside its number of rows."""
         ...
 
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Those of them that tables of models have beside the error."""
+        ...
+
     def check(self, view: TrainingView, folds: Folds) -> list[str]:
         """Notes on the targets of a view.
 

@@ -77,6 +77,7 @@ class Classes:
     error_name = "Brier score"
     error_unit = "1"
     measures = MEASURES
+    beside = tuple(name for name in MEASURES if name != "brier")
 
     def check(self, view: TrainingView, folds: Folds) -> list[str]:
         """Notes on classes that nothing can be learned of.

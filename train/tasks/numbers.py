@@ -56,6 +56,7 @@ class Numbers:
     error = "mae"
     error_name = "MAE"
     measures = ("mae", "rmse", "r2")
+    beside = ()
 
     @property
     def error_unit(self) -> str:
