@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from explain.erasing.outputs import COLUMNS, outputs, places_of
 from explain.erasing.rows import check_encoders, check_fold, check_reproduced
 from explain.erasing.stored import erasure_table, stored_erasures
 from explain.erasing.texts import ErasedText, erased_texts
@@ -38,6 +39,7 @@ class _Case:
     full_text_id: str
     target: float
     stored: npt.NDArray[np.float64] = field(repr=False)
+    places: tuple[tuple[int, ...] | None, ...] = field(repr=False)
     others: npt.NDArray[np.float32] = field(repr=False)
     store_uri: str
 
@@ -165,7 +167,7 @@ def _case(
     check_encoders(session, first)
     description = describe(session, material_id, text.generator.generator_id)
     rows = session.query(
-        "SELECT model_id, fold, target, prediction FROM predictions "
+        f"SELECT model_id, fold, {COLUMNS} FROM predictions "
         "WHERE list_contains(?, model_id) AND material_id = ?",
         [[model.model_id for model in models], material_id],
     ).to_pylist()
@@ -191,6 +193,7 @@ def _case(
         full_text_id=full,
         target=float(rows[0]["target"]),
         stored=np.array([of[model.model_id]["prediction"] for model in models]),
+        places=tuple(places_of(model, [of[model.model_id]["place"]]) for model in models),
         others=_other_columns(session, p, text, material_id),
         store_uri=store_uri,
     )
@@ -263,24 +266,25 @@ def _measure(
     }
     with store.run("explain words", arguments) as run:
         run.counts["erasures"] = 0
-        for model, stored in zip(case.models, case.stored, strict=True):
-            _store(store, case, model, stored, features, variants, text_ids, erasure, run)
+        for number in range(len(case.models)):
+            _store(store, case, number, features, variants, text_ids, erasure, run)
 
 
 def _store(
     store: FeatureStore,
     case: _Case,
-    model: StoredModel,
-    stored: float,
+    number: int,
     features: npt.NDArray[np.float32],
     variants: Sequence[str],
     text_ids: Mapping[str, str],
     erasure: str,
     run: Run,
 ) -> None:
+    """The effects on the model of that number."""
+    model, place = case.models[number], case.places[number]
     loaded = load_model(store, model.model_id)
-    predictions = loaded.predict(features)
-    check_reproduced(loaded, predictions[:1], np.array([stored]))
+    predictions = outputs(loaded, features, None if place is None else place * len(features))
+    check_reproduced(loaded, predictions[:1], case.stored[number : number + 1])
     n = len(variants)
     table = erasure_table(
         model.model_id,

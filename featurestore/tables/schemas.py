@@ -410,11 +410,6 @@ _TABLES = (
                 _required("prediction", pa.float64()),
                 _required("erased_prediction", pa.float64()),
                 *_strings("run_id"),
-                # of a property of classes, with the full and with the erased input
-                *[
-                    pa.field(name, pa.list_(pa.float64()))
-                    for name in ("probabilities", "erased_probabilities")
-                ],
             ]
         ),
         content=("text_id", "target", "prediction", "erased_prediction"),

@@ -47,8 +47,8 @@ def benchmark_table(rows: Sequence[BenchmarkRow], published: Sequence[Published]
     ``test_mae`` and what derives from it are in ``unit``; ``seconds`` is the time of training one
     seed, ``coverage_90`` the share of test targets in the 90 % intervals of a predictor that has
     them. Of a property of classes ``test_brier`` and so on are in the place of ``test_mae``, with
-    the other metrics, and ``set_size_90`` beside. ``text_gain``, ``set_gain`` and ``predictor_gain`` are NULL where a row has nothing to be
-    compared with.
+    the other metrics, and ``set_size_90`` beside. ``text_gain``, ``set_gain`` and
+    ``predictor_gain`` are NULL where a row has nothing to be compared with.
     """
     fields = [pa.field(name, pa.string()) for name in _STRINGS]
     fields += [pa.field(name, pa.int64()) for name in (*[f"n_{fold}" for fold in FOLDS], "seeds")]

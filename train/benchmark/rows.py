@@ -29,8 +29,8 @@ from train.predictors.registry import reads
 class Comparison:
     """A row against another one on the same materials.
 
-    Each material's error, absolute or of classes its Brier score, is averaged over the seeds that both rows have, then the two are
-    compared material by material.
+    Each material's error, absolute or of classes its Brier score, is averaged over the seeds that
+    both rows have, then the two are compared material by material.
 
     Parameters
     ----------

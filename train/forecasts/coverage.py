@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,10 @@ import pyarrow as pa
 
 from featurestore.store import FeatureStore
 from featurestore.views.candidates import select_candidates
+from train.forecasts.classes import ToldOfClasses
+from train.forecasts.domain import Distances
 from train.forecasts.group import LoadedGroup, tell
+from train.tasks.class_metrics import brier_scores
 
 #: Groups of test materials by percentile of the distance; the last is beyond all.
 PERCENTILES = (0, 50, 75, 90, 100)
@@ -22,6 +26,15 @@ _SCHEMA = pa.schema(
         ("n", pa.int64()),
         *[(name, pa.float64()) for name in ("mae", "covered", "width")],
         *[(name, pa.float64()) for name in ("covered_by_models", "width_by_models")],
+    ]
+)
+
+
+_OF_CLASSES = pa.schema(
+    [
+        ("part", pa.string()),
+        ("n", pa.int64()),
+        *[(name, pa.float64()) for name in ("brier", "covered", "set_size")],
     ]
 )
 
@@ -41,8 +54,9 @@ def coverage_of_test_fold(store: FeatureStore, group: LoadedGroup) -> pa.Table:
     pyarrow.Table
         ``part`` (all, percentiles of the distance, crystal systems), ``n`` materials, ``mae``,
         ``covered`` (share of the targets), ``width`` (mean); the last two likewise of the intervals
-        that the models themselves stored, null where they have none. Parts of fewer than 20
-        materials are left out. No rows where there is no test fold or no calibrated interval.
+        that the models themselves stored, null where they have none. Of classes in their place
+        ``brier``, ``covered`` and ``set_size``. Parts of fewer than 20 materials are left out. No
+        rows where there is no test fold or no calibrated interval.
     """
     with store.session() as session:
         rows = session.query(
@@ -59,23 +73,17 @@ def coverage_of_test_fold(store: FeatureStore, group: LoadedGroup) -> pa.Table:
     told, readable, _ = tell(group, store, view, store)
     half = told.bounds.half_width
     names = [name for name, usable in zip(view.material_ids, readable, strict=True) if usable]
+    systems = [system[name] for name in names]
+    if told.classes is not None:
+        targets = np.array([known[name]["target"] for name in names])
+        return _of_classes(told.classes, targets, _parts(systems, told.distances))
     if half is None or not names:
         return _SCHEMA.empty_table()
     errors = np.abs(told.prediction - np.array([known[name]["target"] for name in names]))
     own = np.array([known[name]["half"] for name in names], dtype=np.float64)
-    parts: dict[str, npt.NDArray[np.bool_]] = {"all": np.ones(len(names), bool)}
-    if told.distances is not None:
-        at = told.distances.percentile
-        for low, high in pairwise(PERCENTILES):
-            parts[f"percentile {low} to {high}"] = (at >= low) & (at < high)
-        parts[f"percentile {PERCENTILES[-1]}"] = at >= PERCENTILES[-1]
-    for name in sorted({system[one] for one in names}):
-        parts[name] = np.array([system[one] == name for one in names], dtype=bool)
     made = []
-    for part, chosen in parts.items():
+    for part, chosen in _parts(systems, told.distances).items():
         n = int(chosen.sum())
-        if n < FEWEST_MATERIALS and part != "all":
-            continue
         has_own = not np.isnan(own[chosen]).any()
         made.append(
             {
@@ -91,3 +99,41 @@ def coverage_of_test_fold(store: FeatureStore, group: LoadedGroup) -> pa.Table:
             }
         )
     return pa.Table.from_pylist(made, schema=_SCHEMA)
+
+
+def _parts(systems: Sequence[str], distances: Distances | None) -> dict[str, npt.NDArray[np.bool_]]:
+    """All materials, and those of each percentile and crystal system that are not too few."""
+    parts: dict[str, npt.NDArray[np.bool_]] = {}
+    if distances is not None:
+        at = distances.percentile
+        for low, high in pairwise(PERCENTILES):
+            parts[f"percentile {low} to {high}"] = (at >= low) & (at < high)
+        parts[f"percentile {PERCENTILES[-1]}"] = at >= PERCENTILES[-1]
+    for name in sorted(set(systems)):
+        parts[name] = np.array([one == name for one in systems], dtype=bool)
+    enough = {part: rows for part, rows in parts.items() if rows.sum() >= FEWEST_MATERIALS}
+    return {"all": np.ones(len(systems), bool)} | enough
+
+
+def _of_classes(
+    told: ToldOfClasses,
+    targets: npt.NDArray[np.float64],
+    parts: Mapping[str, npt.NDArray[np.bool_]],
+) -> pa.Table:
+    """For each part n, the Brier score, and the coverage and mean size of the sets."""
+    made = []
+    if told.sets is not None and len(targets):
+        places = targets.astype(np.int64)
+        errors = brier_scores(places, told.probabilities)
+        held, sizes = told.sets[np.arange(len(places)), places], told.sets.sum(axis=1)
+        made = [
+            {
+                "part": part,
+                "n": int(rows.sum()),
+                "brier": float(errors[rows].mean()),
+                "covered": float(held[rows].mean()),
+                "set_size": float(sizes[rows].mean()),
+            }
+            for part, rows in parts.items()
+        ]
+    return pa.Table.from_pylist(made, schema=_OF_CLASSES)

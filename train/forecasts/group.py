@@ -17,6 +17,7 @@ from featurestore.views.candidates import select_candidates
 from featurestore.views.parameters import ViewParameters
 from featurestore.views.view import TrainingView
 from train.forecasts.calibration import Bounds, Calibration
+from train.forecasts.classes import ClassCalibration, ToldOfClasses, as_stored, calibration_of
 from train.forecasts.domain import Distances, Domain, traits_of
 from train.models import SeedGroup
 from train.predictors.base import UncertainPredictor
@@ -44,7 +45,7 @@ class Knowledge:
     """
 
     domain: Domain
-    calibration: Calibration
+    calibration: Calibration | ClassCalibration
     notes: tuple[str, ...] = ()
 
 
@@ -89,15 +90,20 @@ class Told:
         Of their mean.
     distances : Distances or None
         None for a model that reads no vectors.
+    classes : ToldOfClasses or None
+        Of a property of classes; ``of_seeds`` are places of classes then.
     """
 
     of_seeds: Floats
     bounds: Bounds
     distances: Distances | None
+    classes: ToldOfClasses | None = None
 
     @property
     def prediction(self) -> Floats:
-        """The mean over seeds, shape (n,)."""
+        """The mean over seeds, or the place of the most probable class, shape (n,)."""
+        if self.classes is not None:
+            return self.classes.probabilities.argmax(axis=1).astype(np.float64)
         if self.of_seeds.shape[1] == 1:
             return np.asarray(self.of_seeds[:, 0])
         return np.asarray(self.of_seeds.mean(axis=1))
@@ -160,8 +166,13 @@ def tell(
         view = _rows(view, readable)
     predictions = np.empty((len(view), len(group.models)))
     stds = np.full(predictions.shape, np.nan)
+    shares = np.empty((*predictions.shape, len(group.parameters.classes)))
     for place, model in enumerate(group.models):
         inputs = model.inputs(store, view)
+        if group.parameters.classes:
+            shares[:, place] = model.probabilities(inputs) if len(view) else shares[:, place]
+            predictions[:, place] = shares[:, place].max(axis=1)
+            continue
         predictions[:, place] = model.predict(inputs) if len(view) else np.empty(0)
         if isinstance(model.predictor, UncertainPredictor) and len(view):
             found = model.predictor.uncertainty(inputs)
@@ -174,15 +185,26 @@ def tell(
             failures[name] = Failure("NotFinite", "the model predicts no finite number for it")
         readable[np.flatnonzero(readable)[~finite]] = False
         predictions, stds, view = predictions[finite], stds[finite], _rows(view, finite)
+        shares = shares[finite]
     domain = group.knowledge.domain
     rounding = SAME * float(np.std(domain.targets)) if len(domain.targets) else 0.0
-    _as_stored(group, known, view, predictions, stds, rounding)
+    if not group.parameters.classes:
+        _as_stored(group, known, view, predictions, stds, rounding)
     distances = None
     if domain.has_distances and len(view):
         distances = domain.distances(view.features, view.material_ids)
+    calibration = group.knowledge.calibration
+    if isinstance(calibration, ClassCalibration):
+        with known.session() as session:
+            as_stored(session, group.stored.model_ids, view.material_ids, shares)
+        mean = shares.mean(axis=1)
+        told = ToldOfClasses(mean, calibration.sets(mean))
+        bounds = Bounds(None, None, calibration.said)
+        places = shares.argmax(axis=2).astype(np.float64)
+        return Told(places, bounds, distances, told), readable, failures
     own = None if np.isnan(stds).any() or not stds.size else _joint(stds)
     ratios = None if distances is None else distances.ratio
-    bounds = group.knowledge.calibration(len(view), own, ratios)
+    bounds = calibration(len(view), own, ratios)
     return Told(predictions, bounds, distances), readable, failures
 
 
@@ -285,6 +307,10 @@ def _knowledge(store: FeatureStore, group: SeedGroup) -> Knowledge:
         traits.some(chosen),
     )
     val = ~in_train
+    if group.parameters.classes:
+        with store.session() as session:
+            held = [name for name, there in zip(names, val, strict=True) if there]
+            return Knowledge(domain, calibration_of(session, group, held), tuple(notes))
     stds = [told[one]["std"] for one, there in zip(names, val, strict=True) if there]
     own = None if not stds or any(std is None for std in stds) else np.array(stds)
     ratios = None
@@ -292,8 +318,9 @@ def _knowledge(store: FeatureStore, group: SeedGroup) -> Knowledge:
         ratios = domain.distances(
             view.features[val], [name for name, there in zip(names, val, strict=True) if there]
         ).ratio
-    held = np.array([told[one]["prediction"] for one in names])[val]
-    return Knowledge(domain, Calibration.of(held - targets[val], own, ratios), tuple(notes))
+    predicted = np.array([told[one]["prediction"] for one in names])[val]
+    calibration = Calibration.of(predicted - targets[val], own, ratios)
+    return Knowledge(domain, calibration, tuple(notes))
 
 
 def _stored_predictions(session: Session, group: SeedGroup) -> dict[str, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -9,6 +10,7 @@ from hashlib import sha256
 import numpy as np
 import pyarrow as pa
 
+from featurestore.classes import classes_of
 from featurestore.failure import Failure
 from featurestore.identity import canonical_json
 from featurestore.output.display import Showing, Shown
@@ -17,6 +19,7 @@ from featurestore.views.view import TrainingView
 from train.display.rounding import deterministic, rounded
 from train.forecasts.domain import Traits
 from train.forecasts.group import LoadedGroup, Told
+from train.tasks.classes import named_sets
 
 _FEW_NEAREST = 3
 
@@ -34,7 +37,7 @@ class Forecast:
     group_id : str
         The models; ``model_ids`` are theirs.
     prediction : float
-        The mean over the models, in ``unit``.
+        The mean over the models, in ``unit``; of classes the place of the most probable one.
     std : float or None
         Standard deviation of the error.
     lower, upper : float or None
@@ -57,6 +60,10 @@ class Forecast:
         What the store has as the true value.
     inputs_sha256 : str
         Hash of all that the models were given.
+    probabilities : tuple of float
+        Of each class, in the order of ``classes``; empty for numbers.
+    class_set : tuple of str or None
+        The classes in the set that holds 90 %; None for numbers, or without calibration.
     """
 
     material_id: str
@@ -79,6 +86,19 @@ class Forecast:
     unseen: tuple[str, ...]
     target: float | None
     inputs_sha256: str
+    probabilities: tuple[float, ...] = ()
+    class_set: tuple[str, ...] | None = None
+
+    @builtins.property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of the property; none for numbers."""
+        return classes_of(self.unit)
+
+    def named(self, value: float | None) -> str:
+        """A value as people read it: rounded to the error, or the name of a class."""
+        if value is not None and self.classes:
+            return self.classes[int(value)]
+        return rounded(value, self.std)
 
     @classmethod
     def of_group(
@@ -97,6 +117,8 @@ class Forecast:
         unseen = domain.unseen(some)
         digests = _digests(group, view)
         found = []
+        sets = told.classes.sets if told.classes is not None else None
+        named = None if sets is None else named_sets(sets, p.classes)
         for place, row in enumerate(rows):
             name, value = view.material_ids[row], float(predictions[place])
             half = None if bounds.half_width is None else float(bounds.half_width[place])
@@ -130,6 +152,10 @@ class Forecast:
                     unseen=unseen[place],
                     target=targets.get(name),
                     inputs_sha256=digests[row],
+                    probabilities=()
+                    if told.classes is None
+                    else tuple(map(float, told.classes.probabilities[place])),
+                    class_set=None if named is None else tuple(named[place]),
                 )
             )
         return found
@@ -179,7 +205,10 @@ class Forecasts(Shown):
 
     @property
     def table(self) -> pa.Table:
-        """Everything about each forecast, a row each; numbers in full."""
+        """Everything about each forecast, a row each; numbers in full.
+
+        Where there are forecasts of classes, with their name, probabilities and set.
+        """
         rows = [
             vars(row)
             | {
@@ -188,28 +217,39 @@ class Forecasts(Shown):
                 "of_features": canonical_json(dict(row.of_features)),
                 "nearest": [{"material_id": name, "target": value} for name, value in row.nearest],
                 "unseen": list(row.unseen),
+                "class": row.classes[int(row.prediction)] if row.classes else None,
+                "probabilities": list(row.probabilities) if row.classes else None,
+                "class_set": None if row.class_set is None else list(row.class_set),
             }
             for row in self.rows
         ]
-        return pa.Table.from_pylist(rows, schema=_SCHEMA)
+        of_classes = any(row.classes for row in self.rows)
+        fields = [*_SCHEMA, *(_OF_CLASSES if of_classes else [])]
+        return pa.Table.from_pylist(rows, schema=pa.schema(fields))
 
     @property
     def short(self) -> pa.Table:
-        """For reading: numbers rounded to their error."""
+        """For reading: numbers rounded to their error, classes with their probability and set."""
         return pa.table(
             {
                 "material_id": [row.material_id for row in self.rows],
                 "formula": [row.formula for row in self.rows],
                 "property": [row.property for row in self.rows],
-                "value": [rounded(row.prediction, row.std) for row in self.rows],
-                "std": [rounded(row.std, row.std) for row in self.rows],
+                "value": [row.named(row.prediction) for row in self.rows],
+                **self._probabilities(),
+                "std": ["" if row.classes else rounded(row.std, row.std) for row in self.rows],
                 "90 %": [_interval(row) for row in self.rows],
-                "unit": [row.unit for row in self.rows],
+                "unit": ["" if row.classes else row.unit for row in self.rows],
                 "percentile": [_percentile(row) for row in self.rows],
                 "nearest known": [_nearest(row) for row in self.rows],
                 "unseen": ["; ".join(row.unseen) for row in self.rows],
             }
         )
+
+    def _probabilities(self) -> dict[str, list[str]]:
+        """A column for the probability of the class that is named; none where all are numbers."""
+        said = [f"{max(row.probabilities):.2g}" if row.classes else "" for row in self.rows]
+        return {"probability": said} if any(said) else {}
 
     def remarks(self) -> list[str]:
         """Sentences below the table: models, calibration, what failed."""
@@ -234,6 +274,11 @@ class Forecasts(Shown):
         return Showing(f"{len(self.rows)} forecasts", facts, self.short, tuple(self.remarks()))
 
 
+_OF_CLASSES = [
+    pa.field("class", pa.string()),
+    pa.field("probabilities", pa.list_(pa.float64())),
+    pa.field("class_set", pa.list_(pa.string())),
+]
 _SCHEMA = pa.schema(
     [
         *[
@@ -258,6 +303,8 @@ _SCHEMA = pa.schema(
 
 
 def _interval(row: Forecast) -> str:
+    if row.class_set is not None:
+        return " or ".join(row.class_set)
     if row.lower is None or row.upper is None:
         return "none"
     return f"{rounded(row.lower, row.std)} to {rounded(row.upper, row.std)}"
@@ -271,7 +318,7 @@ def _nearest(row: Forecast) -> str:
     if not row.nearest:
         return ""
     name, target = row.nearest[0]
-    return f"{name} ({rounded(target, row.std)})"
+    return f"{name} ({row.named(target)})"
 
 
 def _seeds(rows: Sequence[Forecast]) -> str:
@@ -281,11 +328,16 @@ def _seeds(rows: Sequence[Forecast]) -> str:
     of_seeds = np.array([row.of_seeds for row in rows])
     if deterministic(of_seeds):
         return f"{n} seeds, deterministic: they change nothing"
+    if rows[0].classes:
+        agree = float((of_seeds == of_seeds[:, :1]).all(axis=1).mean())
+        return f"{n} seeds that name one class for {agree:.0%} of the materials"
     spread = float(np.sqrt(np.mean(of_seeds.var(axis=1, ddof=1))))
     return f"{n} seeds that differ by {spread:.2g} {rows[0].unit}"
 
 
 def _calibration(how: str) -> str:
+    if how.startswith("sets"):
+        return how
     if not how.startswith("uncalibrated"):
         return f"interval of {how}"
     return (

@@ -28,6 +28,7 @@ from train.screening.candidates import (
     without_twins,
 )
 from train.screening.choice import Choice
+from train.screening.classes import resolved
 from train.screening.distribution import ScoredErrors
 from train.screening.ranking import chosen_rows, pareto_front
 from train.screening.result import Screening
@@ -88,6 +89,7 @@ def screen(
         groups = {group.parameters.property: group for group in predictor.groups}
         for want in asked:
             check_unit(want, groups[want.property].parameters.unit)
+        asked = tuple(resolved(want, groups[want.property].parameters.unit) for want in asked)
         place, forecasts = stack.enter_context(
             predictor.predicting(sources, ids=ids, where=where, dataset=dataset, id_from=id_from)
         )
@@ -245,7 +247,9 @@ def _notes(
                 f"{name}: {number:,} of {len(one.known):,} values are known and stand in place of "
                 "predictions"
             )
-        if isinstance(one.outlook.values.errors, ScoredErrors):
+        if one.want.classes:
+            found.append(f"{name}: probabilities of classes as the models give them")
+        elif isinstance(one.outlook.values.errors, ScoredErrors):
             found.append(
                 f"{name}: probabilities by the signed errors of {calibration.n_rows:,} validation "
                 "rows"

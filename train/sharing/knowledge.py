@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from train.forecasts.calibration import Calibration
+from train.forecasts.classes import ClassCalibration
 from train.forecasts.domain import Domain
 from train.forecasts.group import Knowledge
 
@@ -84,7 +85,10 @@ def from_arrays(
         prototypes=frozenset(_strings(said["prototypes"])),
         ranges=ranges,
     )
+    notes = _strings(said["notes"])
     given = said["calibration"]
+    if "threshold" in given:
+        return Knowledge(domain, _of_classes(given, targets), notes)
     numbers = {
         name: float("nan") if given[name] is None else float(given[name])
         for name in ("std_factor", "factor")
@@ -101,7 +105,16 @@ def from_arrays(
     scores = np.array(calibration.scores, dtype=np.float64)
     if not (np.isfinite(scores).all() and (np.diff(scores) >= 0).all()):
         raise ValueError("the calibration's scores are not finite and ascending")
-    return Knowledge(domain, calibration, _strings(said["notes"]))
+    return Knowledge(domain, calibration, notes)
+
+
+def _of_classes(given: Mapping[str, Any], targets: npt.NDArray[np.float64]) -> ClassCalibration:
+    threshold = float("nan") if given["threshold"] is None else float(given["threshold"])
+    if not (np.isnan(threshold) or 0 <= threshold <= 1):
+        raise ValueError(f"the threshold of sets of classes is {threshold}")
+    if not (targets >= 0).all() or not (targets == targets.astype(np.int64)).all():
+        raise ValueError("a target of the training materials is the place of no class")
+    return ClassCalibration(int(given["n_rows"]), threshold)
 
 
 def _strings(values: Any) -> tuple[str, ...]:
