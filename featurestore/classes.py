@@ -46,8 +46,9 @@ def category_unit(classes: Sequence[str]) -> str:
                 f"{name!r} is no name of a class: it is empty, or has spaces around it or "
                 "characters that do not print"
             )
-        other = first.setdefault(name.casefold(), name)
-        if other is not name:
+        other = first.get(name.casefold())
+        first[name.casefold()] = name
+        if other is not None:
             raise InvalidInputError(
                 f"class {name!r} is named twice"
                 if other == name

@@ -92,7 +92,10 @@ def ad_hoc_properties(columns: Mapping[str, str]) -> list[Property]:
             continue
         if not unit:
             raise InvalidInputError(f"{meant!r} is no NAME:UNIT: one without unit is in 1")
-        check_property_name(name)
+        try:
+            check_property_name(name)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{meant!r} is no NAME:UNIT: {error}") from error
         found.append(Property(name, written_unit(unit)))
     return found
 

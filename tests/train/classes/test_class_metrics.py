@@ -70,7 +70,8 @@ def test_brier_scores_and_bins_by_hand() -> None:
 def test_temperature_undoes_what_makes_probabilities_too_sharp() -> None:
     targets, p = drawn(3, 2000)
     assert best_temperature(tempered(p, 0.5), targets) == pytest.approx(2.0, rel=0.15)
-    assert log_loss(tempered(tempered(p, 0.5), 2.0), targets) == pytest.approx(log_loss(p, targets))
+    again = tempered(tempered(p, 0.5), 2.0)
+    assert log_loss(again, targets) == pytest.approx(log_loss(p, targets), rel=1e-3)
 
 
 @pytest.mark.parametrize("k", [2, 5])

@@ -1,4 +1,4 @@
-"""Each predictor of classes learns, is stored, and comes back; what cannot be learned is refused."""
+"""Each predictor of classes learns, is stored and comes back; what it cannot learn is refused."""
 
 from __future__ import annotations
 
