@@ -62,6 +62,7 @@ DOCUMENTS = ["README.md"] + [
         "maintenance",
         "guarantees",
         "growing",
+        "classes",
         "glossary",
     )
 ]

@@ -9,8 +9,9 @@ from typing import Any
 
 from featurestore.errors import InvalidInputError
 from featurestore.views.request import FEATURES, GRAPH, ViewRequest
+from train.predictors.assignments import check_changes
 from train.predictors.base import Recipe
-from train.predictors.registry import check_changes, make_recipe, predictor_part, reads
+from train.predictors.registry import make_recipe, predictor_part, reads
 
 #: As a predictor: boosted trees on the vectors of the structure encoder of that name.
 MATMINER = "matminer"

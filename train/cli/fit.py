@@ -64,7 +64,8 @@ def fit(
           --property mbj_bandgap --split paper --structure-encoder alignn-ff
     """
     from featurestore.store import FeatureStore
-    from train.predictors.registry import parsed_settings, predictor_part
+    from train.predictors.assignments import parsed_settings
+    from train.predictors.registry import predictor_part
     from train.tasks.choose import has_classes
 
     part = predictor_part(predictor)

@@ -7,11 +7,20 @@ from typing import Any
 
 from featurestore.plugins import Request, Setting
 from train.predictors.base import Predictor, Recipe
-from train.predictors.classes.classifier import Classification, Classifier
-from train.predictors.registry import PredictorPart, of_classes_alone
+from train.predictors.classes.parts import (
+    ENSEMBLE_OF_CLASSES,
+    GBT_OF_CLASSES,
+    SKLEARN_OF_CLASSES,
+)
+from train.predictors.registry import PredictorPart
 from train.predictors.settings import Count, ListOf, Number
-
-_LICENCE = "MIT"
+from train.predictors.shared_settings import (
+    LICENCE,
+    LICENCE_OF_SKLEARN,
+    OF_ENSEMBLE,
+    OF_TREES,
+    of_sklearn,
+)
 
 
 def _mlp(request: Request) -> Recipe:
@@ -31,7 +40,7 @@ MLP = PredictorPart(
     summary="The paper's predictor, a residual MLP with early stopping.",
     make=_mlp,
     restore=_restored_mlp,
-    licence=_LICENCE,
+    licence=LICENCE,
     settings=(
         ListOf(
             "widths",
@@ -59,72 +68,14 @@ def _restored_ensemble(settings: Mapping[str, Any], weights: bytes) -> Predictor
     return EnsemblePredictor.from_bytes(settings, weights)
 
 
-_OF_ENSEMBLE = (
-    Count("members", int, 8, "Networks."),
-    Count("depth", int, 6, "Their residual layers."),
-    Count("width", int, 192, "Of their hidden layers."),
-    Count("epochs", int, 40, "Passes of the networks over their rows, in both trainings."),
-    Count("batch_size", int, 128, "Rows of a step."),
-    Number("learning_rate", float, 2e-3, "AdamW's highest."),
-    Number("weight_decay", float, 1e-2, "AdamW's."),
-    Count("rows_to_tune", int, 1000, "Random training rows by which the kernel is tuned."),
-    Count(
-        "rows_of_process",
-        int,
-        25_000,
-        "Rows that the process learns from, of more a random choice; it takes 8 bytes for each "
-        "pair of them.",
-    ),
-    Number(
-        "kernel_power",
-        float,
-        1.0,
-        "Power of the kernel's weights by which the networks' segments are sized; 0 leaves "
-        "them alike.",
-    ),
-    Number(
-        "column_power",
-        float,
-        0.0,
-        "0 leaves a segment's columns at their sizes, 1 makes them equal.",
-    ),
-    Number(
-        "component_power",
-        float,
-        0.0,
-        "0 leaves a segment's principal components at their sizes, 1 makes them equal.",
-    ),
-    Setting("learn_from_val", bool, True, "Whether it learns from the validation rows, too."),
-)
-
-
-def _ensemble_for_classes(request: Request) -> Recipe:
-    from train.predictors.classes.ensemble import EnsembleForClasses
-
-    return Classification(EnsembleForClasses(**request.settings))
-
-
-def _restored_ensemble_of_classes(settings: Mapping[str, Any], weights: bytes) -> Predictor:
-    from train.predictors.classes.ensemble import EnsembleOfClasses
-
-    return Classifier.from_bytes(EnsembleOfClasses, weights)
-
-
 ENSEMBLE = PredictorPart(
     name="ensemble",
     summary="A Gaussian process blended with small networks, with calibrated intervals.",
     make=_ensemble,
     restore=_restored_ensemble,
-    licence=_LICENCE,
-    settings=_OF_ENSEMBLE,
-    classifier=PredictorPart(
-        name="ensemble",
-        summary="A Gaussian process blended with small networks, for classes.",
-        make=_ensemble_for_classes,
-        restore=_restored_ensemble_of_classes,
-        licence=_LICENCE,
-        settings=_OF_ENSEMBLE,
-    ),
+    licence=LICENCE,
+    settings=OF_ENSEMBLE,
+    classifier=ENSEMBLE_OF_CLASSES,
 )
 
 
@@ -140,33 +91,12 @@ def _restored_trees(settings: Mapping[str, Any], weights: bytes) -> Predictor:
     return Trees.from_bytes(settings, weights)
 
 
-def _trees_for_classes(request: Request) -> Recipe:
-    from train.predictors.classes.boosted_trees import BoostedTreesOfClasses
-
-    return Classification(BoostedTreesOfClasses(**request.settings))
-
-
-def _restored_trees_of_classes(settings: Mapping[str, Any], weights: bytes) -> Predictor:
-    from train.predictors.classes.boosted_trees import TreesOfClasses
-
-    return Classifier.from_bytes(TreesOfClasses, weights)
-
-
-_OF_TREES = (
-    Number("learning_rate", float, 0.05, "Shrinkage of each tree."),
-    Count("max_leaves", int, 31, "Most leaves of a tree."),
-    Count("min_rows_a_leaf", int, 10, "Fewest training rows of a leaf."),
-    Number("share_of_features", float, 0.5, "Of the columns, how many a split may choose among."),
-    Count("max_epochs", int, 2000, "Most trees."),
-    Count("patience", int, 100, "Trees without a lower validation error before it stops."),
-)
-
 BOOSTED_TREES = PredictorPart(
     name="gbt",
     summary="Gradient-boosted trees, scikit-learn's, stopped by the validation rows.",
     make=_boosted_trees,
     restore=_restored_trees,
-    licence=_LICENCE,
+    licence=LICENCE,
     settings=(
         ListOf(
             "losses",
@@ -175,16 +105,9 @@ BOOSTED_TREES = PredictorPart(
             "Losses to try; the one with the lower validation error is kept.",
             choices=("absolute_error", "squared_error"),
         ),
-        *_OF_TREES,
+        *OF_TREES,
     ),
-    classifier=PredictorPart(
-        name="gbt",
-        summary="Gradient-boosted trees for classes, stopped by the validation rows.",
-        make=_trees_for_classes,
-        restore=_restored_trees_of_classes,
-        licence=_LICENCE,
-        settings=_OF_TREES,
-    ),
+    classifier=GBT_OF_CLASSES,
 )
 
 
@@ -206,7 +129,7 @@ ALIGNN = PredictorPart(
     make=_alignn,
     restore=_restored_alignn,
     reads="structures",
-    licence=_LICENCE,
+    licence=LICENCE,
     settings=(
         Count("alignn_layers", int, 4, "Convolutions on bonds and angles."),
         Count("gcn_layers", int, 4, "Convolutions on bonds alone."),
@@ -252,33 +175,9 @@ MEAN, MEDIAN = (
         make=_constant,
         restore=_restored_constant,
         reads="nothing",
-        licence=_LICENCE,
+        licence=LICENCE,
     )
     for name in ("mean", "median")
-)
-
-
-def _frequencies(request: Request) -> Recipe:
-    from train.predictors.classes.frequencies import Frequencies
-
-    return Classification(Frequencies())
-
-
-def _restored_frequencies(settings: Mapping[str, Any], weights: bytes) -> Predictor:
-    from train.predictors.classes.frequencies import SameForAll
-
-    return Classifier.from_bytes(SameForAll, weights)
-
-
-FREQUENCIES = of_classes_alone(
-    PredictorPart(
-        name="frequencies",
-        summary="For each class its share of the training targets; of classes alone.",
-        make=_frequencies,
-        restore=_restored_frequencies,
-        reads="nothing",
-        licence=_LICENCE,
-    )
 )
 
 
@@ -300,45 +199,6 @@ def _parameters(settings: Mapping[str, Any]) -> Sequence[Setting]:
     return parameter_settings(settings["estimator"])
 
 
-def _sklearn_for_classes(request: Request) -> Recipe:
-    from train.predictors.classes.estimators import EstimatorForClasses
-
-    return Classification(EstimatorForClasses.of_settings(request.settings))
-
-
-def _restored_sklearn_of_classes(settings: Mapping[str, Any], weights: bytes) -> Predictor:
-    from train.predictors.classes.estimators import EstimatorOfClasses
-
-    return Classifier.from_bytes(EstimatorOfClasses, weights)
-
-
-def _parameters_for_classes(settings: Mapping[str, Any]) -> Sequence[Setting]:
-    from train.predictors.classes.forms import MODULES
-    from train.predictors.estimators.names import parameter_settings
-
-    return parameter_settings(settings["estimator"], MODULES)
-
-
-def _of_sklearn(default: str) -> tuple[Setting, ...]:
-    return (
-        Setting(
-            "estimator",
-            str,
-            default,
-            "Name of the class; its parameters are settings, too, as n_estimators=200.",
-        ),
-        Setting(
-            "standardise",
-            bool,
-            False,
-            "Whether each column is centred and scaled to unit variance first.",
-        ),
-        Setting("learn_from_val", bool, True, "Whether it learns from the validation rows, too."),
-    )
-
-
-_LICENCE_OF_SKLEARN = "BSD-3-Clause (scikit-learn)"
-
 SKLEARN = PredictorPart(
     name="sklearn",
     summary="Any of scikit-learn's regressors, or classifiers, that arrays can hold, calibrated.",
@@ -346,16 +206,7 @@ SKLEARN = PredictorPart(
     restore=_restored_sklearn,
     further=_parameters,
     packages=("scikit-learn",),
-    licence=_LICENCE_OF_SKLEARN,
-    settings=_of_sklearn("RandomForestRegressor"),
-    classifier=PredictorPart(
-        name="sklearn",
-        summary="Any of scikit-learn's classifiers that arrays can hold.",
-        make=_sklearn_for_classes,
-        restore=_restored_sklearn_of_classes,
-        further=_parameters_for_classes,
-        packages=("scikit-learn",),
-        licence=_LICENCE_OF_SKLEARN,
-        settings=_of_sklearn("RandomForestClassifier"),
-    ),
+    licence=LICENCE_OF_SKLEARN,
+    settings=of_sklearn("RandomForestRegressor"),
+    classifier=SKLEARN_OF_CLASSES,
 )
