@@ -84,6 +84,13 @@ def test_it_learns_and_comes_back(
     assert same.predictor.to_bytes() == fitted.predictor.to_bytes()
 
 
+@pytest.mark.parametrize("name", ["ensemble", "gbt", "sklearn", "frequencies"])
+def test_the_declared_defaults_are_the_learners(name: str) -> None:
+    recipe = make_recipe(name, classes=True)
+    learner = recipe.learner  # type: ignore[attr-defined]
+    assert learner == type(learner)() and recipe.settings == type(learner)().settings
+
+
 def test_what_is_stored_of_a_model(store: FeatureStore, ids: dict[str, list[str]]) -> None:
     model = train.load(store, ids["size"][0])
     rows = store.sql(
