@@ -1,11 +1,14 @@
 """``python -m benchmarks.torture_crashes``: SIGKILL and failing writes at random moments.
 
-A small store of real materials goes through every writing stage: structures, splits, sentences,
-vectors of structures and of texts, training, a snapshot, maintenance. Each stage runs in a process
-of its own that is killed at a random moment, or whose writes below the store fail from a random
-call on. After each fault the store is opened and verified; in the end each stage runs undisturbed
-and the store's content is compared, row by row and bit by bit, with that of a store that nothing
-has disturbed. The exit code is 1 if anything was lost or wrong.
+A small store of real materials goes through every writing stage, from structures to maintenance
+(`torture_stages`). Each stage runs in a process of its own that is killed at a random moment, or
+whose writes below the store fail from a random call on. After each fault the store is opened and
+verified; in the end each stage runs undisturbed and the store's content is compared, row by row
+and bit by bit, with that of a store that nothing has disturbed. The exit code is 1 if anything was
+lost or wrong. With ``--record`` every fault is a line of a file, and the same command goes on from
+there:
+
+    python -m benchmarks.torture_crashes --kills 1000 --refusals 200 --record faults.jsonl
 """
 
 from __future__ import annotations
@@ -13,243 +16,83 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import os
-import pickle
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
 
-MATERIALS = 12
-PROPERTY = "formation_energy_peratom"
-SPLIT = "random"
-_HANGS_AFTER = 90.0
-_FINISHED, _REFUSED, _BROKEN = 0, 3, 4
+from benchmarks.forked import BROKEN, FINISHED, HANGS_AFTER, done, ended, kill_at, started
+from benchmarks.torture_files import opened, optimade_pages
+from benchmarks.torture_stages import Stage, preload, stages
+
 # What a second run of the same command need not repeat: who wrote a row, and when.
-_VOLATILE = {"run_id", "created_at", "seconds"}
+_VOLATILE = {"run_id", "seconds"}
 _UNCOMPARED = {"runs", "failures", "snapshots"}
+_KILL, _REFUSAL, _STORE = "SIGKILL", "failing write", "store"
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A writing command as a function of the store's folder."""
+class Record:
+    """What happened: faults made, and what was found wrong after them; kept in a file if asked to.
 
-    name: str
-    work: Callable[[str], None]
+    Parameters
+    ----------
+    path : Path, optional
+        A line for each fault and each store that was made; what it holds already counts.
+    """
 
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.lines: list[dict[str, Any]] = []
+        if path is not None and path.exists():
+            self.lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
-@dataclass
-class Report:
-    """What happened: faults made, and what was found wrong after them."""
+    def add(self, kind: str, stage: str, wrong: list[str], **more: Any) -> None:
+        """One fault, or one store that was made."""
+        line = {"kind": kind, "stage": stage, "wrong": wrong, **more}
+        self.lines.append(line)
+        for problem in wrong:
+            click.echo(f"WRONG after {kind} in {stage}: {problem}")
+        if self.path is not None:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
 
-    kills: Counter[str] = field(default_factory=Counter)
-    refusals: Counter[str] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
-    stores: int = 0
-    losses: int = 0
+    def count(self, kind: str) -> int:
+        """How many of a kind there were."""
+        return sum(line["kind"] == kind for line in self.lines)
 
+    @property
+    def wrong(self) -> list[str]:
+        return [problem for line in self.lines for problem in line["wrong"]]
 
-def stages(folder: Path) -> list[Stage]:
-    """The stages, with tiny random weights that are written below ``folder``."""
-    from functools import partial
+    @property
+    def losses(self) -> int:
+        return sum(line.get("losses", 0) for line in self.lines)
 
-    import ingest.pipeline.job as pipeline
-    import ingest.stages.embeddings as embeddings
-    import ingest.stages.structures as structures
-    import ingest.stages.text as text
-    from ingest.encoders.load import load_encoder
-
-    # By its folder: installed packages may bring a package called tests.
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    from tiny_alignn import write_tiny_alignn
-    from tiny_bert import write_tiny_bert
-
-    write_tiny_alignn(folder / "tiny-alignn")
-    write_tiny_bert(folder / "tiny-bert")
-    # Many small writes, so that most moments fall near one; one item a call, so that a vector does
-    # not depend on its neighbours; no worker processes, which hold no store.
-    structures._BATCH = 4
-    embeddings._ITEMS_A_CALL, embeddings._ITEMS_A_WRITE = 1, 3
-    pipeline._SECONDS_A_WRITE = 0.05
-    text._STRUCTURES_A_WRITE = 3
-    text.InWorkers = _in_this_process  # type: ignore[attr-defined, assignment]
-    return [
-        Stage("structures", _structures),
-        Stage("splits", _splits),
-        Stage("text", _text),
-        Stage(
-            "structure vectors",
-            partial(_structure_vectors, encoder=load_encoder(str(folder / "tiny-alignn"))),
-        ),
-        Stage(
-            "text vectors", partial(_text_vectors, encoder=load_encoder(str(folder / "tiny-bert")))
-        ),
-        Stage("train", _train),
-        Stage("snapshot", _snapshot),
-        Stage("maintain", _maintain),
-    ]
-
-
-def preload() -> None:
-    """Import what the stages need, so that a forked process is at its work at once."""
-    import importlib
-
-    for module in (
-        "lance",
-        "lancedb",
-        "featurestore.upkeep.maintenance",
-        "featurestore.upkeep.verify",
-        "train.predictors.mlp",
-        "train.training",
-    ):
-        importlib.import_module(module)
-    from featurestore.tables.runs import git_commit, recorded_versions
-    from ingest.text.registry import generator
-
-    generator("chemnlp").warm_up()
-    recorded_versions()
-    git_commit()
-
-
-def _in_this_process(*, work: Any, initializer: Any, initargs: Any, **_: Any) -> Any:
-    from ingest.pipeline.engines import InThisProcess
-
-    initializer(*initargs)
-    return InThisProcess(lambda items: [work(item) for item in items], 1)
-
-
-def _store(uri: str) -> Any:
-    from featurestore.store import FeatureStore
-
-    return FeatureStore.open(uri, create=True)
-
-
-def _structures(uri: str) -> None:
-    from featurestore.output.progress import progress_bar
-    from featurestore.registry import load_registry
-    from ingest.sample import sample_archive
-    from ingest.stages.structures import ingest_structures
-    from ingest.structures.jarvis import read_jarvis
-
-    store = _store(uri)
-    records = [record for record in read_jarvis(sample_archive()) if PROPERTY in record.targets]
-    with (
-        store.run("ingest structures", {}) as run,
-        progress_bar(None, "structures", "materials") as progress,
-    ):
-        ingest_structures(
-            store,
-            sorted(records, key=lambda record: record.structure.n_atoms)[:MATERIALS],
-            dataset="sample",
-            registry=load_registry(),
-            run=run,
-            progress=progress,
-            workers=1,
-        )
-
-
-def _splits(uri: str) -> None:
-    from ingest.stages.folds import random_folds
-    from ingest.stages.splits import ingest_split, materials_with
-
-    store = _store(uri)
-    with store.run("ingest splits", {}) as run:
-        folds = random_folds(materials_with(store, PROPERTY), (60, 20, 20), 0)
-        ingest_split(store, folds, split=SPLIT, name=PROPERTY, run=run)
-
-
-def _text(uri: str) -> None:
-    from ingest.stages.selection import Selection
-    from ingest.stages.text import ingest_text
-
-    store = _store(uri)
-    with store.run("ingest text", {}) as run:
-        ingest_text(
-            store,
-            "chemnlp",
-            settings={},
-            selection=Selection(),
-            workers=1,
-            time_limit=60,
-            retry_failures=True,
-            run=run,
-        )
-
-
-def _structure_vectors(uri: str, encoder: Any) -> None:
-    from ingest.stages.embeddings import ingest_structure_embeddings
-    from ingest.stages.selection import Selection
-
-    store = _store(uri)
-    with store.run("ingest embeddings", {}) as run:
-        ingest_structure_embeddings(
-            store, encoder, selection=Selection(), retry_failures=True, run=run
-        )
-
-
-def _text_vectors(uri: str, encoder: Any) -> None:
-    from ingest.stages.embeddings import ingest_text_embeddings
-    from ingest.stages.selection import Selection
-
-    store = _store(uri)
-    with store.run("ingest embeddings", {}) as run:
-        ingest_text_embeddings(
-            store,
-            encoder,
-            source="chemnlp",
-            variants=["full", "without:each"],
-            selection=Selection(),
-            retry_failures=True,
-            run=run,
-        )
-
-
-def _train(uri: str) -> None:
-    from train.predictors.mlp import MLP
-    from train.training import train_model
-
-    store = _store(uri)
-    view = store.training_view(
-        PROPERTY,
-        structure_encoder="tiny-alignn",
-        text_source="chemnlp",
-        text_encoder="tiny-bert",
-        split=SPLIT,
-    )
-    train_model(store, view, MLP(widths=(16, 8), max_epochs=20), seed=0)
-
-
-def _snapshot(uri: str) -> None:
-    from featurestore.errors import ConflictError
-
-    with contextlib.suppress(ConflictError):  # it is there from a run that was killed afterwards
-        _store(uri).create_snapshot("made", "")
-
-
-def _maintain(uri: str) -> None:
-    from featurestore.upkeep.maintenance import maintain
-
-    store = _store(uri)
-    with store.run("maintain", {}):
-        maintain(store, keep_days=0)
+    def table(self) -> Iterator[str]:
+        """Stage by stage the faults of each kind, and what was wrong after them."""
+        yield f"{'stage':18} {'kills':>6} {'failing writes':>15} {'wrong':>6}"
+        faults = [line for line in self.lines if line["kind"] != _STORE]
+        for stage in dict.fromkeys(line["stage"] for line in self.lines):
+            kinds = Counter(line["kind"] for line in faults if line["stage"] == stage)
+            wrong = sum(len(line["wrong"]) for line in self.lines if line["stage"] == stage)
+            yield f"{stage:18} {kinds[_KILL]:6} {kinds[_REFUSAL]:15} {wrong:6}"
 
 
 def content(uri: str) -> dict[str, list[str]]:
     """The rows of every table but the records of runs, without what is volatile, sorted."""
     found = {}
-    with _store(uri).session() as session:
+    with opened(uri).session() as session:
         for table in sorted(set(session.versions) - _UNCOMPARED):
             rows = session.dataset(table).to_table().to_pylist()
             found[table] = sorted(repr(_lasting(row)) for row in rows)
@@ -257,9 +100,11 @@ def content(uri: str) -> dict[str, list[str]]:
 
 
 def _lasting(row: dict[str, Any]) -> dict[str, Any]:
-    import json
-
-    row = {name: value for name, value in row.items() if name not in _VOLATILE}
+    row = {
+        name: value
+        for name, value in row.items()
+        if name not in _VOLATILE and not name.endswith("_at")
+    }
     if "metrics" in row:
         row["metrics"] = {k: v for k, v in json.loads(row["metrics"]).items() if k not in _VOLATILE}
     if "weights" in row:
@@ -271,116 +116,54 @@ def examined(uri: str) -> list[str]:
     """What `verify` finds wrong with the store; nothing to verify before its first commit."""
     from featurestore.upkeep.verify import verify
 
-    return [f"{f.table}: {f.problem}" for f in verify(_store(uri)) if f.wrong]
-
-
-def started(work: Callable[[], Any], environment: dict[str, str] | None = None) -> tuple[int, int]:
-    """Do the work in a forked process; its id, and the end of a pipe its pickled result comes by.
-
-    This process never touches Lance, whose threads would not survive the fork.
-    """
-    reading, writing = os.pipe()
-    process = os.fork()
-    if process:
-        os.close(writing)
-        return process, reading
-    code = _BROKEN
-    try:
-        os.close(reading)
-        os.setpgid(0, 0)
-        os.environ.update(environment or {})
-        silent = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silent, 1)
-        os.dup2(silent, 2)
-        try:
-            result, code = work(), _FINISHED
-        except BaseException as error:
-            from featurestore.errors import FeatureStoreError
-
-            code = _REFUSED if isinstance(error, FeatureStoreError) else _BROKEN
-            result = traceback.format_exc()
-        with os.fdopen(writing, "wb") as pipe:
-            pickle.dump(result, pipe)
-    finally:
-        os._exit(code)
-
-
-def ended(process: int, reading: int, within: float) -> tuple[int | None, Any]:
-    """Wait for a process; its exit code and result, the code None if it had to be killed."""
-    import select
-
-    with os.fdopen(reading, "rb") as pipe:
-        ready, _, _ = select.select([pipe], [], [], within)
-        if not ready:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process, signal.SIGKILL)
-        answer = pipe.read() if ready else b""
-    _, status = os.waitpid(process, 0)
-    code = os.waitstatus_to_exitcode(status)
-    return (code if code >= 0 else None), (pickle.loads(answer) if answer else None)
-
-
-def done(work: Callable[[], Any]) -> Any:
-    """The result of work in a process of its own; an error there is one here."""
-    code, result = ended(*started(work), _HANGS_AFTER)
-    if code != _FINISHED:
-        raise RuntimeError(f"exit code {code}: {result}")
-    return result
-
-
-def kill_at(work: Callable[[], Any], seconds: float) -> bool:
-    """Start the work and kill it after so long; whether it was still at it."""
-    process, reading = started(work)
-    time.sleep(seconds)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process, signal.SIGKILL)
-    os.close(reading)
-    _, status = os.waitpid(process, 0)
-    return os.WIFSIGNALED(status)
+    return [f"{f.table}: {f.problem}" for f in verify(opened(uri)) if f.wrong]
 
 
 class Torture:
     """Disturbs the making of one store after the other until there were enough faults."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, record: Record, provider: str) -> None:
         self.folder = folder
-        self.random = random.Random(seed)
-        self.stages = stages(folder)
+        self.record = record
+        # What was drawn before an interruption is not drawn again.
+        self.random = random.Random(f"{seed} {len(record.lines)}")
+        self.stages = stages(folder, provider)
         preload()
-        self.report = Report()
         self.seconds: dict[str, float] = {}
         quiet = str(folder / "quiet")
+        shutil.rmtree(quiet, ignore_errors=True)
         for stage in self.stages:
             start = time.monotonic()
             done(lambda work=stage.work: work(quiet))
             self.seconds[stage.name] = time.monotonic() - start
-        assert not done(lambda: examined(quiet))
+        found = done(lambda: examined(quiet))
+        assert not found, found
         self.expected = done(lambda: content(quiet))
 
-    def round(self, disturb: Callable[[Stage, str], bool], faults_a_stage: int) -> None:
+    def round(self, disturb: Callable[[Stage, str], bool], most: int) -> None:
         """Make one store, each stage disturbed until it finishes or has been often enough."""
         uri = str(self.folder / "store")
         shutil.rmtree(uri, ignore_errors=True)
         for stage in self.stages:
-            for _ in range(faults_a_stage):
-                undisturbed = not disturb(stage, uri)
-                self._examine(uri, stage)
-                if undisturbed:
+            for _ in range(most):
+                if not disturb(stage, uri):
                     break
             try:
                 done(lambda work=stage.work: work(uri))
             except RuntimeError as error:
-                self.report.wrong.append(f"{stage.name} does not go on: {error}")
-        self._examine(uri, stage)
-        self._compare(uri)
-        self.report.stores += 1
+                self.record.add(_STORE, stage.name, [f"does not go on: {error}"])
+                return
+        wrong = self._examined(uri)
+        losses, differing = self._compared(uri)
+        self.record.add(_STORE, "all, at the end", wrong + differing, losses=losses)
 
     def kill(self, stage: Stage, uri: str) -> bool:
         """Kill a stage at a random moment of its usual duration."""
         moment = self.random.uniform(0, 1.1 * self.seconds[stage.name])
-        killed = kill_at(lambda: stage.work(uri), moment)
-        self.report.kills[stage.name] += killed
-        return killed
+        if not kill_at(lambda: stage.work(uri), moment):
+            return False
+        self.record.add(_KILL, stage.name, self._examined(uri), after=round(moment, 3))
+        return True
 
     def refuse(self, stage: Stage, uri: str) -> bool:
         """Refuse a stage's writes from a random call on, all or one of them."""
@@ -392,32 +175,36 @@ class Torture:
             "FAIL_ONCE": self.random.choice("01"),
         }
         process = started(lambda: stage.work(uri), environment)
-        status, result = ended(*process, _HANGS_AFTER)
-        if status == _FINISHED:
+        status, result = ended(*process, HANGS_AFTER)
+        if status == FINISHED:
             return False
         name = errno.errorcode[code]
-        self.report.refusals[f"{stage.name}, {name}"] += 1
+        wrong = []
         if status is None:
-            self.report.wrong.append(f"{stage.name} hangs after {name}")
-        elif status == _BROKEN:
-            self.report.wrong.append(f"{stage.name} after {name} ends in a traceback:\n{result}")
+            wrong = [f"hangs after {name}"]
+        elif status == BROKEN:
+            wrong = [f"ends in a traceback after {name}:\n{result}"]
+        self.record.add(_REFUSAL, stage.name, wrong + self._examined(uri), error=name)
         return True
 
-    def _examine(self, uri: str, stage: Stage) -> None:
+    def _examined(self, uri: str) -> list[str]:
         try:
-            found = done(lambda: examined(uri))
+            return list(done(lambda: examined(uri)))
         except RuntimeError as error:
-            found = [f"cannot be examined: {error}"]
-        self.report.wrong += [f"after {stage.name}: {problem}" for problem in found]
+            return [f"cannot be examined: {error}"]
 
-    def _compare(self, uri: str) -> None:
+    def _compared(self, uri: str) -> tuple[int, list[str]]:
+        """How many rows are lost, doubled or changed, and in which tables."""
         found = done(lambda: content(uri))
+        losses, wrong = 0, []
         for table in sorted(self.expected.keys() | found.keys()):
             wanted, there = Counter(self.expected.get(table, [])), Counter(found.get(table, []))
             lost, more = (wanted - there).total(), (there - wanted).total()
-            self.report.losses += lost + more
+            losses += lost + more
             if lost or more:
-                self.report.wrong.append(f"{table}: {lost} rows lost, {more} too many or other")
+                example = next(iter([*(wanted - there), *(there - wanted)]))[:300]
+                wrong.append(f"{table}: {lost} rows lost, {more} too many or other: {example}")
+        return losses, wrong
 
 
 @contextlib.contextmanager
@@ -449,36 +236,59 @@ def _with_shim() -> int:
 @click.command()
 @click.option("--kills", default=500, show_default=True, help="SIGKILLs at least.")
 @click.option("--refusals", default=100, show_default=True, help="Failing writes at least.")
+@click.option("--most", default=8, show_default=True, help="Faults in one stage of one store.")
 @click.option("--seed", default=0, show_default=True, help="Of the moments.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Default: a temporary one.")
-def main(kills: int, refusals: int, seed: int, folder: Path | None) -> None:
+@click.option(
+    "--record", "path", type=click.Path(path_type=Path), help="File of faults to go on from."
+)
+@click.option("--growth/--no-growth", default=True, help="What comes after the first model, too.")
+@click.option("--minutes", default=1e9, help="Begin no further store after so long.")
+def main(
+    kills: int,
+    refusals: int,
+    most: int,
+    seed: int,
+    folder: Path | None,
+    path: Path | None,
+    growth: bool,
+    minutes: float,
+) -> None:
     """Kill and refuse writes until there were enough faults, then say what was lost."""
     if "TORTURE_SHIM" not in os.environ:
         sys.exit(_with_shim())
     warnings.filterwarnings("ignore", message=".*fork.*")
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory() as temporary:
-        torture = Torture(folder or Path(temporary), seed)
-        report = torture.report
-        took = ", ".join(f"{name} {seconds:.1f}" for name, seconds in torture.seconds.items())
-        click.echo(f"undisturbed, s: {took}")
-        while report.kills.total() < kills:
-            torture.round(torture.kill, faults_a_stage=3 + kills // 50)
-        if os.environ["TORTURE_SHIM"] == "1":
-            while report.refusals.total() < refusals:
-                torture.round(torture.refuse, faults_a_stage=1 + refusals // 20)
-        else:
-            click.echo("no C compiler: failing writes were left out")
-    for title, counts in (("SIGKILL", report.kills), ("failing writes", report.refusals)):
-        parts = ", ".join(f"{count} in {name}" for name, count in sorted(counts.items()))
-        click.echo(f"{title}: {counts.total()} ({parts})")
-    for problem in report.wrong:
-        click.echo(f"WRONG {problem}")
+    record = Record(path)
+
+    wanted = {_KILL: kills, _REFUSAL: refusals}
+    if os.environ["TORTURE_SHIM"] != "1":
+        click.echo("no C compiler: failing writes are left out")
+        del wanted[_REFUSAL]
+
+    def lacking() -> list[str]:
+        """The kinds of which there are too few, that with the smaller share first."""
+        if time.monotonic() - begun > 60 * minutes:
+            return []
+        found = [kind for kind, number in wanted.items() if record.count(kind) < number]
+        return sorted(found, key=lambda kind: record.count(kind) / wanted[kind])
+
+    pages = optimade_pages() if growth else contextlib.nullcontext("")
+    with tempfile.TemporaryDirectory() as temporary, pages as provider:
+        if lacking():
+            torture = Torture(folder or Path(temporary), seed, record, provider)
+            took = ", ".join(f"{name} {seconds:.1f}" for name, seconds in torture.seconds.items())
+            click.echo(f"undisturbed, s: {took}")
+        while kinds := lacking():
+            torture.round(torture.kill if kinds[0] == _KILL else torture.refuse, most)
+    for line in record.table():
+        click.echo(line)
     click.echo(
-        f"stores made: {report.stores}; found wrong: {len(report.wrong)}; rows lost, doubled or "
-        f"changed: {report.losses}; {time.monotonic() - begun:.0f} s"
+        f"SIGKILL: {record.count(_KILL)}; failing writes: {record.count(_REFUSAL)}; stores made: "
+        f"{record.count(_STORE)}; found wrong: {len(record.wrong)}; rows lost, doubled or "
+        f"changed: {record.losses}; {time.monotonic() - begun:.0f} s"
     )
-    sys.exit(1 if report.wrong else 0)
+    sys.exit(1 if record.wrong else 0)
 
 
 if __name__ == "__main__":

@@ -15,14 +15,8 @@ from featurestore.property_rules import (
     rule_in_force,
 )
 from featurestore.renames import MATERIAL, PROPERTY, SPLIT, renamed_hint
-from featurestore.session import (
-    PROMOTED,
-    RETIRED,
-    QueryError,
-    Session,
-    Version,
-    by_standing,
-)
+from featurestore.session import QueryError, Session
+from featurestore.session_tables import PROMOTED, RETIRED, Version, by_standing
 from featurestore.splits import cross_validations
 
 #: What stands as ``part`` in the fingerprint of vectors that no encoder here has made.

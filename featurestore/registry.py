@@ -14,7 +14,7 @@ from typing import Any
 from featurestore.classes import BOOLEAN, category_unit, classes_of
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.files import read_toml
-from featurestore.session import MATERIAL_COLUMNS
+from featurestore.session_tables import MATERIAL_COLUMNS
 
 _NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
 

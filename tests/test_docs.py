@@ -18,6 +18,7 @@ from typing import Any
 import click
 import optimade_server
 import pytest
+from here import train_here
 from tiny_alignn import write_tiny_alignn
 from tiny_bert import write_tiny_bert
 
@@ -26,6 +27,7 @@ import ingest.providers.optimade.databases
 import ingest.stages.text
 import ingest.weights.cache
 import ingest.weights.registry
+import train.benchmark.run
 from featurestore.cli import root
 from featurestore.store import FeatureStore
 from ingest.text.base import Sentence
@@ -130,6 +132,7 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.setattr(module, "registry", lambda: entries)
         # Each process of Robocrystallographer needs ten seconds before its first sentence.
         patch.setattr(featurestore.machine.workers, "cpu_count", lambda: 1)
+        patch.setattr(train.benchmark.run, "train_cells", train_here)
         yield
 
 

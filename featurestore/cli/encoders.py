@@ -26,7 +26,7 @@ def list_(store_uri: str, at: str | None, output_format: str) -> None:
 
     from featurestore.catalogue import versions_of
     from featurestore.output.rows import print_table
-    from featurestore.session import IN_USE
+    from featurestore.session_tables import IN_USE
     from featurestore.store import FeatureStore
 
     with FeatureStore.open(store_uri, at=at).session() as session:

@@ -20,7 +20,7 @@ from featurestore.errors import ConflictError, InvalidInputError, StorageError, 
 from featurestore.history.differences import TableDifference, compare
 from featurestore.history.versions import SNAPSHOTS, stored_snapshots, tables_at
 from featurestore.quoting import SQL, quoted
-from featurestore.session import reading_order
+from featurestore.tables.order import reading_order
 from featurestore.tables.runs import Run, killed_runs
 from featurestore.tables.schemas import TABLES
 from featurestore.tables.storage import storage_errors

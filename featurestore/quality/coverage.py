@@ -13,7 +13,8 @@ from featurestore.commands import Command, describing_command, encoding_command,
 from featurestore.errors import UnknownNameError
 from featurestore.query.conditions import as_condition
 from featurestore.quoting import SQL, quoted
-from featurestore.session import RETIRED, Session
+from featurestore.session import Session
+from featurestore.session_tables import RETIRED
 
 _SUMMARY = pa.schema(
     [

@@ -15,7 +15,8 @@ from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.property_rules import values_sql
 from featurestore.query.limits import check_text
 from featurestore.quoting import SQL, identifier
-from featurestore.session import MATERIAL_COLUMNS, QueryError, Session
+from featurestore.session import QueryError, Session
+from featurestore.session_tables import MATERIAL_COLUMNS
 
 _UNKNOWN_COLUMN = re.compile(r'[Cc]olumn "([^"]+)" not found')
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
+from featurestore.query.macros import MACRO_FILES, macro_source
 from featurestore.query.statements import is_in_text
-from featurestore.session import MACRO_FILES, Session, macro_source
+from featurestore.session import Session
 
 _MACRO = re.compile(r"CREATE OR REPLACE TEMP MACRO (\w+)\(([^)]*)\)")
 _WORD = re.compile(r"[A-Za-z_][\w]*$")

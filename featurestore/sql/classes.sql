@@ -10,14 +10,14 @@ CREATE OR REPLACE TEMP MACRO class_name(value, unit) AS
     END;
 
 -- class_values: the values of all properties of classes, by name
-CREATE TEMP VIEW class_values AS
+CREATE OR REPLACE TEMP VIEW class_values AS
     SELECT material_id, property, source, class_name(value, unit) AS class
     FROM properties
     WHERE unit = 'boolean' OR unit LIKE 'category [%';
 
 -- class_predictions: what models of classes say of their folds: names in place of numbers, the
 -- probability of the class that is predicted, and of each class in the order of the unit
-CREATE TEMP VIEW class_predictions AS
+CREATE OR REPLACE TEMP VIEW class_predictions AS
     SELECT p.model_id, m.property, p.material_id, p.fold,
            class_name(p.target, m.unit) AS target, class_name(p.prediction, m.unit) AS prediction,
            p.probabilities[CAST(p.prediction AS BIGINT) + 1] AS probability,

@@ -25,8 +25,8 @@ import pyarrow as pa
 
 from featurestore.errors import ConflictError, InvalidInputError, StorageError
 from featurestore.machine.host import host_facts, is_gone, is_this_machine
-from featurestore.session import reading_order
 from featurestore.store import FeatureStore
+from featurestore.tables.order import reading_order
 from featurestore.tables.soundness import object_or_empty
 from featurestore.tables.storage import UNFINISHED, Storage, storage_errors
 from featurestore.tables.tables import Tables

@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from featurestore.quoting import SQL, column, quoted
+from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
+
+MATERIAL = "material"
 
 _IDS_AT_ONCE = 1000
 
@@ -108,9 +111,9 @@ def carry_out(store: FeatureStore, removal: Removal) -> dict[str, int]:
     arguments = {"kind": removal.kind, "names": list(removal.names)}
     with store.run("remove", arguments) as run:
         shared = {"removed_at": datetime.now(UTC), "run_id": run.run_id}
+        known = _models_on_record(store, removal)
         rows = [
-            {"kind": removal.kind, "name": name, "models": list(removal.models.get(name, ()))}
-            | shared
+            {"kind": removal.kind, "name": name, "models": sorted(known.get(name, ()))} | shared
             for name in removal.names
         ]
         store.merge_rows("removals", rows, replace=True)
@@ -120,6 +123,34 @@ def carry_out(store: FeatureStore, removal: Removal) -> dict[str, int]:
         removed |= _without(store, removal.last)
         run.counts = removed
     return removed
+
+
+def _models_on_record(store: FeatureStore, removal: Removal) -> dict[str, set[str]]:
+    """For each name the models of this removal, and those of an earlier one of the same name.
+
+    One that was cut off has removed the predictions that said so.
+    """
+    known = {name: set(removal.models.get(name, ())) for name in removal.names}
+    with store.session() as session:
+        rows = session.query(
+            "SELECT name, models FROM removals WHERE kind = ? AND name IN "
+            "(SELECT unnest(?::VARCHAR[]))",
+            [removal.kind, list(removal.names)],
+        ).to_pylist()
+    for row in rows:
+        known[row["name"]].update(row["models"])
+    return known
+
+
+def cut_off_materials(session: Session) -> list[str]:
+    """Materials whose removal has begun and not ended."""
+    rows = session.query(
+        "SELECT m.material_id FROM removals r JOIN materials m ON m.material_id = r.name "
+        "LEFT JOIN runs ON runs.run_id = r.run_id WHERE r.kind = ? "
+        "AND runs.status IS DISTINCT FROM 'finished'",
+        [MATERIAL],
+    )
+    return list(rows["material_id"].to_pylist())
 
 
 def _without(store: FeatureStore, steps: Iterable[Step]) -> dict[str, int]:

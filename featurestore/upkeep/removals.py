@@ -18,10 +18,16 @@ from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 from featurestore.tables.schemas import embedding_table
 from featurestore.texts.renderings import unrendered
-from featurestore.upkeep.removal import Removal, Step, by_ids, counted, shown_names
+from featurestore.upkeep.removal import (
+    MATERIAL,
+    Removal,
+    Step,
+    by_ids,
+    counted,
+    cut_off_materials,
+    shown_names,
+)
 from featurestore.vectors import Vectors
-
-_MATERIAL = "material"
 
 
 def of_materials(session: Session, where: str) -> Removal:
@@ -40,7 +46,7 @@ def of_materials(session: Session, where: str) -> Removal:
         If it is no condition.
     """
     chosen = set(materials_where(session, where)["material_id"].to_pylist())
-    cut_off = set(_cut_off(session))
+    cut_off = set(cut_off_materials(session))
     if not chosen | cut_off:
         raise MissingDataError(f"there is no material for which {where!r} holds")
     ids = sorted(chosen | cut_off)
@@ -112,7 +118,7 @@ def of_materials(session: Session, where: str) -> Removal:
             f"stay with their errors of then, and their lineage says so: {shown_names(models)}"
         )
     return Removal(
-        kind=_MATERIAL,
+        kind=MATERIAL,
         names=tuple(ids),
         steps=tuple(steps),
         last=last,
@@ -311,17 +317,6 @@ def of_models(session: Session, names: Sequence[str] = (), where: str | None = N
         ),
         last=(_of_ids(session, "models", "model_id", ids, "models"),),
     )
-
-
-def _cut_off(session: Session) -> list[str]:
-    """Materials whose removal has begun and not ended."""
-    rows = session.query(
-        "SELECT m.material_id FROM removals r JOIN materials m ON m.material_id = r.name "
-        "LEFT JOIN runs ON runs.run_id = r.run_id WHERE r.kind = ? "
-        "AND runs.status IS DISTINCT FROM 'finished'",
-        [_MATERIAL],
-    )
-    return list(rows["material_id"].to_pylist())
 
 
 def _of_ids(session: Session, table: str, of: str, ids: Sequence[str], what: str) -> Step:

@@ -24,7 +24,8 @@ from featurestore.renames import (
     renamed_hint,
     renames,
 )
-from featurestore.session import MATERIAL_COLUMNS, Session
+from featurestore.session import Session
+from featurestore.session_tables import MATERIAL_COLUMNS
 from featurestore.splits import cross_validations
 from featurestore.tables.schemas import TABLES
 from featurestore.tables.soundness import parsed_object

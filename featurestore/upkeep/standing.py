@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from featurestore.catalogue import versions_of
 from featurestore.errors import UnknownNameError
-from featurestore.session import IN_USE, PROMOTED, RETIRED
+from featurestore.session_tables import IN_USE, PROMOTED, RETIRED
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 

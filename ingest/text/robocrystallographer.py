@@ -19,6 +19,7 @@ from featurestore.errors import InvalidInputError
 from ingest.structures.convert import to_pymatgen
 from ingest.text.base import GeneratorSpec, Sentence
 from ingest.text.robocrys_layer import unproven
+from ingest.text.robocrys_layer.imports import without_checks
 from ingest.text.sentences import split_sentences
 from ingest.text.tagging import TAGGER_VERSION, tagged
 
@@ -72,14 +73,17 @@ class Robocrystallographer:
                 stacklevel=2,
             )
         with quiet():
-            from robocrys import StructureCondenser, StructureDescriber
-
             if differing:
+                from robocrys import StructureCondenser
+
                 self._condenser = StructureCondenser()
             else:
-                from ingest.text.robocrys_layer.condenser import SharedCondenser
+                with without_checks():
+                    from ingest.text.robocrys_layer.condenser import SharedCondenser
 
                 self._condenser = SharedCondenser()
+            from robocrys import StructureDescriber
+
             self._describer = StructureDescriber()
 
     def describe(self, crystal: Crystal) -> list[Sentence]:

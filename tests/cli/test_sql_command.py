@@ -98,16 +98,16 @@ def test_ctrl_c_stops_coverage(store):
         root.main(command, standalone_mode=False)
 
 
-def test_ctrl_c_while_a_session_opens(store, monkeypatch):
+def test_ctrl_c_while_names_are_defined(store, monkeypatch):
     """There DuckDB turns it into a RuntimeError, which would end in a traceback."""
     for message, expected in (("Query interrupted", KeyboardInterrupt), ("other", RuntimeError)):
 
         def fail(*_: object, message: str = message) -> None:
             raise RuntimeError(message)
 
-        monkeypatch.setattr("featurestore.session.Session._register_key_views", fail)
-        with pytest.raises(expected), store.session():
-            pass
+        monkeypatch.setattr("featurestore.session_tables.SessionTables._register_embeddings", fail)
+        with store.session() as session, pytest.raises(expected):
+            session.query("FROM structure_embedding_keys")
 
 
 def test_errors_come_out_of_the_thread(store):

@@ -123,9 +123,14 @@ def test_a_removal_that_is_cut_off_goes_on(store, monkeypatch, table):
         with pytest.raises(KeyboardInterrupt):
             carry_out(store, planned(store, of_materials, where))
     FeatureStore.open(store.uri).sql("SELECT count(*) FROM materials")
+    assert sound(store)
     again = planned(store, of_materials, where)
     assert again.names == ("toy-000", "toy-001", "toy-002")
     carry_out(store, again)
+    # also where the predictions that told it were gone
+    with store.session() as session:
+        lineage = model_lineage(session, model_of(store))
+    assert lineage.facts["removed_since"] == [f"material {name}" for name in again.names]
     assert counts(store)["materials"] == 17 and sound(store)
     with pytest.raises(MissingDataError, match="no material for which"):
         planned(store, of_materials, where)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import synthetic_store as toy
 
@@ -122,6 +123,23 @@ def test_reading_statements(store):
 def test_duckdbs_message_is_passed_on(store):
     with pytest.raises(QueryError, match=r'(?s)^Referenced column "volum" not found.*"volume"'):
         store.sql("SELECT volum FROM materials")
+
+
+def test_ctrl_c_among_the_rows_of_a_table_is_one(store):
+    class Interrupted:
+        def __arrow_c_stream__(self, requested=None):
+            def batches():
+                yield pa.record_batch({"a": [1]})
+                raise KeyboardInterrupt
+
+            schema = pa.schema({"a": pa.int64()})
+            reader = pa.RecordBatchReader.from_batches(schema, batches())
+            return reader.__arrow_c_stream__(requested)
+
+    with store.session() as session:
+        session._connection.register("interrupted", Interrupted())
+        with pytest.raises(KeyboardInterrupt):
+            session.query("SELECT sum(a) FROM interrupted")
 
 
 def test_every_table_can_be_queried_before_it_exists(empty):

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
-from featurestore.session import IN_USE, PROMOTED, RETIRED, Session
+from featurestore.session import Session
+from featurestore.session_tables import IN_USE, PROMOTED, RETIRED
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 from train.models import SeedGroup, StoredModel, find_model, seed_groups, stored_models

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from featurestore.catalogue import find_encoder
 from featurestore.classes import shown_unit
 from featurestore.output.markdown import plain
-from featurestore.session import PROMOTED, Session
+from featurestore.session import Session
+from featurestore.session_tables import PROMOTED
 from featurestore.store import FeatureStore
 from train.analysis.predictions import fold_errors
 from train.analysis.resampling import mean_estimates

@@ -20,6 +20,7 @@ from featurestore.tables.schemas import TABLES, embedding_table
 from featurestore.tables.soundness import CHECKED_COLUMNS, parsed_object, unsound_rows
 from featurestore.texts.renderings import unrendered
 from featurestore.upkeep.checks.finding import RESTORE, Finding, command_for, removable
+from featurestore.upkeep.removal import cut_off_materials, shown_names
 from featurestore.vectors import Vectors
 
 _ROWS_A_READ = 1024
@@ -151,9 +152,18 @@ def check_texts(session: Session) -> Iterator[Finding]:
     if not len(ids):
         return
     orphans = unrendered(session, pc.unique(ids))
+    cut_off = cut_off_materials(session)
     for vectors in stored:
         here = vectors.ids.filter(pc.is_in(vectors.ids, orphans))
-        if len(here):
+        if len(here) and cut_off:
+            yield Finding(
+                vectors.table,
+                f"{len(here):,} vectors of texts whose sentences a removal has taken that was cut "
+                f"off, of {shown_names(cut_off)}",
+                "featurestore remove materials with the same condition goes on from there",
+                wrong=False,
+            )
+        elif len(here):
             yield removable(
                 vectors.table,
                 "vectors of texts that no stored sentences render to",

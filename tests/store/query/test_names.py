@@ -12,8 +12,10 @@ import pytest
 
 from featurestore.errors import NameOrderWarning
 from featurestore.query.conditions import materials_where
+from featurestore.query.macros import macro_source
 from featurestore.query.names import compared_names
-from featurestore.session import MATERIAL_COLUMNS, QueryError, macro_source
+from featurestore.session import QueryError
+from featurestore.session_tables import MATERIAL_COLUMNS
 from featurestore.store import FeatureStore
 from featurestore.testing.rows import made_up
 

@@ -6,15 +6,15 @@ import csv
 import io
 import json
 import multiprocessing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import synthetic_store as toy
 from click.testing import CliRunner, Result
+from here import train_here
 
 from featurestore.errors import FeatureStoreError, InvalidInputError, UnknownNameError
 from featurestore.failure import Failure
@@ -22,7 +22,6 @@ from featurestore.output.figures import figure_models
 from featurestore.store import FeatureStore
 from train.analysis.predictions import fold_errors
 from train.benchmark import run as benchmark_run
-from train.benchmark import workers
 from train.benchmark.common import common_materials
 from train.benchmark.grid import Cell, Grid
 from train.benchmark.output import benchmark_table
@@ -62,23 +61,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
 
 @pytest.fixture(scope="module")
 def result(store: FeatureStore) -> Benchmark:
-    return run_benchmark(store, GRID, jobs=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(benchmark_run, "train_cells", train_here)
+        return run_benchmark(store, GRID, jobs=1)
 
 
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cells are trained here: workers take seconds to start."""
-
-    def train_here(
-        store_uri: str, cells: Sequence[Cell], changes: Mapping[str, Any], jobs: int
-    ) -> Iterator[tuple[Cell, Trained | Failure]]:
-        workers._view.cache_clear()
-        for cell in cells:
-            try:
-                yield cell, workers._train((store_uri, cell, changes.get(cell.predictor)))
-            except Exception as error:
-                yield cell, Failure.of(error)
-
     monkeypatch.setattr(benchmark_run, "train_cells", train_here)
 
 
@@ -232,7 +222,6 @@ def test_an_interrupted_benchmark_goes_on(
     grid = replace(
         GRID, predictors=("mlp",), features=("structure",), seeds=(0, 1, 2), changes=QUICK
     )
-    train_here = benchmark_run.train_cells
 
     def interrupted(*arguments: object) -> Iterator[tuple[Cell, Trained | Failure]]:
         yield next(iter(train_here(*arguments)))  # type: ignore[arg-type]
@@ -251,7 +240,7 @@ def test_an_interrupted_benchmark_goes_on(
 def test_a_killed_worker_loses_only_its_own_cell(tmp_path: Path) -> None:
     store = toy.make_store(tmp_path / "store", 40)
     grid = replace(
-        GRID, predictors=("mlp",), features=("structure",), seeds=tuple(range(6)), changes=QUICK
+        GRID, predictors=("mlp",), features=("structure",), seeds=tuple(range(4)), changes=QUICK
     )
     results = train_cells(store.uri, grid.cells(toy.PROPERTY), grid.changes, 1)
     outcomes = [next(results)[1]]
@@ -259,7 +248,7 @@ def test_a_killed_worker_loses_only_its_own_cell(tmp_path: Path) -> None:
         child.kill()
     outcomes += [outcome for _, outcome in results]
     lost = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-    assert len(outcomes) == 6
+    assert len(outcomes) == 4
     assert len(lost) <= 2
     assert all(failure.error == "WorkerDied" for failure in lost)
 
@@ -276,7 +265,7 @@ def test_bytes_do_not_depend_on_the_number_of_processes(
             uri, [cell for cell in cells if cell.request.features == "structure"], changes, jobs
         ),
     )
-    run_benchmark(other, replace(GRID, predictors=("mlp", "gbt")), jobs=1)
+    run_benchmark(other, replace(GRID, predictors=("mlp", "gbt")), jobs=2)
     query = "SELECT model_id, weights FROM models ORDER BY model_id"
     ours, theirs = (
         {row["model_id"]: row["weights"] for row in place.sql(query).to_pylist()}
