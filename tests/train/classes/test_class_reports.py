@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from class_lab import GAP, SPLIT, request
 from click.testing import CliRunner, Result
@@ -16,8 +16,11 @@ from featurestore.cli.root import root
 from featurestore.store import FeatureStore
 from train.analysis.predictions import fold_errors
 from train.analysis.resampling import paired_difference
+from train.forecasts.chosen import named_group
+from train.forecasts.group import load_group
 from train.sharing.card import card_markdown, model_card
 from train.sharing.comparison import compare_models
+from train.sharing.knowledge import from_arrays, to_arrays
 
 
 def run(store: FeatureStore, *arguments: str) -> Result:
@@ -99,16 +102,18 @@ def test_comparisons_and_cards(store: FeatureStore, ids: dict[str, list[str]]) -
     assert "large, medium, small" in page
 
 
-def test_a_file_brings_the_classes_along(
-    store: FeatureStore, ids: dict[str, list[str]], tmp_path: Path
+def test_what_a_file_says_of_classes_is_checked(
+    store: FeatureStore, ids: dict[str, list[str]]
 ) -> None:
-    path = tmp_path / "size.safetensors"
-    run(store, "models", "export", ids["size"][0], "-o", str(path))
-    other = FeatureStore.open(tmp_path / "other", create=True)
-    said = run(other, "models", "import", str(path))
-    assert said.exit_code == 0
-    there = train.load(other, ids["size"][0])
-    here = train.load(store, ids["size"][0])
-    features = np.zeros((2, 7), np.float32)
-    assert np.array_equal(there.probabilities(features), here.probabilities(features))
-    assert there.parameters.classes == ("large", "medium", "small")
+    with store.session() as session:
+        group = named_group(session, ids["size"][0])
+    knowledge = load_group(store, group).knowledge
+    arrays, said = to_arrays(knowledge)
+    assert from_arrays(arrays, json.loads(json.dumps(said)), 7).calibration == knowledge.calibration
+    assert said["calibration"].keys() == {"n_rows", "threshold"}
+    for wrong, message in ((1.5, "threshold of sets of classes is 1.5"), (-0.1, "threshold")):
+        other = said | {"calibration": {"n_rows": 24, "threshold": wrong}}
+        with pytest.raises(ValueError, match=message):
+            from_arrays(arrays, other, 7)
+    with pytest.raises(ValueError, match="the place of no class"):
+        from_arrays(arrays | {"targets": arrays["targets"] + 0.5}, said, 7)
