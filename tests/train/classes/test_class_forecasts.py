@@ -138,9 +138,18 @@ def test_erasures_are_drops_of_the_predicted_classs_probability(
         [max(row["probabilities"]) for row in rows]
     )
     assert [row["erased_prediction"] for row in rows] == pytest.approx(told, abs=1e-6)
-    (effects,) = explain.erase_tags(store, ids["size"][0])
-    found = next(m for m in effects.table.to_pylist() if m["measure"] == "comprehensiveness")
-    assert found["unit"] == "1" and abs(found["value"]) <= 1
+    explain.erase_tags(store, ids["size"][0])
+    (drop,) = store.sql(
+        "SELECT avg(prediction - erased_prediction) AS value FROM erasures "
+        "WHERE model_id = ? AND variant = 'without:bond length'",
+        [model.model_id],
+    ).to_pylist()
+    (effect,) = store.sql(
+        "SELECT value, unit FROM effects WHERE measure = 'comprehensiveness' "
+        "AND part = 'bond length' AND subset = 'all'"
+    ).to_pylist()
+    assert effect["unit"] == "1"
+    assert effect["value"] == pytest.approx(drop["value"])
 
 
 def test_the_page_of_a_model_is_for_numbers(
