@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from benchmarks.options import processor_time
 from featurestore.store import FeatureStore
 from ingest.library.structures import add_structures
 from ingest.structures.ids import IdRule
@@ -36,10 +37,14 @@ def main(files: int, read: bool) -> None:
         print(f"{len(found):,} files: listed in {listed - start:.1f} s of CPU, ids in ", end="")
         print(f"{named - listed:.1f} s; peak {_peak():.0f} MiB")
         if read:
-            begun = time.perf_counter()
+            begun, worked = time.perf_counter(), processor_time()
             result = add_structures(FeatureStore.open(Path(folder) / "store", create=True), source)
-            seconds = time.perf_counter() - begun
-            print(f"{result.written:,} written in {seconds:.0f} s, {files / seconds:.0f} files/s; ")
+            seconds, cpu = time.perf_counter() - begun, processor_time() - worked
+            print(
+                f"{result.written:,} written in {seconds:.0f} s, {cpu:.0f} s of CPU in all, ",
+                end="",
+            )
+            print(f"{1000 * cpu / files:.2f} ms a file; ", end="")
             print(f"peak {_peak():.0f} MiB here, {_peak(children=True):.0f} in a reading process")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -27,6 +28,12 @@ real_option = click.option(
     type=click.Path(path_type=Path, exists=True),
     help="A store whose vectors are repeated and jittered; random ones by default.",
 )
+
+
+def processor_time() -> float:
+    """Seconds of processor time, here and in the processes that have ended."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 def peak_memory() -> int:

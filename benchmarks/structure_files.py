@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 
+from benchmarks.options import processor_time
 from featurestore.crystal import Crystal
 from featurestore.failure import Failure
 from featurestore.machine.workers import WorkerPool
@@ -193,14 +194,15 @@ def rate(folder: Path, n: int, workers: int) -> None:
         for number in range(n):
             source = given[number % len(given)]
             (Path(place) / f"{number:05}.cif").write_bytes(source.read_bytes())
-        start = time.perf_counter()
+        start, worked = time.perf_counter(), processor_time()
         with WorkerPool(workers) as pool:
             records = list(read_sources(expand_sources([place]), pool=pool))
-        seconds = time.perf_counter() - start
+        seconds, cpu = time.perf_counter() - start, processor_time() - worked
         here = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         good = sum(isinstance(record.structure, Crystal) for record in records)
-        print(f"ours, {workers} processes: {n / seconds:.0f} files/s, {good} structures; ", end="")
+        print(f"ours, {workers} processes: {n / seconds:.0f} files/s, {cpu:.0f} s of CPU, ", end="")
+        print(f"{good} structures; ", end="")
         print(f"peak {here:.0f} MiB, {worker:.0f} MiB in the largest process")
         plain = [sys.executable, "-c", _PLAIN, place]
         print(subprocess.run(plain, check=True, capture_output=True, text=True).stdout, end="")
@@ -220,7 +222,8 @@ for path in paths:
         pass
 seconds = time.perf_counter() - start
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(f"pymatgen alone, 1 process: {len(paths) / seconds:.0f} files/s, {good} structures, "
+print(f"pymatgen alone, 1 process: {len(paths) / seconds:.0f} files/s, "
+      f"{time.process_time():.0f} s of CPU, {good} structures, "
       f"disordered ones included; peak {peak:.0f} MiB")
 """
 

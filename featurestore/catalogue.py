@@ -17,7 +17,7 @@ from featurestore.property_rules import (
 from featurestore.renames import MATERIAL, PROPERTY, SPLIT, renamed_hint
 from featurestore.session import QueryError, Session
 from featurestore.session_tables import PROMOTED, RETIRED, Version, by_standing
-from featurestore.splits import cross_validations
+from featurestore.splits import families
 
 #: What stands as ``part`` in the fingerprint of vectors that no encoder here has made.
 OWN_VECTORS = "vectors from a file"
@@ -229,16 +229,17 @@ def check_split(session: Session, split: str, name: str) -> None:
     UnknownNameError
         If there is no split of that name.
     InvalidInputError
-        If it is the name of a cross-validation, which is several splits.
+        If it is the name of several splits, as of a cross-validation.
     MissingDataError
         If the split exists, but not for this property.
     """
     rows = session.query("SELECT DISTINCT split, property FROM splits").to_pylist()
     if split not in {row["split"] for row in rows}:
-        of_it = [names for (of, _), names in cross_validations(session).items() if of == split]
+        of_it = [names for (of, _), names in families(session).items() if of == split]
         if of_it:
             raise InvalidInputError(
-                f"{split!r} is a cross-validation; name one of its splits: {', '.join(of_it[0])}"
+                f"{split!r} is {len(of_it[0])} splits; name one of its splits: "
+                f"{', '.join(of_it[0])}; or train on all with: featurestore train cross-validate"
             )
         raise UnknownNameError(
             "split",

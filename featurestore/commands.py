@@ -104,6 +104,7 @@ def training_command(
     settings: Mapping[str, Any],
     seed: int,
     property_source: str | None = None,
+    how: str = "fit",
 ) -> Command:
     """What trains a predictor on a view as it is now, with every setting.
 
@@ -115,6 +116,8 @@ def training_command(
         The predictor, its settings other than the defaults, and the seed.
     property_source : str, optional
         Where the targets have several sources and no rule takes them together.
+    how : {"fit", "final"}
+        On the view, or on all rows of a cross-validation, whose name is then the view's split.
     """
     p = parameters
     given: dict[str, Any] = {"property": p.property, "split": p.split}
@@ -129,7 +132,7 @@ def training_command(
         given |= {"variant": p.variant if p.variant != "full" else None}
     given |= {"set": [f"{name}={Setting.written(value)}" for name, value in settings.items()]}
     given |= {"seed": seed}
-    words = [_PROGRAM, "train", "fit", predictor]
+    words = [_PROGRAM, "train", how, predictor]
     for name, value in given.items():
         for item in value if isinstance(value, list) else [value]:
             words += [] if item is None else [f"--{name}", str(item)]

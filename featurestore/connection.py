@@ -51,6 +51,8 @@ def _database(memory: int, process: int) -> duckdb.DuckDBPyConnection:
             "memory_limit": f"{memory}B",
         }
     )
+    # DuckDB shows one on standard output, among results, where Python runs no file (python -c).
+    database.execute("SET enable_progress_bar = false")
     database.execute("SET lock_configuration = true")
     return database
 

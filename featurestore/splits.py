@@ -1,4 +1,4 @@
-"""The rule behind each stored split, its versions, and the splits of a cross-validation."""
+"""The rule behind each stored split, its versions, and splits that belong together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ ALL_PROPERTIES = "*"
 # The ways in which folds come to be; those that say where further materials belong are in
 # `EXTENDABLE`.
 GIVEN, RANDOM, SAMPLED, FOLDED = "given", "random", "sampled", "folds"
+LEFT_OUT, WHOLE = "left out", "whole"
 EXTENDABLE = (RANDOM, FOLDED)
+# Those of splits that belong to a name of several.
+_OF_A_FAMILY = (FOLDED, LEFT_OUT, WHOLE)
+#: What follows a cross-validation's name in that of the split in which every material is learned.
+WHOLE_SUFFIX = "/all"
 
 
 @dataclass(frozen=True)
@@ -31,9 +36,12 @@ class SplitVersion:
     version : int
         From 1; each extension is the next.
     rule : dict
-        ``way``: "given" (from a file), "random", "sampled" (from another split) or "folds" (one of
-        a cross-validation); and what decides the draw: ``parts``, ``seed``, ``group_by``; of a
-        cross-validation its name ``of``, how many ``folds`` and which ``fold``, from 0.
+        ``way``: "given" (from a file), "random", "sampled" (from another split), "folds" (one of
+        a cross-validation), "left out" (all that shares something is tested on) or "whole" (no
+        material of a cross-validation is tested on); and what decides the draw: ``parts``,
+        ``seed``, ``group_by``; of splits that belong together their name ``of``; of a
+        cross-validation how many ``folds`` and which ``fold``, from 0; of what is left out ``by``
+        what, and which is ``held`` out.
     materials : int
         How many it added.
     created_at : datetime
@@ -89,6 +97,8 @@ def rule_of_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
         return {"way": RANDOM, "parts": arguments["fractions"], **shared}
     if arguments.get("folds"):
         return {"way": FOLDED, "folds": int(arguments["folds"]), **shared}
+    if arguments.get("leave_out"):
+        return {"way": LEFT_OUT, "by": arguments["leave_out"], "seed": shared["seed"]}
     if arguments.get("sample"):
         chosen = {name: arguments.get(name) for name in ("at_most", "where")}
         given = {name: value for name, value in chosen.items() if value}
@@ -122,6 +132,38 @@ def cross_validations(session: Session) -> dict[tuple[str, str], tuple[str, ...]
             folds = found.setdefault((rule["of"], version.property), {})
             folds[rule["fold"]] = version.split
     return {name: tuple(folds[number] for number in sorted(folds)) for name, folds in found.items()}
+
+
+def left_out(session: Session, name: str, property: str) -> dict[str, str]:
+    """The splits that each leave out what shares something, by what that is; empty if none do.
+
+    Parameters
+    ----------
+    name : str
+        As ``featurestore ingest splits --leave-out element --name by-element`` was given it; its
+        splits are called ``by-element/Fe`` and so on.
+    property : str
+        Splits that are for this property alone go before those for all.
+    """
+    found: dict[str, dict[str, str]] = {property: {}, ALL_PROPERTIES: {}}
+    for version in split_versions(session):
+        rule = version.rule
+        if rule.get("way") == LEFT_OUT and rule["of"] == name and version.property in found:
+            found[version.property][rule["held"]] = version.split
+    return found[property] or found[ALL_PROPERTIES]
+
+
+def families(session: Session) -> dict[tuple[str, str], tuple[str, ...]]:
+    """All splits that belong together, by their common name and property.
+
+    They are those of a cross-validation, with the one in which all is learned, and those that each
+    leave out something.
+    """
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for version in split_versions(session):
+        if version.rule.get("way") in _OF_A_FAMILY:
+            found.setdefault((version.rule["of"], version.property), {})[version.split] = None
+    return {name: tuple(members) for name, members in found.items()}
 
 
 def cross_validation(session: Session, name: str, property: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from featurestore.classes import classes_of
 from featurestore.session import Session
-from featurestore.splits import ALL_PROPERTIES, cross_validations
+from featurestore.splits import ALL_PROPERTIES, cross_validations, families
 from featurestore.tables.schemas import embedding_table
 
 _NONE = ["none yet"]
@@ -62,14 +62,15 @@ def _properties(session: Session) -> list[str]:
 
 
 def _splits(session: Session) -> list[str]:
-    """A line for each split; a cross-validation is one."""
+    """A line for each split; those that belong together, as a cross-validation, are one."""
     rows = session.query(
         "SELECT split, property, count(*) FILTER (fold = 'train') AS train, "
         "count(*) FILTER (fold = 'val') AS val, count(*) FILTER (fold = 'test') AS test "
         "FROM splits GROUP BY ALL ORDER BY split, property"
     ).to_pylist()
     crossed = cross_validations(session)
-    of = {(one, key): name for (name, key), members in crossed.items() for one in members}
+    together = families(session)
+    of = {(one, key): name for (name, key), members in together.items() for one in members}
     lines: dict[tuple[str, str], str] = {}
     tested: dict[tuple[str, str], list[int]] = {}
     for row in rows:
@@ -82,12 +83,14 @@ def _splits(session: Session) -> list[str]:
             )
             continue
         name = of[split, key]
+        if not row["test"]:  # where all is learned
+            continue
         sizes = tested.setdefault((name, key), [])
         sizes.append(row["test"])
-        lines[name, key] = (
-            f"{name}, {called}: cross-validation of {len(sizes)} splits, {sum(sizes):,} materials "
-            f"in tests of {_range(sizes)}"
-        )
+        kind = f"cross-validation of {len(sizes)} splits, {sum(sizes):,} materials"
+        if (name, key) not in crossed:
+            kind = f"{len(sizes)} splits that each leave something out,"
+        lines[name, key] = f"{name}, {called}: {kind} in tests of {_range(sizes)}"
     return list(lines.values()) or _NONE
 
 

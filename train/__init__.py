@@ -12,9 +12,19 @@ from featurestore.lazy import lazily
 
 if TYPE_CHECKING:
     from train.benchmark.run import Benchmark
+    from train.crossfit.result import CrossValidated
     from train.forecasts.predictor import Predictor
     from train.forecasts.result import Forecasts
-    from train.library import compare, fit, load, predict, score, stored
+    from train.library import (
+        compare,
+        cross_validate,
+        final,
+        fit,
+        load,
+        predict,
+        score,
+        stored,
+    )
     from train.models import SeedGroup, StoredModel
     from train.predictors.loading import LoadedModel
     from train.screening.choice import Choice
@@ -32,6 +42,7 @@ __all__ = [
     "Benchmark",
     "CampaignPlan",
     "Choice",
+    "CrossValidated",
     "Forecasts",
     "LoadedModel",
     "Predictor",
@@ -43,6 +54,8 @@ __all__ = [
     "TrainingResult",
     "Want",
     "compare",
+    "cross_validate",
+    "final",
     "fit",
     "load",
     "predict",
@@ -63,6 +76,7 @@ __getattr__, __dir__ = lazily(
         "Benchmark": "train.benchmark.run",
         "CampaignPlan": "train.screening.replay",
         "Choice": "train.screening.choice",
+        "CrossValidated": "train.crossfit.result",
         "Forecasts": "train.forecasts.result",
         "LoadedModel": "train.predictors.loading",
         "Predictor": "train.forecasts.predictor",
@@ -74,6 +88,8 @@ __getattr__, __dir__ = lazily(
         "TrainingResult": "train.training",
         "Want": "train.screening.wants",
         "compare": "train.library",
+        "cross_validate": "train.library",
+        "final": "train.library",
         "fit": "train.library",
         "load": "train.library",
         "predict": "train.library",

@@ -15,11 +15,15 @@ from featurestore.views.request import GRAPH, ViewRequest
 from featurestore.views.view import TrainingView
 from train.benchmark.grid import Grid
 from train.benchmark.run import Benchmark, run_benchmark, stored_benchmark
+from train.crossfit.final import train_final
+from train.crossfit.fold_models import cross_validate as cross_validate_recipe
+from train.crossfit.result import CrossValidated
 from train.forecasts.predictor import Predictor
 from train.forecasts.result import Forecasts
 from train.forecasts.stored import score_forecasts
 from train.model_request import ModelRequest
 from train.models import SeedGroup, requested_models, seed_groups, stored_models
+from train.predictors.base import Recipe
 from train.predictors.loading import LoadedModel, load_model
 from train.predictors.registry import make_recipe, predictor_part
 from train.tasks.choose import has_classes
@@ -59,16 +63,80 @@ def fit(
     TrainingError
         If the training diverges.
     """
-    part = predictor_part(predictor)
     if isinstance(view, ViewRequest):
-        classes = has_classes(store, view.property, view.property_source)
-        recipe = make_recipe(predictor, settings, classes=classes)
-        if part.reads == "structures":
-            view = replace(view, features=GRAPH, inputs=(), feature_set=None)
-        view = store.view(view)
-    else:
-        recipe = make_recipe(predictor, settings, classes=bool(view.parameters.classes))
+        recipe, request = _recipe_and_request(store, predictor, settings, view)
+        return train_model(store, store.view(request), recipe, seed)
+    recipe = make_recipe(predictor, settings, classes=bool(view.parameters.classes))
     return train_model(store, view, recipe, seed)
+
+
+def cross_validate(
+    store: FeatureStore,
+    request: ViewRequest,
+    predictor: str = "ensemble",
+    *,
+    seed: int = 0,
+    against: str | None = None,
+    **settings: Any,
+) -> CrossValidated:
+    """Train on every split of a cross-validation, or of what is left out in turn.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Read and written.
+    request : ViewRequest
+        The view; its ``split`` is the common name of the splits.
+    predictor : str
+        See `fit`; ``seed`` and ``**settings`` likewise.
+    against : str, optional
+        A cross-validation by which the cost of being left out is told.
+
+    Raises
+    ------
+    UnknownNameError, InvalidInputError, MissingDataError, TrainingError
+        As for `train.crossfit.fold_models.cross_validate`.
+    """
+    recipe, request = _recipe_and_request(store, predictor, settings, request)
+    return cross_validate_recipe(store, request, recipe, seed, against=against)
+
+
+def final(
+    store: FeatureStore,
+    request: ViewRequest,
+    predictor: str = "ensemble",
+    *,
+    seed: int = 0,
+    **settings: Any,
+) -> TrainingResult:
+    """Learn from all materials of a cross-validation; its error and intervals come from that.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Read and written.
+    request : ViewRequest
+        The view; its ``split`` is the name of the cross-validation.
+    predictor : str
+        See `fit`; ``seed`` and ``**settings`` likewise.
+
+    Raises
+    ------
+    UnknownNameError, InvalidInputError, MissingDataError, TrainingError
+        As for `train.crossfit.final.train_final`.
+    """
+    recipe, request = _recipe_and_request(store, predictor, settings, request)
+    return train_final(store, request, recipe, seed)
+
+
+def _recipe_and_request(
+    store: FeatureStore, predictor: str, settings: dict[str, Any], request: ViewRequest
+) -> tuple[Recipe, ViewRequest]:
+    classes = has_classes(store, request.property, request.property_source)
+    recipe = make_recipe(predictor, settings, classes=classes)
+    if predictor_part(predictor).reads == "structures":
+        request = replace(request, features=GRAPH, inputs=(), feature_set=None)
+    return recipe, request
 
 
 def compare(

@@ -51,11 +51,11 @@ class StoredModel(Shown):
         The recipe's settings.
     metrics : dict
         ``folds`` (per fold n, mae, rmse, r2; of classes what `class_metrics` gives), ``epochs``,
-        ``best_epoch``, ``seconds``; where the predictor knows its uncertainty ``coverage`` (per
-        nominal level the share of the test targets in the intervals or sets) and of classes
-        ``set_size``, ``calibration_bins`` and ``confusion``; ``notes`` and ``part`` (versions and
-        data that the predictor's package declares), if there are any; and what the recipe chose by
-        itself.
+        ``best_epoch``, ``seconds``; of a model that learned from all rows ``cross_validation``, see
+        `train.crossfit.final`; where the predictor knows its uncertainty ``coverage`` (per nominal
+        level the share of the test targets in the intervals or sets) and of classes ``set_size``,
+        ``calibration_bins`` and ``confusion``; ``notes`` and ``part`` (versions and data that the
+        predictor's package declares), if there are any; and what the recipe chose by itself.
     """
 
     model_id: str
@@ -108,6 +108,12 @@ class StoredModel(Shown):
         """The fold whose stored predictions are of a rehearsal, since the model learned from it."""
         fold: str | None = self.metrics.get("rehearsed_fold")
         return fold
+
+    @property
+    def cross_validation(self) -> dict[str, Any]:
+        """Of a model that learned from all rows: ``split``, ``folds``, ``models`` and others."""
+        found: dict[str, Any] = self.metrics.get("cross_validation", {})
+        return found
 
 
 def stored_models(
@@ -303,6 +309,7 @@ def _seedless(model: StoredModel) -> tuple[Any, ...]:
         model.predictor,
         canonical_json(model.settings),
         model.view_fingerprint,
+        model.cross_validation.get("assignment", ""),
     )
 
 

@@ -17,7 +17,7 @@ from featurestore.property_rules import rule_in_force
 from featurestore.quality.status import CHOICES, LEVELS, MODELS, SPLITS, Lack, lacking
 from featurestore.renames import renames
 from featurestore.session import Session
-from featurestore.splits import ALL_PROPERTIES, cross_validations
+from featurestore.splits import ALL_PROPERTIES, WHOLE_SUFFIX, families
 from featurestore.store import FeatureStore
 from featurestore.views.renamed import parameters_now
 from featurestore.views.sql import view_sql
@@ -117,7 +117,7 @@ def _models(session: Session, extended: Collection[tuple[str, str]]) -> Iterator
         past = renames(session, stored.model_id)
         model = replace(stored, parameters=parameters_now(stored.parameters, past))
         newest[_kind(model)] = model
-    of = {one: name for (name, _), members in cross_validations(session).items() for one in members}
+    of = {one: name for (name, _), members in families(session).items() for one in members}
     for model in newest.values():
         p = model.parameters
         try:
@@ -133,7 +133,10 @@ def _models(session: Session, extended: Collection[tuple[str, str]]) -> Iterator
             command = None
             if model.predictor in recipe_names():
                 changed = changed_settings(model.predictor, model.settings, bool(p.classes))
-                command = training_command(p, model.predictor, changed, model.seed, source)
+                how = "fit"
+                if model.cross_validation and p.split is not None:
+                    how, p = "final", replace(p, split=p.split.removesuffix(WHOLE_SUFFIX))
+                command = training_command(p, model.predictor, changed, model.seed, source, how)
             yield Lack(level=MODELS, name=model.model_id, n=n, what=what, command=command)
 
 
@@ -141,12 +144,17 @@ def _kind(model: StoredModel) -> tuple[Any, ...]:
     """What a model shares with the one that would be trained in its place."""
     p = model.parameters
     view = {**p.as_dict(), "property_source": None, "where_sources": None, "unit": None}
-    return (model.predictor, canonical_json(model.settings), model.seed, canonical_json(view))
+    crossed = bool(model.cross_validation)
+    settings = canonical_json(model.settings)
+    return (model.predictor, settings, model.seed, canonical_json(view), crossed)
 
 
 def _difference(session: Session, model: StoredModel) -> tuple[int, str, str | None]:
     """How many rows of a model's view differ by now, in words, and the source to be named."""
     p = model.parameters
+    if model.cross_validation and p.split is not None:
+        # it learns from all that its cross-validation has; which fold stops it is all the same
+        p = replace(p, split=p.split.removesuffix(WHOLE_SUFFIX) + "/0")
     rule = rule_in_force(session, p.property)
     source = p.property_source if rule is None else rule.text
     rows = session.read_only_query(view_sql(replace(p, property_source=source)))
@@ -158,6 +166,9 @@ def _difference(session: Session, model: StoredModel) -> tuple[int, str, str | N
         "SELECT material_id, fold, target FROM predictions WHERE model_id = ?", [model.model_id]
     ).to_pylist()
     then = {row["material_id"]: (row["fold"], row["target"]) for row in seen}
+    if model.cross_validation:
+        now = {one: ("", target) for one, (_, target) in now.items()}
+        then = {one: ("", target) for one, (_, target) in then.items()}
     # a removal takes the predictions, too
     removed = session.query(
         "SELECT name FROM removals WHERE kind = 'material' AND list_contains(models, ?)",

@@ -53,7 +53,7 @@ def segments(
     from explain.segments.figure import write_segments_figure
     from featurestore.errors import InvalidInputError
     from featurestore.store import FeatureStore
-    from train.display.printing import print_captioned
+    from train.display.printing import print_captioned, with_readable_spreads
     from train.models import hybrid_models
 
     store = FeatureStore.open(store_uri)
@@ -68,7 +68,10 @@ def segments(
         *("property", "text_source", "features", "encoders", "predictor"),
         *("split", "fold", "seeds", "group", "unit"),
     ]
-    print_captioned(segments_table(results), output_format, shared)
+    table = segments_table(results)
+    if output_format == "table":
+        table = with_readable_spreads(table, "seeds_std", "mae_full")
+    print_captioned(table, output_format, shared)
     if figure is not None:
         write_segments_figure(results, figure)
         click.echo(f"Wrote {figure}", err=True)

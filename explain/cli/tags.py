@@ -89,7 +89,7 @@ def tags(
     from explain.tags.heatmap import write_tag_heatmap
     from featurestore.output.names import file_name
     from featurestore.store import FeatureStore
-    from train.display.printing import print_captioned
+    from train.display.printing import print_captioned, with_readable_spreads
     from train.models import hybrid_models
 
     if stored and (encode or retrain):
@@ -113,7 +113,10 @@ def tags(
         results = with_content(encode, lambda: tag_effects(store, models, analysis))
     shared = ["property", "text_source", "features", "predictor", "encoders", "split", "fold"]
     shared += ["erasure", "n", "seeds", "unit", "subset"]
-    print_captioned(tags_table(results), output_format, shared)
+    table = tags_table(results)
+    if output_format == "table":
+        table = with_readable_spreads(table, "std", "mae_full")
+    print_captioned(table, output_format, shared)
     for sentence in _notes(results):
         click.echo(f"Note: {sentence}", err=True)
     suffix = tagger if erasure == "deletion" else f"{tagger}_{erasure}"

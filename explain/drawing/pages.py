@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from explain.drawing.colours import direction, hexadecimal
-from explain.drawing.printed import fixed, number, signed
+from explain.drawing.printed import after_value, fixed, number, over_seeds, signed
 from featurestore.output.rows import atomic_path
 from train.display.labels import printed_after, printed_in_brackets
 
@@ -75,6 +75,8 @@ def render_page(template: str, **values: Any) -> str:
     )
     environment.filters |= {
         "number": number,
+        "over_seeds": over_seeds,
+        "after_value": after_value,
         "signed": signed,
         "unit": printed_after,
         "in_unit": printed_in_brackets,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from train.display.rounding import spread_of_seeds
+
 
 def number(value: float | None, digits: int = 3) -> str:
     """A number with so many digits and a true minus sign; a dash for none.
@@ -18,6 +20,26 @@ def number(value: float | None, digits: int = 3) -> str:
     rounded = float(f"{value:.{digits}g}")
     decimals = max(digits - 1 - math.floor(math.log10(abs(rounded))), 0)
     return f"{rounded:.{min(decimals, 10)}f}".replace("-", "−")
+
+
+def over_seeds(std: float | None, value: float) -> str:
+    """A standard deviation over seeds of a value; "deterministic" where it is but rounding.
+
+    >>> over_seeds(3.8e-10, 0.393), over_seeds(0.0123, 0.393), over_seeds(None, 0.393)
+    ('deterministic', '0.012', '–')
+    """
+    said = spread_of_seeds(value, std)
+    return said if said == "deterministic" else number(std, 2)
+
+
+def after_value(std: float, value: float) -> str:
+    """What follows a value in words about its spread over seeds.
+
+    >>> after_value(3.8e-10, 0.393), after_value(0.0123, 0.393)
+    (', deterministic', ' ± 0.012')
+    """
+    said = over_seeds(std, value)
+    return f", {said}" if said == "deterministic" else f" ± {said}"
 
 
 def signed(value: float | None, digits: int = 3) -> str:

@@ -183,6 +183,11 @@ def check_fold(model: StoredModel, fold: str) -> None:
     InvalidInputError
         If they are of its rehearsal: the model has learned from the fold.
     """
+    if fold == model.rehearsed_fold and model.cross_validation:
+        raise InvalidInputError(
+            f"model {model.model_id} has learned from all its materials; analyse one of its "
+            f"cross-validation, as {model.cross_validation['models'][0]}"
+        )
     if fold == model.rehearsed_fold:
         raise InvalidInputError(
             f"model {model.model_id} has learned from its fold {fold!r} after a rehearsal without "

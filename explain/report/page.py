@@ -8,6 +8,7 @@ from pathlib import Path
 from explain.drawing.pages import write_page
 from explain.erasing.rows import (
     check_encoders,
+    check_fold,
     seed_siblings,
     stored_predictions,
 )
@@ -84,6 +85,7 @@ def collect(
             f"the page is for properties of numbers, {first.parameters.property!r} has classes; "
             "see featurestore train report and featurestore models card"
         )
+    check_fold(first, "test")
     check_encoders(session, first)
     stored = stored_predictions(session, models)
     view = load_view(session, first.parameters)

@@ -7,7 +7,7 @@ import textwrap
 import click
 
 from explain.drawing.colours import direction, tint
-from explain.drawing.printed import number, signed
+from explain.drawing.printed import after_value, number, signed
 from explain.erasing.outputs import output_unit
 from explain.words.contributions import Contributions, caption
 from train.display.labels import printed_after
@@ -55,7 +55,7 @@ def summary(found: Contributions) -> str:
         "",
         *(
             f"{signed(part.mean):>10}{unit}"
-            + (f" ± {number(part.std, 2):<8}" if part.std is not None else "")
+            + (f"{after_value(part.std, part.mean):<11}" if part.std is not None else "")
             + f"  {textwrap.shorten(part.unit.text, 60)} [{part.unit.part}]"
             for part in strongest
         ),

@@ -140,8 +140,8 @@ def model_lineage(session: Session, name: str) -> Node:
     """
     model_id = find_model_id(session, name)
     row = session.query(
-        "SELECT predictor, seed, settings, view_fingerprint, created_at, run_id FROM models "
-        "WHERE model_id = ?",
+        "SELECT predictor, seed, settings, metrics, view_fingerprint, created_at, run_id "
+        "FROM models WHERE model_id = ?",
         [model_id],
     ).to_pylist()[0]
     parameters, stored_sql = _stored_view(session, model_id)
@@ -152,6 +152,9 @@ def model_lineage(session: Session, name: str) -> Node:
         "settings": object_or_empty(row["settings"]),
         "created_at": row["created_at"].isoformat(),
     }
+    crossed = object_or_empty(row["metrics"]).get("cross_validation")
+    if crossed:
+        facts["out_of_fold_by"] = crossed["models"]
     removed = session.query(
         "SELECT kind, name FROM removals WHERE list_contains(models, ?) ORDER BY ALL", [model_id]
     ).to_pylist()

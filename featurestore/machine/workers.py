@@ -180,7 +180,7 @@ def _attempt(work: Callable[[Item], Result], item: Item) -> Result | Failure | _
         return work(item)
     except MemoryError:
         return Failure("MemoryError", "needs more memory than a worker process may take")
-    except Exception as error:
+    except BaseException as error:  # Ctrl-C is ignored here: one that is raised is the work's own
         return Failure.of(error)
 
 

@@ -12,7 +12,14 @@ from featurestore.property_overview import property_overview
 from featurestore.property_rules import UNITE, rule_in_force
 from featurestore.quality.coverage import coverage
 from featurestore.session import Session
-from featurestore.splits import ALL_PROPERTIES, EXTENDABLE, SAMPLED, cross_validations, split_rule
+from featurestore.splits import (
+    ALL_PROPERTIES,
+    EXTENDABLE,
+    LEFT_OUT,
+    SAMPLED,
+    families,
+    split_rule,
+)
 
 TEXT, VECTORS, SPLITS, MODELS, CHOICES = "text", "vectors", "splits", "models", "choices"
 #: What an update makes, in this order.
@@ -121,14 +128,14 @@ def _variants(session: Session) -> Iterator[Lack]:
 
 
 def _folds(session: Session) -> Iterator[Lack]:
-    of = {one: name for (name, _), members in cross_validations(session).items() for one in members}
+    of = {one: name for (name, _), members in families(session).items() for one in members}
     seen: set[tuple[str, str]] = set()
     rows = session.query("SELECT DISTINCT split, property FROM splits ORDER BY ALL").to_pylist()
     for row in rows:
         split, key = row["split"], row["property"]
         name = of.get(split, split)
         rule = split_rule(session, split, key)
-        if (name, key) in seen or rule["way"] == SAMPLED:
+        if (name, key) in seen or rule["way"] in (SAMPLED, LEFT_OUT):
             continue
         seen.add((name, key))
         n = session.query(

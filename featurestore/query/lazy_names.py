@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"(\w+)(\s*\()?")
 # Queries about what there is, or whose text is made while they run, need all of it.
 _NEED_ALL = {"describe", "desc", "pragma", "query", "show", "summarize"}
 _SYSTEM = ("duckdb_", "information_schema", "pg_", "sqlite_")
@@ -20,17 +20,17 @@ class _Definition:
     define: Callable[[], object]
 
     def is_named(self, words: Collection[str]) -> bool:
-        return not self.names.isdisjoint(words) or any(map(self._begins, words))
-
-    def _begins(self, word: str) -> bool:
-        return bool(self.prefixes) and word.startswith(self.prefixes)
+        if not self.names.isdisjoint(words):
+            return True
+        return bool(self.prefixes) and any(word.startswith(self.prefixes) for word in words)
 
 
 class LazyNames:
     """Definitions of tables, views and macros that are still to be made.
 
-    One is made before the first query whose text has one of its names as a word. A query that names
-    something otherwise fails without it: then `define_all` and the same query again.
+    One is made before the first query whose text has one of its names as a word; that of a function
+    ends with a parenthesis. A query that names something otherwise fails without it: then
+    `define_all` and the same query again.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,9 @@ class LazyNames:
         with self._lock:
             if not self._waiting:
                 return
-            words = set(_WORD.findall(sql.lower()))
+            words = set()
+            for word, is_called in _WORD.findall(sql.lower()):
+                words |= {word, f"{word}("} if is_called else {word}
             if words & _NEED_ALL or any(word.startswith(_SYSTEM) for word in words):
                 self._define(self._waiting)
             else:

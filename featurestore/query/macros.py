@@ -16,7 +16,7 @@ MACRO_FILES = (
 )
 
 _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
-_CREATED = re.compile(r"^(?=CREATE OR REPLACE TEMP (?:MACRO|VIEW) (\w+))", re.MULTILINE)
+_CREATED = re.compile(r"^(?=CREATE OR REPLACE TEMP (?:MACRO|VIEW) (\w+\(?))", re.MULTILINE)
 
 
 def macro_source(name: str) -> SQL:
@@ -27,7 +27,7 @@ def macro_source(name: str) -> SQL:
 
 @cache
 def macro_definitions(name: str) -> tuple[tuple[str, SQL], ...]:
-    """Name and SQL of each macro and view that a file defines, in their order."""
+    """Name and SQL of each macro (its name with a parenthesis) and view that a file defines."""
     source = _COMMENT.sub("", macro_source(name))
     found = list(_CREATED.finditer(source))
     ends = [one.start() for one in found[1:]] + [len(source)]

@@ -308,7 +308,7 @@ def _split_version(row: Row) -> None:
         raise _UnsoundError(f"version is {row['version']}, not from 1")
     rule = _json(row, "rule")
     way = rule.get("way")
-    if way not in ("given", "random", "sampled", "folds"):
+    if way not in ("given", "random", "sampled", "folds", "left out", "whole"):
         raise _UnsoundError("rule has no way")
     if way in ("random", "folds") and not isinstance(rule.get("seed"), int):
         raise _UnsoundError("rule has no seed")
@@ -316,9 +316,12 @@ def _split_version(row: Row) -> None:
         raise _UnsoundError("parts or group_by of its rule are no text")
     if way == "random" and "parts" not in rule:
         raise _UnsoundError("rule has no parts")
+    if way in ("folds", "left out", "whole") and not isinstance(rule.get("of"), str):
+        raise _UnsoundError("rule is of no name for several splits")
+    if way == "left out" and not isinstance(rule.get("held"), str):
+        raise _UnsoundError("rule does not say what is left out")
     if way == "folds" and not (
-        isinstance(rule.get("of"), str)
-        and isinstance(rule.get("folds"), int)
+        isinstance(rule.get("folds"), int)
         and isinstance(rule.get("fold"), int)
         and 0 <= rule["fold"] < rule["folds"]
     ):

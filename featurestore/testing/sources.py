@@ -110,14 +110,17 @@ class SourceContract(PartContract):
 def _read(part: Any, files: Mapping[str, bytes]) -> dict[str, Any]:
     """By file what is found, in a form that can be compared to the bit."""
     return {
-        name: [
-            (
-                one.structure.lattice.tobytes(),
-                one.structure.species,
-                one.structure.frac_coords.tobytes(),
-                *(one.block, one.notes, dict(one.targets), one.material_id, one.space_group),
-            )
-            for one in part.found(name, data)
-        ]
+        name: [_comparable(one, name) for one in part.found(name, data)]
         for name, data in files.items()
     }
+
+
+def _comparable(one: Any, name: str) -> tuple[Any, ...]:
+    crystal = one.structure
+    assert isinstance(crystal, Crystal), f"{name} is not read: {crystal}"
+    return (
+        crystal.lattice.tobytes(),
+        crystal.species,
+        crystal.frac_coords.tobytes(),
+        *(one.block, one.notes, dict(one.targets), one.material_id, one.space_group),
+    )

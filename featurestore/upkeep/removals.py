@@ -13,7 +13,7 @@ from featurestore.property_rules import rule_in_force
 from featurestore.query.conditions import as_condition, materials_where
 from featurestore.quoting import SQL, identifier, quoted
 from featurestore.session import Session
-from featurestore.splits import cross_validations
+from featurestore.splits import families
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 from featurestore.tables.schemas import embedding_table
@@ -177,7 +177,7 @@ def of_property(session: Session, name: str, source: str | None = None) -> Remov
 
 
 def of_split(session: Session, name: str, property: str | None = None) -> Removal:
-    """The removal of a split, or of all splits of a cross-validation.
+    """The removal of a split, or of all splits that belong together, as a cross-validation's.
 
     Parameters
     ----------
@@ -191,13 +191,13 @@ def of_split(session: Session, name: str, property: str | None = None) -> Remova
     UnknownNameError
         If there is no such split, or it has no folds for the property.
     InvalidInputError
-        If it is one of a cross-validation.
+        If it is one of several that belong together.
     """
-    crossed = cross_validations(session)
-    of = {one: family for (family, _), members in crossed.items() for one in members}
+    together = families(session)
+    of = {one: family for (family, _), members in together.items() for one in members}
     if name in of:
         raise InvalidInputError(
-            f"split {name!r} is one of the cross-validation {of[name]!r}; remove all of it with: "
+            f"split {name!r} is one of those of {of[name]!r}; remove all of it with: "
             f"featurestore remove split {of[name]}"
         )
     members = {one for one, family in of.items() if family == name} | {name}

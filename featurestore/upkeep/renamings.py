@@ -26,7 +26,7 @@ from featurestore.renames import (
 )
 from featurestore.session import Session
 from featurestore.session_tables import MATERIAL_COLUMNS
-from featurestore.splits import cross_validations
+from featurestore.splits import families
 from featurestore.tables.schemas import TABLES
 from featurestore.tables.soundness import parsed_object
 from featurestore.upkeep.removal import counted, shown_names
@@ -159,24 +159,24 @@ def of_source(session: Session, property: str, old: str, new: str) -> Renaming:
 
 
 def of_split(session: Session, old: str, new: str) -> Renaming:
-    """The renaming of a split, or of a cross-validation with all of its splits.
+    """The renaming of a split, or of all splits that belong together, as a cross-validation's.
 
     Raises
     ------
     UnknownNameError
         If there is no such split.
     InvalidInputError
-        If it is one of a cross-validation, or the new name is in use or empty.
+        If it is one of several that belong together, or the new name is in use or empty.
     """
     begun = _begun(session, SPLIT, old, new)
-    crossed = cross_validations(session)
-    of = {one: family for (family, _), members in crossed.items() for one in members}
+    together = families(session)
+    of = {one: family for (family, _), members in together.items() for one in members}
     known = set(session.query("SELECT DISTINCT split FROM splits")["split"].to_pylist())
     known |= set(session.query("SELECT DISTINCT split FROM split_versions")["split"].to_pylist())
     if not begun:
         if old in of and of[old] != old:
             raise InvalidInputError(
-                f"split {old!r} is one of the cross-validation {of[old]!r}; rename all of it with: "
+                f"split {old!r} is one of those of {of[old]!r}; rename all of it with: "
                 f"featurestore rename split {of[old]} {new}"
             )
         names = {of.get(one, one) for one in known}
@@ -198,7 +198,7 @@ def of_split(session: Session, old: str, new: str) -> Renaming:
         ]
     )
     is_old = SQL(f"split IN ({_listed([one for one, _ in pairs])})")
-    # what follows the old name stays: nothing, or the number of a fold
+    # what follows the old name stays: nothing, the number of a fold, or what is left out
     named = SQL(f"concat({quoted(new)}, substr(split, {literal(len(old) + 1)}))")
     rule, drawn = SQL("rule"), SQL("false")
     for one, other in pairs:

@@ -20,7 +20,8 @@ def taking_options(field: str) -> Callable[[Command], Command]:
             "columns",
             multiple=True,
             metavar="FIELD=PROPERTY",
-            help=f"Take a field as targets, for example {field} (may be repeated).",
+            help=f"Take a field as targets, for example {field}; FIELD=NAME:UNIT makes a property "
+            "of your own (may be repeated).",
         ),
         click.option("--limit", type=click.IntRange(1), help="Most entries to read."),
         click.option(

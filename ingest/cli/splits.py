@@ -30,6 +30,19 @@ from ingest.cli.printing import print_ingested
     help="Draw the N splits of a cross-validation instead, NAME/0 and so on.",
 )
 @click.option(
+    "--leave-out",
+    metavar="GROUP",
+    help="Make splits NAME/... that each test on all that has one element (element), or on one "
+    "group of what --group-by takes.",
+)
+@click.option(
+    "--at-least",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="With --leave-out: what fewer materials have is not left out.",
+)
+@click.option(
     "--extend",
     metavar="SPLIT",
     help="Add the materials that have come since to this split or cross-validation, by its rule.",
@@ -44,8 +57,8 @@ from ingest.cli.printing import print_ingested
     "--group-by",
     metavar="GROUP",
     help="With --random or --folds: keep materials that agree in this together in one fold: "
-    "structure, duplicates, formula (all polymorphs), prototype, or an SQL expression over "
-    "materials.",
+    "structure, duplicates, formula (all polymorphs), prototype, cluster:ENCODER:N (k-means of its "
+    "vectors), or an SQL expression over materials.",
 )
 @click.option("--property", "property_name", help="Property the split is for.")
 @click.option("--name", help="Name of the split. Default: paper, or random with the seed.")
@@ -57,6 +70,8 @@ def splits(
     at_most: str | None,
     where: str | None,
     folds: int | None,
+    leave_out: str | None,
+    at_least: int,
     extend: str | None,
     like: str | None,
     seed: int,
@@ -79,6 +94,8 @@ def splits(
       featurestore ingest splits --random 80/10/10 --seed 1 --property mbj_bandgap
       featurestore ingest splits --random 80/10/10 --group-by formula --property mbj_bandgap
       featurestore ingest splits --folds 5 --group-by prototype --name cv5
+      featurestore ingest splits --leave-out element --property mbj_bandgap --name by-element
+      featurestore ingest splits --folds 10 --group-by cluster:alignn-ff:10 --name by-cluster
       featurestore ingest splits --extend cv5
       featurestore ingest splits --like mbj_bandgap --name paper --property metal
       featurestore ingest splits --sample paper --at-most 4000/500/1000 --property ehull
@@ -86,11 +103,11 @@ def splits(
     from featurestore.store import FeatureStore
     from ingest.library.splits import add_splits
 
-    ways = (files, fractions and not extend, sample, folds is not None, extend, like)
+    ways = (files, fractions and not extend, sample, folds is not None, leave_out, extend, like)
     if sum(map(bool, ways)) != 1:
         raise click.UsageError(
-            "Give one of split FILES, --random, --sample, --folds, --extend and --like; --random "
-            "may go with --extend."
+            "Give one of split FILES, --random, --sample, --folds, --leave-out, --extend and "
+            "--like; --random may go with --extend."
         )
     if group_by and not (fractions or folds is not None):
         raise click.UsageError("--group-by goes with --random and --folds.")
@@ -110,6 +127,8 @@ def splits(
             at_most=at_most,
             where=where,
             folds=folds,
+            leave_out=leave_out,
+            at_least=at_least,
             extend=extend,
             like=like,
             seed=seed,

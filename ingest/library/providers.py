@@ -7,11 +7,11 @@ from importlib import metadata
 from pathlib import Path
 
 from featurestore.identity import fingerprint
-from featurestore.registry import load_registry
 from featurestore.store import FeatureStore
 from ingest.library.storing import Ended, check_limits, check_order, stored
+from ingest.library.targets import taken_fields
 from ingest.providers import materials_project
-from ingest.providers.columns import check_columns, parse_columns
+from ingest.providers.columns import check_columns
 from ingest.providers.http import PAUSE, PoliteClient, same_server
 from ingest.providers.materials_project import MaterialsProject, parse_conditions
 from ingest.providers.optimade.databases import find_database
@@ -51,7 +51,8 @@ def add_optimade(
     filter : str
         An OPTIMADE filter; by default all structures.
     columns : sequence of str
-        Fields of the provider's that are taken as targets, each ``FIELD=PROPERTY``.
+        Fields of the provider's that are taken as targets, each ``FIELD=PROPERTY``, or
+        ``FIELD=NAME:UNIT`` for a property of one's own, which the store knows from then on.
     limit : int, optional
         Most entries of the answer, those of earlier runs counted.
     page_limit : int, optional
@@ -82,8 +83,7 @@ def add_optimade(
     """
     check_limits(limit, page_limit)
     check_order(ordered)
-    registry = load_registry(*map(Path, property_registries))
-    taken = parse_columns(columns, registry)
+    registry, taken = taken_fields(store, columns, property_registries)
     if filter.strip():
         check_filter(filter)
     with PoliteClient(pause=pause) as client:
@@ -173,7 +173,8 @@ def add_mp(
         Conditions of mp-api's summary search, each ``NAME=VALUE``: ``elements=Te``,
         ``band_gap=0.5..2``, ``is_stable=true``. All must hold.
     columns : sequence of str
-        Fields that are taken as targets, each ``FIELD=PROPERTY``.
+        Fields that are taken as targets, each ``FIELD=PROPERTY``, or
+        ``FIELD=NAME:UNIT`` for a property of one's own, which the store knows from then on.
     limit : int, optional
         Most materials, the first by their ids.
     dataset, property_registries, replace, ordered
@@ -192,8 +193,8 @@ def add_mp(
     """
     check_limits(limit)
     check_order(ordered)
-    registry = load_registry(*map(Path, property_registries))
-    taken, conditions = parse_columns(columns, registry), parse_conditions(where)
+    registry, taken = taken_fields(store, columns, property_registries)
+    conditions = parse_conditions(where)
     project = MaterialsProject(endpoint)
     notes = check_columns(
         taken, project.fields, lambda field: "", registry, "the Materials Project"

@@ -13,6 +13,7 @@ from featurestore.splits import rule_of_arguments
 from featurestore.store import FeatureStore
 from ingest.recording import Ingested, ingested, recorded
 from ingest.stages.folds import grouped_folds, parse_parts, random_folds, sampled_folds
+from ingest.stages.left_out import holders_of, left_out_folds
 from ingest.stages.split_extension import cross_extensions, split_extensions
 from ingest.stages.splits import (
     DrawnSplit,
@@ -34,6 +35,8 @@ def add_splits(
     at_most: str | None = None,
     where: str | None = None,
     folds: int | None = None,
+    leave_out: str | None = None,
+    at_least: int = 10,
     extend: str | None = None,
     like: str | None = None,
     seed: int = 0,
@@ -58,6 +61,12 @@ def add_splits(
     folds : int
         In place of files: the number of folds of a cross-validation. Its splits are ``NAME/0`` and
         so on: each tests on another part of the materials, and a tenth of the rest is to stop by.
+    leave_out : str
+        In place of files: ``element``, or what ``group_by`` takes. The splits ``NAME/…`` each test
+        on all materials with one element, or of one group; a random tenth of the rest is to stop
+        by. They have no rule for further materials.
+    at_least : int
+        With ``leave_out``: what fewer materials have is not left out.
     extend : str
         In place of files: a split or a cross-validation to which the materials are added that have
         come since. Every material keeps its fold; the rule by which the split was drawn places the
@@ -77,16 +86,20 @@ def add_splits(
     Raises
     ------
     InvalidInputError
-        If none or several of ``files``, ``random``, ``sample``, ``folds``, ``extend`` and ``like``
-        are given, or one of the others does not go with it.
+        If none or several of ``files``, ``random``, ``sample``, ``folds``, ``leave_out``,
+        ``extend`` and ``like`` are given, or one of the others does not go with it.
     UnknownNameError, MissingDataError
         If a split or property is not there, or there are too few materials or groups.
     ConflictError
         If a split of that name has other folds.
     """
-    ways = (files, random and not extend, sample, folds is not None, extend, like)
+    ways = (files, random and not extend, sample, folds is not None, leave_out, extend, like)
     if sum(map(bool, ways)) != 1:
-        raise InvalidInputError("give one of split files, random, sample, folds, extend and like")
+        raise InvalidInputError(
+            "give one of split files, random, sample, folds, leave_out, extend and like"
+        )
+    if at_least < 1:
+        raise InvalidInputError(f"a group that is left out has 1 material at least, not {at_least}")
     if group_by and not (random or folds is not None):
         raise InvalidInputError("group_by goes with random and folds")
     if bool(at_most) != bool(sample) or (where and not sample):
@@ -107,6 +120,8 @@ def add_splits(
         "at_most": at_most,
         "where": where,
         "folds": folds,
+        "leave_out": leave_out,
+        "at_least": at_least if leave_out else None,
         "extend": extend,
         "like": like,
         "seed": seed,
@@ -115,6 +130,7 @@ def add_splits(
         "name": name,
     }
     rule = rule_of_arguments(arguments)
+    notes: list[str] = []
     with recorded(store, "splits", arguments, paths) as run:
         if paths:
             drawn = [
@@ -142,6 +158,21 @@ def add_splits(
             default += f"-where-{sha256_hex(where.encode())[:8]}" if where else ""
             chosen = sampled_folds(stored, sizes, seed)
             drawn = [DrawnSplit(name or default, property, chosen, rule, may_grow=False)]
+        elif leave_out:
+            ids = materials_with(store, property)
+            held = left_out_folds(holders_of(store, ids, leave_out), at_least, seed, leave_out)
+            called = name or f"leave-out-{leave_out}"
+            drawn = [
+                DrawnSplit(
+                    split=f"{called}/{label}",
+                    name=property,
+                    folds=of_one,
+                    rule={**rule, "of": called, "held": label},
+                    may_grow=False,
+                )
+                for label, of_one in held.folds.items()
+            ]
+            notes += [f"not left out: {one}, {why}" for one, why in held.passed_over.items()]
         else:
             parts = parse_parts(random) if random else None
             ids = materials_with(store, property)
@@ -169,6 +200,7 @@ def add_splits(
                     for number, one in enumerate(of_each)
                 ]
         outcome = ingest_splits(store, drawn, run)
+        outcome.notes += notes
         if not drawn:
             outcome.notes.append(f"split {extend!r} has every material; nothing was added")
         return ingested(run, outcome)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from featurestore.registry import load_registry
 from featurestore.store import FeatureStore
 from ingest.library.storing import Ended, check_limits, check_order, stored
-from ingest.providers.columns import check_columns, parse_columns
+from ingest.library.targets import taken_fields
+from ingest.providers.columns import check_columns
 from ingest.recording import Ingested, recorded
 from ingest.structures.tables.files import table_files
 from ingest.structures.tables.records import Taken, read_table, table_name
@@ -41,8 +41,8 @@ def add_table(
         The columns of the structures (plain data or CIF text) and of the ids; by default those
         with a usual name.
     columns : sequence of str
-        Columns that are taken as targets, each ``COLUMN=PROPERTY``; those that are called as a
-        registered property are taken in any case.
+        Columns that are taken as targets, each ``COLUMN=PROPERTY`` or ``COLUMN=NAME:UNIT``; those
+        that are called as a property of the registry or the store are taken in any case.
     limit : int, optional
         Most rows.
     dataset : str, optional
@@ -59,8 +59,7 @@ def add_table(
     """
     check_limits(limit)
     check_order(ordered)
-    registry = load_registry(*map(Path, property_registries))
-    taken = parse_columns(columns, registry)
+    registry, taken = taken_fields(store, columns, property_registries)
     path = Path(source).expanduser()
     name = dataset or table_name(path)
     arguments = {

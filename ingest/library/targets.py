@@ -12,7 +12,12 @@ from featurestore.store import FeatureStore
 from ingest.recording import Ingested, ingested, recorded
 from ingest.stages.plausibility import implausible_targets
 from ingest.stages.targets import TargetFile, ingest_targets, stored_properties
-from ingest.targets.columns import ad_hoc_properties, columns_of
+from ingest.targets.columns import (
+    ad_hoc_properties,
+    columns_of,
+    named_properties,
+    parse_columns,
+)
 from ingest.targets.opening import open_table
 
 
@@ -100,6 +105,28 @@ def known_properties(
         stored = stored_properties(session)
     extended = registry.extended(one for one in stored if one.name not in registry)
     return extended.extended(ad_hoc_properties(columns))
+
+
+def taken_fields(
+    store: FeatureStore, fields: Sequence[str], registries: Sequence[str | Path]
+) -> tuple[PropertyRegistry, dict[str, str]]:
+    """The properties that there are, and which of them fields of other people's data are taken as.
+
+    Parameters
+    ----------
+    fields : sequence of str
+        Each ``FIELD=PROPERTY``, or ``FIELD=NAME:UNIT`` for a property of one's own.
+    registries : sequence of path
+        TOML files with further properties.
+
+    Raises
+    ------
+    InvalidInputError, UnknownNameError
+        As `parse_columns`, `known_properties` and `named_properties` do.
+    """
+    given = parse_columns(fields)
+    registry = known_properties(store, load_registry(*map(Path, registries)), given)
+    return registry, named_properties(given, registry)
 
 
 def opened_targets(

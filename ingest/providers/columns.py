@@ -1,37 +1,12 @@
-"""Which fields of other people's data are taken as which properties; whether their units fit."""
+"""Whether fields of other people's data are there, and in the units of their properties."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.registry import PropertyRegistry
-
-
-def parse_columns(given: Sequence[str], registry: PropertyRegistry) -> dict[str, str]:
-    """``["_oqmd_delta_e=formation_energy_peratom"]`` as property by field.
-
-    Raises
-    ------
-    InvalidInputError
-        If one has another form, or a field or property comes twice.
-    UnknownNameError
-        If the registry lacks a property.
-    """
-    columns: dict[str, str] = {}
-    for one in given:
-        field, equals, name = (part.strip() for part in one.rpartition("="))
-        if not equals or not field or not name:
-            raise InvalidInputError(
-                f"a column is given as FIELD=PROPERTY, for example "
-                f"_oqmd_delta_e=formation_energy_peratom; got {one!r}"
-            )
-        registry[name]
-        if field in columns or name in columns.values():
-            raise InvalidInputError(f"{field!r} or {name!r} is named twice among the columns")
-        columns[field] = name
-    return columns
 
 
 def check_columns(
@@ -71,7 +46,7 @@ def check_columns(
         elif _plain(stated) != _plain(wanted):
             raise InvalidInputError(
                 f"{who} gives {field} in {stated!r}, the property {name} is in {wanted!r}; take it "
-                f"as a property in {stated!r} (a TOML file with --property-registry adds one)"
+                f"as a property of its own, {field}=NAME:{stated}"
             )
     return notes
 

@@ -16,8 +16,11 @@ from featurestore.splits import (
     ALL_PROPERTIES,
     EXTENDABLE,
     FOLDED,
+    LEFT_OUT,
     RANDOM,
+    WHOLE,
     cross_validations,
+    families,
     next_version,
     split_rule,
 )
@@ -89,6 +92,11 @@ def _grown(
     rows = session.query("SELECT DISTINCT split, property FROM splits ORDER BY ALL").to_pylist()
     plain = {row["property"]: (name,) for row in rows if row["split"] == name}
     every: dict[str, tuple[str, ...]] = plain | crossed
+    if not every and any(of == name for of, _ in families(session)):
+        raise InvalidInputError(
+            f"{name!r} are splits that each leave something out, and have no rule for new "
+            "materials: make them anew under another --name with --leave-out"
+        )
     if not every:
         names = {row["split"] for row in rows} | {of for of, _ in every_cross}
         raise UnknownNameError("split", name, names, "(make one with: featurestore ingest splits)")
@@ -114,6 +122,11 @@ def _usable_rule(
             f"split {name!r} is fold {rule['fold']} of the cross-validation {rule['of']!r}: extend "
             f"all of it with --extend {rule['of']}"
         )
+    if rule["way"] == WHOLE:
+        raise InvalidInputError(
+            f"split {name!r} has all of the cross-validation {rule['of']!r}: extend that with "
+            f"--extend {rule['of']}, and train again with: featurestore train final"
+        )
     if rule["way"] in EXTENDABLE:
         if given is not None:
             raise InvalidInputError(
@@ -135,6 +148,8 @@ def _words(rule: Mapping[str, Any]) -> str:
         return f"--random {rule['parts']}{grouped} with seed {rule['seed']}"
     if rule["way"] == FOLDED:
         return f"--folds {rule['folds']} with seed {rule['seed']}"
+    if rule["way"] == LEFT_OUT:
+        return f"made to leave out {rule['held']}"
     return "drawn from another split" if rule["way"] == "sampled" else "read from a file"
 
 

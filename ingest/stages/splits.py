@@ -23,6 +23,7 @@ from featurestore.tables.runs import Run
 from featurestore.views.request import FOLDS
 from ingest.pipeline.failures import kept_failures
 from ingest.pipeline.outcome import Outcome
+from ingest.stages.clusters import cluster_request, clusters
 
 _FILE_KEYS = {"id_train": "train", "id_val": "val", "id_test": "test"}
 _FILE_PREFIX = "dataset_split_"
@@ -95,18 +96,25 @@ def material_groups(store: FeatureStore, ids: Sequence[str], group_by: str) -> d
         Material ids.
     group_by : str
         ``structure`` (equal structure ids), ``duplicates`` (the same crystal by
-        ``featurestore ingest duplicates``, else equal structure ids), or an SQL expression over
-        the columns of ``materials``, such as ``formula`` or ``prototype``.
+        ``featurestore ingest duplicates``, else equal structure ids), ``cluster:ENCODER:N`` (see
+        `ingest.stages.clusters`), or an SQL expression over the columns of ``materials``, such as
+        ``formula`` or ``prototype``.
 
     Raises
     ------
     MissingDataError
-        If ``duplicates`` has not been run, or not since materials have come that it is about.
+        If ``duplicates`` has not been run, or not since materials have come that it is about; or
+        vectors of an encoder lack.
+    UnknownNameError
+        If there is no such encoder.
     InvalidInputError
         If the expression is NULL for a material, or is more than one.
     QueryError
         If DuckDB cannot run it.
     """
+    wanted = cluster_request(group_by)
+    if wanted is not None:
+        return clusters(store, ids, *wanted)
     expression = _GROUPS.get(group_by, group_by)
     with store.session() as session:
         if group_by == "duplicates" and session.dataset("duplicates") is None:

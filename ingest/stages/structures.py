@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -210,6 +211,9 @@ def _fail(outcome: Outcome, record: MaterialRecord, failure: Failure) -> None:
     item = record.material_id
     if item in outcome.failures:
         item = f"{item} ({record.source_file})"
+    if isinstance(record.structure, Crystal) and record.source_file not in failure.message:
+        # what the checks find knows no file
+        failure = replace(failure, message=f"{record.source_file}: {failure.message}")
     outcome.failures[item] = failure
 
 

@@ -6,17 +6,19 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
 from featurestore.failure import Failure
+from ingest.structures.archive_runs import RunsBeside
 from ingest.structures.files import Unit
 from ingest.structures.ids import IdRule
 from ingest.structures.opening import HEAD, LARGEST_FILE, open_regular, open_unpacked
-from ingest.structures.readers.registry import readers_of_name
+from ingest.structures.readers.registry import name_may_tell, readers_of_name
 from ingest.structures.refusals import InvalidStructureError, LimitError, UnreadableFileError
 
 MOST_MEMBERS = 1_000_000
@@ -41,7 +43,9 @@ def packed_stem(name: str) -> str:
 
 
 def members(path: Path, unit: Unit, rule: IdRule) -> Iterator[Unit]:
-    """The members of an archive, in its order, each as a unit; hidden ones and folders are passed.
+    """The members of an archive, each as a unit; hidden ones and folders are passed.
+
+    They come in its order, but for structures that wait for the run beside them.
 
     Parameters
     ----------
@@ -50,10 +54,10 @@ def members(path: Path, unit: Unit, rule: IdRule) -> Iterator[Unit]:
     rule : IdRule
         By which members get their ids.
     """
-    listing = _zip_members if path.name.lower().endswith(_ZIP) else _tar_members
+    listing = _zip if path.name.lower().endswith(_ZIP) else _tar
     try:
-        with open_regular(path) as file:
-            yield from listing(path, file, unit, rule)
+        with open_regular(path) as file, listing(path, file) as (names, openings):
+            yield from _units(names, openings, unit, rule)
     except InvalidStructureError as error:
         yield replace(unit, refused=Failure.of(error))
     except _DAMAGED as error:
@@ -61,41 +65,52 @@ def members(path: Path, unit: Unit, rule: IdRule) -> Iterator[Unit]:
         yield replace(unit, refused=Failure.of(broken))
 
 
-_DAMAGED = (
+# Opens a member, or says that it is no regular file; in the order of the members' names.
+_Openings = Iterator[Callable[[], IO[bytes] | None]]
+
+_UNPACKABLE = (
     zipfile.BadZipFile,
-    tarfile.TarError,
-    OSError,
-    EOFError,
     zlib.error,
     RuntimeError,  # an encrypted member
     NotImplementedError,  # a compression that Python has not
-    ValueError,
 )
+_DAMAGED = (*_UNPACKABLE, tarfile.TarError, OSError, EOFError, ValueError)
 
 
-def _zip_members(path: Path, file: IO[bytes], unit: Unit, rule: IdRule) -> Iterator[Unit]:
+def _units(names: list[str], openings: _Openings, unit: Unit, rule: IdRule) -> Iterator[Unit]:
+    runs = RunsBeside(names)
     left = [MOST_BYTES]
-    with zipfile.ZipFile(file) as archive:
-        infos = [info for info in archive.infolist() if _counts(info.filename, info.is_dir())]
-        _check_number(len(infos))
-        names = [_plain(info.filename) for info in infos]
-        for info, name, material_id in zip(infos, names, _ids(names, unit, rule), strict=True):
+    try:
+        for name, material_id, opening in zip(
+            names, _ids(names, unit, rule), openings, strict=True
+        ):
             member = replace(
                 unit, source=f"{unit.source}/{name}", material_id=material_id, path=None
             )
-            mode = info.external_attr >> 16
-            if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-                yield _refused(member, "it is a link or a device in the archive")
-                continue
-            try:
-                with archive.open(info) as opened:
-                    yield _with_data(member, opened, left)
-            except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
-                broken = UnreadableFileError(f"the member cannot be unpacked: {error}")
-                yield replace(member, refused=Failure.of(broken))
+            yield from runs.come(name, _read(member, opening, runs.is_run(name), left))
+    except (InvalidStructureError, *_DAMAGED):
+        yield from runs.rest()
+        raise
 
 
-def _tar_members(path: Path, file: IO[bytes], unit: Unit, rule: IdRule) -> Iterator[Unit]:
+@contextmanager
+def _zip(path: Path, file: IO[bytes]) -> Iterator[tuple[list[str], _Openings]]:
+    with zipfile.ZipFile(file) as archive:
+        infos = [info for info in archive.infolist() if _counts(info.filename, info.is_dir())]
+        _check_number(len(infos))
+        yield (
+            [_plain(info.filename) for info in infos],
+            (partial(_open_in_zip, archive, info) for info in infos),
+        )
+
+
+def _open_in_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes] | None:
+    mode = info.external_attr >> 16
+    return archive.open(info) if stat.S_IFMT(mode) in (0, stat.S_IFREG) else None
+
+
+@contextmanager
+def _tar(path: Path, file: IO[bytes]) -> Iterator[tuple[list[str], _Openings]]:
     """Read twice, for the names first: a tar has no table of contents."""
     file.close()
     names = []
@@ -104,21 +119,19 @@ def _tar_members(path: Path, file: IO[bytes], unit: Unit, rule: IdRule) -> Itera
             if _counts(info.name, info.isdir()):
                 names.append(_plain(info.name))
                 _check_number(len(names))
-    ids = iter(list(zip(names, _ids(names, unit, rule), strict=True)))
-    left = [MOST_BYTES]
     with _streamed(path) as archive:
-        for info in archive:
-            if not _counts(info.name, info.isdir()):
-                continue
-            name, material_id = next(ids)
-            member = replace(
-                unit, source=f"{unit.source}/{name}", material_id=material_id, path=None
-            )
-            content = archive.extractfile(info) if info.isreg() else None
-            if content is None:
-                yield _refused(member, "it is a link or a device in the archive")
-            else:
-                yield _with_data(member, content, left)
+        yield (
+            names,
+            (
+                partial(archive.extractfile, info) if info.isreg() else _nothing
+                for info in archive
+                if _counts(info.name, info.isdir())
+            ),
+        )
+
+
+def _nothing() -> None:
+    """What is opened of a link or a device."""
 
 
 @contextmanager
@@ -144,22 +157,40 @@ class _Counted:
         return data
 
 
-def _with_data(member: Unit, file: IO[bytes], left: list[int]) -> Unit:
-    """The member with what is in it; one of no known format with its beginning alone."""
-    known = bool(readers_of_name(member.name))
-    limit = LARGEST_FILE if known else HEAD
-    parts = []
-    size = 0
-    while size < limit and (part := file.read(min(_CHUNK, limit - size))):
-        parts.append(part)
-        size += len(part)
-        left[0] -= len(part)
-        if left[0] < 0:
-            raise LimitError(f"the archive unpacks to more than {MOST_BYTES:,} bytes")
+def _read(
+    member: Unit, opening: Callable[[], IO[bytes] | None], whole: bool, left: list[int]
+) -> Unit:
+    """The member with what is in it; one of no known format with its beginning alone.
+
+    Parameters
+    ----------
+    whole : bool
+        Whether all of it is wanted whatever its name says.
+    left : list of int
+        How many bytes of the archive may still be unpacked.
+    """
     if is_packed(member.name):
         return _refused(member, "it is an archive in an archive; unpack it first")
-    more = size == limit and bool(file.read(1))
-    if known and more:
+    known = bool(readers_of_name(member.name))
+    limit = LARGEST_FILE if known or whole or name_may_tell(member.name) else HEAD
+    try:
+        opened = opening()
+        if opened is None:
+            return _refused(member, "it is a link or a device in the archive")
+        with opened as file:
+            parts: list[bytes] = []
+            size = 0
+            while size < limit and (part := file.read(min(_CHUNK, limit - size))):
+                parts.append(part)
+                size += len(part)
+                left[0] -= len(part)
+                if left[0] < 0:
+                    raise LimitError(f"the archive unpacks to more than {MOST_BYTES:,} bytes")
+            more = size == limit and bool(file.read(1))
+    except _UNPACKABLE as error:
+        broken = UnreadableFileError(f"the member cannot be unpacked: {error}")
+        return replace(member, refused=Failure.of(broken))
+    if more and known:
         return _refused(member, f"it has more than {LARGEST_FILE:,} bytes, unpacked")
     return replace(member, data=b"".join(parts), cut=more)
 

@@ -24,10 +24,13 @@ LARGEST_CELL = 5000  # atoms; what symmetry analysis does in minutes, not hours
 # Shares of the sum of two covalent radii.
 CLOSEST = 0.5
 CLOSE = 0.65
+FAR = 1.6  # JARVIS-DFT's largest is 1.52, crystals with noble gases apart
 # Volume of the covalent spheres by that of the cell.
 DENSEST = 2.0
 DENSE = 1.5
 SPARSE = 0.003
+_ROOMY = 0.2  # with more, spheres of 1.6 times the radii would not fit
+_NOBLE = frozenset(("He", "Ne", "Ar", "Kr", "Xe", "Rn"))
 
 _FEW = 48  # atoms; with more, a search by cells is faster than all pairs
 _U = 1.66053906660  # u/Å³ in g/cm³
@@ -93,7 +96,18 @@ def check_structure(crystal: Crystal) -> tuple[str, ...]:
             f"density: {density(crystal):.3g} g/cm³; the covalent spheres fill {filled:.3g} of "
             "the cell"
         )
+    elif filled < _ROOMY and _NOBLE.isdisjoint(crystal.species) and _all_far(crystal):
+        notes.append(
+            f"distance: no two atoms are nearer than {FAR} times the sum of their covalent radii; "
+            "the usual cause is a wrong unit of length"
+        )
     return tuple(notes)
+
+
+def _all_far(crystal: Crystal) -> bool:
+    radii = np.array([covalent_radius(symbol) for symbol in crystal.species])
+    first, second, distance = _near_pairs(crystal, FAR * 2 * float(radii.max()))
+    return bool((distance >= FAR * (radii[first] + radii[second])).all())
 
 
 def density(crystal: Crystal) -> float:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from featurestore.failure import Failure
 from ingest.structures.composition import reduced_formula
+from ingest.structures.ids import why_no_id
 from ingest.structures.opening import head_of, read_head, read_whole, shown
 from ingest.structures.readers.base import Found
 from ingest.structures.readers.registry import reader_of, stem_of
-from ingest.structures.readers.vasp_results import run_beside, targets_beside
+from ingest.structures.readers.vasp_results import RunFile, run_beside, targets_beside
 from ingest.structures.records import MaterialRecord, NotAStructure
 from ingest.structures.refusals import InvalidStructureError, LimitError
 
@@ -33,6 +34,8 @@ class Unit:
         What is in it, for a member of an archive.
     cut : bool
         Whether ``data`` is the beginning alone.
+    beside : RunFile, optional
+        The run beside it in its archive.
     refused : Failure, optional
         Why it is not read at all.
     by_formula : bool
@@ -46,6 +49,7 @@ class Unit:
     path: Path | None = None
     data: bytes | None = None
     cut: bool = False
+    beside: RunFile | None = None
     refused: Failure | None = None
     by_formula: bool = False
     nearest_order: bool = False
@@ -77,8 +81,10 @@ def read_unit(unit: Unit) -> list[MaterialRecord]:
 def _with_run(unit: Unit, record: MaterialRecord) -> MaterialRecord:
     """A CONTCAR with the energy and the like of the run it lies beside."""
     structure = record.structure
-    run = run_beside(unit.path) if unit.path is not None else None
-    if run is None or isinstance(structure, Failure):
+    if isinstance(structure, Failure):
+        return record
+    run = run_beside(unit.path) if unit.path is not None else unit.beside
+    if run is None:
         return record
     return replace(
         record,
@@ -110,11 +116,14 @@ def _named(unit: Unit, found: Sequence[Found]) -> list[MaterialRecord]:
         structure = one.structure
         name = unit.material_id or unit.source
         if several:
-            name = one.material_id if by_document else f"{name}/{number}"
+            named = by_document and not why_no_id(one.material_id)
+            name = one.material_id if named else f"{name}/{number}"
         if isinstance(structure, Failure):
             if not isinstance(structure, NotAStructure):
                 block = f", block {one.block}" if several or one.block else ""
                 structure = replace(structure, message=f"{unit.source}{block}: {structure.message}")
+        elif by_document and (reason := why_no_id(one.material_id)):
+            structure = Failure("NoIdError", f"{unit.source}, block {one.block}: its id {reason}")
         elif not unit.material_id:
             structure = Failure("NoIdError", f"{unit.source}: the pattern finds no id in its path")
         elif unit.by_formula:

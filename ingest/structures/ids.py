@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from featurestore.errors import InvalidInputError
+from featurestore.output.terminal import one_line
 from ingest.structures.readers.registry import stem_of
 
+LONGEST_ID = 200  # characters of an id that stands in a file
 WAYS = ("stem", "path", "formula", "regex:…")
 
 
@@ -62,6 +64,18 @@ class IdRule:
                 for match in found
             ]
         return unique_ids(paths)
+
+
+def why_no_id(text: str) -> str:
+    """Why a text that stands in a file cannot be an id, in words; empty if it can."""
+    if not text.strip():
+        return "is empty"
+    if len(text) > LONGEST_ID or one_line(text) != text:
+        return (
+            f"{one_line(text)[:40]!r} holds control characters, or more than {LONGEST_ID} "
+            "characters"
+        )
+    return ""
 
 
 def unique_ids(paths: Sequence[str]) -> list[str]:

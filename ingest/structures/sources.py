@@ -218,16 +218,23 @@ def _in_processes(units: Iterable[Unit], pool: WorkerPool) -> Iterator[MaterialR
 
     def numbered() -> Iterator[tuple[int, Unit]]:
         for number, unit in enumerate(units):
-            waiting[number] = replace(unit, data=None)  # for its name, should its process die
+            # for its name, should its process die
+            waiting[number] = replace(unit, data=None, beside=None)
             yield number, unit
 
     done: dict[int, list[MaterialRecord]] = {}
     following = 0
     for number, result in pool.run(read_unit, numbered(), SECONDS_A_FILE):
         unit = waiting.pop(number)
-        done[number] = (
-            read_unit(replace(unit, refused=result)) if isinstance(result, Failure) else result
-        )
+        if isinstance(result, Failure):
+            result = read_unit(replace(unit, refused=_blamed(unit, result)))
+        done[number] = result
         while following in done:
             yield from done.pop(following)
             following += 1
+
+
+def _blamed(unit: Unit, failure: Failure) -> Failure:
+    """What ended a reading process, with the reader of another package that was reading."""
+    others = [one for one in readers_of_name(unit.name) if not one.ships]
+    return replace(failure, message=f"{others[0]}: {failure.message}") if others else failure

@@ -23,11 +23,15 @@ _ORIGIN = re.compile(
     r"(?:[:;,(]\s*|\s+|(?<=\D))(?:origin|o)\s*(?:choice|at)?\s*([12])\s*\)?$|:\s*([12])\s*$",
     re.IGNORECASE,
 )
-_LETTER = re.compile(r"(?<=\S)\s*:?\s*\(?([hrsz])\)?$", re.IGNORECASE)
+_LETTER = re.compile(r"(?<=\S)\s*:?\s*\(?([hrsz]|hr)\)?$", re.IGNORECASE)
 _AXES = re.compile(r":\s*(-?[abc][123]?|bac|-?cab|-?bca|-?cba|bac|ba-c|a-cb|-cba)\s*$", re.I)
-_NUMBER = re.compile(r"[\s,;]*[(\[]?\s*(?:no|nr|num|#)\.?\s*\d{1,3}\s*[)\]]?\s*$", re.I)
+_NUMBER = re.compile(
+    r"[\s,;]*[(\[]?\s*(?:no|nr|num|#)\.?\s*\d{1,3}\s*[)\]]?\s*$|\s*[(\[]\d{2,3}[)\]]\s*$", re.I
+)
+# An overline, on or behind the digit that it belongs to.
+_OVERLINE = re.compile(r"\s*([1346])[\u0304\u0305]|[\u0304\u0305]\s*([1346])|([1346])\s*bar", re.I)
 _OLD_CUBIC = re.compile(r"^([pif])([mnadc])3([mncd]?)$")
-_EXTENSIONS = {"s": "1", "z": "2", "h": "H", "r": "R"}
+_EXTENSIONS = {"s": "1", "z": "2", "h": "H", "hr": "H", "r": "R"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,6 +262,7 @@ def _names() -> dict[str, tuple[int, ...]]:
 def _split(symbol: str) -> tuple[str, str]:
     """The symbol without, and its suffix of origin or axes."""
     symbol = _NUMBER.sub("", symbol.replace("−", "-").replace("–", "-"))
+    symbol = _OVERLINE.sub(lambda match: f" -{match[1] or match[2] or match[3]}", symbol)
     symbol = symbol.strip().strip("'\"").strip()
     match = _ORIGIN.search(symbol)
     if match is not None:

@@ -12,6 +12,7 @@ from ingest.structures.elements import ELEMENTS, ISOTOPES
 # Relative: a formula is written with three digits or so.
 FORMULA_TOLERANCE = 0.002
 
+_GROUP = re.compile(r"[(\[]([^()\[\]]*[A-Za-z][^()\[\]]*)[)\]]\s*(\d*\.?\d*)")
 _TERM = re.compile(r"([A-Z][a-z]?)\s*(\d*\.?\d*)(?:\(\d+\))?\s*")
 
 
@@ -35,13 +36,24 @@ class Verdict:
 
 
 def parse_formula(text: str | None) -> dict[str, float] | None:
-    """The amounts of a formula such as ``'H2 Mg1 O2'``; deuterium counts as hydrogen.
+    """The amounts of ``'H2 Mg1 O2'`` or ``'Mg(OH)2'``; deuterium counts as hydrogen.
 
     None if there is none or it cannot be understood: half of a formula would be another one.
     """
     text = (text or "").strip()
     if not text:
         return None
+    group = _GROUP.search(text)
+    if group is not None:
+        inner, rest = parse_formula(group[1]), text[: group.start()] + text[group.end() :]
+        outer = parse_formula(rest) if rest.strip() else {}
+        if inner is None or outer is None:
+            return None
+        times = float(group[2] or 1) if group[2] != "." else 0.0
+        whole = Counter(outer)
+        for symbol, amount in inner.items():
+            whole[symbol] += times * amount  # type: ignore[assignment]
+        return dict(whole) if times else None
     amounts: Counter[str] = Counter()
     position = 0
     while position < len(text):

@@ -100,6 +100,33 @@ def ad_hoc_properties(columns: Mapping[str, str]) -> list[Property]:
     return found
 
 
+def named_properties(columns: Mapping[str, str], registry: PropertyRegistry) -> dict[str, str]:
+    """The property that each field of other people's data is taken as, by its name alone.
+
+    Parameters
+    ----------
+    columns : mapping of str to str
+        From `parse_columns`.
+    registry : PropertyRegistry
+        With those of `ad_hoc_properties`.
+
+    Raises
+    ------
+    InvalidInputError
+        If two fields are one property.
+    UnknownNameError
+        If the registry lacks a property.
+    """
+    named: dict[str, str] = {}
+    for field, meant in columns.items():
+        name = registry[meant.partition(":")[0].strip()].name
+        other = next((one for one, taken in named.items() if taken == name), None)
+        if other is not None:
+            raise InvalidInputError(f"{other!r} and {field!r} are both taken as {name}")
+        named[field] = name
+    return named
+
+
 def columns_of(
     table: Table,
     registry: PropertyRegistry,

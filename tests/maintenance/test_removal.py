@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import lance
@@ -17,7 +16,6 @@ from whole_store import (
     STRUCTURE_TABLE,
     TEXT_TABLE,
     crystal,
-    make_whole_store,
     view_choices,
 )
 
@@ -31,11 +29,6 @@ from featurestore.upkeep.verify import verify
 from train.training import train_model
 
 FIRST = "material_id = 'toy-000'"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> FeatureStore:
-    return make_whole_store(tmp_path / "store")
 
 
 def planned(store: FeatureStore, plan: Any, *given: Any) -> Removal:

@@ -11,7 +11,6 @@ from whole_store import (
     SPLIT,
     STRUCTURE_ENCODER,
     crystal,
-    make_whole_store,
     view_choices,
 )
 
@@ -36,20 +35,6 @@ from featurestore.upkeep.verify import verify
 from featurestore.views.define import define_feature_set
 
 SAME = "the same, byte for byte"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
-    """A store with a model, and a snapshot to which each test goes back."""
-    store = make_whole_store(tmp_path_factory.mktemp("renaming") / "store")
-    store.create_snapshot("made")
-    return store
-
-
-@pytest.fixture
-def store(made: FeatureStore) -> FeatureStore:
-    made.restore_snapshot("made")
-    return made
 
 
 def planned(store: FeatureStore, plan: Any, *given: str) -> Renaming:
@@ -277,6 +262,7 @@ def test_property_names_that_cannot_be(store):
 
 
 def test_a_snapshot_keeps_the_past(store):
+    store.create_snapshot("made")
     renamed(store, of_property, PROPERTY, "gap")
     past = FeatureStore.open(store.uri, at="made")
     assert len(past.training_view(PROPERTY, **view_choices())) == 20

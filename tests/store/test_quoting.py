@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import lance
 import pyarrow as pa
 import pytest
@@ -85,3 +88,14 @@ def test_a_connection_reaches_nothing(tmp_path):
     for sql in (f"FROM read_csv('{tmp_path}/a.csv')", "FROM secret", "SELECT getenv('HOME')"):
         with pytest.raises(Exception, match=r"(?i)disabled|does not exist|permission"):
             connect().sql(sql).fetchall()
+
+
+def test_no_progress_is_shown_among_results():
+    """Where Python runs no file, as for ``-c``, DuckDB would write a bar to standard output."""
+    code = (
+        "from featurestore.connection import connect\n"
+        "sql = \"SELECT value FROM duckdb_settings() WHERE name = 'enable_progress_bar'\"\n"
+        "print(connect().sql(sql).fetchall())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[('false',)]\n"

@@ -106,7 +106,10 @@ def group_errors(
     tested = fold_errors(session, [model.model_id for row in rows for model in row])
     common = sorted(set.intersection(*(set(found.material_ids) for found in tested.values())))
     if not common:
-        raise MissingDataError("these models have no test material in common")
+        raise MissingDataError(
+            "these models have no test material in common: choose those of one split with --split, "
+            "or name them with --model"
+        )
     names = group_names(session, common, by, at_least)
     found = []
     for row, label in zip(rows, _labels(rows), strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -11,14 +10,12 @@ from featurestore.cli.options import (
     CONTEXT,
     count_option,
     format_option,
-    names_features,
-    require_features,
     set_option,
     store_option,
 )
 from featurestore.errors import FeatureStoreError
-from featurestore.views.request import GRAPH, ViewRequest
-from train.cli.options import on_view_options
+from featurestore.views.request import ViewRequest
+from train.cli.options import asked_for, on_view_options
 
 
 class _WithPredictors(click.Command):
@@ -63,24 +60,11 @@ def fit(
       featurestore train fit sklearn --set estimator=SVR --set C=10 --set standardise=true \\
           --property mbj_bandgap --split paper --structure-encoder alignn-ff
     """
-    from featurestore.store import FeatureStore
-    from train.predictors.assignments import parsed_settings
-    from train.predictors.registry import predictor_part
-    from train.tasks.choose import has_classes
+    from train.cli.result import print_result
+    from train.training import train_model
 
-    part = predictor_part(predictor)
-    store = FeatureStore.open(store_uri)
-    classes = has_classes(store, request.property, request.property_source)
-    changes = parsed_settings(predictor, settings, classes)
-    if part.reads == "structures":
-        if names_features(request):
-            raise click.UsageError(
-                f"{predictor} learns from the structures: leave out the encoders and --features."
-            )
-        request = replace(request, features=GRAPH)
-    else:
-        require_features(request)
-    _train_and_print(predictor, changes, request, seed, store_uri, output_format)
+    store, recipe, request = asked_for(predictor, settings, request, store_uri)
+    print_result(train_model(store, store.view(request), recipe, seed), output_format)
 
 
 @click.command(context_settings=CONTEXT)

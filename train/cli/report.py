@@ -42,15 +42,12 @@ def report(
     Example:
       featurestore train report --property mbj_bandgap -o reports
     """
-    import pyarrow as pa
-
     from featurestore.output.names import file_name
     from featurestore.store import FeatureStore
     from train.analysis.ablation import ablation_rows, ablation_table, comparison_warnings
     from train.analysis.parity import write_parity_plot
     from train.analysis.reliability import write_reliability_plot
-    from train.display.printing import print_captioned
-    from train.display.rounding import spread_of_seeds
+    from train.display.printing import print_captioned, with_readable_spreads
     from train.models import requested_models
     from train.tasks.columns import errors_of
 
@@ -70,15 +67,7 @@ def report(
         table = ablation_table(rows)
         if output_format == "table":
             for error in errors_of(models):
-                name = f"test_{error}_std"
-                said = [
-                    spread_of_seeds(row.test_error or 0.0, row.test_error_std)
-                    if row.first.task.error == error
-                    else None
-                    for row in rows
-                ]
-                place = table.column_names.index(name)
-                table = table.set_column(place, name, pa.array(said, pa.string()))
+                table = with_readable_spreads(table, f"test_{error}_std", f"test_{error}")
         print_captioned(table, output_format, shared)
         for sentence in comparison_warnings(rows):
             click.echo(f"Note: {sentence}", err=True)

@@ -6,6 +6,7 @@ import click
 
 from featurestore.cli.options import CONTEXT
 from train.cli.benchmark import benchmark
+from train.cli.cross_validate import cross_validate, final
 from train.cli.curve import curve
 from train.cli.fit import ensemble, fit, gbt, mlp
 from train.cli.graph import scratch, source
@@ -24,6 +25,7 @@ def train() -> None:
 
 for command in (
     *(fit, mlp, ensemble, gbt, scratch, source),
+    *(cross_validate, final),
     *(benchmark, report, list_models, curve, parity),
     *(groups, leakage, leaderboard),
 ):

@@ -8,6 +8,7 @@ import click
 import pyarrow as pa
 
 from featurestore.output.rows import print_table
+from train.display.rounding import spread_of_seeds
 
 
 def print_captioned(table: pa.Table, output_format: str, shared: Sequence[str]) -> None:
@@ -37,3 +38,22 @@ def print_captioned(table: pa.Table, output_format: str, shared: Sequence[str]) 
     if captions:
         click.echo()
     print_table(table.drop_columns(list(captions)), output_format)
+
+
+def with_readable_spreads(table: pa.Table, spread: str, of: str) -> pa.Table:
+    """A table whose standard deviations over seeds are for reading, as `spread_of_seeds` has them.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        With numbers of several seeds.
+    spread : str
+        The column of the standard deviations; without it the table is as it was.
+    of : str
+        The column of the errors by whose size it is judged what is rounding.
+    """
+    if spread not in table.column_names:
+        return table
+    pairs = zip(table[of].to_pylist(), table[spread].to_pylist(), strict=True)
+    said = pa.array([spread_of_seeds(value or 0.0, std) for value, std in pairs], pa.string())
+    return table.set_column(table.column_names.index(spread), spread, said)

@@ -42,14 +42,29 @@ class Bounds:
     std : ndarray, shape (n,), float64, or None
         Standard deviation of the error; None where nothing is known of it.
     half_width : ndarray, shape (n,), float64, or None
-        Of the 90 % interval; None where it cannot be calibrated.
+        Of the 90 % interval; None where it cannot be calibrated, or is not symmetric.
     calibration : str
         How, in a few words; it begins with "uncalibrated" where it is not.
+    ends : tuple of ndarray, shape (n,), float64, or None
+        Lower and upper ends of intervals that are not symmetric.
     """
 
     std: Floats | None
     half_width: Floats | None
     calibration: str
+    ends: tuple[Floats, Floats] | None = None
+
+    def interval(self, predictions: Floats) -> tuple[Floats, Floats] | None:
+        """Lower and upper ends of the 90 % intervals of predictions, shape (n,); None for none.
+
+        Ends that leave out the prediction itself, as CV+ may, are moved to it.
+        """
+        if self.ends is not None:
+            lower, upper = self.ends
+            return np.minimum(lower, predictions), np.maximum(upper, predictions)
+        if self.half_width is None:
+            return None
+        return predictions - self.half_width, predictions + self.half_width
 
 
 @dataclass(frozen=True)
@@ -98,7 +113,7 @@ class Calibration:
         power = 0.0
         if ratios is not None and n >= ROWS_FOR_POWER:
             power = _power(np.abs(residuals) / scales, ratios)
-        signed = np.sort(-residuals / _scaled(scales, ratios, power))
+        signed = np.sort(-residuals / scaled(scales, ratios, power))
         errors = np.abs(signed)
         rank = math.ceil((n + 1) * STORED_LEVEL - 1e-9)
         return cls(
@@ -115,7 +130,7 @@ class Calibration:
         if self.own_scale and stds is None:
             return Bounds(None, None, f"{UNCALIBRATED}: the model gives no standard deviation")
         scales = stds if self.own_scale and stds is not None else np.ones(n)
-        scales = _scaled(scales, ratios, self.power)
+        scales = scaled(scales, ratios, self.power)
         if not math.isfinite(self.factor):
             of = f"{self.n_rows} validation rows" if self.n_rows else "no validation rows"
             std = None if not self.n_rows else self.std_factor * scales
@@ -135,7 +150,8 @@ def _thinned(ordered: Floats) -> Floats:
     return np.asarray(np.interp(shares, np.arange(1, n + 1) / (n + 1), ordered))
 
 
-def _scaled(scales: Floats, ratios: Floats | None, power: float) -> Floats:
+def scaled(scales: Floats, ratios: Floats | None, power: float) -> Floats:
+    """Scales times the distances, each of shape (n,), raised to a power; None: as they are."""
     if ratios is None or not power:
         return scales
     return np.asarray(scales * np.maximum(ratios, _SHORTEST) ** power)

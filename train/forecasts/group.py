@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
 from featurestore.identity import versioned_id
-from featurestore.session import Session
 from featurestore.store import FeatureStore
-from featurestore.views.candidates import select_candidates
 from featurestore.views.parameters import ViewParameters
 from featurestore.views.view import TrainingView
-from train.forecasts.calibration import Bounds, Calibration
-from train.forecasts.classes import ClassCalibration, ToldOfClasses, as_stored, calibration_of
-from train.forecasts.domain import Distances, Domain, traits_of
+from train.crossfit.predictor import CrossFitted
+from train.forecasts.calibration import Bounds
+from train.forecasts.classes import ClassCalibration, ToldOfClasses, as_stored
+from train.forecasts.domain import Distances
+from train.forecasts.knowledge import Knowledge, stored_knowledge
 from train.models import SeedGroup
 from train.predictors.base import UncertainPredictor
 from train.predictors.loading import LoadedModel, load_model
@@ -28,25 +27,6 @@ Floats = npt.NDArray[np.float64]
 
 #: Stored and repeated predictions of one material differ by less, relative to the targets.
 SAME = 1e-5
-
-
-@dataclass(frozen=True, eq=False)
-class Knowledge:
-    """What a group knows beside its weights: its training materials, and how far off it was.
-
-    Parameters
-    ----------
-    domain : Domain
-        The training materials.
-    calibration : Calibration
-        By the validation materials.
-    notes : tuple of str
-        What is to be known about these.
-    """
-
-    domain: Domain
-    calibration: Calibration | ClassCalibration
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +88,11 @@ class Told:
             return np.asarray(self.of_seeds[:, 0])
         return np.asarray(self.of_seeds.mean(axis=1))
 
+    @property
+    def interval(self) -> tuple[Floats, Floats] | None:
+        """Lower and upper ends, each of shape (n,), of the 90 % intervals; None for none."""
+        return self.bounds.interval(self.prediction)
+
 
 def group_id(group: SeedGroup) -> str:
     """What names a seed group: the property and ten digits over the models' ids."""
@@ -126,7 +111,7 @@ def load_group(store: FeatureStore, group: SeedGroup) -> LoadedGroup:
     from train.sharing.imported import imported_knowledge
 
     models = tuple(load_model(store, model_id) for model_id in group.model_ids)
-    knowledge = imported_knowledge(store, group) or _knowledge(store, group)
+    knowledge = imported_knowledge(store, group) or stored_knowledge(store, group, models)
     return LoadedGroup(group, models, knowledge)
 
 
@@ -167,6 +152,7 @@ def tell(
     predictions = np.empty((len(view), len(group.models)))
     stds = np.full(predictions.shape, np.nan)
     shares = np.empty((*predictions.shape, len(group.parameters.classes)))
+    of_folds: list[Floats] = []
     for place, model in enumerate(group.models):
         inputs = model.inputs(store, view)
         if group.parameters.classes:
@@ -178,6 +164,8 @@ def tell(
             found = model.predictor.uncertainty(inputs)
             if found is not None:
                 stds[:, place] = found.std
+        if isinstance(model.predictor, CrossFitted) and len(view):
+            of_folds.append(model.predictor.predict_of_folds(inputs))
     finite: npt.NDArray[np.bool_] = np.asarray(np.isfinite(predictions).all(axis=1))
     if not finite.all():
         for row in np.flatnonzero(~finite):
@@ -193,7 +181,7 @@ def tell(
     distances = None
     if domain.has_distances and len(view):
         distances = domain.distances(view.features, view.material_ids)
-    calibration = group.knowledge.calibration
+    calibration, cross = group.knowledge.calibration, group.knowledge.cross
     if isinstance(calibration, ClassCalibration):
         with known.session() as session:
             as_stored(session, group.stored.model_ids, view.material_ids, shares)
@@ -204,7 +192,10 @@ def tell(
         return Told(places, bounds, distances, told), readable, failures
     own = None if np.isnan(stds).any() or not stds.size else _joint(stds)
     ratios = None if distances is None else distances.ratio
-    bounds = calibration(len(view), own, ratios)
+    if cross is not None and of_folds:
+        bounds = cross.bounds(np.mean(of_folds, axis=0)[finite], ratios, calibration)
+    else:
+        bounds = calibration(len(view), own, ratios)
     return Told(predictions, bounds, distances), readable, failures
 
 
@@ -274,63 +265,3 @@ def _rows(view: TrainingView, chosen: npt.NDArray[np.bool_]) -> TrainingView:
         excluded=view.excluded,
         versions=view.versions,
     )
-
-
-def _knowledge(store: FeatureStore, group: SeedGroup) -> Knowledge:
-    """What the store holds of the group's training and validation materials."""
-    with store.session() as session:
-        told = _stored_predictions(session, group)
-        if not told:
-            raise MissingDataError(
-                f"the predictions of model {group.first.model_id} are not in the store, so that "
-                "nothing is known of its errors: restore a backup, or train it again"
-            )
-        ids = [one for one, row in told.items() if row["fold"] in ("train", "val")]
-        selected, lacking = select_candidates(session, group.parameters, sorted(ids))
-        traits = traits_of(session, selected.rows["material_id"].to_pylist())
-    view = selected.read()
-    notes = []
-    if lacking:
-        notes.append(
-            f"{len(lacking):,} of the {len(ids):,} materials that the model learned from are no "
-            "longer in the store with all their vectors; distances leave them out"
-        )
-    names = view.material_ids
-    in_train = np.array([told[one]["fold"] == "train" for one in names], dtype=bool)
-    targets = np.array([told[one]["target"] for one in names])
-    chosen = np.flatnonzero(in_train)
-    domain = Domain.of(
-        [names[row] for row in chosen],
-        targets[in_train],
-        view.features[in_train],
-        [(block.name, block.start, block.stop) for block in view.blocks],
-        traits.some(chosen),
-    )
-    val = ~in_train
-    if group.parameters.classes:
-        with store.session() as session:
-            held = [name for name, there in zip(names, val, strict=True) if there]
-            return Knowledge(domain, calibration_of(session, group, held), tuple(notes))
-    stds = [told[one]["std"] for one, there in zip(names, val, strict=True) if there]
-    own = None if not stds or any(std is None for std in stds) else np.array(stds)
-    ratios = None
-    if domain.has_distances and val.any():
-        ratios = domain.distances(
-            view.features[val], [name for name, there in zip(names, val, strict=True) if there]
-        ).ratio
-    predicted = np.array([told[one]["prediction"] for one in names])[val]
-    calibration = Calibration.of(predicted - targets[val], own, ratios)
-    return Knowledge(domain, calibration, tuple(notes))
-
-
-def _stored_predictions(session: Session, group: SeedGroup) -> dict[str, dict[str, Any]]:
-    """By material its fold, target, mean prediction and joint standard deviation."""
-    rows = session.query(
-        "SELECT material_id, any_value(fold) AS fold, any_value(target) AS target, "
-        "avg(prediction) AS prediction, "
-        "CASE WHEN count(std) = count(*) THEN sqrt(avg(std * std)) END AS std "
-        "FROM predictions WHERE model_id IN (SELECT unnest(?::VARCHAR[])) "
-        "GROUP BY material_id HAVING count(*) = ? ORDER BY material_id",
-        [group.model_ids, len(group)],
-    ).to_pylist()
-    return {row["material_id"]: row for row in rows}

@@ -113,6 +113,7 @@ class Forecast:
         """The forecasts of a group for those ``rows`` of a view that ``told`` is of."""
         p, domain, bounds = group.parameters, group.knowledge.domain, told.bounds
         predictions, structures = told.prediction, view.rows["structure_id"].to_pylist()
+        ends = told.interval
         some = traits.some(np.array(rows, dtype=np.int64))
         unseen = domain.unseen(some)
         digests = _digests(group, view)
@@ -121,7 +122,6 @@ class Forecast:
         named = None if sets is None else named_sets(sets, p.classes)
         for place, row in enumerate(rows):
             name, value = view.material_ids[row], float(predictions[place])
-            half = None if bounds.half_width is None else float(bounds.half_width[place])
             d = told.distances
             found.append(
                 cls(
@@ -134,8 +134,8 @@ class Forecast:
                     model_ids=tuple(group.stored.model_ids),
                     prediction=value,
                     std=None if bounds.std is None else float(bounds.std[place]),
-                    lower=None if half is None else value - half,
-                    upper=None if half is None else value + half,
+                    lower=None if ends is None else float(ends[0][place]),
+                    upper=None if ends is None else float(ends[1][place]),
                     calibration=bounds.calibration,
                     of_seeds=tuple(map(float, told.of_seeds[place])),
                     distance=None if d is None else float(d.ratio[place]),
@@ -340,7 +340,10 @@ def _calibration(how: str) -> str:
         return how
     if not how.startswith("uncalibrated"):
         return f"interval of {how}"
+    if "out-of-fold" in how:
+        return f"no 90 % interval, {how}: more measured materials would give one"
     return (
         f"no 90 % interval, {how}; the standard deviation is a rough one. A larger validation fold "
-        "(featurestore ingest splits) or more measured materials would give one"
+        "(featurestore ingest splits) or more measured materials would give one, and so would "
+        "featurestore train final, which calibrates by every material"
     )

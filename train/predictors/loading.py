@@ -18,6 +18,7 @@ from featurestore.plugins import (
 from featurestore.store import FeatureStore
 from featurestore.views.parameters import ViewParameters
 from featurestore.views.view import TrainingView
+from train.crossfit.predictor import CrossFitted
 from train.models import StoredModel, find_model, stored_weights
 from train.predictors.base import ClassPredictor, Predictor, UncertainPredictor
 from train.predictors.registry import recipe_names, restored
@@ -122,6 +123,11 @@ class LoadedModel:
             If the features have another width, or the model knows no uncertainty.
         """
         self._check_width(features)
+        if isinstance(self.predictor, CrossFitted):
+            raise InvalidInputError(
+                f"model {self.model_id} has learned from all rows, and its intervals are told by "
+                "featurestore predict, or train.predict: they need what each fold's model says"
+            )
         known = isinstance(self.predictor, UncertainPredictor)
         found = self.predictor.uncertainty(features) if known else None  # type: ignore[attr-defined]
         if found is None:

@@ -172,6 +172,9 @@ def restored(
 ) -> Predictor:
     """The predictor that a recipe of that name with these settings has trained.
 
+    One that learned from all rows has the models of a cross-validation beside it; see
+    `train.crossfit.predictor`.
+
     Raises
     ------
     UnknownNameError, MissingPackageError, PartImportError, PartConflictError, NotAPartError
@@ -179,11 +182,17 @@ def restored(
     Exception
         Whatever the bytes make the part raise, if they are not those of its predictor.
     """
+    from train.crossfit.predictor import CrossFitted, is_cross_fitted
+
     part = predictor_part(name, classes)
     part.versions()
-    predictor = part.restore(settings, weights)
-    _check(name, predictor, Predictor)
-    return predictor
+
+    def alone(data: bytes) -> Predictor:
+        predictor = part.restore(settings, data)
+        _check(name, predictor, Predictor)
+        return predictor
+
+    return CrossFitted.from_bytes(weights, alone) if is_cross_fitted(weights) else alone(weights)
 
 
 def reads(name: str) -> str | None:

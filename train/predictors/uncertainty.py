@@ -18,7 +18,10 @@ STORED_LEVEL = 0.90
 #: Validation rows without which the widest interval would have no finite end.
 FEWEST_ROWS = math.ceil(1 / (1 - LEVELS[-1])) - 1
 #: What is said of a predictor that has too few of them.
-TOO_FEW_ROWS = f"too few validation rows to calibrate intervals ({FEWEST_ROWS} are enough)"
+TOO_FEW_ROWS = (
+    f"too few validation rows to calibrate intervals ({FEWEST_ROWS} are enough); where "
+    "materials are few, all of them calibrate in: featurestore train final"
+)
 
 
 @dataclass(frozen=True)

@@ -240,7 +240,8 @@ def _notes(
 ) -> list[str]:
     found = []
     for one in told:
-        name, calibration = one.want.property, groups[one.want.property].knowledge.calibration
+        name, knowledge = one.want.property, groups[one.want.property].knowledge
+        calibration = knowledge.calibration
         number = int(one.is_known.sum())
         if number:
             found.append(
@@ -251,8 +252,8 @@ def _notes(
             found.append(f"{name}: probabilities of classes as the models give them")
         elif isinstance(one.outlook.values.errors, ScoredErrors):
             found.append(
-                f"{name}: probabilities by the signed errors of {calibration.n_rows:,} validation "
-                "rows"
+                f"{name}: probabilities by the signed errors of {calibration.n_rows:,} "
+                + ("validation rows" if knowledge.cross is None else "materials out of fold")
             )
         else:
             found.append(

@@ -113,7 +113,7 @@ def _training(session: Session, group: LoadedGroup) -> dict[str, Any]:
         "only_where": p.where,
         "datasets": {row["dataset"]: row["n"] for row in datasets},
         "materials": len(targets),
-        "validation_materials": group.knowledge.calibration.n_rows,
+        "validation_materials": 0 if group.knowledge.cross else group.knowledge.calibration.n_rows,
         "targets": _targets(p.classes, targets),
     }
 
@@ -166,8 +166,9 @@ def _errors(session: Session, group: SeedGroup) -> dict[str, Any]:
 
 
 def _intervals(group: LoadedGroup) -> dict[str, Any]:
-    calibration = group.knowledge.calibration
+    calibration, cross = group.knowledge.calibration, group.knowledge.cross
     return {
+        "method": "split conformal" if cross is None else f"CV+ over {cross.folds} folds",
         "calibrated_by": calibration.n_rows,
         "needed": FEWEST_ROWS,
         "power_of_distance": calibration.power,
@@ -203,6 +204,7 @@ def card_markdown(card: dict[str, Any]) -> str:
     """The card as a page."""
     what, errors, unit = card["is"], card["errors"], card["is"]["unit"]
     training, reach, intervals = card["trained_on"], card["reaches"], card["intervals"]
+    crossed = intervals["method"] != "split conformal"
     task, spread = task_of(unit), None
     if f"{task.error}_high" in errors:
         spread = (errors[f"{task.error}_high"] - errors[f"{task.error}_low"]) / 2
@@ -210,14 +212,16 @@ def card_markdown(card: dict[str, Any]) -> str:
     if errors["materials"]:
         of = "" if task.error_unit == "1" else f" {task.error_unit}"
         value = rounded(errors[task.error], spread)
-        error = f"{value}{of} on {errors['materials']} test materials"
+        said = "materials, each out of fold" if crossed else "test materials"
+        error = f"{value}{of} on {errors['materials']} {said}"
     if spread is not None:
         low, high = (rounded(errors[f"{task.error}{end}"], spread) for end in ("_low", "_high"))
         error += f" (95 %: {low} to {high})"
     if errors.get("seeds") == "deterministic" and len(what["seeds"]) > 1:
         error += "; deterministic, the seeds change nothing"
     ranges = [f"{name} {low:.4g} to {high:.4g}" for name, (low, high) in reach["ranges"].items()]
-    calibrated = f"by {intervals['calibrated_by']} validation materials"
+    what_for = "out of fold" if crossed else "validation"
+    calibrated = f"{intervals['method']}, by {intervals['calibrated_by']} {what_for} materials"
     if intervals["calibrated_by"] < intervals["needed"]:
         calibrated = f"none: {intervals['calibrated_by']} of {intervals['needed']} that are needed"
     datasets = ", ".join(f"{name} ({n:,})" for name, n in training["datasets"].items())

@@ -30,7 +30,7 @@ from featurestore.plugins.settings import checked_settings
 from featurestore.tables.soundness import parsed_object, problem_of
 from featurestore.views.features import VectorFeature
 from featurestore.views.parameters import ViewParameters
-from train.forecasts.group import Knowledge
+from train.forecasts.knowledge import Knowledge
 from train.predictors.base import Predictor
 from train.predictors.registry import predictor_part, recipe_names, restored
 from train.sharing.knowledge import from_arrays

@@ -8,7 +8,7 @@ from safetensors.numpy import load as load_arrays
 
 from featurestore.errors import InvalidInputError
 from featurestore.store import FeatureStore
-from train.forecasts.group import Knowledge
+from train.forecasts.knowledge import Knowledge
 from train.models import SeedGroup
 
 

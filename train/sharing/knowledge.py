@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from train.crossfit.cv_plus import CrossCalibration
 from train.forecasts.calibration import Calibration
 from train.forecasts.classes import ClassCalibration
 from train.forecasts.domain import Domain
-from train.forecasts.group import Knowledge
+from train.forecasts.knowledge import Knowledge
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -37,6 +38,12 @@ def to_arrays(knowledge: Knowledge) -> tuple[Arrays, dict[str, Any]]:
         },
         "notes": list(knowledge.notes),
     }
+    if knowledge.cross is not None:
+        said["cross"] = {
+            "folds": knowledge.cross.folds,
+            "fold_of": knowledge.cross.fold_of.tolist(),
+            "errors": knowledge.cross.errors.tolist(),
+        }
     return arrays, said
 
 
@@ -105,7 +112,23 @@ def from_arrays(
     scores = np.array(calibration.scores, dtype=np.float64)
     if not (np.isfinite(scores).all() and (np.diff(scores) >= 0).all()):
         raise ValueError("the calibration's scores are not finite and ascending")
-    return Knowledge(domain, calibration, notes)
+    cross = _cross(said["cross"]) if "cross" in said else None
+    return Knowledge(domain, calibration, notes, cross)
+
+
+def _cross(given: Mapping[str, Any]) -> CrossCalibration:
+    folds = int(given["folds"])
+    errors = np.array(given["errors"], dtype=np.float64)
+    fold_of = np.array(given["fold_of"])
+    if errors.ndim != 1 or errors.shape != fold_of.shape:
+        raise ValueError("the out-of-fold errors have another form")
+    if not (np.isfinite(errors).all() and (errors >= 0).all()):
+        raise ValueError("an out-of-fold error is negative or not finite")
+    if len(errors) and (
+        fold_of.dtype.kind != "i" or not ((fold_of >= 0) & (fold_of < folds)).all()
+    ):
+        raise ValueError("an out-of-fold error is of no fold")
+    return CrossCalibration(folds, fold_of.astype(np.int64), errors)
 
 
 def _of_classes(given: Mapping[str, Any], targets: npt.NDArray[np.float64]) -> ClassCalibration:

@@ -135,9 +135,14 @@ def _check_arrays(group: SeedGroup, weights: Sequence[bytes]) -> None:
     """Raise if weights are not in the safetensors format."""
     from safetensors.numpy import load
 
+    from train.crossfit.predictor import is_cross_fitted
+
     for model_id, data in zip(group.model_ids, weights, strict=True):
         try:
-            load(data)
+            parts = load(data)
+            if is_cross_fitted(data):
+                for part in parts.values():
+                    load(part.tobytes())
         # Whatever the reader raises on other bytes.
         except Exception as error:
             raise InvalidInputError(

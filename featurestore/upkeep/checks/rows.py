@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +15,9 @@ from featurestore.upkeep.checks.finding import RESTORE, Finding, command_for, re
 _ROWS_A_READ = 8192
 # A model's weights are tens of megabytes: a batch of many would not be bounded.
 _LARGE = {"weights", "content"}
+
+# A column, the condition for a wrong value of it, and words.
+Condition = tuple[str, SQL, str]
 
 
 def check_table(session: Session, table: str, expected: TableSchema) -> Iterator[Finding]:
@@ -36,10 +39,20 @@ def check_table(session: Session, table: str, expected: TableSchema) -> Iterator
     )
     if twice.num_rows:
         yield removable(table, "keys occur more than once", twice.drop(["copies"]), again)
-    for name, condition, what in _conditions(expected, dataset.schema.names):
+    conditions = _conditions(expected, dataset.schema.names)
+    for name, condition, what in _violated(session, of, conditions):
         bad = session.query(f"SELECT {keys} FROM {of} WHERE {condition} ORDER BY {keys}")
-        if bad.num_rows:
-            yield removable(table, f"rows whose {name} {what}", bad, again)
+        yield removable(table, f"rows whose {name} {what}", bad, again)
+
+
+def _violated(session: Session, of: SQL, conditions: Iterable[Condition]) -> Iterator[Condition]:
+    """The conditions that some row fulfils, found in one reading of the table."""
+    every = list(conditions)
+    counts = SQL(", ".join(f"count(*) FILTER ({condition})" for _, condition, _ in every))
+    [numbers] = zip(*session.query(f"SELECT {counts} FROM {of}").to_pydict().values(), strict=True)
+    for one, number in zip(every, numbers, strict=True):
+        if number:
+            yield one
 
 
 def _columns(dataset: Any, expected: TableSchema) -> Iterator[Finding]:
@@ -74,7 +87,7 @@ def _unreadable(dataset: Any) -> str | None:
     return None
 
 
-def _conditions(expected: TableSchema, there: Sequence[str]) -> Iterator[tuple[str, SQL, str]]:
+def _conditions(expected: TableSchema, there: Sequence[str]) -> Iterator[Condition]:
     """Column, condition for a wrong value, and what such a value is."""
     for field in expected.schema:
         if field.name not in there:
@@ -92,7 +105,7 @@ def _conditions(expected: TableSchema, there: Sequence[str]) -> Iterator[tuple[s
 _FOLDS = SQL("fold NOT IN ('train', 'val', 'test')")
 _FOLD = ("fold", _FOLDS, "is none of train, val, test")
 #: Values that no command writes: column, condition, words.
-_DOMAINS: dict[str, tuple[tuple[str, SQL, str], ...]] = {
+_DOMAINS: dict[str, tuple[Condition, ...]] = {
     "materials": (
         ("n_atoms", SQL("n_atoms < 1"), "is below 1"),
         ("volume", SQL("volume <= 0"), "is not positive"),

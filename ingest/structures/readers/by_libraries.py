@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from io import StringIO
@@ -14,10 +15,12 @@ from featurestore.failure import Failure
 from ingest.structures.checks import LARGEST_CELL
 from ingest.structures.readers.base import Content, Found, Reader
 from ingest.structures.readers.json_forms import with_ase_names
+from ingest.structures.readers.overlooked import Check
 from ingest.structures.refusals import (
     InvalidStructureError,
     LimitError,
     NoStructureError,
+    UnknownElementError,
     UnreadableFileError,
 )
 from ingest.structures.second_reading import compared, crystal_from_pymatgen
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 _Read = TypeVar("_Read")
 
+_LIKE_A_SYMBOL = re.compile(r"[A-Z][A-Za-z]?[\d+-]*$")
 _RESULTS = ("energy", "magmom")
 _LONGEST_TEXT = 32 << 20  # characters; a cell of the largest size has some 1 MB
 
@@ -100,11 +104,15 @@ def _frames(text: str) -> Iterator[str]:
         raise NoStructureError("the file is empty")
 
 
-def by_pymatgen(form: str, also: str | None = None) -> Reader:
-    """A reader by pymatgen's ``Structure.from_str``, compared with ASE's where it has one."""
+def by_pymatgen(form: str, check: Check, also: str | None = None) -> Reader:
+    """A reader by pymatgen's ``Structure.from_str``, compared with ASE's where it has one.
+
+    ``check`` raises where it would pass something over.
+    """
 
     def read(content: Content) -> Iterator[Found]:
         text = _bounded(content)
+        check(text)
         crystal, notes = _quietly(lambda: _pymatgen(text, form))
         if also is not None:
             crystal, more = compared(crystal, "ASE", lambda: _ase(text, also))
@@ -114,11 +122,12 @@ def by_pymatgen(form: str, also: str | None = None) -> Reader:
     return read
 
 
-def by_ase(form: str) -> Reader:
-    """A reader by ``ase.io.read`` of one format."""
+def by_ase(form: str, check: Check = lambda text: None) -> Reader:
+    """A reader by ``ase.io.read`` of one format; ``check`` as in `by_pymatgen`."""
 
     def read(content: Content) -> Iterator[Found]:
         text = _bounded(content)
+        check(text)
         crystal, notes = _quietly(lambda: _ase(text, form))
         yield Found(crystal, notes=(*content.encoding_notes, *notes))
 
@@ -139,6 +148,13 @@ def _quietly(read: Callable[[], _Read]) -> tuple[_Read, tuple[str, ...]]:
             result = read()
         except InvalidStructureError:
             raise
+        except KeyError as error:
+            name = str(error.args[0])[:20] if error.args else ""
+            if not _LIKE_A_SYMBOL.match(name):
+                raise UnreadableFileError(
+                    f"it breaks the rules of its format (KeyError: {name!r})"
+                ) from error
+            raise UnknownElementError(f"it names {name!r}, no element") from error
         except Exception as error:  # the parsers raise anything, from KeyError to AssertionError
             reason = " ".join(str(error).split())[:160]
             raise UnreadableFileError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from featurestore.crystal import Crystal
 from featurestore.failure import Failure
-from ingest.structures.checks import check_structure
+from ingest.structures.checks import check_structure, density
 from ingest.structures.expansion import Expanded, expand
 from ingest.structures.places import Place
 from ingest.structures.readers.base import Content, Found
 from ingest.structures.readers.cif_blocks import Block, blocks, number
-from ingest.structures.readers.cif_sites import REPEATED, places
+from ingest.structures.readers.cif_sites import read_sites
 from ingest.structures.readers.cif_symmetry import Symmetries, symmetries
 from ingest.structures.refusals import (
     CompositionError,
@@ -39,6 +39,7 @@ _MODULATED = (
     "_atom_site_occ_fourier",
 )
 _SAME_VOLUME = 0.01  # relative
+_SAME_DENSITY = 0.05  # relative; the file's cell may be of another temperature
 
 
 @dataclass(frozen=True)
@@ -93,20 +94,18 @@ def _of_block(block: Block, content: Content) -> Found:
         )
     lattice, notes = _lattice(block)
     stated = _stated(block)
-    listed, site_notes = places(block, lattice, stated.formula)
-    if stated.formula is None and any(REPEATED in note for note in site_notes):
-        raise OverlapError(
-            "sites are listed twice, and no formula says if they are to be there once"
-        )
+    sites = read_sites(block, lattice, stated.formula)
+    if stated.formula is None and sites.doubt is not None:
+        raise sites.doubt
     symmetry = symmetries(block, lattice)
-    cell, verdict, chosen = _decided(listed, symmetry, lattice, stated, content.nearest_order)
+    cell, verdict, chosen = _decided(sites.places, symmetry, lattice, stated, content.nearest_order)
     crystal: Crystal = cell.crystal
     all_notes = [
         *content.encoding_notes,
         *block.notes,
         *notes,
         *stated.notes,
-        *site_notes,
+        *sites.notes,
         *chosen,
         *cell.notes,
     ]
@@ -124,6 +123,7 @@ def _of_block(block: Block, content: Content) -> Found:
             stated.agrees,
         )
         all_notes += differing
+        all_notes += _density(block, crystal) if not _is_heavy(all_notes) else []
     return Found(crystal, block.name, tuple(dict.fromkeys(all_notes)), space_group=symmetry.number)
 
 
@@ -151,6 +151,18 @@ def _lattice(block: Block) -> tuple[npt.NDArray[np.float64], list[str]]:
             f"cell: the file says its volume is {volume:g} Å³, its edges and angles make {own:.4g}"
         )
     return lattice, notes
+
+
+def _density(block: Block, crystal: Crystal) -> list[str]:
+    stated, own = number(block.value("_exptl_crystal_density_diffrn")), density(crystal)
+    if not stated or abs(stated - own) <= _SAME_DENSITY * own:
+        return []
+    return [f"density: the file says {stated:g} g/cm³, its atoms make {own:.4g}"]
+
+
+def _is_heavy(notes: Sequence[str]) -> bool:
+    """Whether deuterium or tritium weighs more than the hydrogen as which it is stored."""
+    return any(note.startswith("isotope:") for note in notes)
 
 
 def _not_given(block: Block, tag: str, what: str) -> str:

@@ -21,6 +21,7 @@ _CATEGORIES = (
     "_space_group",
     "_atom_site",
     "_chemical_formula",
+    "_exptl_crystal_density_diffrn",
 )
 _NOT = ("_atom_site_aniso", "_atom_site_moment", "_atom_site_fourier", "_atom_sites")
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?:\(\d*\))?$")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from ingest.structures.elements import ISOTOPES, of_label, of_type_symbol
+from ingest.structures.elements import ELEMENTS, ISOTOPES, of_label, of_type_symbol
 from ingest.structures.places import Place, first_of
 from ingest.structures.readers.cif_blocks import Block, Values, decimals, number
 from ingest.structures.refusals import (
+    CompositionError,
+    DisorderError,
+    InvalidStructureError,
     NoStructureError,
+    OverlapError,
     UnknownElementError,
     UnreadableFileError,
 )
@@ -21,15 +25,33 @@ from ingest.structures.refusals import (
 _LEAST_TOLERANCE = 0.001  # Å
 _MOST_TOLERANCE = 0.25  # Å; atoms that are two are farther apart
 _EXACT = frozenset({0.0, 0.5, 0.25, 0.75, 0.125, 0.375, 0.625, 0.875})
+_LETTERS = re.compile(r"[A-Za-z]+")
 _FRACTION = re.compile(r"([+-]?\d{1,4})/(\d{1,4})$")
-REPEATED = "listed where another site of their element is, left out"
 _COORDINATES = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
 
 
-def places(
+@dataclass(frozen=True)
+class Sites:
+    """The asymmetric unit.
+
+    Parameters
+    ----------
+    places : list of Place
+    notes : list of str
+        On how they were read.
+    doubt : InvalidStructureError, optional
+        Why they may not be all that there is, or more: raised unless a formula agrees with them.
+    """
+
+    places: list[Place]
+    notes: list[str]
+    doubt: InvalidStructureError | None
+
+
+def read_sites(
     block: Block, lattice: npt.NDArray[np.float64], formula: Mapping[str, float] | None
-) -> tuple[list[Place], list[str]]:
-    """The places of the asymmetric unit, and notes on how they were read.
+) -> Sites:
+    """The places of the asymmetric unit.
 
     Raises
     ------
@@ -43,7 +65,8 @@ def places(
     multiplicities = block.values(
         "_atom_site_symmetry_multiplicity", "_atom_site_site_symmetry_multiplicity"
     )
-    notes = _SiteNotes()
+    attached = block.values("_atom_site_attached_hydrogens")
+    notes, disorder = _SiteNotes(), _Disorder(block)
     longest = float(np.linalg.norm(lattice, axis=1).max())
     found = _Places(len(columns[0]), lattice)
     for row in range(len(columns[0])):
@@ -60,9 +83,16 @@ def places(
             element = ISOTOPES[element]
         if guessed:
             notes.add("label", f"without a type symbol, read as {element}", label)
+        elif not formula and _names_another(label, element):
+            notes.add("label", f"read as {element}, as their type symbols say", label)
+        hydrogens = number(_at(attached, row))
+        if hydrogens:
+            notes.add("hydrogen", f"said to carry {hydrogens:g} H atoms each", label)
         occupancy = _occupancy(label, _at(occupancies, row) if occupancies else "1")
         if occupancy is None:
             notes.add("occupancy", "not known, taken as 1", label)
+        if occupancy in (None, 1.0):
+            disorder.add(label, row)
         position = [
             _coordinate(label, axis, value) for axis, value in zip("xyz", written, strict=True)
         ]
@@ -77,7 +107,22 @@ def places(
         found.add(place, notes)
     if not found.found:
         raise NoStructureError("its loop of atom sites is empty")
-    return found.found, notes.sentences()
+    doubt: InvalidStructureError | None = None
+    if found.repeated:
+        doubt = OverlapError(
+            "sites are listed twice, and no formula says if they are to be there once"
+        )
+    elif notes.has("hydrogen"):
+        doubt = CompositionError(
+            f"{'; '.join(notes.sentences('hydrogen'))}: no formula says that these are listed"
+        )
+    elif disorder.alternatives:
+        notes.add("disorder", "of several disorder groups, all taken", disorder.alternatives)
+        doubt = DisorderError(
+            f"its sites belong to alternative disorder groups ({disorder.alternatives}), each "
+            "with occupancy 1, and no formula says that all of them are there"
+        )
+    return Sites(found.found, notes.sentences(), doubt)
 
 
 class _SiteNotes:
@@ -89,10 +134,36 @@ class _SiteNotes:
     def add(self, kind: str, said: str, label: str) -> None:
         self._labels.setdefault((kind, said), []).append(label)
 
-    def sentences(self) -> list[str]:
+    def has(self, kind: str) -> bool:
+        return any(one == kind for one, _ in self._labels)
+
+    def sentences(self, kind: str = "") -> list[str]:
         return [
-            f"{kind}: {first_of(labels)}: {said}" for (kind, said), labels in self._labels.items()
+            f"{one}: {first_of(labels)}: {said}"
+            for (one, said), labels in self._labels.items()
+            if kind in ("", one)
         ]
+
+
+class _Disorder:
+    """Sites that a refinement puts into alternative groups, and that are whole."""
+
+    def __init__(self, block: Block) -> None:
+        self._groups = block.values("_atom_site_disorder_group")
+        self._assemblies = block.values("_atom_site_disorder_assembly")
+        self._found: dict[str, dict[str, str]] = {}
+
+    def add(self, label: str, row: int) -> None:
+        group = _at(self._groups, row)
+        if group is not None and group.strip() != "0":
+            assembly = _at(self._assemblies, row) or ""
+            self._found.setdefault(assembly, {}).setdefault(group, label)
+
+    @property
+    def alternatives(self) -> str:
+        """The first site of each group of an assembly that has several; empty if none has."""
+        several = (groups for groups in self._found.values() if len(groups) > 1)
+        return ", ".join(next(several, {}).values())
 
 
 def _columns(block: Block) -> list[Values]:
@@ -180,6 +251,7 @@ class _Places:
 
     def __init__(self, number: int, lattice: npt.NDArray[np.float64]) -> None:
         self.found: list[Place] = []
+        self.repeated = False
         self._points = np.empty((number, 3))
         self._lattice = lattice
 
@@ -196,10 +268,21 @@ class _Places:
         other = self.found[index]
         (element, amount), there = next(iter(place.occupancies.items())), dict(other.occupancies)
         if there == {element: 1.0} and amount == 1.0:
-            notes.add("sites", REPEATED, place.label)
+            said = "listed where another site of their element is, left out"
+            notes.add("sites", said, place.label)
+            self.repeated = True
             return
+        if there.keys() == {element}:
+            said = f"parts of {element} at one place, taken together"
+            notes.add("occupancy", said, f"{other.label} and {place.label}")
         there[element] = there.get(element, 0.0) + amount
         self.found[index] = replace(other, label=f"{other.label}, {place.label}", occupancies=there)
+
+
+def _names_another(label: str, element: str) -> bool:
+    """Whether a label names an element that its type symbol does not."""
+    letters = _LETTERS.match(label)
+    return bool(letters and letters[0] in ELEMENTS and not letters[0].startswith(element))
 
 
 def _at(values: Values, row: int) -> str | None:

@@ -86,7 +86,7 @@ def symmetries(block: Block, lattice: npt.NDArray[np.float64]) -> Symmetries:
     SymmetryError
         If it names none that is understood, or they do not fit the cell or each other.
     """
-    hall, symbol = block.value(*_HALL), block.value(*_HM)
+    hall, symbol = _named(block, _HALL), _named(block, _HM)
     stated = number(block.value(*_NUMBER))
     choice = block.value(*_CHOICE) or ""
     it_number = int(stated) if stated and 1 <= stated <= 230 else None
@@ -110,6 +110,12 @@ def symmetries(block: Block, lattice: npt.NDArray[np.float64]) -> Symmetries:
         "no symmetry operations, space group "
         + (f"not understood: {named[:60]!r}" if named else "not stated")
     )
+
+
+def _named(block: Block, tags: tuple[str, ...]) -> str | None:
+    """A name of the space group; none where a program quotes its question mark."""
+    name = block.value(*tags)
+    return name if name is not None and name.strip("?. '\"") else None
 
 
 def _triplets(block: Block) -> list[str]:

@@ -23,6 +23,7 @@ from ingest.structures.elements import BY_NUMBER, ISOTOPES, of_type_symbol
 from ingest.structures.jarvis import crystal_from_jarvis
 from ingest.structures.places import species_at
 from ingest.structures.readers.base import Content, Found, parse_json
+from ingest.structures.readers.json_statements import compared_with_document
 from ingest.structures.readers.optimade_form import is_entry, is_header, read_entry
 from ingest.structures.refusals import (
     InvalidStructureError,
@@ -166,6 +167,7 @@ def _of_document(document: Mapping[str, Any], nearest_order: bool) -> Found | No
     for key in ("structure", "atoms"):
         if _is_structure(document.get(key)):
             crystal, notes = _crystal(document[key], nearest_order)
+            notes += compared_with_document(document, crystal, notes)
             return Found(
                 crystal, notes=notes, targets=_numbers(document), material_id=_id_of(document)
             )
@@ -209,6 +211,9 @@ def _from_pymatgen(
 def _lattice(given: Any) -> npt.NDArray[np.float64]:
     if not isinstance(given, dict):
         raise UnreadableFileError("'lattice' is no object with a matrix or with lengths and angles")
+    periodic = given.get("pbc", True)
+    if periodic is not True and (not isinstance(periodic, list) or not all(periodic)):
+        raise NoStructureError(f"its lattice is not periodic in three directions (pbc {periodic})")
     parameters = [given.get(key) for key in ("a", "b", "c", "alpha", "beta", "gamma")]
     whole = all(isinstance(one, int | float) for one in parameters)
     if "matrix" in given:
@@ -248,6 +253,8 @@ def _occupancies(site: Mapping[str, Any], number: int, notes: dict[str, None]) -
         if symbol in ISOTOPES:
             notes[f"isotope: {symbol} is stored as {ISOTOPES[symbol]}"] = None
         amounts[ISOTOPES.get(symbol, symbol)] += occupancy  # type: ignore[assignment]
+    if len(listed) > 1 and len(amounts) == 1:
+        notes[f"occupancy: several states of {next(iter(amounts))} share a site, one atom"] = None
     return dict(amounts)
 
 

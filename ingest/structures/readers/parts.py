@@ -6,6 +6,7 @@ from ingest.structures.readers.ase_database import read_ase_database, recognises
 from ingest.structures.readers.by_libraries import by_ase, by_pymatgen, read_extended_xyz
 from ingest.structures.readers.cif import read_cif, recognises_cif
 from ingest.structures.readers.json_forms import read_json, read_json_lines, recognises_json
+from ingest.structures.readers.overlooked import check_cfg, check_cssr, check_res, check_xsf
 from ingest.structures.readers.poscar import read_poscar, recognises_poscar
 from ingest.structures.readers.source_part import SourcePart
 from ingest.structures.readers.vasprun import read_vasprun, recognises_vasprun
@@ -79,7 +80,7 @@ ASE_DATABASE = SourcePart(
 CSSR = SourcePart(
     name="cssr",
     summary="CSSR, by pymatgen.",
-    read=by_pymatgen("cssr"),
+    read=by_pymatgen("cssr", check_cssr),
     suffixes=(".cssr",),
     packages=("pymatgen",),
     licence="MIT",
@@ -88,7 +89,7 @@ CSSR = SourcePart(
 RES = SourcePart(
     name="res",
     summary="RES of AIRSS, by pymatgen, compared with ASE.",
-    read=by_pymatgen("res", "res"),
+    read=by_pymatgen("res", check_res, "res"),
     suffixes=(".res",),
     packages=("ase", "pymatgen"),
     licence="MIT",
@@ -97,7 +98,7 @@ RES = SourcePart(
 XSF = SourcePart(
     name="xsf",
     summary="XSF, by pymatgen, compared with ASE.",
-    read=by_pymatgen("xsf", "xsf"),
+    read=by_pymatgen("xsf", check_xsf, "xsf"),
     suffixes=(".xsf",),
     packages=("ase", "pymatgen"),
     licence="MIT",
@@ -111,7 +112,7 @@ def _recognises_cfg(head: str) -> bool:
 CFG = SourcePart(
     name="cfg",
     summary="CFG of AtomEye, by ASE.",
-    read=by_ase("cfg"),
+    read=by_ase("cfg", check_cfg),
     recognises=_recognises_cfg,
     shared_suffixes=(".cfg",),
     packages=("ase",),

@@ -13,21 +13,19 @@ from ingest.structures.checks import LARGEST_CELL
 from ingest.structures.elements import ELEMENTS, ISOTOPES
 from ingest.structures.places import first_of
 from ingest.structures.readers.base import Content, Found
+from ingest.structures.readers.poscar_comment import POTENTIAL, of_comment
 from ingest.structures.refusals import (
     CompositionError,
     LimitError,
+    NoStructureError,
     UnknownElementError,
     UnreadableFileError,
 )
 from ingest.structures.second_reading import compared, crystal_from_pymatgen
-from ingest.structures.stated import parse_formula
 
-# What POTCARs append to a symbol: Fe_pv, Ga_d_GW, and hashes: Fe/abc123.
-_POTENTIAL = re.compile(r"([A-Z][a-z]?)(?:[_/.].*)?$")
 _LOOSE = re.compile(r"([A-Za-z]{1,2})\d*(?:[_/.+-].*)?$")
 _WHOLE = re.compile(r"\d+$")
-# Words of comments that are symbols too.
-_WORDS = frozenset({"I", "In", "As", "At", "No", "He", "Be", "Am", "Os", "Pa", "Po", "Y", "C", "V"})
+_CONFIGURATION = re.compile(r"\s*direct configuration\s*=", re.IGNORECASE)
 
 
 def recognises_poscar(head: str) -> bool:
@@ -78,6 +76,11 @@ def read_poscar(content: Content) -> Iterator[Found]:
     rows = [line.split() for line in lines[position : position + total]]
     coords = _positions(rows, total, position)
     _check_no_more(lines[position + total :], total)
+    if any(map(_CONFIGURATION.match, lines[position + total :])):
+        raise NoStructureError(
+            "it is a trajectory (XDATCAR) of several configurations; take the CONTCAR of the run, "
+            "or write the one that is meant as a POSCAR"
+        )
     written = _written_symbols(rows)
     if symbols is None:
         species, note = _without_species(lines[0], counts, written)
@@ -210,7 +213,7 @@ def _written_symbols(rows: Sequence[Sequence[str]]) -> list[str] | None:
         rest = [field for field in row[3:] if field.upper() not in ("T", "F", ".TRUE.", ".FALSE.")]
         if "F" in row[3:] and len(row) == 4:
             rest = ["F"]  # fluorine: flags come in threes
-        match = _POTENTIAL.match(rest[0]) if rest else None
+        match = POTENTIAL.match(rest[0]) if rest else None
         if match is None or match[1] not in ELEMENTS | ISOTOPES.keys():
             return None
         found.append(match[1])
@@ -221,7 +224,7 @@ def _with_species(symbols: Sequence[str], counts: Sequence[int]) -> tuple[list[s
     species: list[str] = []
     notes = []
     for written, count in zip(symbols, counts, strict=True):
-        match = _POTENTIAL.match(written)
+        match = POTENTIAL.match(written)
         symbol = match[1] if match else ""
         if symbol not in ELEMENTS and symbol not in ISOTOPES:
             loose = _LOOSE.match(written)
@@ -243,7 +246,7 @@ def _without_species(
                 "species: the file has no line of species; they are the symbols behind the "
                 "coordinates"
             )
-    symbols = _of_comment(comment, counts)
+    symbols = of_comment(comment, counts)
     if symbols is None:
         raise UnknownElementError(
             "the file has no line of species (VASP 4 form) and its comment names none that fit "
@@ -252,62 +255,6 @@ def _without_species(
     return [symbol for symbol, count in zip(symbols, counts, strict=True) for _ in range(count)], (
         f"species: the file has no line of species; {first_of(symbols)} are those of its comment"
     )
-
-
-def _of_comment(comment: str, counts: Sequence[int]) -> list[str] | None:
-    """The symbols in a comment that fit the counts: a list of symbols, or one formula."""
-    fields = re.split(r"[\s,;:]+", comment.strip())
-    readings = {
-        tuple(symbols)
-        for symbols in [
-            _listed(fields, len(counts)),
-            *(_formula(field, counts) for field in fields),
-        ]
-        if symbols is not None
-    }
-    spelt = _spelt(fields, counts)
-    if spelt is not None:
-        readings.add(tuple(spelt))
-    return list(readings.pop()) if len(readings) == 1 else None
-
-
-def _listed(fields: Sequence[str], number: int) -> list[str] | None:
-    """The comment's first words if they are as many symbols, and no more."""
-    symbols = []
-    for field in fields:
-        match = _POTENTIAL.match(field)
-        if match is None or match[1] not in ELEMENTS:
-            break
-        symbols.append(match[1])
-    if len(symbols) != number or (number == 1 and symbols[0] in _WORDS and len(fields) > 1):
-        return None
-    return symbols
-
-
-def _formula(field: str, counts: Sequence[int]) -> list[str] | None:
-    """The elements of a word such as ``Al2O3`` if its amounts are those of the counts."""
-    amounts = parse_formula(field)
-    if not amounts or len(amounts) != len(counts) or (len(counts) == 1 and field in _WORDS):
-        return None
-    return _fitting(amounts, counts)
-
-
-def _spelt(fields: Sequence[str], counts: Sequence[int]) -> list[str] | None:
-    """The elements of the comment's first words such as ``Al2 O3``."""
-    amounts: dict[str, float] = {}
-    for field in fields:
-        one = parse_formula(field)
-        if not one or len(one) != 1 or amounts.keys() & one.keys():
-            break
-        amounts |= one
-    if len(amounts) < 2 or len(amounts) != len(counts):
-        return None
-    return _fitting(amounts, counts)
-
-
-def _fitting(amounts: dict[str, float], counts: Sequence[int]) -> list[str] | None:
-    ratios = [count / amount for count, amount in zip(counts, amounts.values(), strict=True)]
-    return list(amounts) if max(ratios) - min(ratios) < 1e-6 else None
 
 
 def _by_pymatgen(text: str) -> Crystal:

@@ -71,6 +71,8 @@ class StructureReader:
             return self.part.found(name, data, nearest_order)
         except FeatureStoreError as error:
             failure = Failure.of(error)
+        except MemoryError:
+            failure = Failure("MemoryError", "reading it needs more memory than a process may take")
         # A stranger's reader, and the libraries, raise anything.
         except (Exception, SystemExit) as error:
             broken = UnreadableFileError(f"it breaks the rules of its format ({_reason(error)})")
@@ -134,6 +136,12 @@ def readers_of_name(name: str) -> list[StructureReader]:
             if plain.startswith(start) and not plain[len(start) : len(start) + 1].isalpha()
         ]
     )
+
+
+def name_may_tell(name: str) -> bool:
+    """Whether a file's name has a suffix that some format has, if others have it as well."""
+    suffixes = {suffix for one in readers().usable for suffix in one.part.shared_suffixes}
+    return without_compression(name).lower().endswith(tuple(suffixes))
 
 
 def _closest(matches: Sequence[tuple[StructureReader, str]]) -> list[StructureReader]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ from featurestore.crystal import Crystal
 from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
 from featurestore.plugins import Part, Request
-from ingest.structures.opening import COMPRESSIONS, unpacked, without_compression
+from ingest.structures.checks import LARGEST_CELL
+from ingest.structures.opening import COMPRESSIONS, LARGEST_FILE, unpacked, without_compression
 from ingest.structures.readers.base import Content, Found, Reader
-from ingest.structures.refusals import NoStructureError, UnreadableFileError
+from ingest.structures.refusals import LimitError, NoStructureError, UnreadableFileError
 
 
 def _itself(request: Request) -> Part:
@@ -87,7 +89,8 @@ class SourcePart(Part):
         Raises
         ------
         LimitError
-            If it unpacks to more than is read.
+            If it unpacks to more than is read, or the reader finds more than so large a file
+            could list.
         UnreadableFileError
             If it is empty or its compression damaged, or the reader gives what is no `Found`.
         NoStructureError
@@ -98,14 +101,41 @@ class SourcePart(Part):
         plain = unpacked(data)
         if not plain.strip():
             raise UnreadableFileError("the file is empty")
-        found = list(self.read(Content(without_compression(name), plain, nearest_order)))
-        if not found:
-            raise NoStructureError("its reader finds no structure in it")
-        for one in found:
+        found: list[Found] = []
+        size = 0
+        for one in self.read(Content(without_compression(name), plain, nearest_order)):
             wrong = _what_is_wrong(one)
             if wrong:
                 raise UnreadableFileError(f"its reader is at fault: it gives {wrong}")
+            found.append(_bounded(one))
+            size += _size(found[-1])
+            if size > LARGEST_FILE:
+                raise LimitError(
+                    f"its reader finds {len(found):,} structures and more in it, of more than "
+                    f"{LARGEST_FILE:,} bytes"
+                )
+        if not found:
+            raise NoStructureError("its reader finds no structure in it")
         return found
+
+
+def _bounded(one: Found) -> Found:
+    """The same, or a failure where the cell is larger than any that is analysed."""
+    structure = one.structure
+    if isinstance(structure, Crystal) and structure.n_atoms > LARGEST_CELL:
+        error = LimitError(
+            f"the cell has {structure.n_atoms:,} atoms, the largest {LARGEST_CELL:,}"
+        )
+        return Found(Failure.of(error), one.block, material_id=one.material_id)
+    return one
+
+
+def _size(one: Found) -> int:
+    """Bytes that it takes, some for each atom, text and target."""
+    texts = (*one.notes, one.block, one.material_id, *one.targets)
+    values = sum(len(value) for value in one.targets.values() if isinstance(value, str))
+    atoms = one.structure.n_atoms if isinstance(one.structure, Crystal) else 1
+    return 16 * (atoms + len(texts)) + sum(map(len, texts)) + values
 
 
 def _what_is_wrong(one: object) -> str:
@@ -125,6 +155,9 @@ def _what_is_wrong(one: object) -> str:
         return "notes, a block or a material_id that are no text"
     if not isinstance(one.targets, Mapping) or not _is_texts(tuple(one.targets)):
         return "targets that are no mapping by name"
+    for name, value in one.targets.items():
+        if not isinstance(value, Real | str | Failure | None):
+            return f"the target {name!r} as a {type(value).__name__}, no number, text or Failure"
     if one.space_group is not None and type(one.space_group) is not int:
         return "a space group that is no number"
     return ""

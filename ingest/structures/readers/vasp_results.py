@@ -7,7 +7,7 @@ not converge has reasons in the place of numbers.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from featurestore.failure import Failure
-from ingest.structures.opening import COMPRESSIONS, read_whole, without_compression
+from ingest.structures.opening import COMPRESSIONS, read_whole, unpacked, without_compression
 from ingest.structures.refusals import (
     InvalidStructureError,
+    LimitError,
     OtherStructureError,
     UnreadableFileError,
 )
@@ -190,21 +191,58 @@ def _number(name: str, text: str) -> int:
     return int(found[1]) if found else 0
 
 
-def run_beside(path: Path) -> Path | None:
-    """The ``vasprun.xml`` or ``OUTCAR`` of the run that a POSCAR or CONTCAR lies beside."""
-    name = without_compression(path.name)
-    if not name.lower().startswith(("contcar", "poscar")):
-        return None
-    rest = name[len("contcar") :]
-    for run in (f"vasprun.xml{rest}", f"OUTCAR{rest}"):
-        for compression in ("", *COMPRESSIONS):
-            beside = path.with_name(run + compression)
-            if beside.is_file():
-                return beside
+@dataclass(frozen=True)
+class RunFile:
+    """The ``vasprun.xml`` or ``OUTCAR`` that a structure lies beside.
+
+    Parameters
+    ----------
+    name : str
+        Without folders.
+    path : Path, optional
+        Where it lies.
+    data : bytes, optional
+        What is in it, for a member of an archive; may be compressed.
+    refused : str
+        Why it is not read, in words.
+    """
+
+    name: str
+    path: Path | None = None
+    data: bytes | None = None
+    refused: str = ""
+
+    def read(self) -> bytes:
+        """What is in it, unpacked.
+
+        Raises
+        ------
+        LimitError, UnreadableFileError
+            As `read_whole` and `unpacked`; if it is refused.
+        """
+        if self.refused:
+            raise LimitError(self.refused)
+        return read_whole(self.path) if self.path is not None else unpacked(self.data or b"")
+
+
+def runs_beside(name: str) -> Iterator[str]:
+    """How the run may be called that a POSCAR or CONTCAR belongs to, the best first."""
+    plain = without_compression(name)
+    if plain.lower().startswith(("contcar", "poscar")):
+        rest = re.sub("^(contcar|poscar)", "", plain, flags=re.IGNORECASE)
+        for run in (f"vasprun.xml{rest}", f"OUTCAR{rest}"):
+            yield from (run + compression for compression in ("", *COMPRESSIONS))
+
+
+def run_beside(path: Path) -> RunFile | None:
+    """The run of the folder that a POSCAR or CONTCAR lies in."""
+    for name in runs_beside(path.name):
+        if (beside := path.with_name(name)).is_file():
+            return RunFile(name, beside)
     return None
 
 
-def targets_beside(run: Path, name: str, species: tuple[str, ...], volume: float) -> Targets:
+def targets_beside(run: RunFile, name: str, species: tuple[str, ...], volume: float) -> Targets:
     """What a run says about the structure beside it.
 
     Nothing about a POSCAR that it did not end with: that is what it began with. A run that cannot
@@ -215,7 +253,7 @@ def targets_beside(run: Path, name: str, species: tuple[str, ...], volume: float
 
     begins = name.lower().startswith("poscar")
     try:
-        content = Content(without_compression(run.name), read_whole(run))
+        content = Content(without_compression(run.name), run.read())
         if not run.name.startswith("vasprun"):
             return outcar_targets(content.text, len(species), volume)
         [found] = read_vasprun(content)

@@ -10,10 +10,11 @@ from typing import Any
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.failure import Failure
 from featurestore.output.terminal import one_line
+from ingest.structures.ids import LONGEST_ID, why_no_id
 from ingest.structures.opening import shown
 from ingest.structures.readers.base import Found, parse_json
 from ingest.structures.readers.json_forms import of_document
-from ingest.structures.readers.registry import readers_of_name, stem_of
+from ingest.structures.readers.registry import reader_of, stem_of
 from ingest.structures.records import MaterialRecord
 from ingest.structures.refusals import (
     InvalidStructureError,
@@ -24,7 +25,6 @@ from ingest.structures.tables.files import read_rows, table_files
 
 _STRUCTURES = ("structure", "atoms", "cif")
 _IDS = ("material_id", "matbench_id", "jid", "mpid", "mp_id", "id")
-_LONGEST_ID = 200
 _CIF = "cell.cif"
 
 
@@ -73,6 +73,12 @@ def _chosen(row: Mapping[str, Any], taken: Taken, inside: str) -> Taken:
     for name in filter(None, (taken.structure, taken.id, *taken.columns)):
         if name not in row:
             raise UnknownNameError(f"column of {inside}", name, row)
+    for column, name in taken.columns.items():
+        if column != name and name in row and name not in taken.columns:
+            raise InvalidInputError(
+                f"{inside} has a column {name!r}, and {column!r} is taken as {name} as well: take "
+                f"{column!r} as another property"
+            )
     usual = [name for name in _STRUCTURES if name in row]
     if taken.structure is None and len(usual) != 1:
         found = f"several columns ({', '.join(usual)})" if usual else "no column"
@@ -89,7 +95,7 @@ def _chosen(row: Mapping[str, Any], taken: Taken, inside: str) -> Taken:
 
 
 def _record(row: Mapping[str, Any], index: Any, inside: str, taken: Taken) -> MaterialRecord:
-    name = nameless = f"{_stem(inside)}/{one_line(str(index))[:_LONGEST_ID]}"
+    name = nameless = f"{_stem(inside)}/{one_line(str(index))[:LONGEST_ID]}"
     try:
         if taken.id is not None:
             name = _id(row.get(taken.id), taken.id)
@@ -132,13 +138,9 @@ def _stem(inside: str) -> str:
 
 def _id(value: Any, column: str) -> str:
     given = str(value) if type(value) is int else value
-    if not isinstance(given, str) or not given.strip():
-        raise UnreadableFileError(f"its {column} is empty")
-    if len(given) > _LONGEST_ID or one_line(given) != given:
-        raise UnreadableFileError(
-            f"its {column} {one_line(given)[:40]!r} holds control characters, or more than "
-            f"{_LONGEST_ID}"
-        )
+    reason = why_no_id(given) if isinstance(given, str) else "is no text"
+    if reason:
+        raise UnreadableFileError(f"its {column} {reason}")
     return given
 
 
@@ -151,7 +153,8 @@ def _found(cell: Any, taken: Taken) -> Found:
     if isinstance(cell, str) and cell.lstrip()[:1] in ("{", "["):
         cell = parse_json(cell)
     if isinstance(cell, str) and cell.strip():
-        (reader,) = readers_of_name(_CIF)
+        reader = reader_of(_CIF, lambda: "")
+        assert reader is not None  # a suffix that ships
         data = cell.encode("utf-8", "backslashreplace")
         return _only(reader.found(_CIF, data, taken.nearest_order))
     found = of_document(cell, taken.nearest_order) if isinstance(cell, dict) else None

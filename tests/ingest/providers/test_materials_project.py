@@ -64,6 +64,13 @@ def read(store: FeatureStore, project: QuirkyServer, **options: Any) -> Any:
     return add_mp(store, ["elements=Cs"], endpoint=f"{project.base}/", **options)
 
 
+def test_a_property_of_ones_own(store: FeatureStore, project: QuirkyServer) -> None:
+    read(store, project, limit=2, columns=["formation_energy_per_atom=mixing:eV/atom"])
+    read(store, project, limit=3, columns=["formation_energy_per_atom=mixing"])
+    rows = store.sql("SELECT property, count(*) AS n FROM properties GROUP BY ALL").to_pylist()
+    assert rows == [{"property": "mixing", "n": 3}]
+
+
 def test_materials_targets_and_their_origin(store: FeatureStore, project: QuirkyServer) -> None:
     result = read(store, project, columns=COLUMN)
     assert (result.written, result.outcomes[1].written) == (12, 12)

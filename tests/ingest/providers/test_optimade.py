@@ -126,8 +126,19 @@ def test_bad_filters_and_columns_name_the_way_out(store: FeatureStore, optimade_
         add_optimade(store, optimade_url, columns=["_exmpl_delta_e=mbj_bandgap"])
     with pytest.raises(UnknownNameError, match="property-registry"):
         add_optimade(store, optimade_url, columns=["_exmpl_delta_e=delta_e"])
-    with pytest.raises(InvalidInputError, match="FIELD=PROPERTY"):
+    with pytest.raises(InvalidInputError, match="COLUMN=PROPERTY"):
         add_optimade(store, optimade_url, columns=["_exmpl_delta_e"])
+
+
+def test_a_property_of_ones_own(store: FeatureStore, optimade_url: str) -> None:
+    options = {"limit": 2, "pause": 0.0, "from_start": True}
+    add_optimade(store, optimade_url, CS, columns=["_exmpl_delta_e=mixing:eV/atom"], **options)
+    again = add_optimade(store, optimade_url, CS, columns=["_exmpl_delta_e=mixing"], **options)
+    assert again.outcomes[1].present == 2
+    rows = store.sql("SELECT DISTINCT property, unit FROM properties").to_pylist()
+    assert rows == [{"property": "mixing", "unit": "eV/atom"}]
+    with pytest.raises(InvalidInputError, match=r"in 'eV/atom', the property gap is in 'meV'"):
+        add_optimade(store, optimade_url, CS, columns=["_exmpl_delta_e=gap:meV"], **options)
 
 
 def test_the_command(store: FeatureStore, optimade_url: str, capsys: Any) -> None:

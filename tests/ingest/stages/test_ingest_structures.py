@@ -126,7 +126,9 @@ def test_bad_structures_are_counted_and_the_others_written(store, archive):
         assert error in _REFUSALS and bad[name][1] in message, name
     lines = materials.summary()
     assert lines[0] == "materials: 1 written, 0 already there, 7 failed"
-    assert lines[1].startswith("  5 × InvalidStructureError, for example flat: the cell has")
+    assert lines[1].startswith(
+        "  5 × InvalidStructureError, for example flat: a.json.zip: the cell has"
+    )
     assert {line.split()[2] for line in lines[2:4]} == {"OverlapError,", "UnknownElementError,"}
 
 

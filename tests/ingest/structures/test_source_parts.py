@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import os
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -12,7 +15,9 @@ from made_up_package import install
 from featurestore.crystal import Crystal
 from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
+from featurestore.machine.workers import WorkerPool
 from featurestore.plugins import SOURCES
+from ingest.structures import opening, sources
 from ingest.structures.readers.source_part import SourcePart
 from ingest.structures.records import NotAStructure
 from ingest.structures.sources import expand_sources, read_sources
@@ -109,6 +114,8 @@ def test_a_doubled_name_is_refused_by_both_packages_and_leaves_the_others(
         ("yield Found(Crystal([[1]], ('Po',), np.zeros((1, 3))))", "no array of float64"),
         ("yield Found(crystal('Po'), space_group='Pm-3m')", "a space group that is no number"),
         ("yield from ()", "finds no structure"),
+        ("yield Found(crystal('Po'), targets={'gap': [1]})", "the target 'gap' as a list"),
+        ("while True: yield Found(crystal('Po'), notes=('x: ' + 'y' * 9 ** 7,))", "and more in it"),
     ],
 )
 def test_what_a_reader_does_wrong_is_one_failure_that_names_it(
@@ -120,6 +127,74 @@ def test_what_a_reader_does_wrong_is_one_failure_that_names_it(
     assert isinstance(found["a.odd"], Failure)
     assert said in found["a.odd"].message
     assert "the structure reader 'odd' of lab-odd 1.0 (lab_odd:PART)" in found["a.odd"].message
+
+
+def test_a_cell_too_large_leaves_the_others_of_its_file(site: Path, tmp_path: Path) -> None:
+    body = "for n in (1, 5001): yield Found(Crystal(np.eye(3) * 9, ('Po',) * n, np.zeros((n, 3))))"
+    add(site, "lab-odd", "odd", 'suffixes=(".odd",)', body)
+    (tmp_path / "a.odd").write_text("text")
+    small, large = read_sources(expand_sources([str(tmp_path / "a.odd")]))
+    assert isinstance(small.structure, Crystal)
+    assert "the cell has 5,001 atoms, the largest 5,000" in message(large.structure, "LimitError")
+
+
+@pytest.mark.parametrize("how", ['suffixes=(".odd",)', "recognises=lambda head: True"])
+def test_a_reader_of_another_package_is_given_what_ours_would_be(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """No FIFO, no device, no link to one, no more bytes than the limit, packed or not."""
+    add(site, "lab-odd", "odd", how)
+    folder = tmp_path / "files"
+    folder.mkdir()
+    os.mkfifo(folder / "fifo.odd")
+    (folder / "device.odd").symlink_to("/dev/zero")
+    (folder / "bomb.odd.gz").write_bytes(gzip.compress(b" " * (1 << 20)))
+    (folder / "large.odd").write_bytes(b" " * (1 << 20))
+    (folder / "good.odd").write_text("text")
+    with tarfile.open(folder / "a.tar", "w") as archive:
+        link = tarfile.TarInfo("link.odd")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    monkeypatch.setattr(opening, "LARGEST_FILE", 1 << 16)
+    records = read_sources(expand_sources([str(folder)]))
+    found = {record.source_file: record.structure for record in records}
+    assert [name for name, one in found.items() if isinstance(one, Crystal)] == ["good.odd"]
+    assert "more than 65,536 bytes" in message(found["bomb.odd.gz"], "LimitError")
+    assert "more than 65,536 bytes" in message(found["large.odd"], "LimitError")
+    assert "a link or a device" in message(found["a.tar/link.odd"], "LimitError")
+    for name in ("fifo.odd", "device.odd"):
+        assert isinstance(found[name], NotAStructure) == ("recognises" in how)
+        assert "not a regular file" in found[name].message  # type: ignore[union-attr]
+
+
+def test_a_reader_that_hangs_or_ends_its_process_is_named(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = (
+        "import os, time\n    kind = content.text.strip()\n"
+        "    if kind == 'hangs': time.sleep(60)\n    if kind == 'ends': os._exit(3)\n"
+        "    if kind == 'interrupts': raise KeyboardInterrupt\n"
+        "    if kind == 'hoards': b'x' * (8 << 30)\n"
+        "    yield Found(crystal('Po'))"
+    )
+    add(site, "lab-odd", "odd", 'suffixes=(".odd",)', body)
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for kind in ("hangs", "ends", "interrupts", "hoards", "works"):
+        (folder / f"{kind}.odd").write_text(kind)
+    monkeypatch.setattr(sources, "SECONDS_A_FILE", 8.0)
+    with WorkerPool(1, memory_limit=4 << 30) as pool:
+        records = read_sources(expand_sources([str(folder)]), pool=pool)
+        found = {record.material_id: record.structure for record in records}
+    assert isinstance(found.pop("works"), Crystal)
+    for kind, error in (
+        ("hangs", "TimeLimit"),
+        ("ends", "WorkerDied"),
+        ("interrupts", "KeyboardInterrupt"),
+        ("hoards", "MemoryError"),
+    ):
+        said = message(found[kind], error)
+        assert "'odd' of lab-odd 1.0" in said and f"{kind}.odd" in said
 
 
 def test_a_recogniser_that_raises_is_named_where_nobody_else_reads_the_file(
@@ -147,9 +222,11 @@ def test_the_beginning_of_a_member_is_not_read_for_the_whole(tmp_path: Path) -> 
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("short", POSCAR)
         archive.writestr("long", POSCAR + "\n" * 70_000)
+        archive.writestr("long.in", POSCAR + "\n" * 70_000)  # a suffix that some reader shares
     found = read(tmp_path, {"a.zip": packed.getvalue()})
     assert isinstance(found["a.zip/short"], Crystal)
     assert "give the member a suffix" in message(found["a.zip/long"], "LimitError")
+    assert isinstance(found["a.zip/long.in"], Crystal)
 
 
 @pytest.mark.parametrize(

@@ -210,3 +210,34 @@ def test_the_command(store: FeatureStore, tmp_path: Path, capsys: Any) -> None:
     words = ["ingest", "table", str(path), "--column", COLUMN[0], "--limit", "1"]
     root.main([*words, "--store", store.uri], standalone_mode=False)
     assert "materials: 1 written" in capsys.readouterr().out
+
+
+def test_a_property_of_ones_own_is_known_from_then_on(store: FeatureStore, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(split([structure(), -0.5])))
+    with pytest.raises(UnknownNameError, match="NAME:UNIT"):
+        add_table(store, path, columns=["e_form=cohesive_energy"])
+    add_table(store, path, columns=["e_form=cohesive_energy:eV/atom"])
+    rows = store.sql("SELECT property, value, unit FROM properties").to_pylist()
+    assert rows == [{"property": "cohesive_energy", "value": -0.5, "unit": "eV/atom"}]
+    path.write_text(json.dumps(split([structure(4.1), -0.6])))
+    add_table(store, path, columns=["e_form=cohesive_energy"], dataset="b", replace=True)
+    path.write_text(
+        json.dumps(split([structure(4.2), -0.7], columns=["structure", "cohesive_energy"]))
+    )
+    add_table(store, path, dataset="c", replace=True)  # by the name of its column
+    assert store.sql("SELECT sum(value) AS total FROM properties").to_pylist()[0]["total"] == (
+        pytest.approx(-1.8)
+    )
+    with pytest.raises(InvalidInputError, match=r"is in eV/atom, not in meV"):
+        add_table(store, path, columns=["cohesive_energy=cohesive_energy:meV"])
+
+
+def test_two_columns_for_one_property(store: FeatureStore, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    columns = ["structure", "band_gap", "gap"]
+    path.write_text(json.dumps(split([structure(), 1.0, 2.0], columns=columns)))
+    with pytest.raises(InvalidInputError, match="'gap' is taken as band_gap as well"):
+        add_table(store, path, columns=["gap=band_gap"])
+    with pytest.raises(InvalidInputError, match="are both taken as slme"):
+        add_table(store, path, columns=["gap=slme", "band_gap=slme"])

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import sqlite3
+import tarfile
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,8 @@ from structure_texts import poscar
 
 from featurestore.failure import Failure
 from featurestore.registry import load_registry
+from ingest.structures import archive_runs
+from ingest.structures.opening import HEAD
 from ingest.structures.sources import expand_sources, read_sources
 
 
@@ -267,3 +273,91 @@ def test_a_document_of_the_materials_project(tmp_path):
     assert {name for name in found if name in registry} == {
         *("formation_energy_per_atom", "energy_above_hull", "band_gap", "total_magnetization")
     }
+
+
+RUNS = {
+    "run1/CONTCAR": poscar(),
+    "run1/vasprun.xml": vasprun(),
+    "run2/vasprun.xml": vasprun(e_0=-9.0),
+    "run2/z/README": "text",
+    "run3/OUTCAR": outcar() + " " * HEAD,
+    "run3/CONTCAR": poscar(),
+    "run3/POSCAR": poscar(lattice="4.2 0 0\n0 4.2 0\n0 0 4.2"),
+    "run4/POSCAR.relax1": poscar(),
+    "run4/OUTCAR.relax1.gz": gzip.compress(outcar().encode()),
+    "run5/CONTCAR": poscar(),
+    "run5/OUTCAR": outcar(ends=False),
+    "run6/CONTCAR": poscar(),
+}
+
+
+def packed(folder: Path, kind: str, names: Sequence[str] = tuple(RUNS)) -> Path:
+    """An archive of the runs, with a folder of its own."""
+    path = folder / f"runs.{kind}"
+    contents = {f"runs/{name}": RUNS[name] for name in names}
+    data = {name: one if isinstance(one, bytes) else one.encode() for name, one in contents.items()}
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in data.items():
+                archive.writestr(name, content)
+    else:
+        with tarfile.open(path, "w:gz") as tar:
+            for name, content in data.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    return path
+
+
+def in_files(source: Path) -> dict[str, dict[str, object]]:
+    """Targets, or what else becomes of a file, by its path in the folder of runs."""
+    found = {}
+    for record in read_sources(expand_sources([str(source)])):
+        failed = isinstance(record.structure, Failure)
+        name = record.source_file.removeprefix(f"{source.name}/").removeprefix("runs/")
+        assert name not in found
+        found[name] = {"": type(record.structure)} if failed else dict(record.targets)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_runs_in_an_archive_are_read_as_in_a_folder(tmp_path, kind):
+    folder = tmp_path / "runs"
+    for name, text in RUNS.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    there = in_files(folder)
+    assert there["run1/CONTCAR"]["band_gap"] == pytest.approx(1.5)
+    assert there["run3/CONTCAR"] == there["run4/POSCAR.relax1"]
+    assert there["run3/CONTCAR"]["energy"] == -8.05 and there["run3/POSCAR"] == {}
+    assert there["run5/CONTCAR"]["energy"].error == "UnreadableFileError"
+    for names in (sorted(RUNS), sorted(RUNS, reverse=True)):
+        assert in_files(packed(tmp_path, kind, names)) == there
+
+
+def test_a_run_too_far_from_its_structure_in_an_archive_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive_runs, "MOST_HELD", 100)
+    for names in (["run3/CONTCAR", "run3/POSCAR", "run3/OUTCAR"], ["run3/OUTCAR", "run3/CONTCAR"]):
+        found = in_files(packed(tmp_path, "tar.gz", names))
+        said = [one["energy"] for one in found.values() if isinstance(one.get("energy"), Failure)]
+        assert len(found) == len(names) and [one.error for one in said] == ["LimitError"]
+        assert "unpack the archive" in said[0].message and "OUTCAR beside" in said[0].message
+
+
+def test_links_and_doubled_names_for_runs_in_a_tar(tmp_path):
+    def add(archive: tarfile.TarFile, name: str, text: str | None) -> None:
+        info = tarfile.TarInfo(name)
+        if text is None:
+            info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        info.size = len(text or "")
+        archive.addfile(info, io.BytesIO((text or "").encode()))
+
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        add(archive, "1/CONTCAR", poscar())
+        add(archive, "1/OUTCAR", None)
+        add(archive, "2/OUTCAR", outcar())
+        add(archive, "2/CONTCAR", poscar())
+        add(archive, "2/OUTCAR", outcar())
+    records = {one.source_file: one for one in read_sources(expand_sources([str(tmp_path)]))}
+    linked, doubled = (records[f"a.tar/{n}/CONTCAR"].targets["energy"] for n in (1, 2))
+    assert "a link or a device" in linked.message and "more than once" in doubled.message
