@@ -259,7 +259,7 @@ class Forecasts(Shown):
             seeds = _seeds(rows)
             said.append(f"{rows[0].property}: {len(rows)} by {group} ({seeds})")
             for how in dict.fromkeys(row.calibration for row in rows):
-                said.append(f"{rows[0].property}: {_calibration(how)}")
+                said.append(f"{rows[0].property}: {_calibration(how, bool(rows[0].classes))}")
             far = sum(1 for row in rows if row.percentile is not None and row.percentile >= 100)
             if far:
                 said.append(
@@ -335,11 +335,16 @@ def _seeds(rows: Sequence[Forecast]) -> str:
     return f"{n} seeds that differ by {spread:.2g} {rows[0].unit}"
 
 
-def _calibration(how: str) -> str:
+def _calibration(how: str, of_classes: bool) -> str:
     if how.startswith("sets"):
         return how
     if not how.startswith("uncalibrated"):
         return f"interval of {how}"
+    if of_classes:
+        return (
+            f"no sets of classes that hold 90 %, {how}: a larger validation fold (featurestore "
+            "ingest splits) or more materials with classes would give them"
+        )
     if "out-of-fold" in how:
         return f"no 90 % interval, {how}: more measured materials would give one"
     return (

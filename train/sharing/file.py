@@ -30,6 +30,7 @@ from featurestore.plugins.settings import checked_settings
 from featurestore.tables.soundness import parsed_object, problem_of
 from featurestore.views.features import VectorFeature
 from featurestore.views.parameters import ViewParameters
+from train.forecasts.classes import ClassCalibration
 from train.forecasts.knowledge import Knowledge
 from train.predictors.base import Predictor
 from train.predictors.registry import predictor_part, recipe_names, restored
@@ -187,6 +188,7 @@ def _checked(
         raise InvalidInputError("its models are not of one training view")
     _check_features(parameters[0], encoders, generators, width)
     knowledge = from_arrays(knowledge_arrays, content["knowledge"], width)
+    _check_classes(parameters[0], knowledge)
     return ModelFile(
         models=tuple(models),
         encoders=encoders,
@@ -196,6 +198,16 @@ def _checked(
         arrays=knowledge_arrays,
         sha256=sha256,
     )
+
+
+def _check_classes(parameters: ViewParameters, knowledge: Knowledge) -> None:
+    """Raise unless what is known of the training materials is of what the models are of."""
+    n = len(parameters.classes)
+    if bool(n) != isinstance(knowledge.calibration, ClassCalibration):
+        of, models = ("numbers", "classes") if n else ("classes", "numbers")
+        raise InvalidInputError(f"its calibration is of {of}, and its models are of {models}")
+    if n and (knowledge.domain.targets >= n).any():
+        raise InvalidInputError(f"a target of its training materials is none of the {n} classes")
 
 
 def _row(table: str, row: Any, columns: tuple[str, ...]) -> dict[str, Any]:

@@ -98,7 +98,10 @@ def test_comparisons_and_cards(store: FeatureStore, ids: dict[str, list[str]]) -
     (whole, *_) = card["intervals"]["test_fold"]
     assert whole["part"] == "all" and 0.5 < whole["covered"] <= 1 <= whole["set_size"]
     page = card_markdown(card)
-    assert "Brier score: " in page and "90 % sets of classes: by 24 validation" in page
+    assert (
+        "Brier score: " in page
+        and "90 % sets of classes: split conformal, by 24 validation" in page
+    )
     assert "large, medium, small" in page
 
 
