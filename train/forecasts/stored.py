@@ -10,8 +10,8 @@ import pyarrow as pa
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.quoting import SQL
 from featurestore.store import FeatureStore
+from train.forecasts.forecast import Forecast
 from train.forecasts.group import LoadedGroup
-from train.forecasts.result import Forecast
 
 # The Brier score is that of `train.tasks.class_metrics.brier_scores`.
 _OF_CLASSES = SQL(

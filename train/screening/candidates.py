@@ -14,8 +14,8 @@ from featurestore.errors import MissingDataError
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from train.forecasts.calibration import FEWEST_ROWS, Calibration
+from train.forecasts.forecast import Forecast
 from train.forecasts.group import LoadedGroup
-from train.forecasts.result import Forecast
 from train.screening.classes import class_outlook
 from train.screening.distribution import Distribution
 from train.screening.rules import Outlook

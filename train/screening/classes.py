@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from featurestore.classes import classes_of, place_of, shown_unit
 from featurestore.errors import InvalidInputError
+from train.forecasts.forecast import Forecast
 from train.forecasts.group import LoadedGroup
-from train.forecasts.result import Forecast
 from train.screening.distribution import Distribution, NormalErrors
 from train.screening.rules import Outlook
 from train.screening.wants import Want

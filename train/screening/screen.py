@@ -14,9 +14,10 @@ from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
 from train.forecasts.calibration import UNCALIBRATED
 from train.forecasts.chosen import named_group, properties_with_models
+from train.forecasts.forecast import Forecast
 from train.forecasts.group import LoadedGroup, group_id
 from train.forecasts.predictor import Predictor
-from train.forecasts.result import Forecast, Forecasts
+from train.forecasts.result import Forecasts
 from train.screening.candidates import (
     OUTSIDE,
     Material,
