@@ -124,7 +124,8 @@ def conflicts(
         largest difference first.
     """
     return session.query(
-        "SELECT material_id, formula, string_agg(p.source || ' ' || CAST(p.value AS VARCHAR), ', ' "
+        "SELECT material_id, formula, string_agg(p.source || ' ' || "
+        "coalesce(class_name(p.value, p.unit), CAST(p.value AS VARCHAR)), ', ' "
         "ORDER BY list_position(?2, p.source)) AS values, max(p.value) - min(p.value) AS "
         "difference, min(p.unit) AS unit FROM properties p JOIN materials USING (material_id) "
         "WHERE p.property = ?1 AND list_contains(?2, p.source) GROUP BY material_id, formula "
@@ -156,9 +157,13 @@ def check_united(session: Session, rule: PropertyRule) -> None:
         )
 
 
-def values_sql(property: str, source: str, called: str) -> SQL:
-    """A query for material_id and a property's values, ``called`` so, by a source or a rule."""
+def values_sql(property: str, source: str, called: str, named: bool = False) -> SQL:
+    """A query for material_id and a property's values, ``called`` so, by a source or a rule.
+
+    ``named`` values are the names of classes.
+    """
     of_source = SQL(f"properties WHERE property = {quoted(property)} AND source = {quoted(source)}")
     of_rule = SQL(f"ruled_values WHERE property = {quoted(property)} AND rule = {quoted(source)}")
     values = of_rule if is_rule(source) else of_source
-    return SQL(f"SELECT material_id, value AS {identifier(called)} FROM {values}")
+    value = SQL("class_name(value, unit)" if named else "value")
+    return SQL(f"SELECT material_id, {value} AS {identifier(called)} FROM {values}")

@@ -11,8 +11,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from featurestore.classes import BOOLEAN, category_unit, classes_of
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.files import read_toml
+from featurestore.session_tables import MATERIAL_COLUMNS
+
+_NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class Property:
     name : str
         As in the ``properties`` table.
     unit : str
-        Unit of its values; "1" where it has none.
+        Unit of its values; "1" where it has none. Of a property of classes what stands in its
+        place, see `featurestore.classes`.
     plausible : tuple of float
         Lowest and highest plausible value, in ``unit``; by default every one is.
     """
@@ -32,6 +37,11 @@ class Property:
     name: str
     unit: str
     plausible: tuple[float, float] = (-math.inf, math.inf)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Its classes in order; none for a property of numbers."""
+        return classes_of(self.unit)
 
 
 @dataclass(frozen=True)
@@ -56,8 +66,9 @@ class PropertyRegistry:
                 name,
                 same,
                 "(to add one of your own, name its unit with the column, --column "
-                "COLUMN=NAME:UNIT, or write [NAME] with unit and range into a TOML file and pass "
-                "it with --property-registry)",
+                "COLUMN=NAME:UNIT, where NAME:boolean and NAME:category[A,B] have classes, or "
+                "write [NAME] with unit and range, or kind and classes, into a TOML file and "
+                "pass it with --property-registry)",
                 otherwise="the registry has none that is the same quantity",
             )
         return self.properties[name]
@@ -83,6 +94,24 @@ class PropertyRegistry:
     def __contains__(self, name: object) -> bool:
         """Whether the registry knows the name."""
         return name in self.properties
+
+
+def check_property_name(name: str) -> None:
+    """Raise unless a property can be called so.
+
+    Raises
+    ------
+    InvalidInputError
+        If the name could not be used in SQL beside the columns of ``materials``.
+    """
+    if not _NAME.fullmatch(name):
+        raise InvalidInputError(
+            f"{name!r} is no name of a property: it has letters, digits, _ and -, a letter first"
+        )
+    if name.lower() in {column.lower() for column in MATERIAL_COLUMNS}:
+        raise InvalidInputError(
+            f"a property cannot be called {name!r}: materials have a column of this name"
+        )
 
 
 def _letters(name: str) -> str:
@@ -111,6 +140,9 @@ def load_registry(*extensions: Path) -> PropertyRegistry:
 def _parse(content: Mapping[str, Any], origin: str) -> dict[str, Property]:
     entries = {}
     for name, entry in content.items():
+        if isinstance(entry, dict) and entry.get("kind", "number") != "number":
+            entries[name] = _of_classes(name, entry, origin)
+            continue
         try:
             low, high = (float(limit) for limit in entry["range"])
             if not -math.inf < low < high < math.inf or not isinstance(entry["unit"], str):
@@ -122,3 +154,20 @@ def _parse(content: Mapping[str, Any], origin: str) -> dict[str, Property]:
             ) from error
         entries[name] = Property(name, entry["unit"], (low, high))
     return entries
+
+
+def _of_classes(name: str, entry: Mapping[str, Any], origin: str) -> Property:
+    kind, classes = entry["kind"], entry.get("classes")
+    if kind == "boolean" and classes is None:
+        return Property(name, BOOLEAN, (0.0, 1.0))
+    if kind != "category" or not isinstance(classes, list):
+        raise InvalidInputError(
+            f'{origin}: [{name}] has kind = "number" with unit and range, kind = "boolean", or '
+            'kind = "category" with classes = ["…", "…"]'
+        )
+    if not all(isinstance(one, str) for one in classes):
+        raise InvalidInputError(f"{origin}: [{name}] has classes that are no texts")
+    try:
+        return Property(name, category_unit(classes), (0.0, len(classes) - 1.0))
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{origin}: [{name}]: {error}") from error

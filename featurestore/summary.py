@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from featurestore.classes import classes_of
 from featurestore.session import Session
 from featurestore.splits import ALL_PROPERTIES, cross_validations, families
 from featurestore.tables.schemas import embedding_table
@@ -42,9 +43,20 @@ def _properties(session: Session) -> list[str]:
         "SELECT property, unit, source, count(*) AS n, min(value) AS low, avg(value) AS mean, "
         "max(value) AS high FROM properties GROUP BY ALL ORDER BY property, source"
     ).to_pylist()
+    counted = session.query(
+        "SELECT property, source, string_agg(n || ' ' || class, ', ' ORDER BY n DESC, class) AS "
+        "said FROM (SELECT property, source, class, count(*) AS n FROM class_values GROUP BY ALL) "
+        "GROUP BY ALL"
+    ).to_pylist()
+    of_classes = {(row["property"], row["source"]): row["said"] for row in counted}
     return [
-        f"{row['property']}: {row['n']:,} values, {row['low']:.4g} to {row['high']:.4g} "
-        f"{row['unit']}, mean {row['mean']:.4g} ({row['source']})"
+        f"{row['property']}: {row['n']:,} values, "
+        + (
+            f"{of_classes[row['property'], row['source']]}"
+            if classes_of(row["unit"])
+            else f"{row['low']:.4g} to {row['high']:.4g} {row['unit']}, mean {row['mean']:.4g}"
+        )
+        + f" ({row['source']})"
         for row in rows
     ] or _NONE
 

@@ -64,6 +64,7 @@ DOCUMENTS = ["README.md"] + [
         "maintenance",
         "guarantees",
         "growing",
+        "classes",
         "glossary",
     )
 ]

@@ -26,6 +26,7 @@ from train.models import SeedGroup, requested_models, seed_groups, stored_models
 from train.predictors.base import Recipe
 from train.predictors.loading import LoadedModel, load_model
 from train.predictors.registry import make_recipe, predictor_part
+from train.tasks.choose import has_classes
 from train.training import TrainingResult, train_model
 
 
@@ -63,9 +64,10 @@ def fit(
         If the training diverges.
     """
     if isinstance(view, ViewRequest):
-        recipe, request = _recipe_and_request(predictor, settings, view)
+        recipe, request = _recipe_and_request(store, predictor, settings, view)
         return train_model(store, store.view(request), recipe, seed)
-    return train_model(store, view, make_recipe(predictor, settings), seed)
+    recipe = make_recipe(predictor, settings, classes=bool(view.parameters.classes))
+    return train_model(store, view, recipe, seed)
 
 
 def cross_validate(
@@ -95,7 +97,7 @@ def cross_validate(
     UnknownNameError, InvalidInputError, MissingDataError, TrainingError
         As for `train.crossfit.fold_models.cross_validate`.
     """
-    recipe, request = _recipe_and_request(predictor, settings, request)
+    recipe, request = _recipe_and_request(store, predictor, settings, request)
     return cross_validate_recipe(store, request, recipe, seed, against=against)
 
 
@@ -123,16 +125,18 @@ def final(
     UnknownNameError, InvalidInputError, MissingDataError, TrainingError
         As for `train.crossfit.final.train_final`.
     """
-    recipe, request = _recipe_and_request(predictor, settings, request)
+    recipe, request = _recipe_and_request(store, predictor, settings, request)
     return train_final(store, request, recipe, seed)
 
 
 def _recipe_and_request(
-    predictor: str, settings: dict[str, Any], request: ViewRequest
+    store: FeatureStore, predictor: str, settings: dict[str, Any], request: ViewRequest
 ) -> tuple[Recipe, ViewRequest]:
+    classes = has_classes(store, request.property, request.property_source)
+    recipe = make_recipe(predictor, settings, classes=classes)
     if predictor_part(predictor).reads == "structures":
         request = replace(request, features=GRAPH, inputs=(), feature_set=None)
-    return make_recipe(predictor, settings), request
+    return recipe, request
 
 
 def compare(

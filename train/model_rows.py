@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from featurestore.catalogue import find_generator
@@ -20,7 +19,7 @@ from featurestore.views.view import TrainingView
 from train.predictors.base import Fitted, Recipe
 from train.predictors.errors import TrainingError
 from train.predictors.registry import identity
-from train.predictors.uncertainty import STORED_LEVEL, Uncertainty
+from train.tasks.base import Said
 
 
 def new_model_id(
@@ -54,17 +53,15 @@ def new_model_id(
     )
 
 
-def check_predictions(
-    view: TrainingView, recipe: Recipe, predictions: npt.NDArray[np.float64]
-) -> None:
-    """Raise unless the predictions, shape (n,), of a view's rows are finite.
+def check_predictions(view: TrainingView, recipe: Recipe, said: Said) -> None:
+    """Raise unless what is said of a view's rows is finite.
 
     Raises
     ------
     TrainingError
-        Names the first material of which one is not.
+        Names the first material of which it is not.
     """
-    finite = np.isfinite(predictions)
+    finite = said.finite()
     if not finite.all():
         culprit = view.material_ids[int(np.argmin(finite))]
         raise TrainingError(
@@ -77,28 +74,25 @@ def check_predictions(
 def model_metrics(
     recipe: Recipe,
     fitted: Fitted,
-    folds: Mapping[str, Mapping[str, Any]],
+    measured: Mapping[str, Any],
     seconds: float,
-    coverage: Mapping[str, Any] | None,
     rehearsed_fold: str | None,
 ) -> dict[str, Any]:
     """What `StoredModel.metrics` holds.
 
     Parameters
     ----------
-    folds : mapping
-        For each fold what `regression_metrics` gives.
-    coverage : mapping, optional
-        Of the intervals on the test fold, by level; None without intervals.
+    measured : mapping
+        What `train.tasks.base.Task.metrics` gives: ``folds``, and what is told of the test fold
+        beside.
     rehearsed_fold : str, optional
         The fold whose stored predictions are of models that did not learn from it.
     """
     declared = identity(recipe)
     return {
-        "folds": dict(folds),
+        **measured,
         "epochs": len(fitted.history),
         "best_epoch": fitted.best_epoch,
-        **({} if coverage is None else {"coverage": dict(coverage)}),
         **({} if rehearsed_fold is None else {"rehearsed_fold": rehearsed_fold}),
         **({"notes": list(fitted.notes)} if fitted.notes else {}),
         **fitted.details,
@@ -108,32 +102,20 @@ def model_metrics(
 
 
 def prediction_rows(
-    model_id: str,
-    view: TrainingView,
-    predictions: npt.NDArray[np.float64],
-    uncertainty: Uncertainty | None,
-    run: Run,
-    fold: str | None = None,
+    model_id: str, view: TrainingView, said: Said, run: Run, fold: str | None = None
 ) -> pa.Table:
     """Rows of ``predictions`` for a view's rows, in its folds or all in one."""
-    n = len(view)
-    std = lower = upper = pa.nulls(n, pa.float64())
-    if uncertainty is not None:
-        half_widths = uncertainty.half_widths[STORED_LEVEL]
-        std, lower, upper = uncertainty.std, predictions - half_widths, predictions + half_widths
+    schema, n = TABLES["predictions"].schema, len(view)
+    columns = {
+        "model_id": pa.repeat(model_id, n),
+        "material_id": view.rows["material_id"],
+        "fold": view.rows["fold"] if fold is None else pa.repeat(fold, n),
+        "target": view.targets,
+        "run_id": pa.repeat(run.run_id, n),
+        **said.columns(),
+    }
     return pa.table(
-        {
-            "model_id": pa.repeat(model_id, n),
-            "material_id": view.rows["material_id"],
-            "fold": view.rows["fold"] if fold is None else pa.repeat(fold, n),
-            "target": view.targets,
-            "prediction": predictions,
-            "std": std,
-            "lower": lower,
-            "upper": upper,
-            "run_id": pa.repeat(run.run_id, n),
-        },
-        schema=TABLES["predictions"].schema,
+        {f.name: columns.get(f.name, pa.nulls(n, f.type)) for f in schema}, schema=schema
     )
 
 

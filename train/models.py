@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.catalogue import find_model_id
+from featurestore.classes import shown_unit
 from featurestore.errors import MissingDataError
 from featurestore.identity import canonical_json
 from featurestore.output.display import Showing, Shown
@@ -25,6 +26,8 @@ from featurestore.views.parameters import ViewParameters
 from featurestore.views.renamed import parameters_now
 from featurestore.views.request import COMBINED, FEATURES, FOLDS, GRAPH
 from train.model_request import ModelRequest
+from train.tasks.base import Task
+from train.tasks.choose import task_of
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,11 +52,12 @@ class StoredModel(Shown):
     settings : dict
         The recipe's settings.
     metrics : dict
-        ``folds`` (per fold n, mae, rmse, r2), ``epochs``, ``best_epoch``, ``seconds``; of a model
-        that learned from all rows ``cross_validation``, see `train.crossfit.final`; where the
-        predictor knows its uncertainty ``coverage`` (per nominal level the share of the test
-        targets in the intervals); ``notes`` and ``part`` (versions and data that the predictor's
-        package declares), if there are any; and what the recipe chose by itself.
+        ``folds`` (per fold n, mae, rmse, r2; of classes what `class_metrics` gives), ``epochs``,
+        ``best_epoch``, ``seconds``; of a model that learned from all rows ``cross_validation``, see
+        `train.crossfit.final`; where the predictor knows its uncertainty ``coverage`` (per nominal
+        level the share of the test targets in the intervals or sets) and of classes ``set_size``,
+        ``calibration_bins`` and ``confusion``; ``notes`` and ``part`` (versions and data that the
+        predictor's package declares), if there are any; and what the recipe chose by itself.
     trained_as : ViewParameters
         The training view under the names of then, as the row has it.
     renamed : tuple of Renamed
@@ -72,6 +76,16 @@ class StoredModel(Shown):
     renamed: tuple[Renamed, ...] = field(default=(), repr=False)
 
     @property
+    def task(self) -> Task:
+        """What is asked of it: numbers or classes."""
+        return task_of(self.parameters.unit)
+
+    def error(self, fold: str = "test") -> float | None:
+        """The task's error on a fold: the MAE, or the Brier score; None where the fold is empty."""
+        found: float | None = self.metrics["folds"][fold][self.task.error]
+        return found
+
+    @property
     def encoders(self) -> str:
         """The encoders' ids, each once, joined by a plus."""
         ids = (feature.encoder_id for feature in self.parameters.vectors)
@@ -79,16 +93,17 @@ class StoredModel(Shown):
 
     @property
     def folds_table(self) -> pa.Table:
-        """fold, n, mae, rmse and r2 of each fold; errors in the property's unit."""
+        """fold, n and the task's metrics of each fold; errors of numbers in the property's unit."""
         rows = [{"fold": fold, **self.metrics["folds"][fold]} for fold in FOLDS]
-        kinds = [("n", pa.int64()), *((name, pa.float64()) for name in ("mae", "rmse", "r2"))]
+        measures = self.task.measures
+        kinds = [("n", pa.int64()), *((name, pa.float64()) for name in measures)]
         return pa.Table.from_pylist(rows, pa.schema([("fold", pa.string()), *kinds]))
 
     def showing(self) -> Showing:
         """What the model is, and its errors."""
         p = self.parameters
         facts = {
-            "target": f"{p.property} ({p.unit})",
+            "target": f"{p.property} ({shown_unit(p.unit)})",
             "features": p.features_name,
             "encoders": self.encoders,
             "split": str(p.split),
@@ -279,11 +294,11 @@ class SeedGroup(Shown, Sequence[StoredModel]):
         """What the models share, and the test error of each."""
         p = self.parameters
         rows = [
-            {"model_id": m.model_id, "seed": m.seed, "test_mae": m.metrics["folds"]["test"]["mae"]}
+            {"model_id": m.model_id, "seed": m.seed, f"test_{m.task.error}": m.error()}
             for m in self.models
         ]
         facts = {
-            "target": f"{p.property} ({p.unit})",
+            "target": f"{p.property} ({shown_unit(p.unit)})",
             "features": p.features_name,
             "split": str(p.split),
             "predictor": self.first.predictor,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 
@@ -31,6 +33,11 @@ def property_input_notes(view: TrainingView, train: npt.NDArray[np.bool_]) -> li
             f"{name} is an input: a material's {view.parameters.property} can be predicted only "
             f"where its {name} is known"
         )
+        p = view.parameters
+        read = rf"[( ]{re.escape(name)} from "
+        if p.property_source.startswith("sql ") and re.search(read, p.property_source):
+            notes.append(f"{name} gives {p.property} away: the rule of {p.property} reads it")
+            continue
         values = view.features[train, block.start].astype(np.float64)
         targets = view.targets[train]
         if np.ptp(values) and np.ptp(targets):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from featurestore.catalogue import find_encoder
+from featurestore.classes import shown_unit
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.output.display import Showing, Shown
 from featurestore.output.progress import progress_bar
@@ -19,7 +20,6 @@ from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.views.request import FOLDS
 from featurestore.views.view import TrainingView
-from train.metrics import regression_metrics
 from train.model_rows import (
     check_predictions,
     model_metrics,
@@ -28,10 +28,11 @@ from train.model_rows import (
     prediction_rows,
 )
 from train.models import StoredModel, stored_models
-from train.predictors.base import Examples, Fitted, Predictor, Recipe, UncertainPredictor
-from train.predictors.uncertainty import Uncertainty, coverage
+from train.predictors.base import Examples, Fitted, Recipe
+from train.predictors.registry import classifies
 from train.property_inputs import property_input_notes
 from train.source_tasks import source_warnings
+from train.tasks.choose import task_of
 
 #: Of a model that rehearses, the fold that the rehearsal leaves out and the training does not.
 REHEARSED_FOLD = "val"
@@ -57,7 +58,7 @@ class TrainingResult(Shown):
 
     @property
     def table(self) -> pa.Table:
-        """fold, n, mae, rmse and r2 of each fold; errors in the property's unit."""
+        """fold, n and the metrics of each fold; errors of numbers in the property's unit."""
         return self.model.folds_table
 
     def showing(self) -> Showing:
@@ -94,6 +95,8 @@ def train_model(
         If the training diverges, or a prediction is no finite number.
     """
     folds = checked_folds(view)
+    task = task_of(view.parameters.unit)
+    _check_recipe(view, recipe)
     with store.session() as session:
         notes = view_notes(session, view, folds)
         model_id = new_model_id(session, view, recipe, seed)
@@ -103,30 +106,16 @@ def train_model(
     learned = recipe.inputs(store, view)
     with store.run(f"train {recipe.name}", run_arguments(view, recipe, seed)) as run:
         fitted, seconds = timed_fit(recipe, view, learned, folds, seed, model_id)
-        predictions = fitted.predictor.predict(learned)
-        uncertainty = _uncertainty(fitted.predictor, learned)
+        said = task.said(fitted.predictor, learned)
         if fitted.rehearsed is not None:
-            held_out = learned[folds[REHEARSED_FOLD]]
-            predictions[folds[REHEARSED_FOLD]] = fitted.rehearsed.predict(held_out)
-            of_held_out = _uncertainty(fitted.rehearsed, held_out)
-            if uncertainty is not None and of_held_out is not None:
-                uncertainty = uncertainty.replaced(folds[REHEARSED_FOLD], of_held_out)
-        check_predictions(view, recipe, predictions)
-        told = prediction_rows(model_id, view, predictions, uncertainty, run)
-        run.counts["predictions"] = store.merge("predictions", told, replace=True).written
-        errors = predictions - view.targets
-        covered = None if uncertainty is None else coverage(errors, uncertainty, folds["test"])
-        metrics = model_metrics(
-            recipe,
-            fitted,
-            {
-                fold: regression_metrics(view.targets[rows], predictions[rows])
-                for fold, rows in folds.items()
-            },
-            seconds,
-            covered,
-            None if fitted.rehearsed is None else REHEARSED_FOLD,
-        )
+            held_out = folds[REHEARSED_FOLD]
+            said = said.replaced(held_out, task.said(fitted.rehearsed, learned[held_out]))
+        check_predictions(view, recipe, said)
+        rows = prediction_rows(model_id, view, said, run)
+        run.counts["predictions"] = store.merge("predictions", rows, replace=True).written
+        measured = task.metrics(view.targets, said, folds)
+        rehearsed_fold = None if fitted.rehearsed is None else REHEARSED_FOLD
+        metrics = model_metrics(recipe, fitted, measured, seconds, rehearsed_fold)
         row = model_row(model_id, view, recipe, seed, metrics, fitted, run)
         run.counts["models"] = store.merge_rows("models", [row]).written
     with store.session() as session:
@@ -166,11 +155,16 @@ def view_notes(
     *,
     is_tested: bool = True,
 ) -> tuple[str, ...]:
-    """What a reader should know about the rows; ``is_tested``: whether they are to be tested on."""
+    """What a reader should know about the rows; ``is_tested``: whether they are to be tested on.
+
+    Raises
+    ------
+    InvalidInputError, MissingDataError
+        If their targets cannot be learned from.
+    """
     p = view.parameters
     notes = [f"left out: {n} materials without a {what}" for what, n in view.excluded.items()]
-    if np.ptp(view.targets[folds["train"]]) == 0:
-        notes.append("all training targets are equal: the model can only learn a constant")
+    notes += task_of(p.unit).check(view, folds)
     if is_tested and not folds["test"].any():
         notes.append("the test fold is empty: there is no test error")
     read = dict.fromkeys((feature.encoder_id, feature.kind) for feature in p.vectors)
@@ -207,13 +201,22 @@ def timed_fit(
     """Fit on the train and val rows of a view, under a progress bar; with the seconds it took."""
     start = time.perf_counter()
     with progress_bar(recipe.max_epochs, label, "epochs") as progress:
+        n_classes = len(view.parameters.classes)
         train, val = (
-            Examples(learned[folds[fold]], view.targets[folds[fold]], view.segments)
+            Examples(learned[folds[fold]], view.targets[folds[fold]], view.segments, n_classes)
             for fold in ("train", "val")
         )
         fitted = recipe.fit(train, val, seed, progress)
     return fitted, time.perf_counter() - start
 
 
-def _uncertainty(predictor: Predictor, inputs: npt.NDArray[Any]) -> Uncertainty | None:
-    return predictor.uncertainty(inputs) if isinstance(predictor, UncertainPredictor) else None
+def _check_recipe(view: TrainingView, recipe: Recipe) -> None:
+    """Raise if the recipe learns numbers and the property has classes, or the other way round."""
+    p = view.parameters
+    if bool(p.classes) != classifies(recipe):
+        has = f"has the classes {shown_unit(p.unit)}" if p.classes else f"has numbers in {p.unit}"
+        learns = "classes" if classifies(recipe) else "numbers"
+        raise InvalidInputError(
+            f"{p.property!r} {has}, and this {recipe.name} learns {learns}: "
+            f"make_recipe({recipe.name!r}, classes={bool(p.classes)})"
+        )

@@ -128,7 +128,7 @@ def _models(session: Session, extended: Collection[tuple[str, str]]) -> Iterator
         if n:
             command = None
             if model.predictor in recipe_names():
-                changed = changed_settings(model.predictor, model.settings)
+                changed = changed_settings(model.predictor, model.settings, bool(p.classes))
                 how = "fit"
                 if model.cross_validation and p.split is not None:
                     how, p = "final", replace(p, split=p.split.removesuffix(WHOLE_SUFFIX))

@@ -146,6 +146,7 @@ def _read(
 
 def _notes(results: Sequence[StoredEffects]) -> list[str]:
     """Truncation and the strongest interaction, which the table has no place for."""
+    from explain.erasing.outputs import output_unit
     from train.display.labels import printed_unit
 
     notes = []
@@ -160,7 +161,7 @@ def _notes(results: Sequence[StoredEffects]) -> list[str]:
         ]
         if pairs:
             strongest = max(pairs, key=lambda row: abs(row.value))
-            unit = printed_unit(model.parameters.unit)
+            unit = printed_unit(output_unit(model))
             notes.append(
                 f"{label}: strongest interaction {strongest.part}, {strongest.value:+.3g} {unit}"
             )

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from explain.erasing.outputs import output_unit
 from featurestore.errors import MissingDataError
 from featurestore.identity import canonical_json, versioned_id
 from featurestore.output.display import Showing, Shown
@@ -114,7 +115,11 @@ class StoredEffects(Shown):
         rows = self.table
         wanted = pc.is_in(rows["measure"], pa.array(["mae", "comprehensiveness", "over_control"]))
         shown = rows.filter(pc.and_(wanted, pc.equal(rows["subset"], "all")))
-        return Showing(f"Erasure from {self.text}: {p.property} ({p.unit})", facts, shown)
+        return Showing(
+            f"Erasure from {self.text}: {p.property} ({output_unit(self.models.first)})",
+            facts,
+            shown,
+        )
 
     def find(self, measure: str, part: str = WHOLE, subset: str = "all") -> Measure | None:
         """The measure of that name; None if the analysis does not have it."""
@@ -153,7 +158,7 @@ def store_effects(
         "view_fingerprint": models[0].view_fingerprint,
         "parameters": canonical_json(plain),
         "seed": _SEED,
-        "unit": models[0].parameters.unit,
+        "unit": output_unit(models[0]),
         "run_id": run.run_id,
     }
     rows = [

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from explain.erasing.outputs import COLUMNS, outputs, places_of
 from explain.erasing.rows import check_fold, check_reproduced, view_rows
 from explain.erasing.stored import erasure_table
 from explain.erasing.texts import ErasedText
@@ -49,6 +50,10 @@ class Explained:
         Those predictions.
     text_ids : mapping of str to tuple of str
         For each variant the text of each material.
+    targets : ndarray, shape (n,), float64
+        What should be predicted; see `explain.erasing.outputs`.
+    places : tuple of (tuple of int or None)
+        For each model the classes it predicts; None for a property of numbers.
     """
 
     models: SeedGroup
@@ -57,11 +62,13 @@ class Explained:
     material_ids: tuple[str, ...]
     stored: npt.NDArray[np.float64] = field(repr=False)
     text_ids: Mapping[str, tuple[str, ...]] = field(repr=False)
+    targets: npt.NDArray[np.float64] = field(repr=False)
+    places: tuple[tuple[int, ...] | None, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
 class VariantPredictions:
-    """Predictions of some seeds for n materials, in the property's unit.
+    """Predictions of some seeds for n materials, in the property's unit, or probabilities.
 
     Parameters
     ----------
@@ -113,7 +120,7 @@ def explained_texts(
         check_fold(models[0], fold)
     tables = [
         session.query(
-            "SELECT material_id, structure_id, prediction FROM predictions "
+            f"SELECT material_id, structure_id, {COLUMNS} FROM predictions "
             "LEFT JOIN materials USING (material_id) WHERE model_id = ? "
             "AND fold = coalesce(?, fold) ORDER BY material_id",
             [model.model_id, fold],
@@ -152,6 +159,11 @@ def explained_texts(
         text_ids={
             name: tuple(texts[name][structure] for structure in structures) for name in names
         },
+        targets=tables[0]["target"].to_numpy(),
+        places=tuple(
+            places_of(model, table["place"].to_pylist())
+            for model, table in zip(models, tables, strict=True)
+        ),
     )
 
 
@@ -172,9 +184,11 @@ def predict_variants(
     p = group.models.parameters
     full = load_view(session, p)
     rows = view_rows(full, group.material_ids, group.models.first)
-    features, targets = full.features[rows], full.targets[rows]
+    features = full.features[rows]
     loaded = [load_model(store, model.model_id) for model in group.models]
-    whole = np.stack([model.predict(features) for model in loaded])
+    whole = np.stack(
+        [outputs(model, features, of) for model, of in zip(loaded, group.places, strict=True)]
+    )
     for model, predicted, stored in zip(loaded, whole, group.stored, strict=True):
         check_reproduced(model, predicted, stored)
     pairs: dict[tuple[int, str], int] = {}
@@ -196,7 +210,7 @@ def predict_variants(
         for variant, texts in group.text_ids.items()
     }
     truncated = full.rows[text_columns(group.text.number)[2]].take(rows).to_numpy().astype(bool)
-    result = VariantPredictions(group, targets, truncated, predictions)
+    result = VariantPredictions(group, group.targets, truncated, predictions)
     for number, stored_model in enumerate(group.models):
         table = _erasure_rows(stored_model.model_id, number, result, run)
         run.counts["erasures"] += store.merge("erasures", table, replace=True).written
@@ -220,7 +234,14 @@ def _predict_pairs(
         chosen = pairs[first : first + _ROWS_AT_ONCE]
         changed = features[[row for row, _ in chosen]]
         changed[:, text.start : text.stop] = vectors[[place[one] for _, one in chosen]]
-        parts.append(np.stack([model.predict(changed) for model in models]))
+        parts.append(
+            np.stack(
+                [
+                    outputs(model, changed, None if of is None else [of[row] for row, _ in chosen])
+                    for model, of in zip(models, group.places, strict=True)
+                ]
+            )
+        )
     return np.concatenate(parts, axis=1) if parts else np.empty((len(models), 0))
 
 

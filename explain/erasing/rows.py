@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
+from explain.erasing.outputs import COLUMNS, output_unit, outputs, places_of
 from featurestore.catalogue import find_encoder
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.session import Session
@@ -30,15 +31,18 @@ class StoredPredictions:
     material_ids, folds : tuple of str
         Of the n rows, in order of the material.
     targets : ndarray, shape (n,), float64
-        In the unit of the property.
+        In the unit of the property; see `explain.erasing.outputs` for one of classes.
     predictions : ndarray, shape (seeds, n), float64
         In the order of the models.
+    places : tuple of (tuple of int or None)
+        For each model the classes it predicts; None for a property of numbers.
     """
 
     material_ids: tuple[str, ...]
     folds: tuple[str, ...]
     targets: npt.NDArray[np.float64] = field(repr=False)
     predictions: npt.NDArray[np.float64] = field(repr=False)
+    places: tuple[tuple[int, ...] | None, ...] = field(repr=False)
 
     def in_fold(self, fold: str) -> npt.NDArray[np.bool_]:
         """Which rows are in the fold: shape (n,), bool."""
@@ -91,7 +95,7 @@ def seed_siblings(session: Session, name: str) -> SeedGroup:
 def stored_predictions(session: Session, models: Sequence[StoredModel]) -> StoredPredictions:
     """Read the predictions of models that differ only by their seed."""
     rows = session.query(
-        "SELECT model_id, material_id, fold, target, prediction FROM predictions "
+        f"SELECT model_id, material_id, fold, {COLUMNS} FROM predictions "
         "WHERE list_contains(?, model_id) ORDER BY model_id, material_id",
         [[model.model_id for model in models]],
     )
@@ -101,6 +105,10 @@ def stored_predictions(session: Session, models: Sequence[StoredModel]) -> Store
         tuple(tables[0]["fold"].to_pylist()),
         tables[0]["target"].to_numpy(),
         np.stack([table["prediction"].to_numpy() for table in tables]),
+        tuple(
+            places_of(model, table["place"].to_pylist())
+            for model, table in zip(models, tables, strict=True)
+        ),
     )
 
 
@@ -127,8 +135,9 @@ def explained_rows(
     texts = view.rows["text_id"].take(positions).to_pylist()
     loaded = tuple(load_model(store, model.model_id) for model in models)
     own = ~stored.in_fold(first.rehearsed_fold or "")
-    for model, predictions in zip(loaded, stored.predictions, strict=True):
-        check_reproduced(model, model.predict(features[own]), predictions[own])
+    for model, predictions, places in zip(loaded, stored.predictions, stored.places, strict=True):
+        again = outputs(model, features[own], chosen_places(places, own))
+        check_reproduced(model, again, predictions[own])
     return ExplainedRows(
         models=loaded,
         stored=stored,
@@ -157,6 +166,13 @@ def view_rows(
             "missing with: featurestore verify"
         )
     return np.array([place[material_id] for material_id in material_ids], dtype=np.int64)
+
+
+def chosen_places(places: Sequence[int] | None, chosen: npt.NDArray[np.bool_]) -> list[int] | None:
+    """The places of the chosen rows; None stays None."""
+    if places is None:
+        return None
+    return [place for place, there in zip(places, chosen, strict=True) if there]
 
 
 def check_fold(model: StoredModel, fold: str) -> None:
@@ -209,6 +225,6 @@ def check_reproduced(
     if worst > _FLOAT_NOISE * scale:
         raise InvalidInputError(
             f"model {model.model_id} no longer gives its stored predictions (off by up to "
-            f"{worst:.3g} {model.parameters.unit}): the vectors or texts in the store have "
+            f"{worst:.3g} {output_unit(model.stored)}): the vectors or texts in the store have "
             "changed since it was trained; train it again"
         )

@@ -12,7 +12,7 @@ import pyarrow as pa
 from explain.reasons.text import case_text
 from explain.words.contributions import Contributions
 from featurestore.output.display import Showing, Shown, as_html
-from train.forecasts.result import Forecast
+from train.forecasts.forecast import Forecast
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Why(Shown):
 
     @property
     def table(self) -> pa.Table:
-        """One row for each part, in the unit of the property.
+        """One row for each part, in the unit of the property; of classes a probability.
 
         Columns: ``material_id``, ``property``, ``input`` (whose text, or "features"), ``kind``
         (sentence, tag, segment), ``part``, ``text`` (what it says), ``contribution`` (the
@@ -94,7 +94,8 @@ class Why(Shown):
         random sentences), ``larger_than`` (how many of the ``draws`` of these move it less).
         """
         shared = {"material_id": self.forecast.material_id, "property": self.forecast.property}
-        rows = [shared | part | {"unit": self.forecast.unit} for part in self.parts()]
+        unit = "1" if self.forecast.classes else self.forecast.unit
+        rows = [shared | part | {"unit": unit} for part in self.parts()]
         return pa.Table.from_pylist(rows, schema=_SCHEMA)
 
     @property
@@ -148,7 +149,7 @@ class Why(Shown):
         rows = rows.sort_by([("kind", "ascending"), ("size", "descending")])
         near = ", ".join(f"{one.material_id} ({one.target:.4g})" for one in self.nearest)
         facts = {
-            "prediction": f"{f.prediction:.4g} {f.unit}",
+            "prediction": f.named(f.prediction) if f.classes else f"{f.prediction:.4g} {f.unit}",
             "nearest known": near or "none",
         }
         title = f"Why {f.property} of {f.material_id} ({f.formula})"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from explain.erasing.outputs import outputs_of_whole
 from explain.erasing.texts import ErasedText, erased_texts
 from explain.reasons.cases import Known, Reasons, Silenced, Why
 from explain.segments.analysis import is_text
@@ -26,9 +27,9 @@ from featurestore.store import FeatureStore
 from featurestore.vectors import Vectors
 from featurestore.views.candidates import select_candidates
 from featurestore.views.view import Block, view_parts
+from train.forecasts.forecast import Forecast
 from train.forecasts.group import LoadedGroup
 from train.forecasts.predictor import Predictor
-from train.forecasts.result import Forecast
 from train.predictors.registry import reads
 
 #: Forecasts that are explained in one call: each needs some dozen texts to be encoded.
@@ -107,7 +108,8 @@ def _case(predictor: Predictor, place: FeatureStore, forecast: Forecast) -> Why:
         rows.extend(changed)
     silenced = _silenced(group, view.blocks, full, notes)
     rows.extend(silenced.values())
-    predictions = np.stack([model.predict(np.stack(rows)) for model in group.models])
+    given = np.stack(rows)
+    predictions = np.stack([outputs_of_whole(model, given) for model in group.models])
     place_of = 1
     contributions: list[Contributions] = []
     for text in texts:

@@ -25,11 +25,12 @@ def case_text(case: Why) -> str:
 
 def _lines(case: Why) -> Iterator[str]:
     f = case.forecast
-    unit = printed_after(f.unit)
+    unit = "" if f.classes else printed_after(f.unit)
     error = "" if f.std is None else f" ± {rounded(f.std, f.std)}"
-    value = f"{rounded(f.prediction, f.std)}{error}{unit}"
+    value = f"{f.named(f.prediction)}{error}{unit}"
     yield f"Why {f.property} of {f.material_id} ({f.formula}) is {value}:"
-    yield "what the prediction loses without each part of what the models were given"
+    what = "probability of that class" if f.classes else "prediction"
+    yield f"what the {what} loses without each part of what the models were given"
     for found in case.texts:
         yield from _of_text(found, unit)
     if case.segments:
@@ -40,7 +41,8 @@ def _lines(case: Why) -> Iterator[str]:
         yield "  nearest known materials"
         for known in case.nearest:
             formula = "" if known.formula is None else f" ({known.formula})"
-            yield f"  {number(known.target):>9}{unit}  {known.material_id}{formula}"
+            target = f.named(known.target) if f.classes else number(known.target)
+            yield f"  {target:>9}{unit}  {known.material_id}{formula}"
     for note in case.notes:
         yield f"  Note: {note}"
 

@@ -163,7 +163,7 @@ class Report:
     @property
     def group_scale(self) -> Scale:
         """The width on which the errors of the groups are drawn."""
-        return scale([x for group in self.groups for x in (group.mae.value, group.mae.high)])
+        return scale([x for group in self.groups for x in (group.error.value, group.error.high)])
 
     @property
     def effect_scale(self) -> Scale:

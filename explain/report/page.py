@@ -24,6 +24,7 @@ from explain.report.materials import worked_materials
 from explain.report.model import Report
 from explain.report.reliance import relied_on
 from explain.report.training import model_facts, training_notes
+from featurestore.errors import InvalidInputError
 from featurestore.history.lineage import model_lineage
 from featurestore.session import Session
 from featurestore.views.request import FOLDS
@@ -62,7 +63,7 @@ def write_report(
         If there is no such model, one of its encoders or its generator is gone, or it has no
         prediction for one of the materials.
     InvalidInputError
-        If several models are so named.
+        If several models are so named, or their property has classes.
     MissingDataError
         If the model's rows are gone from the store.
     StorageError
@@ -79,6 +80,11 @@ def collect(
     """What `write_report` puts on the page."""
     models = seed_siblings(session, name)
     first = models[0]
+    if first.parameters.classes:
+        raise InvalidInputError(
+            f"the page is for properties of numbers, {first.parameters.property!r} has classes; "
+            "see featurestore train report and featurestore models card"
+        )
     check_fold(first, "test")
     check_encoders(session, first)
     stored = stored_predictions(session, models)

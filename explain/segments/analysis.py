@@ -16,7 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from explain.erasing.effects import Effect, erasure_effect
-from explain.erasing.rows import ExplainedRows, check_fold, explained_rows
+from explain.erasing.outputs import output_unit, outputs
+from explain.erasing.rows import ExplainedRows, check_fold, chosen_places, explained_rows
 from explain.erasing.stored import ErasureRows, erasure_table, stored_erasures
 from explain.erasing.subsets import material_subsets
 from featurestore.errors import InvalidInputError, MissingDataError
@@ -89,7 +90,9 @@ class SegmentEffects(Shown):
         ]
         shown = self.table.select(names) if self.effects else None
         facts = {"features": p.features_name, "fold": self.fold, "materials": f"{self.n:,}"}
-        return Showing(f"Parts of the features: {p.property} ({p.unit})", facts, shown)
+        return Showing(
+            f"Parts of the features: {p.property} ({output_unit(self.models.first)})", facts, shown
+        )
 
 
 def segment_effects(
@@ -193,7 +196,7 @@ def segments_table(results: Sequence[SegmentEffects]) -> pa.Table:
                 "change": effect.change.value,
                 "change_low": effect.change.low,
                 "change_high": effect.change.high,
-                "unit": p.unit,
+                "unit": output_unit(model),
             }
             rows.append(row)
     table = pa.Table.from_pylist(rows)
@@ -235,11 +238,14 @@ def _measure(store: FeatureStore, rows: ExplainedRows, fold: str, run: Run) -> N
         [one for one, wanted in zip(values, chosen, strict=True) if wanted]
         for values in (rows.stored.material_ids, rows.text_ids)
     )
-    predictions = [model.predict(features) for model in rows.models]
+    places = [chosen_places(one, chosen) for one in rows.stored.places]
+    predictions = [
+        outputs(model, features, of) for model, of in zip(rows.models, places, strict=True)
+    ]
     for name, (start, stop) in view_parts(rows.blocks).items():
         silenced = features.copy()
         silenced[:, start:stop] = mean[start:stop]
-        for model, full in zip(rows.models, predictions, strict=True):
+        for model, full, of in zip(rows.models, predictions, places, strict=True):
             table = erasure_table(
                 model.model_id,
                 [METHOD] * len(ids),
@@ -249,7 +255,7 @@ def _measure(store: FeatureStore, rows: ExplainedRows, fold: str, run: Run) -> N
                 text_ids=texts,
                 targets=rows.stored.targets[chosen],
                 predictions=full,
-                erased=model.predict(silenced),
+                erased=outputs(model, silenced, of),
             )
             run.counts["erasures"] += store.merge("erasures", table, replace=True).written
 

@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from explain.erasing.outputs import output_unit
 from explain.erasing.subsets import ALL
 from explain.segments.analysis import SegmentEffect, SegmentEffects, is_text
 from train.analysis.resampling import Estimate
@@ -71,8 +72,9 @@ def segments_figure(results: Sequence[SegmentEffects]) -> Any:
         )
     left.set_ylim(max(positions.values()) + 0.7, min(min(positions.values()), 0) - 0.7)
     p = results[0].models.parameters
-    unit = printed_in_brackets(p.unit)
-    left.set_xlabel(f"change of the {results[0].fold} MAE of\n{p.property}{unit}", fontsize=8)
+    unit = printed_in_brackets(output_unit(results[0].models.first))
+    error = "1 - p(predicted)" if p.classes else "MAE"
+    left.set_xlabel(f"change of the {results[0].fold} {error} of\n{p.property}{unit}", fontsize=8)
     right.set_xlabel(f"mean absolute change of the\nprediction{unit}", fontsize=8)
     right.set_xlim(left=0)
     for axes in (left, right):

@@ -17,6 +17,10 @@ error, averaged over seeds, and S the sentences of a tag, the measures are
 - ``retrained``: the comprehensiveness where the model is trained without S, too.
 - ``mae``: e itself; ``truncated``: the share of the texts that the encoder has cut.
 
+Of a property of classes e is 1 - p_j, one less the probability of the class j that the model
+predicts from the full text, so that comprehensiveness and sufficiency are ERASER's own; the
+prediction of ``prediction_change`` is p_j.
+
 An interval is a 95 % percentile bootstrap over materials, p that of a paired sign-flip test, and
 ``p_holm`` is Holm's correction over the tags of one measure.
 """

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.erasing.effects_table import Measure, StoredEffects
+from explain.erasing.outputs import output_unit
 from train.display.drawing import COLOURS, GREY, along_x, write_png
 from train.display.labels import distinctions, printed_unit
 
@@ -217,7 +218,8 @@ def _column_labels(columns: Sequence[StoredEffects]) -> list[str]:
     labels = []
     for column, model, words in zip(columns, models, differing, strict=True):
         p = model.parameters
-        lines = [p.property] + ([f"({printed_unit(p.unit)})"] if p.unit != "1" else []) + words
+        unit = output_unit(model)
+        lines = [p.property] + ([f"({printed_unit(unit)})"] if unit != "1" else []) + words
         if len(column.models) > 1:
             lines.append(f"mean of {len(column.models)} seeds")
         labels.append("\n".join(lines))

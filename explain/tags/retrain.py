@@ -26,7 +26,10 @@ from train.training import train_model
 def retrained_errors(
     store: FeatureStore, group: Explained, variant: str
 ) -> npt.NDArray[np.float64]:
-    """Absolute errors of models that were trained, and are tested, on a variant of the texts.
+    """Errors of models that were trained, and are tested, on a variant of the texts.
+
+    They are absolute errors; of classes one less the probability of the class that the models which
+    are explained predict from the full text.
 
     Recipe, settings, seeds and folds are those of the models that are explained. The models are
     stored like any other; those that are there are not trained again.
@@ -44,15 +47,19 @@ def retrained_errors(
     with store.session() as session:
         view = _view(session, group, variant)
     errors = []
-    for model in group.models:
+    for model, places in zip(group.models, group.places, strict=True):
         trained = train_model(store, view, _recipe(model), model.seed).model
         rows = store.sql(
-            "SELECT material_id, abs(prediction - target) AS error FROM predictions "
-            "WHERE model_id = ? AND fold = ?",
+            "SELECT material_id, abs(prediction - target) AS error, probabilities "
+            "FROM predictions WHERE model_id = ? AND fold = ?",
             [trained.model_id, group.fold],
         )
         order = pc.index_in(pa.array(group.material_ids), rows["material_id"].combine_chunks())
-        errors.append(rows["error"].take(order).to_numpy())
+        if places is None:
+            errors.append(rows["error"].take(order).to_numpy())
+        else:
+            shares = np.array(rows["probabilities"].take(order).to_pylist())
+            errors.append(1 - shares[np.arange(len(shares)), places])
     return np.stack(errors)
 
 
@@ -70,4 +77,6 @@ def _view(session: Session, group: Explained, variant: str) -> TrainingView:
 
 def _recipe(model: StoredModel) -> Recipe:
     """The recipe with the model's settings."""
-    return make_recipe(model.predictor, changed_settings(model.predictor, model.settings))
+    classes = bool(model.parameters.classes)
+    changed = changed_settings(model.predictor, model.settings, classes)
+    return make_recipe(model.predictor, changed, classes=classes)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from explain.erasing.outputs import output_unit
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -37,7 +39,7 @@ def tags_table(results: Sequence[StoredEffects]) -> pa.Table:
                     "erasure": result.parameters["erasure"],
                     "n": mae.n,
                     "seeds": len(result.models),
-                    "unit": p.unit,
+                    "unit": output_unit(model),
                     "subset": subset,
                     "tag": tag,
                     "n_with_tag": with_tag.n,

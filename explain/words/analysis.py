@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from explain.erasing.outputs import COLUMNS, outputs_of_whole
 from explain.erasing.rows import check_encoders, check_fold, check_reproduced
 from explain.erasing.stored import erasure_table
 from explain.erasing.texts import ErasedText, erased_texts
@@ -167,7 +168,7 @@ def _case(
     check_encoders(session, first)
     description = describe(session, material_id, text.generator.generator_id)
     rows = session.query(
-        "SELECT model_id, fold, target, prediction FROM predictions "
+        f"SELECT model_id, fold, {COLUMNS} FROM predictions "
         "WHERE list_contains(?, model_id) AND material_id = ?",
         [[model.model_id for model in models], material_id],
     ).to_pylist()
@@ -269,7 +270,7 @@ def _measure(
     before, after = np.split(case.others, [case.text.start])
     features = np.hstack([np.tile(before, (len(texts), 1)), texts, np.tile(after, (len(texts), 1))])
     loaded = [load_model(store, model.model_id) for model in case.models]
-    predictions = np.stack([model.predict(features) for model in loaded])
+    predictions = np.stack([outputs_of_whole(model, features) for model in loaded])
     if case.stored is not None:
         for model, own, known in zip(loaded, predictions, case.stored, strict=True):
             check_reproduced(model, own[:1], np.array([known]))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from explain.drawing.printed import number
+from explain.erasing.outputs import output_unit
 from explain.erasing.stored import stored_erasures
 from explain.erasing.texts import ErasedText
 from explain.words.description import Description, Unit
@@ -113,6 +114,11 @@ class Contributions(Shown):
         """The largest absolute contribution, to which colours are scaled; never zero."""
         return max(*(abs(part.mean) for part in self.parts), 0.0) or 1.0
 
+    @property
+    def unit_of_contributions(self) -> str:
+        """The unit of the prediction and of what parts add to it."""
+        return output_unit(self.models.first)
+
     def by_word(self) -> npt.NDArray[np.float64]:
         """The contribution of the part that each word belongs to, NaN for none: shape (words,)."""
         values = np.full(len(self.description.words), np.nan)
@@ -124,12 +130,14 @@ class Contributions(Shown):
 def caption(found: Contributions) -> list[str]:
     """Two lines: whose text it is, and what was predicted from it."""
     p, description = found.models.parameters, found.description
-    unit = printed_after(p.unit)
+    unit = printed_after(output_unit(found.models.first))
     seeds = f", mean of {len(found.models)} seeds" if len(found.models) > 1 else ""
     target = "" if found.target is None else f"target {number(found.target)}{unit}, "
     return [
         f"{description.formula} ({description.material_id}), {description.source}",
-        f"{p.property}: {target}prediction {number(found.prediction)}{unit}{seeds}",
+        f"{p.property}: probability of the predicted class {number(found.prediction)}{seeds}"
+        if p.classes
+        else f"{p.property}: {target}prediction {number(found.prediction)}{unit}{seeds}",
     ]
 
 
@@ -226,6 +234,6 @@ def contributions_table(found: Contributions) -> pa.Table:
             "without": [found.prediction - part.mean for part in found.parts],
             "contribution": [part.mean for part in found.parts],
             "seeds_std": pa.array([part.std for part in found.parts], pa.float64()),
-            "unit": pa.repeat(p.unit, len(found.parts)),
+            "unit": pa.repeat(output_unit(found.models.first), len(found.parts)),
         }
     )

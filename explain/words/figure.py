@@ -7,6 +7,7 @@ from typing import Any
 
 from explain.drawing.colours import direction, hexadecimal
 from explain.drawing.printed import number
+from explain.erasing.outputs import output_unit
 from explain.words.contributions import Contributions, caption
 from train.display.drawing import write_png
 from train.display.labels import printed_after
@@ -85,7 +86,7 @@ def _word(axes: Any, word: str, value: float, x: float, middle: float, width: fl
 
 
 def _key(axes: Any, found: Contributions, y: float, inches: Any) -> None:
-    unit = printed_after(found.models.parameters.unit)
+    unit = printed_after(output_unit(found.models.first))
     x = _MARGIN
     for word, value in (("lowers", -1.0), ("raises", 1.0)):
         _word(axes, word, value, x, y, inches(word))

@@ -8,6 +8,7 @@ import click
 
 from explain.drawing.colours import direction, tint
 from explain.drawing.printed import after_value, number, signed
+from explain.erasing.outputs import output_unit
 from explain.words.contributions import Contributions, caption
 from train.display.labels import printed_after
 
@@ -43,7 +44,7 @@ def coloured_text(found: Contributions, width: int) -> str:
 
 def summary(found: Contributions) -> str:
     """Whose prediction it is, what the colours mean, and the strongest parts."""
-    unit = printed_after(found.models.parameters.unit)
+    unit = printed_after(output_unit(found.models.first))
     strongest = sorted(found.parts, key=lambda part: -abs(part.mean))[:_STRONGEST]
     lines = [
         *caption(found),

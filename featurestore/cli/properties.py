@@ -1,4 +1,4 @@
-"""``featurestore properties``: sources of one property, taken together by a rule."""
+"""``featurestore properties``: sources taken together by a rule, and properties derived by one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group(context_settings=CONTEXT)
 def properties() -> None:
-    """List properties with their sources, and say how the sources of one are taken together."""
+    """List properties with their sources, take sources together, and derive properties."""
 
 
 @properties.command("list", context_settings=CONTEXT)
@@ -131,6 +131,62 @@ def conflicts(
     with FeatureStore.open(store_uri, at=at).session() as session:
         table = property_conflicts(session, property_name, tolerance)
     print_table(table, output_format)
+
+
+@properties.command(context_settings=CONTEXT)
+@click.argument("property_name", metavar="PROPERTY")
+@click.argument("expression", metavar="SQL")
+@click.option(
+    "--class",
+    "classes",
+    multiple=True,
+    metavar="NAME",
+    help="A class of a text, in the order wanted (repeatable). Default: those there are, sorted.",
+)
+@click.option(
+    "--property-source",
+    metavar="NAME",
+    help="Source of the properties that the rule reads, where there are several.",
+)
+@click.option("--replace", is_flag=True, help="Replace what the same rule gave before.")
+@store_option
+def derive(
+    property_name: str,
+    expression: str,
+    classes: tuple[str, ...],
+    property_source: str | None,
+    replace: bool,
+    store_uri: str,
+) -> None:
+    """Store a PROPERTY of classes that a rule in SQL gives for each material.
+
+    The rule is over the columns of materials and stored properties, and gives true, false or null,
+    or a text. It stands in place of the values' source. Run it again when targets have come.
+
+    \b
+    Example:
+      featurestore properties derive metal "mbj_bandgap <= 0"
+      featurestore properties derive system crystal_system --class cubic --class other
+    """
+    from featurestore.store import FeatureStore
+    from featurestore.upkeep.derivation import derive as derived
+
+    store = FeatureStore.open(store_uri)
+    found = derived(
+        store,
+        property_name,
+        expression,
+        classes=classes,
+        property_source=property_source,
+        replace=replace,
+    )
+    counted = ", ".join(f"{n:,} {name}" for name, n in found.counts.items())
+    click.echo(
+        f"{found.property}: {counted}; {found.written:,} written, {found.present:,} already there"
+    )
+    click.echo(f"  source {found.source}")
+    for note in found.notes():
+        click.echo(f"  {note}")
 
 
 def _say(store: FeatureStore, rule: PropertyRule, new: bool) -> None:

@@ -114,10 +114,17 @@ def _rows(view: TrainingView) -> str:
         lines.append(f"- split {code(p.split)}: {counts}")
     else:
         lines.append("- no split: every material with a target, without folds")
-    lines.append(
-        f"- target in {plain(p.unit)}: {targets.min():.6g} to {targets.max():.6g}, mean "
-        f"{targets.mean():.6g}, standard deviation {np.std(targets):.6g}"
-    )
+    if p.classes:
+        counts = ", ".join(
+            f"{int((targets == place).sum()):,} {plain(name)} ({place})"
+            for place, name in enumerate(p.classes)
+        )
+        lines.append(f"- target is the place of a class: {counts}")
+    else:
+        lines.append(
+            f"- target in {plain(p.unit)}: {targets.min():.6g} to {targets.max():.6g}, mean "
+            f"{targets.mean():.6g}, standard deviation {np.std(targets):.6g}"
+        )
     lines += [
         f"- left out: {count:,} materials with a target but without a {plain(lacking)}"
         for lacking, count in view.excluded.items()

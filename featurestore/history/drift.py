@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from featurestore.catalogue import find_encoder, find_generator, versions_of
+from featurestore.classes import classes_of
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.quoting import identifier
 from featurestore.session import Session
@@ -205,10 +206,13 @@ def _errors(session: Session, column: str, a: str, b: str) -> tuple[ErrorPair, .
     ).to_pylist()
     pairs = []
     for row in rows:
+        # of classes the error is the Brier score, and its name stands in place of the unit
+        error = "brier" if classes_of(row["unit"]) else "mae"
         maes = [
-            object_or_empty(row[f"metrics_{side}"]).get("folds", {}).get("test", {}).get("mae")
+            object_or_empty(row[f"metrics_{side}"]).get("folds", {}).get("test", {}).get(error)
             for side in "ab"
         ]
+        row["unit"] = "Brier score" if error == "brier" else row["unit"]
         if None not in maes:
             names = ("property", "features", "split", "predictor", "seed", "unit")
             shared = {name: row[name] for name in names}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from featurestore.classes import classes_of
 from featurestore.quality.finding import ODD, QualityFinding
 from featurestore.registry import PropertyRegistry
 from featurestore.session import Session
@@ -20,6 +21,9 @@ def check_targets(session: Session, registry: PropertyRegistry) -> Iterator[Qual
     ).to_pylist()
     for row in stored:
         name, source, unit, count = (row[key] for key in ("property", "source", "unit", "n"))
+        if classes := classes_of(unit):
+            yield from _no_classes(session, name, source, unit, len(classes))
+            continue
         if name not in registry:
             note = "values of a property that the registry does not know: nothing is checked"
             yield QualityFinding(
@@ -66,3 +70,25 @@ def check_targets(session: Session, registry: PropertyRegistry) -> Iterator[Qual
                 note=note,
                 material_id=material,
             )
+
+
+def _no_classes(
+    session: Session, name: str, source: str, unit: str, n_classes: int
+) -> Iterator[QualityFinding]:
+    """Values that are the places of no class."""
+    rows = session.query(
+        "SELECT material_id, value FROM properties WHERE property = ? AND source = ? AND unit = ? "
+        "AND NOT (value BETWEEN 0 AND ? AND value = floor(value)) ORDER BY material_id",
+        [name, source, unit, n_classes - 1],
+    ).to_pylist()
+    for row in rows:
+        yield QualityFinding(
+            level=ODD,
+            check="implausible target",
+            subject=name,
+            item=source,
+            value=row["value"],
+            reference=n_classes - 1.0,
+            note=f"the place of no class in {unit}",
+            material_id=row["material_id"],
+        )

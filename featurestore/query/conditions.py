@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from featurestore.catalogue import find_property
+from featurestore.classes import classes_of
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.property_rules import values_sql
 from featurestore.query.limits import check_text
@@ -65,11 +66,13 @@ def materials_where(
     """
     condition = SQL(f"WHERE {as_condition(where)}" if where is not None else "")
     named = property_sources(session, [where or "", *columns], property_source)
+    of_classes = properties_of_classes(session, named)
     shown = ", ".join(map(identifier, columns))
     try:
         # Read-only and with external access off, like every query from outside.
         return session.read_only_query(
-            f"SELECT {shown} FROM {with_properties(named, among)} {condition}", parameters
+            f"SELECT {shown} FROM {with_properties(named, among, of_classes)} {condition}",
+            parameters,
         )
     except QueryError as error:
         unknown = _UNKNOWN_COLUMN.search(str(error))
@@ -98,7 +101,18 @@ def property_sources(
     return found
 
 
-def with_properties(sources: Mapping[str, str], among: SQL = _ALL) -> SQL:
+def properties_of_classes(session: Session, sources: Mapping[str, str]) -> tuple[str, ...]:
+    """Those of the properties, each with its source, whose values are classes."""
+    return tuple(
+        name
+        for name, source in sources.items()
+        if classes_of(find_property(session, name, source)[1])
+    )
+
+
+def with_properties(
+    sources: Mapping[str, str], among: SQL = _ALL, of_classes: Collection[str] = ()
+) -> SQL:
     """SQL for materials with a column for each property; null where a material lacks it.
 
     Parameters
@@ -107,13 +121,15 @@ def with_properties(sources: Mapping[str, str], among: SQL = _ALL) -> SQL:
         The source of each property's values, by its name.
     among : str
         Our own query with the columns of ``materials``.
+    of_classes : collection of str
+        The properties whose columns hold names of classes; in SQL 'true' and 'false' are truth
+        values, too.
     """
-    joins = SQL(
-        "".join(
-            f" LEFT JOIN ({values_sql(name, source, called=name)}) USING (material_id)"
-            for name, source in sources.items()
-        )
-    )
+    values = [
+        values_sql(name, source, called=name, named=name in of_classes)
+        for name, source in sources.items()
+    ]
+    joins = SQL("".join(f" LEFT JOIN ({one}) USING (material_id)" for one in values))
     return SQL(f"(SELECT * FROM ({among}){joins})")
 
 

@@ -10,7 +10,10 @@ from featurestore.quoting import SQL
 
 # The first needs no table, and the view of the materials needs it.
 NAMES = "names"
-MACRO_FILES = (NAMES, "texts", "property_rules", "training_view", "coverage", "vectors")
+MACRO_FILES = (
+    *(NAMES, "texts", "property_rules", "classes"),
+    *("training_view", "coverage", "vectors"),
+)
 
 _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 _CREATED = re.compile(r"^(?=CREATE OR REPLACE TEMP (?:MACRO|VIEW) (\w+\(?))", re.MULTILINE)

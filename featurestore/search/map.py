@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from featurestore.classes import classes_of
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.output.rows import atomic_path
 from featurestore.query.conditions import materials_where
@@ -236,4 +237,5 @@ def _projected(
 
 def _unit(session: Any, colour: str) -> str:
     rows = session.query("SELECT min(unit) AS unit FROM properties WHERE property = ?", [colour])
-    return rows["unit"][0].as_py() or ""
+    unit = rows["unit"][0].as_py() or ""
+    return "" if classes_of(unit) else unit

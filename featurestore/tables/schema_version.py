@@ -1,6 +1,6 @@
 """Which schema version a table was written with, and whether this code is new enough for it.
 
-Version 1 is the schema of the first release. Versions 2 and 3 declare further nullable columns, at
+Version 1 is the schema of the first release. Versions 2 to 4 declare further nullable columns, at
 the end of their tables. A table says its version itself: it has columns that this code does not
 know, or, for a change that no column shows, a number under ``featurestore.schema_version`` in
 Lance's table metadata.
@@ -13,7 +13,7 @@ from typing import Any
 from featurestore.errors import FeatureStoreError, StorageError, UnknownNameError
 from featurestore.tables.schemas import TableSchema, table_schema
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 KEY = "featurestore.schema_version"
 
 

@@ -47,6 +47,13 @@ def _strings(*names: str) -> list[pa.Field]:
     return [_required(name, pa.string()) for name in names]
 
 
+# Of a property of classes, whose targets and predictions are places of classes: the probability of
+# each class, and the names of those in the set that holds 90 % of the targets.
+_OF_CLASSES = (
+    pa.field("probabilities", pa.list_(pa.float64())),
+    pa.field("class_set", _NAMES),
+)
+
 _TABLES = (
     TableSchema(
         "materials",
@@ -348,6 +355,7 @@ _TABLES = (
                 *_strings("run_id"),
                 # of predictors that know their uncertainty; the interval holds 90 % of the targets
                 *[pa.field(name, pa.float64()) for name in ("std", "lower", "upper")],
+                *_OF_CLASSES,
             ]
         ),
         content=("fold", "target", "prediction"),
@@ -373,6 +381,7 @@ _TABLES = (
                 _required("had_target", pa.bool_()),
                 _required("created_at", _TIMESTAMP),
                 *_strings("run_id"),
+                *_OF_CLASSES,
             ]
         ),
         content=("prediction",),

@@ -191,7 +191,7 @@ def _model(row: Row) -> None:
 _PARAMETERS = ("property", "property_source", "unit", "features", "variant")
 _IDS = ("structure_encoder", "text_encoder", "generator_id")
 # Those that came later may lack.
-_OPTIONAL = ("inputs", "feature_set", "where", "where_sources")
+_OPTIONAL = ("inputs", "feature_set", "where", "where_sources", "where_classes")
 
 
 def view_problem(parameters: Mapping[str, Any]) -> str | None:
@@ -220,6 +220,9 @@ def view_problem(parameters: Mapping[str, Any]) -> str | None:
         for pair in sources
     ):
         return "where_sources that are no pairs of texts"
+    classes = parameters.get("where_classes", [])
+    if not isinstance(classes, list) or not all(isinstance(one, str) for one in classes):
+        return "where_classes that are no texts"
     return None
 
 
@@ -258,8 +261,9 @@ def _is_measured(fold: object) -> bool:
     return (
         isinstance(fold, dict)
         and isinstance(fold.get("n"), int)
-        and "mae" in fold
-        and isinstance(fold["mae"], int | float | None)
+        and any(
+            name in fold and isinstance(fold[name], int | float | None) for name in ("mae", "brier")
+        )
     )
 
 

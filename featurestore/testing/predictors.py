@@ -27,6 +27,7 @@ class Examples:
     features: npt.NDArray[Any]
     targets: npt.NDArray[np.float64]
     segments: tuple[tuple[str, int, int], ...] = ()
+    n_classes: int = 0
 
     def __len__(self) -> int:
         return len(self.targets)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from featurestore.catalogue import stored_properties
+from featurestore.classes import classes_of
 from featurestore.errors import ConflictError, InvalidInputError, UnknownNameError
 from featurestore.property_rules import (
     PREFER,
@@ -134,4 +135,8 @@ def _check(
         raise InvalidInputError(
             f"the sources have property {property!r} in several units, {', '.join(sorted(units))}: "
             "values in different units are not one property; ingest them again in one unit"
+        )
+    if tolerance and any(map(classes_of, units)):
+        raise InvalidInputError(
+            f"{property!r} has classes, which agree or not: it takes no tolerance"
         )

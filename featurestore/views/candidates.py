@@ -41,7 +41,7 @@ def select_candidates(
     dict of str to str
         What each of the others lacks, in words.
     """
-    asked = replace(parameters, split=None, where=None, where_sources=())
+    asked = replace(parameters, split=None, where=None, where_sources=(), where_classes=())
     tables: list[pa.Table] = []
     lacking: dict[str, str] = {}
     for first in range(0, max(1, len(material_ids)), _IDS_A_QUERY):

@@ -24,6 +24,7 @@ from featurestore.catalogue import (
     find_generator,
     find_property,
 )
+from featurestore.classes import classes_of, shown_unit
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.query.conditions import as_expression
 from featurestore.session import QueryError, Session
@@ -218,7 +219,13 @@ def _encoder(session: Session, encoder_id: str) -> Encoder:
 def _resolved(session: Session, text: str) -> Feature:
     feature = parse_feature(text)
     if isinstance(feature, PropertyFeature):
-        source, _ = find_property(session, feature.name, feature.source)
+        source, unit = find_property(session, feature.name, feature.source)
+        if len(classes_of(unit)) > 2:
+            raise InvalidInputError(
+                f"feature {text!r} has the classes {shown_unit(unit)}, whose places are no "
+                "quantity; derive a truth value for each that matters with: featurestore "
+                f"properties derive NAME \"{feature.name} = '…'\""
+            )
         return replace(feature, source=source)
     if isinstance(feature, SqlFeature):
         _check_number(session, feature.expression)

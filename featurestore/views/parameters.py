@@ -8,9 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from featurestore.catalogue import check_split, find_encoder, find_generator, find_property
+from featurestore.classes import classes_of
 from featurestore.errors import InvalidInputError
 from featurestore.feature_sets import find_feature_set
-from featurestore.query.conditions import as_condition, property_sources
+from featurestore.query.conditions import (
+    as_condition,
+    properties_of_classes,
+    property_sources,
+)
 from featurestore.session import Session
 from featurestore.tables.soundness import view_problem
 from featurestore.texts.variants import FULL, parse_variant
@@ -24,7 +29,7 @@ from featurestore.views.features import (
 from featurestore.views.request import COMBINED, FEATURES, GRAPH, ViewRequest
 
 # Fields that came later: where they are empty, a view is the one that it was before them.
-_LATER = ("inputs", "feature_set", "where", "where_sources")
+_LATER = ("inputs", "feature_set", "where", "where_sources", "where_classes")
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,8 @@ class ViewParameters:
     not need them; ``split`` None means all materials, without folds. Where ``features`` is
     "combined", ``inputs`` are its features, and those fields are None.
 
-    ``where_sources`` has each property that the condition ``where`` names, with its source.
+    ``where_sources`` has each property that the condition ``where`` names, with its source;
+    ``where_classes`` those of them that it knows by the names of their classes.
     """
 
     property: str
@@ -51,6 +57,7 @@ class ViewParameters:
     feature_set: str | None = None
     where: str | None = None
     where_sources: tuple[tuple[str, str], ...] = ()
+    where_classes: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> ViewParameters:
@@ -66,19 +73,26 @@ class ViewParameters:
             raise ValueError(f"they have {problem}")
         sources = tuple((name, source) for name, source in stored.get("where_sources", ()))
         inputs = tuple(stored.get("inputs", ()))
-        return cls(**{**stored, "inputs": inputs, "where_sources": sources})
+        lists = {"inputs": inputs, "where_sources": sources}
+        return cls(**{**stored, **lists, "where_classes": tuple(stored.get("where_classes", ()))})
 
     def as_dict(self) -> dict[str, Any]:
         """The parameters as JSON values; fields that came later only where they say something."""
         values = dict(vars(self)) | {
             "inputs": list(self.inputs),
             "where_sources": [list(pair) for pair in self.where_sources],
+            "where_classes": list(self.where_classes),
         }
         return {name: value for name, value in values.items() if name not in _LATER or value}
 
     def identity(self) -> dict[str, Any]:
         """What decides the rows and columns: all but the name under which they were asked for."""
         return {name: value for name, value in self.as_dict().items() if name != "feature_set"}
+
+    @builtins.property
+    def classes(self) -> tuple[str, ...]:
+        """The property's classes, of which its values are the places; none if it has numbers."""
+        return classes_of(self.unit)
 
     @builtins.property
     def parts(self) -> tuple[Feature, ...]:
@@ -137,17 +151,18 @@ def resolve(session: Session, request: ViewRequest) -> ViewParameters:
         features = _long_form(session, r)
     else:
         features = _short_form(session, r)
-    where_sources: tuple[tuple[str, str], ...] = ()
+    sources: dict[str, str] = {}
     if r.where is not None:
         as_condition(r.where)
-        where_sources = tuple(property_sources(session, [r.where], source).items())
+        sources = property_sources(session, [r.where], source)
     return ViewParameters(
         property=r.property,
         property_source=source,
         unit=unit,
         split=r.split,
         where=r.where,
-        where_sources=where_sources,
+        where_sources=tuple(sources.items()),
+        where_classes=properties_of_classes(session, sources),
         **features,
     )
 

@@ -94,7 +94,9 @@ def _after(p: ViewParameters, one: Renamed) -> ViewParameters:
     if one.kind not in (PROPERTY, SOURCE):
         return p
     inputs = tuple(feature_after(feature, one) for feature in p.inputs)
+    named = p.where_classes
     if one.kind == PROPERTY:
+        named = tuple(one.new if name == one.old else name for name in named)
         pairs = [(one.new if name == one.old else name, of) for name, of in p.where_sources]
         name, source = one.new if p.property == one.old else p.property, p.property_source
     else:
@@ -106,5 +108,10 @@ def _after(p: ViewParameters, one: Renamed) -> ViewParameters:
         if name == one.property:
             source = source_after(source, one.old, one.new)
     return replace(
-        p, property=name, property_source=source, inputs=inputs, where_sources=tuple(pairs)
+        p,
+        property=name,
+        property_source=source,
+        inputs=inputs,
+        where_sources=tuple(pairs),
+        where_classes=named,
     )

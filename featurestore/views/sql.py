@@ -71,7 +71,8 @@ def where_sql(parameters: ViewParameters) -> SQL:
     """The condition that narrows the view, over its rows ``t``; ``true`` where there is none."""
     if parameters.where is None:
         return SQL("true")
-    among = with_properties(dict(parameters.where_sources))
+    sources, named = dict(parameters.where_sources), parameters.where_classes
+    among = with_properties(sources, of_classes=named)
     return SQL(
         f"t.material_id IN (SELECT material_id FROM {among} WHERE {as_condition(parameters.where)})"
     )

@@ -47,6 +47,11 @@ from ingest.cli.printing import print_ingested
     metavar="SPLIT",
     help="Add the materials that have come since to this split or cross-validation, by its rule.",
 )
+@click.option(
+    "--like",
+    metavar="PROPERTY",
+    help="Give --property the folds that this one has in the split --name.",
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of what is drawn.")
 @click.option(
     "--group-by",
@@ -68,6 +73,7 @@ def splits(
     leave_out: str | None,
     at_least: int,
     extend: str | None,
+    like: str | None,
     seed: int,
     group_by: str | None,
     property_name: str | None,
@@ -91,16 +97,17 @@ def splits(
       featurestore ingest splits --leave-out element --property mbj_bandgap --name by-element
       featurestore ingest splits --folds 10 --group-by cluster:alignn-ff:10 --name by-cluster
       featurestore ingest splits --extend cv5
+      featurestore ingest splits --like mbj_bandgap --name paper --property metal
       featurestore ingest splits --sample paper --at-most 4000/500/1000 --property ehull
     """
     from featurestore.store import FeatureStore
     from ingest.library.splits import add_splits
 
-    ways = (files, fractions and not extend, sample, folds is not None, leave_out, extend)
+    ways = (files, fractions and not extend, sample, folds is not None, leave_out, extend, like)
     if sum(map(bool, ways)) != 1:
         raise click.UsageError(
-            "Give one of split FILES, --random, --sample, --folds, --leave-out and --extend; "
-            "--random may go with --extend."
+            "Give one of split FILES, --random, --sample, --folds, --leave-out, --extend and "
+            "--like; --random may go with --extend."
         )
     if group_by and not (fractions or folds is not None):
         raise click.UsageError("--group-by goes with --random and --folds.")
@@ -123,6 +130,7 @@ def splits(
             leave_out=leave_out,
             at_least=at_least,
             extend=extend,
+            like=like,
             seed=seed,
             group_by=group_by,
             property=property_name,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+from featurestore.catalogue import check_split
 from featurestore.errors import InvalidInputError
 from featurestore.identity import sha256_hex
 from featurestore.splits import rule_of_arguments
@@ -37,6 +38,7 @@ def add_splits(
     leave_out: str | None = None,
     at_least: int = 10,
     extend: str | None = None,
+    like: str | None = None,
     seed: int = 0,
     group_by: str | None = None,
     property: str | None = None,
@@ -69,6 +71,9 @@ def add_splits(
         In place of files: a split or a cross-validation to which the materials are added that have
         come since. Every material keeps its fold; the rule by which the split was drawn places the
         new ones. A split without such a rule needs ``random``, too.
+    like : str
+        In place of files: a property whose folds in the split ``name`` become those of
+        ``property``, as far as this has targets for their materials.
     seed : int
         Of what is drawn.
     group_by : str, optional
@@ -81,17 +86,17 @@ def add_splits(
     Raises
     ------
     InvalidInputError
-        If none or several of ``files``, ``random``, ``sample``, ``folds``, ``leave_out`` and
-        ``extend`` are given, or one of the others does not go with it.
+        If none or several of ``files``, ``random``, ``sample``, ``folds``, ``leave_out``,
+        ``extend`` and ``like`` are given, or one of the others does not go with it.
     UnknownNameError, MissingDataError
         If a split or property is not there, or there are too few materials or groups.
     ConflictError
         If a split of that name has other folds.
     """
-    ways = (files, random and not extend, sample, folds is not None, leave_out, extend)
+    ways = (files, random and not extend, sample, folds is not None, leave_out, extend, like)
     if sum(map(bool, ways)) != 1:
         raise InvalidInputError(
-            "give one of split files, random, sample, folds, leave_out and extend"
+            "give one of split files, random, sample, folds, leave_out, extend and like"
         )
     if at_least < 1:
         raise InvalidInputError(f"a group that is left out has 1 material at least, not {at_least}")
@@ -103,6 +108,8 @@ def add_splits(
         raise InvalidInputError("sample needs the property whose folds it draws from")
     if seed < 0:
         raise InvalidInputError(f"a seed is a whole number from 0, not {seed}")
+    if like and (property is None or name is None or like == property):
+        raise InvalidInputError("like needs the name of a split, and another property to have it")
     if extend and name:
         raise InvalidInputError("a split that is extended keeps its name")
     paths = [Path(path) for path in files]
@@ -116,6 +123,7 @@ def add_splits(
         "leave_out": leave_out,
         "at_least": at_least if leave_out else None,
         "extend": extend,
+        "like": like,
         "seed": seed,
         "group_by": group_by,
         "property_name": property,
@@ -133,6 +141,16 @@ def add_splits(
             ]
         elif extend:
             drawn = split_extensions(store, extend, property, rule if random else None)
+        elif like:
+            with store.session() as session:
+                check_split(session, cast(str, name), like)
+                rows = session.query(
+                    "SELECT material_id, fold FROM folds($1, $2) WHERE material_id IN "
+                    "(SELECT material_id FROM properties WHERE property = $3)",
+                    [like, name, property],
+                ).to_pylist()
+            folds_of = {row["material_id"]: row["fold"] for row in rows}
+            drawn = [DrawnSplit(cast(str, name), property, folds_of, rule)]
         elif sample:
             sizes = parse_parts(cast(str, at_most))
             stored = stored_folds(store, sample, cast(str, property), where)

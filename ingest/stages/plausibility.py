@@ -19,6 +19,8 @@ def implausible_targets(store: FeatureStore, source: str, registry: PropertyRegi
             name = row["property"]
             if name not in registry:
                 continue
+            if registry[name].classes:
+                continue
             low, high = registry[name].plausible
             if low <= row["low"] and row["high"] <= high:
                 continue

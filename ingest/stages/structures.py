@@ -153,13 +153,13 @@ def parsed_target(
 
     A refused value is counted in ``outcome.failures``.
     """
-    number = parse_target(value)
+    unit = registry[name].unit
+    number = parse_target(value, unit=unit)
     if number is None:
         return []
     if isinstance(number, Failure):
         outcome.failures[f"{material_id} {name}"] = number
         return []
-    unit = registry[name].unit
     return [
         {
             "material_id": material_id,

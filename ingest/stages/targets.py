@@ -237,7 +237,7 @@ def _read(
                 without_suffix += 1
                 example = example or names[row]
         for column, target in columns.targets.items():
-            numbers, refused = parse_targets(batch.columns[column], file.decimal)
+            numbers, refused = parse_targets(batch.columns[column], file.decimal, target.unit)
             values += int((~np.isnan(numbers)).sum()) + len(refused)
             _refuse(file, batch, column, refused, names, outcome)
             outcome.fail_all(

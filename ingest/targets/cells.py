@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from featurestore.classes import classes_of
 from featurestore.failure import Failure
+from ingest.targets.class_cells import parse_class
 
 _MISSING = {"na", ""}
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
@@ -21,10 +23,14 @@ _THOUSANDS = re.compile(
     r"[+-]?\d{1,3}(?:([,.' \u00a0\u202f])\d{3})(?:\1\d{3})*(?:[.,]\d+)?", re.ASCII
 )
 _WITH_UNIT = re.compile(r"([+-]?[\d.,]+(?:[eE][+-]?\d+)?)\s*([^\d\s].*)", re.ASCII)
+_NO_TRUTH = (
+    "; targets are numbers: write 1 and 0, or give the column a property of truth values "
+    "(--column COLUMN=NAME:boolean)"
+)
 _NO_NUMBERS = {"nan", "inf", "infinity"}
 
 
-def parse_target(value: object, decimal: str = ".") -> float | Failure | None:
+def parse_target(value: object, decimal: str = ".", unit: str = "") -> float | Failure | None:
     """A target from a file: a finite number, None where it is missing, or why it is refused.
 
     JARVIS writes ``"na"`` for a missing value; an empty cell and ``null`` mean the same.
@@ -35,9 +41,13 @@ def parse_target(value: object, decimal: str = ".") -> float | Failure | None:
         The cell; a `Failure` of its reader stays one.
     decimal : {".", ","}
         What stands before the decimals in text.
+    unit : str
+        Of the property; where classes stand in its place, the number is the place of one.
     """
     if isinstance(value, Failure):
         return value
+    if classes := classes_of(unit):
+        return parse_class(value, classes)
     if isinstance(value, str):
         text = value.strip()
         if text.lower() in _MISSING:
@@ -49,7 +59,7 @@ def parse_target(value: object, decimal: str = ".") -> float | Failure | None:
     if value is None:
         return None
     if isinstance(value, bool | np.bool_):
-        return _refused(f"{value} is a truth value; targets are numbers: write 1 and 0")
+        return _refused(f"{value} is a truth value{_NO_TRUTH}")
     if isinstance(value, datetime.date | datetime.time | datetime.timedelta):
         return _refused(f"{value} is a date or time: a spreadsheet may have made it of a number")
     if not isinstance(value, int | float | str | Decimal | np.number):
@@ -64,16 +74,16 @@ def parse_target(value: object, decimal: str = ".") -> float | Failure | None:
 
 
 def parse_targets(
-    cells: Sequence[Any], decimal: str = "."
+    cells: Sequence[Any], decimal: str = ".", unit: str = ""
 ) -> tuple[npt.NDArray[np.float64], dict[int, Failure]]:
     """The numbers of a column, NaN where there is none, and why cells are refused, by place."""
-    quick = _plain_numbers(cells, decimal)
+    quick = None if classes_of(unit) else _plain_numbers(cells, decimal)
     if quick is not None:
         return quick, {}
     numbers = np.full(len(cells), np.nan)
     refused = {}
     for place, cell in enumerate(cells):
-        found = parse_target(cell, decimal)
+        found = parse_target(cell, decimal, unit)
         if isinstance(found, Failure):
             refused[place] = found
         elif found is not None:
@@ -108,7 +118,7 @@ def _why_no_number(text: str, decimal: str) -> str:
     if text.startswith("="):
         return "is a formula whose value was not saved: save the file in a spreadsheet program"
     if text.lower() in ("true", "false", "yes", "no"):
-        return "is a truth value; targets are numbers: write 1 and 0"
+        return f"is a truth value{_NO_TRUTH}"
     if text.lower().lstrip("+-") in _NO_NUMBERS:
         return "is not finite; leave the cell empty if there is no value"
     if decimal == "." and _DECIMAL_COMMA.fullmatch(text) and text.count(",") == 1:
@@ -119,7 +129,10 @@ def _why_no_number(text: str, decimal: str) -> str:
         return "has separators of thousands; remove them"
     if found := _WITH_UNIT.fullmatch(text):
         return f"has {_short(found[2])} after its number; name the unit with the column"
-    return "is text; targets are numbers: encode it as one, or leave the column out"
+    return (
+        "is text; targets are numbers, or classes of a property that has such "
+        "(--column COLUMN=NAME:category[FIRST,SECOND])"
+    )
 
 
 def _refused(message: str) -> Failure:

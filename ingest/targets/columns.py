@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from featurestore.classes import shown_unit, written_unit
 from featurestore.errors import InvalidInputError, UnknownNameError
-from featurestore.registry import Property, PropertyRegistry
-from featurestore.session_tables import MATERIAL_COLUMNS
+from featurestore.registry import Property, PropertyRegistry, check_property_name
 from ingest.structures.opening import shown
 from ingest.targets.table import Table
 
 _ID_COLUMNS = ("material_id", "jid", "id")
-_PROPERTY_NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
 # "band gap (eV)", "band gap [eV]", "band gap / eV", "band gap in eV"
 _UNIT_IN_NAME = re.compile(r"[(\[]([^()\[\]]+)[)\]]\s*$|(?:\s/\s*|\s+in\s+)(\S+)\s*$")
 # Units that people write, beside those of the registry.
@@ -79,6 +78,8 @@ def parse_columns(assignments: Iterable[str]) -> dict[str, str]:
 def ad_hoc_properties(columns: Mapping[str, str]) -> list[Property]:
     """The properties that are given with their units, as ``NAME:UNIT``.
 
+    ``NAME:boolean`` and ``NAME:category[A,B]`` have classes.
+
     Raises
     ------
     InvalidInputError
@@ -89,16 +90,13 @@ def ad_hoc_properties(columns: Mapping[str, str]) -> list[Property]:
         name, colon, unit = (part.strip() for part in meant.partition(":"))
         if not colon:
             continue
-        if not _PROPERTY_NAME.fullmatch(name) or not unit:
-            raise InvalidInputError(
-                f"{meant!r} is no NAME:UNIT: a property's name has letters, digits, _ and -, "
-                "and one without unit is in 1"
-            )
-        if name.lower() in {column.lower() for column in MATERIAL_COLUMNS}:
-            raise InvalidInputError(
-                f"a property cannot be called {name!r}: materials have a column of this name"
-            )
-        found.append(Property(name, unit))
+        if not unit:
+            raise InvalidInputError(f"{meant!r} is no NAME:UNIT: one without unit is in 1")
+        try:
+            check_property_name(name)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{meant!r} is no NAME:UNIT: {error}") from error
+        found.append(Property(name, written_unit(unit)))
     return found
 
 
@@ -183,9 +181,9 @@ def columns_of(
     for column, target in targets.items():
         _check_unit(column, target, where, registry)
     notes = [
-        f"column {column!r} read as {target.name} in {target.unit}"
+        f"column {column!r} read as {target.name} in {shown_unit(target.unit)}"
         for column, target in targets.items()
-        if column != target.name
+        if column != target.name or target.classes
     ]
     if left:
         notes.append(

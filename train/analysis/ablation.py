@@ -15,28 +15,13 @@ from featurestore.session import Session
 from featurestore.views.request import FOLDS
 from train.display.labels import predictor_label
 from train.models import SeedGroup, StoredModel, seed_groups
+from train.tasks.columns import errors_of, measured_of, measures_of
 
-_COLUMNS = pa.schema(
-    [
-        *[
-            pa.field(name, pa.string())
-            for name in [
-                "property",
-                "split",
-                "features",
-                "text_source",
-                "structure_encoder",
-                "text_encoder",
-                "variant",
-                "predictor",
-                "materials",
-            ]
-        ],
-        *[pa.field(name, pa.int64()) for name in ("n_train", "n_val", "n_test", "seeds")],
-        *[pa.field(name, pa.float64()) for name in ("test_mae", "test_mae_std")],
-        *[pa.field(name, pa.string()) for name in ("unit", "view")],
-    ]
+_STRINGS = (
+    *("property", "split", "features", "text_source", "structure_encoder", "text_encoder"),
+    *("variant", "predictor", "materials"),
 )
+_COUNTS = ("n_train", "n_val", "n_test", "seeds")
 
 
 @dataclass(frozen=True)
@@ -61,19 +46,19 @@ class AblationRow:
         return self.models.first
 
     @property
-    def test_mae(self) -> float | None:
-        """Mean over the seeds of the test MAE; None if the test fold is empty."""
-        values = self._test_maes()
+    def test_error(self) -> float | None:
+        """Mean over the seeds of the task's error; None if the test fold is empty."""
+        values = self._errors()
         return None if None in values else float(np.mean(values))
 
     @property
-    def test_mae_std(self) -> float | None:
+    def test_error_std(self) -> float | None:
         """Sample standard deviation over the seeds; None for a single seed."""
-        values = self._test_maes()
+        values = self._errors()
         return None if None in values or len(values) < 2 else float(np.std(values, ddof=1))
 
-    def _test_maes(self) -> list[Any]:
-        return [model.metrics["folds"]["test"]["mae"] for model in self.models]
+    def _errors(self) -> list[Any]:
+        return [model.error() for model in self.models]
 
 
 def ablation_rows(session: Session, models: Iterable[StoredModel]) -> list[AblationRow]:
@@ -91,8 +76,23 @@ def ablation_rows(session: Session, models: Iterable[StoredModel]) -> list[Ablat
 
 
 def ablation_table(rows: Iterable[AblationRow]) -> pa.Table:
-    """The rows as a table; ``test_mae`` and its standard deviation are in ``unit``."""
-    return pa.Table.from_pylist([_cells(row) for row in rows], schema=_COLUMNS)
+    """The rows as a table; ``test_mae`` and its standard deviation are in ``unit``.
+
+    Of properties of classes there are ``test_brier`` and what else is measured in their place.
+    """
+    listed = list(rows)
+    models = [row.first for row in listed]
+    numbers = [f"test_{name}{suffix}" for name in errors_of(models) for suffix in ("", "_std")]
+    numbers += [f"test_{name}" for name in measures_of(models)]
+    schema = pa.schema(
+        [
+            *[pa.field(name, pa.string()) for name in _STRINGS],
+            *[pa.field(name, pa.int64()) for name in _COUNTS],
+            *[pa.field(name, pa.float64()) for name in numbers],
+            *[pa.field(name, pa.string()) for name in ("unit", "view")],
+        ]
+    )
+    return pa.Table.from_pylist([_cells(row) for row in listed], schema=schema)
 
 
 def comparison_warnings(rows: Iterable[AblationRow]) -> list[str]:
@@ -140,8 +140,9 @@ def _cells(row: AblationRow) -> dict[str, Any]:
         "materials": row.materials,
         **{f"n_{fold}": folds[fold]["n"] for fold in FOLDS},
         "seeds": len(row.models),
-        "test_mae": row.test_mae,
-        "test_mae_std": row.test_mae_std,
+        f"test_{model.task.error}": row.test_error,
+        f"test_{model.task.error}_std": row.test_error_std,
+        **measured_of(row.models),
         "unit": p.unit,
         "view": model.view_fingerprint[:8],
     }

@@ -47,8 +47,9 @@ def write_loss_curve(model: StoredModel, history: Sequence[Mapping[str, Any]], p
         axes.plot(epochs, [entry[name] for entry in history], color=colour, lw=1.2, label=label)
     best = model.metrics["best_epoch"]
     axes.axvline(best, color=GREY, lw=1, ls=":", label=f"kept: epoch {best}")
-    unit = printed_in_brackets(p.unit)
-    axes.set(xlabel="epoch", ylabel=f"MAE of {p.property}{unit}", yscale="log")
+    unit = printed_in_brackets(model.task.error_unit)
+    what = "1 - probability of the true class" if p.classes else "MAE"
+    axes.set(xlabel="epoch", ylabel=f"{what} of {p.property}{unit}", yscale="log")
     axes.set_title(f"{predictor_label(model)}, {features_label(model)}, seed {model.seed}")
     axes.title.set_fontsize(9)
     axes.spines[["top", "right"]].set_visible(False)

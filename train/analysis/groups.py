@@ -14,7 +14,7 @@ import pyarrow as pa
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.query.conditions import as_condition
 from featurestore.session import Session
-from train.analysis.predictions import absolute_errors
+from train.analysis.predictions import fold_errors
 from train.analysis.resampling import Estimate, draws, interval
 from train.display.drawing import COLOURS, along_x, write_png
 from train.display.labels import distinctions, features_label, predictor_label, printed_in_brackets
@@ -39,8 +39,8 @@ class GroupErrors:
         Test materials in it.
     share : float
         Of all test materials.
-    mae : Estimate
-        In the property's unit.
+    error : Estimate
+        In the property's unit; of classes the Brier score.
     best_share : Estimate
         Of the tenth of the test materials that the model predicts best, how much is in the group:
         above ``share`` where the model is better than elsewhere.
@@ -49,7 +49,7 @@ class GroupErrors:
     group: str
     n: int
     share: float
-    mae: Estimate
+    error: Estimate
     best_share: Estimate
 
 
@@ -60,7 +60,7 @@ class ModelGroups:
     Parameters
     ----------
     models : SeedGroup
-        Their absolute errors are averaged, material by material.
+        Their errors are averaged, material by material.
     label : str
         What tells it from the others.
     groups : tuple of GroupErrors
@@ -103,7 +103,7 @@ def group_errors(
         raise InvalidInputError(
             f"models of {', '.join(sorted(properties))} cannot be compared: name one --property"
         )
-    tested = absolute_errors(session, [model.model_id for row in rows for model in row])
+    tested = fold_errors(session, [model.model_id for row in rows for model in row])
     common = sorted(set.intersection(*(set(found.material_ids) for found in tested.values())))
     if not common:
         raise MissingDataError(
@@ -133,13 +133,13 @@ def groups_table(found: Sequence[ModelGroups]) -> pa.Table:
                 "group": group.group,
                 "n": group.n,
                 "share": group.share,
-                "mae": group.mae.value,
-                "mae_low": group.mae.low,
-                "mae_high": group.mae.high,
+                model.models.first.task.error: group.error.value,
+                f"{model.models.first.task.error}_low": group.error.low,
+                f"{model.models.first.task.error}_high": group.error.high,
                 "best_10_share": group.best_share.value,
                 "best_10_low": group.best_share.low,
                 "best_10_high": group.best_share.high,
-                "unit": model.models.parameters.unit,
+                "unit": model.models.first.task.error_unit,
             }
             for model in found
             for group in model.groups
@@ -169,7 +169,7 @@ def write_groups_figure(found: Sequence[ModelGroups], by: str, path: Path) -> No
         colour = COLOURS[number % len(COLOURS)]
         marker = _MARKERS[number // len(COLOURS) % len(_MARKERS)]
         for position, group in enumerate(model.groups):
-            for axes, estimate in ((left, group.mae), (right, group.best_share)):
+            for axes, estimate in ((left, group.error), (right, group.best_share)):
                 y = position + shift
                 axes.plot([estimate.low, estimate.high], [y, y], color=colour, linewidth=1.4)
                 axes.plot(estimate.value, y, marker, color=colour, markersize=4.5)
@@ -181,8 +181,9 @@ def write_groups_figure(found: Sequence[ModelGroups], by: str, path: Path) -> No
     left.set_yticks(range(len(first)), [f"{group.group} ({group.n})" for group in first])
     left.set_ylim(len(first) - 0.4, -0.6)
     left.set_ylabel(by, fontsize=8)
-    unit = printed_in_brackets(p.unit)
-    left.set_xlabel(f"test MAE of {p.property}{unit}", fontsize=8)
+    task = found[0].models.first.task
+    unit = printed_in_brackets(task.error_unit)
+    left.set_xlabel(f"test {task.error_name} of {p.property}{unit}", fontsize=8)
     right.set_xlabel("share of the tenth predicted best", fontsize=8)
     for axes in (left, right):
         axes.set_xlim(left=0)
@@ -233,19 +234,19 @@ def _of_model(errors: npt.NDArray[np.float64], names: Sequence[str]) -> tuple[Gr
     sizes = Counter(names)
     groups = sorted(sizes, key=lambda name: (name.endswith(" others"), -sizes[name], name))
     member = np.array([[name == group for group in groups] for name in ordered], dtype=np.float64)
-    maes, shares = [], []
+    means, shares = [], []
     for counts in draws(len(errors)):
         with np.errstate(invalid="ignore"):
-            maes.append((counts @ (member * errors[:, None])) / (counts @ member))
+            means.append((counts @ (member * errors[:, None])) / (counts @ member))
         shares.append(_best(counts) @ member)
-    mae_bounds, share_bounds = (interval(np.concatenate(values)) for values in (maes, shares))
+    bounds, share_bounds = (interval(np.concatenate(values)) for values in (means, shares))
     best = _best(np.ones((1, len(errors))))[0] @ member
     return tuple(
         GroupErrors(
             group=group,
             n=int(member[:, g].sum()),
             share=float(member[:, g].mean()),
-            mae=Estimate(float(errors[member[:, g] > 0].mean()), *map(float, mae_bounds[:, g])),
+            error=Estimate(float(errors[member[:, g] > 0].mean()), *map(float, bounds[:, g])),
             best_share=Estimate(float(best[g]), *map(float, share_bounds[:, g])),
         )
         for g, group in enumerate(groups)

@@ -16,7 +16,7 @@ from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.files import check_regular
 from featurestore.quoting import SQL
 from featurestore.session import Session
-from train.analysis.predictions import absolute_errors
+from train.analysis.predictions import fold_errors
 from train.display.labels import features_label, predictor_label
 from train.models import seed_groups, stored_models
 from train.predictors.registry import reads
@@ -169,9 +169,10 @@ def errors_on_new_materials(
 ) -> pa.Table:
     """The test MAE of each stored model, on all test materials and on those that are new.
 
-    Models that differ only by their seed share a row; ``mae`` is their mean. ``new_crystal`` leaves
-    out what has an equal structure or the same crystal in train or val, ``new_formula`` what has an
-    equal formula there. A lower error on fewer materials may also be due to the materials left.
+    Models that differ only by their seed share a row; ``mae``, of classes ``brier``, is their mean.
+    ``new_crystal`` leaves out what has an equal structure or the same crystal in train or val,
+    ``new_formula`` what has an equal formula there. A lower error on fewer materials may also be
+    due to the materials left.
 
     Raises
     ------
@@ -193,7 +194,7 @@ def errors_on_new_materials(
     known = {
         kind: {row["material_id"] for row in met if row[kind]} for kind in ("crystal", "formula")
     }
-    tested = absolute_errors(session, [model.model_id for model in models])
+    tested = fold_errors(session, [model.model_id for model in models])
     cells = []
     for group in seed_groups(models):
         first = group.first
@@ -213,8 +214,8 @@ def errors_on_new_materials(
         ):
             kept = np.array([material_id not in left_out for material_id in ids], dtype=bool)
             cell[f"n{suffix}"] = int(kept.sum())
-            cell[f"mae{suffix}"] = float(errors[kept].mean()) if kept.any() else None
-        cells.append(cell | {"unit": first.parameters.unit})
+            cell[f"{first.task.error}{suffix}"] = float(errors[kept].mean()) if kept.any() else None
+        cells.append(cell | {"unit": first.task.error_unit})
     return pa.Table.from_pylist(cells)
 
 

@@ -49,7 +49,7 @@ def write_parity_plot(session: Session, rows: Sequence[AblationRow], path: Path)
     values = np.concatenate([np.concatenate(panel[1:]) for panel in panels])
     margin = 0.04 * max(float(np.ptp(values)), 1e-12)
     limits = (float(values.min()) - margin, float(values.max()) + margin)
-    titles = _titles([panel[0] for panel in panels])
+    titles = panel_titles([panel[0] for panel in panels])
     title_inches = 0.2 * (max(title.count("\n") for title in titles) + 2)
     down = -(-len(panels) // _PANELS_A_ROW)
     across = -(-len(panels) // down)
@@ -113,7 +113,7 @@ def _draw(
     axes.set_title(f"{title}\n{error}, n = {n}{seed}", fontsize=9)
 
 
-def _titles(rows: Sequence[AblationRow]) -> list[str]:
+def panel_titles(rows: Sequence[AblationRow]) -> list[str]:
     """The features of each panel, with what else tells two panels of the same features apart."""
     models = [row.first for row in rows]
     labels = [features_label(model) for model in models]

@@ -20,7 +20,7 @@ _PANELS_A_ROW = 2
 def write_benchmark_figure(
     rows: Sequence[BenchmarkRow], path: Path, published: Sequence[Published] = ()
 ) -> None:
-    """Write a PNG: the test MAE of each row with its 95 % interval, a colour for each predictor.
+    """Write a PNG: the test error of each row with its 95 % interval, a colour for each predictor.
 
     Small dots are the seeds; open diamonds the published errors.
 
@@ -102,11 +102,11 @@ def _draw(
         for number, row in enumerate(rows):
             y = position + (number - (len(rows) - 1) / 2) * min(0.7 / len(rows), 0.28)
             colour = colours[predictor_label(row.models.first)]
-            mae = row.test_mae
-            axes.plot([mae.low, mae.high], [y, y], color=colour, linewidth=1.4, zorder=2)
-            axes.plot(mae.value, y, "o", color=colour, markersize=5, zorder=4)
+            error = row.test_error
+            axes.plot([error.low, error.high], [y, y], color=colour, linewidth=1.4, zorder=2)
+            axes.plot(error.value, y, "o", color=colour, markersize=5, zorder=4)
             if len(row.models) > 1:
-                seeds = list(row.seed_maes.values())
+                seeds = list(row.seed_errors.values())
                 axes.plot(
                     seeds,
                     [y] * len(seeds),
@@ -125,7 +125,9 @@ def _draw(
     along_x(axes, axis=False)
     axes.set_yticks(range(len(lines)), lines, fontsize=7.5)
     axes.set_ylim(len(lines) - 0.4, -0.6)
-    axes.set_xlabel(f"test MAE{printed_in_brackets(first.models.parameters.unit)}", fontsize=8)
+    task = first.models.first.task
+    unit = printed_in_brackets(task.error_unit)
+    axes.set_xlabel(f"test {task.error_name}{unit}", fontsize=8)
     axes.set_title(f"{first.cell.request.property}, n = {first.fold_sizes['test']:,}", fontsize=9)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from featurestore.errors import InvalidInputError
 from featurestore.views.request import FEATURES, GRAPH, ViewRequest
+from train.predictors.assignments import check_changes
 from train.predictors.base import Recipe
 from train.predictors.registry import make_recipe, predictor_part, reads
 
@@ -102,7 +103,7 @@ class Grid:
 
     def __post_init__(self) -> None:
         for name in self.predictors:
-            self.recipe(self.recipe_name(name))
+            check_changes(self.recipe_name(name), self.changes.get(self.recipe_name(name), {}))
         unused = set(self.changes) - {self.recipe_name(name) for name in self.predictors}
         if unused:
             raise InvalidInputError(
@@ -125,9 +126,9 @@ class Grid:
         """The recipe behind a predictor's name."""
         return "gbt" if predictor == MATMINER else predictor
 
-    def recipe(self, name: str) -> Recipe:
-        """The recipe of that name with this benchmark's settings."""
-        return make_recipe(name, self.changes.get(name))
+    def recipe(self, name: str, classes: bool) -> Recipe:
+        """The recipe of that name with this benchmark's settings, for numbers or classes."""
+        return make_recipe(name, self.changes.get(name), classes=classes)
 
     @property
     def reference_predictor(self) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby
 from math import isnan
 from typing import Any
@@ -17,6 +18,7 @@ from train.benchmark.published import Published
 from train.benchmark.rows import BenchmarkRow, Comparison
 from train.display.labels import predictor_label, printed_unit
 from train.display.rounding import spread_of_seeds
+from train.tasks.columns import errors_of, measured_of, measures_of
 
 _STRINGS = (
     "property",
@@ -33,6 +35,9 @@ _KINDS = {
     "set_gain": "Another feature set",
     "predictor_gain": "Another predictor",
 }
+#: Of the metrics of classes those that people are shown.
+_SHOWN = ("auc", "accuracy", "ece")
+_ESTIMATED = ("", "_std", "_low", "_high")
 _COMPARED = ("", "_low", "_high", "_p", "_p_holm")
 
 
@@ -41,16 +46,21 @@ def benchmark_table(rows: Sequence[BenchmarkRow], published: Sequence[Published]
 
     ``test_mae`` and what derives from it are in ``unit``; ``seconds`` is the time of training one
     seed, ``coverage_90`` the share of test targets in the 90 % intervals of a predictor that has
-    them. ``text_gain``, ``set_gain`` and ``predictor_gain`` are NULL where a row has nothing to be
-    compared with.
+    them. Of a property of classes ``test_brier`` and so on are in the place of ``test_mae``, with
+    the other metrics, and ``set_size_90`` beside. ``text_gain``, ``set_gain`` and
+    ``predictor_gain`` are NULL where a row has nothing to be compared with.
     """
     fields = [pa.field(name, pa.string()) for name in _STRINGS]
     fields += [pa.field(name, pa.int64()) for name in (*[f"n_{fold}" for fold in FOLDS], "seeds")]
-    fields += [
-        pa.field(name, pa.float64())
-        for name in ("test_mae", "test_mae_std", "test_mae_low", "test_mae_high", "val_mae")
+    models = [row.models.first for row in rows]
+    measured = [
+        name
+        for error in errors_of(models)
+        for name in (*[f"test_{error}{suffix}" for suffix in _ESTIMATED], f"val_{error}")
     ]
-    fields += [pa.field(name, pa.float64()) for name in ("seconds", "coverage_90")]
+    beside = [f"test_{name}" for name in measures_of(models)]
+    measured += [*beside, "seconds", "coverage_90", *(["set_size_90"] if beside else [])]
+    fields += [pa.field(name, pa.float64()) for name in measured]
     for kind in _KINDS:
         fields.append(pa.field(f"{kind}_over", pa.string()))
         fields += [pa.field(kind + suffix, pa.float64()) for suffix in _COMPARED]
@@ -115,11 +125,12 @@ def _print_property(
     rows: Sequence[BenchmarkRow], published: Sequence[Published], output_format: str
 ) -> None:
     first = rows[0]
-    request, unit = first.cell.request, first.models.parameters.unit
+    request, task = first.cell.request, first.models.first.task
+    unit = task.error_unit
     sizes = " / ".join(f"{first.fold_sizes[fold]:,}" for fold in FOLDS)
     shown_unit = "" if unit == "1" else f" in {printed_unit(unit)}"
     caption = (
-        f"{request.property}: test MAE{shown_unit}, split {request.split}, "
+        f"{request.property}: test {task.error_name}{shown_unit}, split {request.split}, "
         f"{sizes} materials (train / val / test)"
     )
     columns: dict[str, Callable[[BenchmarkRow], str]] = {
@@ -128,8 +139,9 @@ def _print_property(
         "text encoder": lambda row: _of_kind(row, "text"),
         "predictor": lambda row: predictor_label(row.models.first),
         "seeds": lambda row: str(len(row.models)),
-        "MAE ± std": _mae,
-        "95 % interval": lambda row: _interval(row.test_mae),
+        f"{task.error_name} ± std": _error,
+        "95 % interval": lambda row: _interval(row.test_error),
+        **{name: partial(_measure, f"test_{name}") for name in _SHOWN if name in task.beside},
         "text gains": lambda row: _gain(row.text_gain),
         "p": lambda row: _p(row.text_gain),
         f"over {_reference_set(rows)}": lambda row: _gain(row.set_gain),
@@ -175,11 +187,16 @@ def _of_kind(row: BenchmarkRow, kind: str) -> str:
     return (p.structure_encoder if kind == "structure" else p.text_encoder) or ""
 
 
-def _mae(row: BenchmarkRow) -> str:
-    spread = spread_of_seeds(row.test_mae.value, row.test_mae_std)
+def _error(row: BenchmarkRow) -> str:
+    spread = spread_of_seeds(row.test_error.value, row.test_error_std)
     if spread == "deterministic":
-        return f"{short(row.test_mae.value)}, {spread}"
-    return short(row.test_mae.value) + (f" ± {spread}" if spread else "")
+        return f"{short(row.test_error.value)}, {spread}"
+    return short(row.test_error.value) + (f" ± {spread}" if spread else "")
+
+
+def _measure(name: str, row: BenchmarkRow) -> str:
+    value = measured_of(row.models)[name]
+    return "–" if value is None else short(value)
 
 
 def _interval(estimate: Estimate) -> str:
@@ -220,13 +237,23 @@ def _numbers(row: BenchmarkRow, published: Sequence[Published]) -> dict[str, Any
         "predictor": predictor_label(model),
         **{f"n_{fold}": n for fold, n in row.fold_sizes.items()},
         "seeds": len(row.models),
-        "test_mae": row.test_mae.value,
-        "test_mae_std": row.test_mae_std,
-        "test_mae_low": row.test_mae.low,
-        "test_mae_high": row.test_mae.high,
-        "val_mae": row.val_mae,
+        **dict(
+            zip(
+                [f"test_{model.task.error}{suffix}" for suffix in _ESTIMATED],
+                (
+                    row.test_error.value,
+                    row.test_error_std,
+                    row.test_error.low,
+                    row.test_error.high,
+                ),
+                strict=True,
+            )
+        ),
+        f"val_{model.task.error}": row.val_error,
+        **measured_of(row.models),
         "seconds": row.seconds,
         "coverage_90": row.coverage_90,
+        "set_size_90": row.set_size_90,
         "published": _published(row, published) or None,
         "unit": model.parameters.unit,
     }

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from featurestore.failure import Failure
 from featurestore.session import Session
 from featurestore.views.request import FOLDS
-from train.analysis.predictions import FoldErrors, absolute_errors
+from train.analysis.predictions import FoldErrors, fold_errors
 from train.analysis.resampling import (
     Estimate,
     PairedDifference,
@@ -29,8 +29,8 @@ from train.predictors.registry import reads
 class Comparison:
     """A row against another one on the same materials.
 
-    Each material's absolute error is averaged over the seeds that both rows have, then the two are
-    compared material by material.
+    Each material's error, absolute or of classes its Brier score, is averaged over the seeds that
+    both rows have, then the two are compared material by material.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Comparison:
     seeds : int
         Seeds that both have.
     seeds_better : int
-        With so many of them the row's test MAE is lower.
+        With so many of them the row's test error is lower.
     p_corrected : float
         The test's p after Holm's correction for all comparisons of this kind in the benchmark.
     """
@@ -64,8 +64,9 @@ class BenchmarkRow:
     models : SeedGroup
         In order of the seed.
     errors : ndarray, shape (n_seeds, n), float64
-        Absolute errors on the n test materials, which are the same for all rows of a property.
-    test_mae : Estimate
+        On the n test materials, which are the same for all rows of a property: absolute errors, or
+        Brier scores of classes.
+    test_error : Estimate
         Mean over seeds and materials; its interval is over materials.
     text_gain : Comparison, optional
         A row with structure and text against the same predictor's with the structure alone.
@@ -78,7 +79,7 @@ class BenchmarkRow:
     cell: Cell
     models: SeedGroup
     errors: npt.NDArray[np.float64] = field(repr=False)
-    test_mae: Estimate
+    test_error: Estimate
     text_gain: Comparison | None = None
     predictor_gain: Comparison | None = None
     set_gain: Comparison | None = None
@@ -92,21 +93,21 @@ class BenchmarkRow:
         return request.feature_set or str(request.features)
 
     @property
-    def seed_maes(self) -> dict[int, float]:
-        """The test MAE by seed."""
+    def seed_errors(self) -> dict[int, float]:
+        """The test error by seed."""
         maes = self.errors.mean(axis=1) if self.errors.size else np.full(len(self.errors), np.nan)
         return dict(zip(self.models.seeds, map(float, maes), strict=True))
 
     @property
-    def test_mae_std(self) -> float | None:
-        """Sample standard deviation of the test MAE over the seeds; None for a single seed."""
-        maes = list(self.seed_maes.values())
+    def test_error_std(self) -> float | None:
+        """Sample standard deviation of the test error over the seeds; None for a single seed."""
+        maes = list(self.seed_errors.values())
         return float(np.std(maes, ddof=1)) if len(maes) > 1 and self.errors.size else None
 
     @property
-    def val_mae(self) -> float:
-        """Mean over the seeds of the validation MAE."""
-        return float(self.models.mean(lambda model: model.metrics["folds"]["val"]["mae"]))
+    def val_error(self) -> float:
+        """Mean over the seeds of the validation error."""
+        return float(self.models.mean(lambda model: model.error("val")))
 
     @property
     def seconds(self) -> float:
@@ -116,7 +117,15 @@ class BenchmarkRow:
     @property
     def coverage_90(self) -> float | None:
         """Mean over the seeds of the share of test targets in the predictor's 90 % intervals."""
-        found = [model.metrics.get("coverage", {}).get("0.90") for model in self.models]
+        return self._at_90("coverage")
+
+    @property
+    def set_size_90(self) -> float | None:
+        """Mean over the seeds of the mean size of the sets of classes that hold 90 %."""
+        return self._at_90("set_size")
+
+    def _at_90(self, what: str) -> float | None:
+        found = [model.metrics.get(what, {}).get("0.90") for model in self.models]
         return None if None in found else float(np.mean(found))
 
     @property
@@ -148,7 +157,7 @@ def benchmark_rows(
     reference_set : str, optional
         What other feature sets are compared with.
     """
-    tested = absolute_errors(session, [model.model_id for model in models.values()])
+    tested = fold_errors(session, [model.model_id for model in models.values()])
     first: dict[str, FoldErrors] = {}
     failures: dict[Cell, Failure] = {}
     kept: dict[tuple[object, str], list[Cell]] = {}
@@ -172,7 +181,7 @@ def benchmark_rows(
             cell=cells[0],
             models=ordered,
             errors=errors_of_seeds,
-            test_mae=Estimate(np.nan, np.nan, np.nan),
+            test_error=Estimate(np.nan, np.nan, np.nan),
         )
         by_property.setdefault(cells[0].request.property, []).append(row)
     rows = [row for group in by_property.values() for row in _with_intervals(group)]
@@ -181,14 +190,14 @@ def benchmark_rows(
 
 
 def _with_intervals(rows: Sequence[BenchmarkRow]) -> list[BenchmarkRow]:
-    """Rows of one property with their test MAE; all are resampled with the same draws."""
+    """Rows of one property with their test error; all are resampled with the same draws."""
     if not rows[0].errors.size:
         return list(rows)
     means = np.column_stack([row.errors.mean(axis=0) for row in rows])
     low, high = interval(bootstrap_means(means))
     estimates = zip(means.mean(axis=0), low, high, strict=True)
     return [
-        replace(row, test_mae=Estimate(*map(float, bounds)))
+        replace(row, test_error=Estimate(*map(float, bounds)))
         for row, bounds in zip(rows, estimates, strict=True)
     ]
 

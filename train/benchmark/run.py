@@ -24,12 +24,13 @@ from train.benchmark.rows import BenchmarkRow, benchmark_rows
 from train.benchmark.workers import Trained, train_cells
 from train.models import StoredModel, stored_models
 from train.source_tasks import source_warnings
+from train.tasks.columns import errors_of
 
 _STAGE = "benchmark"
 
 
-_SHOWN = ["property", "features", "text_source", "predictor", "seeds", "test_mae", "test_mae_std"]
-_SHOWN += ["test_mae_low", "test_mae_high", "set_gain", "set_gain_p_holm", "unit"]
+_SHOWN = ("property", "features", "text_source", "predictor", "seeds")
+_COMPARED = ("set_gain", "set_gain_p_holm", "unit")
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,7 +64,12 @@ class Benchmark(Shown):
         """The rows in short, the notes, and what failed."""
         failed = [f"{cell}: {failure.message}" for cell, failure in self.failures.items()]
         title = f"Benchmark: {self.trained} models trained, {self.found} were there"
-        shown = self.table.select(_SHOWN) if self.rows else None
+        errors = [
+            f"test_{name}{suffix}"
+            for name in errors_of(row.models.first for row in self.rows)
+            for suffix in ("", "_std", "_low", "_high")
+        ]
+        shown = self.table.select([*_SHOWN, *errors, *_COMPARED]) if self.rows else None
         return Showing(title, {}, shown, (*self.notes, *verdicts(self.rows), *failed))
 
 
@@ -149,8 +155,9 @@ def stored_benchmark(store: FeatureStore, grid: Grid) -> Benchmark:
         }
         models: dict[Cell, StoredModel] = {}
         for cell in plan.cells:
-            settings = repr(sorted(grid.recipe(cell.predictor).settings.items()))
             parameters = resolve(session, cell.request)
+            recipe = grid.recipe(cell.predictor, bool(parameters.classes))
+            settings = repr(sorted(recipe.settings.items()))
             key = (_identity(parameters), cell.predictor, settings, cell.seed)
             if key in newest:
                 models[cell] = newest[key]

@@ -62,8 +62,9 @@ def _train(item: tuple[str, Cell, Mapping[str, Any] | None]) -> Trained:
 
     store_uri, cell, changes = item
     store = FeatureStore.open(store_uri)
-    recipe = make_recipe(cell.predictor, changes)
-    result = train_model(store, _view(store_uri, cell.request), recipe, cell.seed)
+    view = _view(store_uri, cell.request)
+    recipe = make_recipe(cell.predictor, changes, classes=bool(view.parameters.classes))
+    result = train_model(store, view, recipe, cell.seed)
     return Trained(result.model.model_id, result.trained, result.notes)
 
 

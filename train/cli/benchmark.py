@@ -160,7 +160,7 @@ def benchmark(
     from train.benchmark.output import print_benchmark
     from train.benchmark.published import read_published
     from train.library import compare
-    from train.predictors.registry import parse_benchmark_settings
+    from train.predictors.assignments import parse_benchmark_settings
 
     if seeds and n_seeds:
         raise click.UsageError("Give either --seed or --seeds.")

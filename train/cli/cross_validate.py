@@ -42,13 +42,9 @@ def cross_validate(
           --structure-encoder alignn-ff
     """
     from featurestore.output.rows import print_table
-    from featurestore.store import FeatureStore
     from train.crossfit.fold_models import cross_validate as train_all
-    from train.predictors.registry import make_recipe
 
-    changes, request = asked_for(predictor, settings, request)
-    recipe = make_recipe(predictor, changes)
-    store = FeatureStore.open(store_uri)
+    store, recipe, request = asked_for(predictor, settings, request, store_uri)
     found = train_all(store, request, recipe, seed, against=against, said=_Once())
     print_table(found.short if output_format == "table" else found.table, output_format)
     for sentence in found.sentences():
@@ -82,14 +78,11 @@ def final(
       featurestore train final ensemble --property mbj_bandgap --split cv5 \\
           --structure-encoder alignn-ff
     """
-    from featurestore.store import FeatureStore
     from train.cli.result import print_result
     from train.crossfit.final import train_final
-    from train.predictors.registry import make_recipe
 
-    changes, request = asked_for(predictor, settings, request)
-    recipe = make_recipe(predictor, changes)
-    result = train_final(FeatureStore.open(store_uri), request, recipe, seed, said=_Once())
+    store, recipe, request = asked_for(predictor, settings, request, store_uri)
+    result = train_final(store, request, recipe, seed, said=_Once())
     print_result(result, output_format)
     crossed = result.model.cross_validation
     click.echo(

@@ -51,17 +51,20 @@ def fit(
 ) -> None:
     """Train any predictor, and store it with its predictions.
 
-    PREDICTOR is one of those below. The settings of scikit-learn's regressors are the parameters of
-    the class that 'estimator' names. The same command on the same rows finds the model that is
-    there and trains nothing.
+    PREDICTOR is one of those below. The settings of scikit-learn's regressors and classifiers are
+    the parameters of the class that 'estimator' names. The same command on the same rows finds the
+    model that is there and trains nothing.
 
     \b
     Example:
       featurestore train fit sklearn --set estimator=SVR --set C=10 --set standardise=true \\
           --property mbj_bandgap --split paper --structure-encoder alignn-ff
     """
-    changes, request = asked_for(predictor, settings, request)
-    _train_and_print(predictor, changes, request, seed, store_uri, output_format)
+    from train.cli.result import print_result
+    from train.training import train_model
+
+    store, recipe, request = asked_for(predictor, settings, request, store_uri)
+    print_result(train_model(store, store.view(request), recipe, seed), output_format)
 
 
 @click.command(context_settings=CONTEXT)
@@ -152,5 +155,6 @@ def _train_and_print(
     from train.predictors.registry import make_recipe
     from train.training import train_model
 
-    result = train_model(store, view, make_recipe(predictor, changes), seed)
+    recipe = make_recipe(predictor, changes, classes=bool(view.parameters.classes))
+    result = train_model(store, view, recipe, seed)
     print_result(result, output_format)

@@ -27,6 +27,7 @@ def list_models(request: ModelRequest, store_uri: str, at: str | None, output_fo
     from train.display.labels import predictor_label
     from train.display.printing import print_captioned
     from train.models import stored_models
+    from train.tasks.columns import errors_of, measures_of
 
     with FeatureStore.open(store_uri, at=at).session() as session:
         models = stored_models(session, request.property, request.split, request.where)
@@ -42,7 +43,14 @@ def list_models(request: ModelRequest, store_uri: str, at: str | None, output_fo
         "seed": [model.seed for model in models],
         "epochs": [model.metrics["epochs"] for model in models],
         "n_test": [model.metrics["folds"]["test"]["n"] for model in models],
-        "test_mae": [model.metrics["folds"]["test"]["mae"] for model in models],
+        **{
+            f"test_{error}": [m.error() if m.task.error == error else None for m in models]
+            for error in errors_of(models)
+        },
+        **{
+            f"test_{name}": [m.metrics["folds"]["test"].get(name) for m in models]
+            for name in measures_of(models)
+        },
         "unit": [model.parameters.unit for model in models],
     }
     shared = [

@@ -89,8 +89,8 @@ def compare(a: str, b: str, store_uri: str, at: str | None, output_format: str) 
     with FeatureStore.open(store_uri, at=at).session() as session:
         found = compare_models(session, a, b)
     numbers = {
-        "A's MAE": found.mae_a,
-        "B's MAE": found.mae_b,
+        f"A's {found.error}": found.error_a,
+        f"B's {found.error}": found.error_b,
         "gain of B": found.gain,
     }
     if output_format == "table":
@@ -106,13 +106,16 @@ def compare(a: str, b: str, store_uri: str, at: str | None, output_format: str) 
         print_table(pa.Table.from_pylist(rows))
         click.echo(f"{found.n} common test materials, p = {found.p:.2g}: {found.verdict()}")
     else:
+        error = found.a.first.task.error
         row: dict[str, object] = {
             "a": found.a.first.model_id,
             "b": found.b.first.model_id,
             "n": found.n,
             **{
                 f"{key}_{what}": value
-                for key, one in zip(("mae_a", "mae_b", "gain"), numbers.values(), strict=True)
+                for key, one in zip(
+                    (f"{error}_a", f"{error}_b", "gain"), numbers.values(), strict=True
+                )
                 for what, value in vars(one).items()
             },
             "p": found.p,

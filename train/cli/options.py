@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,10 @@ from featurestore.cli.options import (
 )
 from featurestore.views.request import GRAPH, ViewRequest
 from train.model_request import ModelRequest
+
+if TYPE_CHECKING:
+    from featurestore.store import FeatureStore
+    from train.predictors.base import Recipe
 
 property_option = click.option(
     "--property", "property_name", required=True, metavar="NAME", help="What to predict."
@@ -37,20 +41,21 @@ def on_view_options(of_seed: str, *, vectors: bool = True) -> Callable[[Command]
 
 
 def asked_for(
-    predictor: str, settings: Sequence[str], request: ViewRequest
-) -> tuple[dict[str, Any], ViewRequest]:
-    """A predictor's settings other than the defaults, and the view that suits what it reads.
+    predictor: str, settings: Sequence[str], request: ViewRequest, store_uri: str
+) -> tuple[FeatureStore, Recipe, ViewRequest]:
+    """The store, the recipe that suits the property, and the view that suits what it reads.
 
     Raises
     ------
     click.UsageError
         If no split is named, or features that it does not read, or none that it does.
     """
-    from train.predictors.registry import predictor_part
+    from featurestore.store import FeatureStore
+    from train.predictors.assignments import parsed_settings
+    from train.predictors.registry import make_recipe, predictor_part
+    from train.tasks.choose import has_classes
 
-    part = predictor_part(predictor)
-    changes = part.parsed(settings)
-    if part.reads == "structures":
+    if predictor_part(predictor).reads == "structures":
         if names_features(request):
             raise click.UsageError(
                 f"{predictor} learns from the structures: leave out the encoders and --features."
@@ -60,7 +65,10 @@ def asked_for(
         require_features(request)
     if request.split is None:
         raise click.UsageError("Name a --split: training needs train, val and test folds.")
-    return changes, request
+    store = FeatureStore.open(store_uri)
+    classes = has_classes(store, request.property, request.property_source)
+    changes = parsed_settings(predictor, settings, classes)
+    return store, make_recipe(predictor, changes, classes=classes), request
 
 
 def model_filters(kind: str = "models") -> Callable[[Command], Command]:

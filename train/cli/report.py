@@ -20,7 +20,7 @@ from train.model_request import ModelRequest
 
 @click.command(context_settings=CONTEXT)
 @model_filters()
-@folder_option("Folder for the parity plots.", default=Path("reports"), show_default=True)
+@folder_option("Folder for the plots.", default=Path("reports"), show_default=True)
 @store_option
 @at_option
 @format_option
@@ -31,11 +31,12 @@ def report(
     at: str | None,
     output_format: str,
 ) -> None:
-    """Print the ablation table and write a parity plot for each property and split.
+    """Print the ablation table and write a plot for each property and split.
 
     A row stands for all seeds of one model: the test MAE is their mean, test_mae_std their sample
-    standard deviation, or 'deterministic' where the seeds change nothing. Only rows with the same
-    letter under 'materials' were trained and tested on the same materials.
+    standard deviation, or 'deterministic' where the seeds change nothing. A property of classes has
+    the Brier score in place of the MAE, and a plot of how often its probabilities come true. Only
+    rows with the same letter under 'materials' were trained and tested on the same materials.
 
     \b
     Example:
@@ -45,8 +46,10 @@ def report(
     from featurestore.store import FeatureStore
     from train.analysis.ablation import ablation_rows, ablation_table, comparison_warnings
     from train.analysis.parity import write_parity_plot
+    from train.analysis.reliability import write_reliability_plot
     from train.display.printing import print_captioned, with_readable_spreads
     from train.models import requested_models
+    from train.tasks.columns import errors_of
 
     with FeatureStore.open(store_uri, at=at).session() as session:
         models = requested_models(session, request)
@@ -63,13 +66,17 @@ def report(
         ]
         table = ablation_table(rows)
         if output_format == "table":
-            table = with_readable_spreads(table, "test_mae_std", "test_mae")
+            for error in errors_of(models):
+                table = with_readable_spreads(table, f"test_{error}_std", f"test_{error}")
         print_captioned(table, output_format, shared)
         for sentence in comparison_warnings(rows):
             click.echo(f"Note: {sentence}", err=True)
         for (name, of_split), group in groupby(
             rows, key=lambda row: (row.first.parameters.property, row.first.parameters.split)
         ):
-            path = folder / file_name("parity", name, of_split, suffix=".png")
-            write_parity_plot(session, list(group), path)
+            drawn = list(group)
+            classes = bool(drawn[0].first.parameters.classes)
+            what = "reliability" if classes else "parity"
+            path = folder / file_name(what, name, of_split, suffix=".png")
+            (write_reliability_plot if classes else write_parity_plot)(session, drawn, path)
             click.echo(f"Wrote {path}", err=True)

@@ -36,7 +36,14 @@ def print_result(result: TrainingResult, output_format: str) -> None:
 def _uncertainty_sentences(metrics: Mapping[str, Any]) -> list[str]:
     """What an ensemble chose, and how often intervals hold the test targets."""
     sentences = []
-    if "share_of_process" in metrics:
+    if "temperature_of_process" in metrics:
+        sentences.append(
+            "Share of the Gaussian process in the average "
+            f"{metrics['share_of_process']:.2f}; its temperature "
+            f"{metrics['temperature_of_process']:.2f}, the networks' "
+            f"{metrics['temperature_of_networks']:.2f}."
+        )
+    elif "share_of_process" in metrics:
         of_process = metrics["transformation"]
         of_networks = metrics.get("transformation_of_networks", of_process)
         sentences.append(
@@ -49,5 +56,10 @@ def _uncertainty_sentences(metrics: Mapping[str, Any]) -> list[str]:
     }
     if shares:
         listed = ", ".join(f"{float(level):.0%}: {value:.1%}" for level, value in shares.items())
-        sentences.append(f"Test targets within the intervals of nominal coverage: {listed}.")
+        what = "sets" if "set_size" in metrics else "intervals"
+        sentences.append(f"Test targets within the {what} of nominal coverage: {listed}.")
+    sizes = {level: size for level, size in metrics.get("set_size", {}).items() if size}
+    if sizes:
+        listed = ", ".join(f"{float(level):.0%}: {size:.2f}" for level, size in sizes.items())
+        sentences.append(f"Classes in a set on average: {listed}.")
     return sentences

@@ -32,6 +32,8 @@ from train.models import StoredModel
 from train.predictors.base import Recipe
 from train.predictors.loading import load_model
 from train.predictors.uncertainty import TOO_FEW_ROWS, coverage
+from train.tasks.choose import has_classes
+from train.tasks.numbers import SaidOfNumbers
 from train.training import (
     TrainingResult,
     checked_folds,
@@ -76,7 +78,8 @@ def train_final(
     Raises
     ------
     UnknownNameError, InvalidInputError
-        If there is no such cross-validation, or the view cannot be learned from.
+        If there is no such cross-validation, the property has classes, or the view cannot be
+        learned from.
     MissingDataError
         If a fold has too few rows, or materials are in no fold.
     TrainingError
@@ -85,6 +88,12 @@ def train_final(
     name = request.split
     if name is None:
         raise InvalidInputError("name a cross-validation as the split")
+    if has_classes(store, request.property, request.property_source):
+        raise InvalidInputError(
+            f"{request.property!r} has classes, and CV+ makes intervals of numbers: what a "
+            "cross-validation says of its models tells featurestore train cross-validate, and one "
+            "model with sets of classes trains featurestore train fit on a split"
+        )
     with store.session() as session:
         if left_out(session, name, request.property):
             raise InvalidInputError(
@@ -116,23 +125,22 @@ def train_final(
         fitted, seconds = timed_fit(recipe, view, learned, folds, seed, model_id)
         fitted = replace(fitted, notes=tuple(n for n in fitted.notes if n != TOO_FEW_ROWS))
         own = fitted.predictor.predict(learned)
-        check_predictions(view, recipe, own)
+        check_predictions(view, recipe, SaidOfNumbers(own, None))
         uncertainty = out_of_fold_uncertainty(told.residuals, told.fold_of)
-        rows = prediction_rows(model_id, view, told.predictions, uncertainty, run, TESTED)
+        said_of_rows = SaidOfNumbers(told.predictions, uncertainty)
+        rows = prediction_rows(model_id, view, said_of_rows, run, TESTED)
         run.counts["predictions"] = store.merge("predictions", rows, replace=True).written
         everything = np.ones(len(view), bool)
-        metrics = model_metrics(
-            recipe,
-            fitted,
-            {
+        measured: dict[str, Any] = {
+            "folds": {
                 "train": regression_metrics(view.targets, own),
                 "val": regression_metrics(view.targets[:0], own[:0]),
                 TESTED: regression_metrics(view.targets, told.predictions),
-            },
-            seconds,
-            None if uncertainty is None else coverage(told.residuals, uncertainty, everything),
-            TESTED,
-        )
+            }
+        }
+        if uncertainty is not None:
+            measured["coverage"] = coverage(told.residuals, uncertainty, everything)
+        metrics = model_metrics(recipe, fitted, measured, seconds, TESTED)
         metrics["cross_validation"] = _described(name, models, told)
         beside = tuple(load_model(store, one).predictor for one in ids)
         fold_of = dict(zip(told.material_ids, map(int, told.fold_of), strict=True))

@@ -108,7 +108,8 @@ def cross_validate(
         results.append(result)
         with store.session() as session:
             rows = _test_rows(session, [result.model.model_id])
-        errors.append({row["material_id"]: abs(row["prediction"] - row["target"]) for row in rows})
+        of_rows = map(float, result.model.task.errors(rows))
+        errors.append(dict(zip((row["material_id"] for row in rows), of_rows, strict=True)))
     return CrossValidated(
         name=name,
         parts=tuple(splits),
@@ -194,8 +195,9 @@ def out_of_fold(session: Session, models: Sequence[StoredModel]) -> OutOfFold:
 
 def _test_rows(session: Session, model_ids: Sequence[str]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = session.query(
-        "SELECT model_id, material_id, target, prediction FROM predictions WHERE fold = 'test' "
-        "AND model_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY material_id, model_id",
+        "SELECT model_id, material_id, target, prediction, probabilities FROM predictions "
+        "WHERE fold = 'test' AND model_id IN (SELECT unnest(?::VARCHAR[])) "
+        "ORDER BY material_id, model_id",
         [list(model_ids)],
     ).to_pylist()
     return found

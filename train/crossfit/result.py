@@ -11,9 +11,14 @@ import pyarrow as pa
 
 from featurestore.output.display import Showing, Shown
 from train.analysis.resampling import Estimate, mean_estimates, paired_difference
+from train.display.labels import printed_after
 from train.display.rounding import rounded
 from train.models import StoredModel
+from train.tasks.base import Task
 from train.training import TrainingResult
+
+#: What is rounded by the spread of the errors; other metrics have two decimals.
+_ERRORS = ("mae", "rmse", "brier")
 
 
 @dataclass(frozen=True, repr=False)
@@ -29,9 +34,9 @@ class CrossValidated(Shown):
     results : tuple of TrainingResult
         One for each.
     errors : tuple of dict of str to float
-        Of each the absolute error of its test materials.
+        Of each the absolute error of its test materials, or the Brier score of classes.
     against : dict of str to float, optional
-        The absolute errors of the same kind of model that saw materials like each, by material.
+        These errors of the same kind of model that saw materials like each, by material.
     reference : str, optional
         The cross-validation that ``against`` is of.
     """
@@ -54,8 +59,19 @@ class CrossValidated(Shown):
         return sum(result.trained for result in self.results)
 
     @property
-    def mae(self) -> Estimate:
-        """The mean absolute error over all tests, with its bootstrap interval of 95 %.
+    def task(self) -> Task:
+        """What the property asks of the models."""
+        return self.models[0].task
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The metrics of each split, the error first: mae, rmse and r2 of numbers."""
+        of_task = self.task
+        return (of_task.error, *(name for name in of_task.measures if name != of_task.error))
+
+    @property
+    def error(self) -> Estimate:
+        """The mean error over all tests, with its bootstrap interval of 95 %.
 
         A material that several splits test on counts once, by its mean error.
         """
@@ -67,6 +83,7 @@ class CrossValidated(Shown):
 
         ``n_train`` counts the rows to stop by. ``mae_against`` is the error of the reference on
         the same materials, and ``cost`` by how many per cent ``mae`` is larger; null without one.
+        Of classes there are `class_metrics` in place of the errors, and ``brier_against``.
         """
         rows = []
         for part, model, errors in zip(self.parts, self.models, self.errors, strict=True):
@@ -74,17 +91,24 @@ class CrossValidated(Shown):
             row: dict[str, Any] = {"part": part}
             row["n_train"] = folds["train"]["n"] + folds["val"]["n"]
             row["n_test"] = folds["test"]["n"]
-            row |= {name: folds["test"][name] for name in ("mae", "rmse", "r2")}
+            row |= {name: folds["test"][name] for name in self.measures}
             rows.append(row | self._compared(errors))
-        return pa.Table.from_pylist(rows, _SCHEMA)
+        numbers = [*self.measures, self._against, "cost"]
+        fields = [("part", pa.string()), ("n_train", pa.int64()), ("n_test", pa.int64())]
+        fields += [(name, pa.float64()) for name in numbers]
+        return pa.Table.from_pylist(rows, pa.schema(fields))
+
+    @property
+    def _against(self) -> str:
+        return f"{self.task.error}_against"
 
     def _compared(self, errors: Mapping[str, float]) -> dict[str, float | None]:
         both = [one for one in errors if one in (self.against or {})]
         if not self.against or not both:
-            return {"mae_against": None, "cost": None}
+            return {self._against: None, "cost": None}
         known = float(np.mean([self.against[one] for one in both]))
         held = float(np.mean([errors[one] for one in both]))
-        return {"mae_against": known, "cost": 100 * (held / known - 1) if known else None}
+        return {self._against: known, "cost": 100 * (held / known - 1) if known else None}
 
     @property
     def short(self) -> pa.Table:
@@ -94,22 +118,25 @@ class CrossValidated(Shown):
             values = np.array(list(errors.values()))
             error = float(values.std() / np.sqrt(len(values))) if len(values) > 1 else None
             named = {name: row[name] for name in ("part", "n_train", "n_test")}
-            named |= {name: rounded(row[name], error) for name in ("mae", "rmse")}
-            named["r2"] = "" if row["r2"] is None else f"{row['r2']:.2f}"
+            for name in self.measures:
+                value = row[name]
+                decimals = "" if value is None else f"{value:.2f}"
+                named[name] = rounded(value, error) if name in _ERRORS else decimals
             if self.against:
-                named["mae_against"] = rounded(row["mae_against"], error)
+                named[self._against] = rounded(row[self._against], error)
                 named["cost"] = "" if row["cost"] is None else f"{row['cost']:+.0f} %"
             rows.append(named)
         return pa.Table.from_pylist(rows)
 
     def sentences(self) -> list[str]:
         """The errors over all splits in words."""
-        unit, n = self.models[0].parameters.unit, len(pooled_errors(self.errors))
-        mae = self.mae
-        half = (mae.high - mae.low) / 2
-        low, value, high = (rounded(one, half) for one in (mae.low, mae.value, mae.high))
+        unit, n = printed_after(self.task.error_unit), len(pooled_errors(self.errors))
+        mean = self.error
+        half = (mean.high - mean.low) / 2
+        low, value, high = (rounded(one, half) for one in (mean.low, mean.value, mean.high))
         said = [
-            f"Out of fold, {n:,} materials: MAE {value} {unit} (95 %: {low} to {high}); "
+            f"Out of fold, {n:,} materials: {self.task.error_name} {value}{unit} "
+            f"(95 %: {low} to {high}); "
             f"{len(self.parts)} models of {self.name}, {self.trained} of them new."
         ]
         pooled = pooled_errors(self.errors)
@@ -122,7 +149,7 @@ class CrossValidated(Shown):
             more, low, high = (rounded(one, spread) for one in (gain.value, gain.low, gain.high))
             share = f", {100 * gain.value / theirs.mean():+.0f} %" if theirs.any() else ""
             said.append(
-                f"To be left out costs {more} {unit} (95 %: {low} to {high}){share}, against "
+                f"To be left out costs {more}{unit} (95 %: {low} to {high}){share}, against "
                 f"{self.reference} on the same {len(both):,} materials."
             )
         return said
@@ -130,16 +157,6 @@ class CrossValidated(Shown):
     def showing(self) -> Showing:
         """The table, and the sentences."""
         return Showing(f"Trained on {self.name}", {}, self.short, tuple(self.sentences()))
-
-
-_SCHEMA = pa.schema(
-    [
-        ("part", pa.string()),
-        ("n_train", pa.int64()),
-        ("n_test", pa.int64()),
-        *[(name, pa.float64()) for name in ("mae", "rmse", "r2", "mae_against", "cost")],
-    ]
-)
 
 
 def pooled_errors(errors: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -27,9 +27,10 @@ def predictor_label(model: StoredModel) -> str:
     """The predictor's name, with the settings in which it departs from its defaults."""
     from train.predictors.registry import changed_settings
 
+    classes = bool(model.parameters.classes)
     changed = [
         f"{name}={canonical_json(value)}"
-        for name, value in changed_settings(model.predictor, model.settings).items()
+        for name, value in changed_settings(model.predictor, model.settings, classes).items()
     ]
     return " ".join([model.predictor, *changed])
 

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from featurestore.errors import InvalidInputError
 from featurestore.store import FeatureStore
 from featurestore.views.candidates import select_candidates
 from train.crossfit.cv_plus import out_of_fold_uncertainty
 from train.forecasts.calibration import scaled
+from train.forecasts.class_coverage import coverage_of_sets
 from train.forecasts.group import LoadedGroup, Told, tell
+from train.forecasts.parts import parts_of
 from train.predictors.uncertainty import STORED_LEVEL
 
 Floats = npt.NDArray[np.float64]
-
-#: Groups of test materials by percentile of the distance; the last is beyond all.
-PERCENTILES = (0, 50, 75, 90, 100)
-FEWEST_MATERIALS = 20
 
 _SCHEMA = pa.schema(
     [
@@ -71,8 +70,15 @@ def coverage_of_test_fold(store: FeatureStore, group: LoadedGroup) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        As of `coverage_of`. No rows where there is no test fold or no calibrated interval.
+        As of `coverage_of`; of classes as of `coverage_of_sets`. No rows where there is no test
+        fold or no calibrated interval.
     """
+    if group.parameters.classes:
+        test = _told_of_test(store, group)
+        assert test.told.classes is not None
+        return coverage_of_sets(
+            test.told.classes, test.targets, parts_of(test.percentile, test.systems)
+        )
     rows = tested_rows(store, group)
     return _SCHEMA.empty_table() if rows is None else coverage_of([rows])
 
@@ -82,35 +88,31 @@ def tested_rows(store: FeatureStore, group: LoadedGroup) -> TestedRows | None:
 
     Of models that learned from all rows these are out-of-fold predictions, with intervals by the
     errors of the other folds.
+
+    Raises
+    ------
+    InvalidInputError
+        If the property has classes, which have sets in place of intervals.
     """
-    with store.session() as session:
-        rows = session.query(
-            "SELECT material_id, any_value(target) AS target, avg(prediction) AS prediction, "
-            "avg((upper - lower) / 2) AS half FROM predictions WHERE fold = 'test' AND model_id IN "
-            "(SELECT unnest(?::VARCHAR[])) GROUP BY material_id ORDER BY material_id",
-            [group.stored.model_ids],
-        ).to_pylist()
-        known = {row["material_id"]: row for row in rows}
-        selected, _ = select_candidates(session, group.parameters, sorted(known))
-        found = session.query("SELECT material_id, crystal_system FROM materials").to_pylist()
-    system = {row["material_id"]: row["crystal_system"] for row in found}
-    view = selected.read()
-    told, readable, _ = tell(group, store, view, store)
-    names = [name for name, usable in zip(view.material_ids, readable, strict=True) if usable]
+    if group.parameters.classes:
+        raise InvalidInputError(
+            f"{group.parameters.property!r} has classes, whose forecasts are sets and no intervals"
+        )
+    test = _told_of_test(store, group)
+    told, names = test.told, test.names
     predictions, half = told.prediction, told.bounds.half_width
     if group.knowledge.cross is not None:
         # what it says of these materials now, it says having learned from them
-        predictions = np.array([known[name]["prediction"] for name in names])
+        predictions = np.array([test.known[name]["prediction"] for name in names])
         half = _out_of_fold(group, told, names)
     if half is None or not names:
         return None
-    distances = told.distances
     return TestedRows(
-        errors=np.abs(predictions - np.array([known[name]["target"] for name in names])),
+        errors=np.abs(predictions - test.targets),
         half=half,
-        own=np.array([known[name]["half"] for name in names], dtype=np.float64),
-        percentile=np.full(len(names), np.nan) if distances is None else distances.percentile,
-        system=tuple(system[name] for name in names),
+        own=np.array([test.known[name]["half"] for name in names], dtype=np.float64),
+        percentile=test.percentile,
+        system=test.systems,
     )
 
 
@@ -129,17 +131,10 @@ def coverage_of(tests: Sequence[TestedRows]) -> pa.Table:
         np.concatenate([getattr(one, name) for one in tests])
         for name in ("errors", "half", "own", "percentile")
     )
-    systems = np.array([name for one in tests for name in one.system])
-    parts: dict[str, npt.NDArray[np.bool_]] = {"all": np.ones(len(errors), bool)}
-    for low, high in pairwise(PERCENTILES):
-        parts[f"percentile {low} to {high}"] = (at >= low) & (at < high)
-    parts[f"percentile {PERCENTILES[-1]}"] = at >= PERCENTILES[-1]
-    parts |= {str(name): systems == name for name in sorted(set(systems))}
+    systems = [name for one in tests for name in one.system]
     made = []
-    for part, chosen in parts.items():
+    for part, chosen in parts_of(at, systems).items():
         n = int(chosen.sum())
-        if n < FEWEST_MATERIALS and part != "all":
-            continue
         has_own = not np.isnan(own[chosen]).any()
         made.append(
             {
@@ -155,6 +150,43 @@ def coverage_of(tests: Sequence[TestedRows]) -> pa.Table:
             }
         )
     return pa.Table.from_pylist(made, schema=_SCHEMA)
+
+
+@dataclass(frozen=True, eq=False)
+class _TestFold:
+    """What a group says of its test materials, and what the store knows of them."""
+
+    told: Told
+    names: list[str]
+    known: dict[str, dict[str, Any]]
+    systems: tuple[str, ...]
+
+    @property
+    def targets(self) -> Floats:
+        return np.array([self.known[name]["target"] for name in self.names], dtype=np.float64)
+
+    @property
+    def percentile(self) -> Floats:
+        distances = self.told.distances
+        return np.full(len(self.names), np.nan) if distances is None else distances.percentile
+
+
+def _told_of_test(store: FeatureStore, group: LoadedGroup) -> _TestFold:
+    with store.session() as session:
+        rows = session.query(
+            "SELECT material_id, any_value(target) AS target, avg(prediction) AS prediction, "
+            "avg((upper - lower) / 2) AS half FROM predictions WHERE fold = 'test' AND model_id IN "
+            "(SELECT unnest(?::VARCHAR[])) GROUP BY material_id ORDER BY material_id",
+            [group.stored.model_ids],
+        ).to_pylist()
+        known = {row["material_id"]: row for row in rows}
+        selected, _ = select_candidates(session, group.parameters, sorted(known))
+        found = session.query("SELECT material_id, crystal_system FROM materials").to_pylist()
+    system = {row["material_id"]: row["crystal_system"] for row in found}
+    view = selected.read()
+    told, readable, _ = tell(group, store, view, store)
+    names = [name for name, usable in zip(view.material_ids, readable, strict=True) if usable]
+    return _TestFold(told, names, known, tuple(system[name] for name in names))
 
 
 def _out_of_fold(group: LoadedGroup, told: Told, names: Sequence[str]) -> Floats | None:

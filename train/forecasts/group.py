@@ -15,6 +15,7 @@ from featurestore.views.parameters import ViewParameters
 from featurestore.views.view import TrainingView
 from train.crossfit.predictor import CrossFitted
 from train.forecasts.calibration import Bounds
+from train.forecasts.classes import ClassCalibration, ToldOfClasses, as_stored
 from train.forecasts.domain import Distances
 from train.forecasts.knowledge import Knowledge, stored_knowledge
 from train.models import SeedGroup
@@ -69,15 +70,20 @@ class Told:
         Of their mean.
     distances : Distances or None
         None for a model that reads no vectors.
+    classes : ToldOfClasses or None
+        Of a property of classes; ``of_seeds`` are places of classes then.
     """
 
     of_seeds: Floats
     bounds: Bounds
     distances: Distances | None
+    classes: ToldOfClasses | None = None
 
     @property
     def prediction(self) -> Floats:
-        """The mean over seeds, shape (n,)."""
+        """The mean over seeds, or the place of the most probable class, shape (n,)."""
+        if self.classes is not None:
+            return self.classes.probabilities.argmax(axis=1).astype(np.float64)
         if self.of_seeds.shape[1] == 1:
             return np.asarray(self.of_seeds[:, 0])
         return np.asarray(self.of_seeds.mean(axis=1))
@@ -145,9 +151,14 @@ def tell(
         view = _rows(view, readable)
     predictions = np.empty((len(view), len(group.models)))
     stds = np.full(predictions.shape, np.nan)
+    shares = np.empty((*predictions.shape, len(group.parameters.classes)))
     of_folds: list[Floats] = []
     for place, model in enumerate(group.models):
         inputs = model.inputs(store, view)
+        if group.parameters.classes:
+            shares[:, place] = model.probabilities(inputs) if len(view) else shares[:, place]
+            predictions[:, place] = shares[:, place].max(axis=1)
+            continue
         predictions[:, place] = model.predict(inputs) if len(view) else np.empty(0)
         if isinstance(model.predictor, UncertainPredictor) and len(view):
             found = model.predictor.uncertainty(inputs)
@@ -162,15 +173,25 @@ def tell(
             failures[name] = Failure("NotFinite", "the model predicts no finite number for it")
         readable[np.flatnonzero(readable)[~finite]] = False
         predictions, stds, view = predictions[finite], stds[finite], _rows(view, finite)
+        shares = shares[finite]
     domain = group.knowledge.domain
     rounding = SAME * float(np.std(domain.targets)) if len(domain.targets) else 0.0
-    _as_stored(group, known, view, predictions, stds, rounding)
+    if not group.parameters.classes:
+        _as_stored(group, known, view, predictions, stds, rounding)
     distances = None
     if domain.has_distances and len(view):
         distances = domain.distances(view.features, view.material_ids)
+    calibration, cross = group.knowledge.calibration, group.knowledge.cross
+    if isinstance(calibration, ClassCalibration):
+        with known.session() as session:
+            as_stored(session, group.stored.model_ids, view.material_ids, shares)
+        mean = shares.mean(axis=1)
+        told = ToldOfClasses(mean, calibration.sets(mean))
+        bounds = Bounds(None, None, calibration.said)
+        places = shares.argmax(axis=2).astype(np.float64)
+        return Told(places, bounds, distances, told), readable, failures
     own = None if np.isnan(stds).any() or not stds.size else _joint(stds)
     ratios = None if distances is None else distances.ratio
-    calibration, cross = group.knowledge.calibration, group.knowledge.cross
     if cross is not None and of_folds:
         bounds = cross.bounds(np.mean(of_folds, axis=0)[finite], ratios, calibration)
     else:

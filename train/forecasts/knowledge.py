@@ -16,6 +16,7 @@ from featurestore.views.candidates import select_candidates
 from train.crossfit.cv_plus import CrossCalibration
 from train.crossfit.predictor import CrossFitted
 from train.forecasts.calibration import Calibration
+from train.forecasts.classes import ClassCalibration, calibration_of
 from train.forecasts.domain import Domain, traits_of
 from train.models import SeedGroup
 from train.predictors.loading import LoadedModel
@@ -29,7 +30,7 @@ class Knowledge:
     ----------
     domain : Domain
         The training materials.
-    calibration : Calibration
+    calibration : Calibration or ClassCalibration
         By the validation materials; of models that learned from all rows by all, out of fold.
     notes : tuple of str
         What is to be known about these.
@@ -38,7 +39,7 @@ class Knowledge:
     """
 
     domain: Domain
-    calibration: Calibration
+    calibration: Calibration | ClassCalibration
     notes: tuple[str, ...] = ()
     cross: CrossCalibration | None = None
 
@@ -87,6 +88,10 @@ def stored_knowledge(
     if crossed:
         return _crossed(domain, fold_of, told, tuple(notes))
     val = ~in_train
+    if group.parameters.classes:
+        with store.session() as session:
+            of_val = [name for name, there in zip(names, val, strict=True) if there]
+            return Knowledge(domain, calibration_of(session, group, of_val), tuple(notes))
     stds = [told[one]["std"] for one, there in zip(names, val, strict=True) if there]
     own = None if not stds or any(std is None for std in stds) else np.array(stds)
     ratios = None

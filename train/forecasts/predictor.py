@@ -21,8 +21,9 @@ from featurestore.views.parameters import ViewParameters
 from featurestore.views.view import TrainingView
 from train.forecasts.chosen import groups_asked_for, properties_with_models
 from train.forecasts.domain import Traits, traits_of
+from train.forecasts.forecast import Forecast
 from train.forecasts.group import LoadedGroup, group_id, load_group, tell
-from train.forecasts.result import Forecast, Forecasts
+from train.forecasts.result import Forecasts
 from train.forecasts.scratch import copy_content, copy_materials, scratch_store
 from train.forecasts.stored import store_forecasts
 from train.models import SeedGroup

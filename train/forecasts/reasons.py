@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from featurestore.errors import FeatureStoreError
 from featurestore.store import FeatureStore
+from train.forecasts.forecast import Forecast
 from train.forecasts.predictor import Predictor
-from train.forecasts.result import Forecast
 
 GROUP = "featurestore.reasons"
 

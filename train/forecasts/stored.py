@@ -8,9 +8,31 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.quoting import SQL
 from featurestore.store import FeatureStore
+from train.forecasts.forecast import Forecast
 from train.forecasts.group import LoadedGroup
-from train.forecasts.result import Forecast
+
+# The Brier score is that of `train.tasks.class_metrics.brier_scores`.
+_OF_CLASSES = SQL(
+    """
+    SELECT f.property, f.group_id, count(p.value) AS n, count(*) - count(p.value) AS waiting,
+           avg((f.prediction = p.value)::INT) AS accuracy,
+           avg((list_sum(list_transform(f.probabilities, lambda x: x * x))
+                - 2 * f.probabilities[CAST(p.value AS BIGINT) + 1] + 1)
+               / CASE len(f.probabilities) WHEN 2 THEN 2 ELSE 1 END) AS brier,
+           avg(list_contains(f.class_set, class_name(p.value, f.unit))::INT) AS covered,
+           avg(len(f.class_set)) FILTER (WHERE p.value IS NOT NULL) AS mean_set_size,
+           any_value(f.unit) AS unit, min(f.created_at) AS first, max(f.created_at) AS last
+    FROM forecasts f LEFT JOIN (
+        SELECT material_id, property, value FROM properties
+        WHERE source = coalesce($2, source)
+    ) p USING (material_id, property)
+    WHERE NOT f.had_target AND f.property = coalesce($1, f.property)
+      AND f.probabilities IS NOT NULL
+    GROUP BY f.property, f.group_id ORDER BY f.property, first, f.group_id
+    """
+)
 
 
 def store_forecasts(
@@ -54,6 +76,8 @@ def store_forecasts(
                 "nearest": [name for name, _ in row.nearest],
                 "unseen": list(row.unseen),
                 "had_target": row.had_target,
+                "probabilities": list(row.probabilities) if row.classes else None,
+                "class_set": None if row.class_set is None else list(row.class_set),
                 **shared,
             }
             for row in forecasts
@@ -83,7 +107,9 @@ def score_forecasts(
         For each property and group of models: ``n`` targets that came, ``waiting`` forecasts
         without one, ``mae``, ``rmse``, ``bias`` (mean of prediction less target), ``covered``
         (share of the targets in the 90 % intervals), ``with_interval`` (of how many),
-        ``mean_width``, ``unit``, and ``first`` and ``last`` time of the forecasts.
+        ``mean_width``, ``unit``, and ``first`` and ``last`` time of the forecasts. Of properties of
+        classes, where there are any, ``accuracy``, ``brier``, ``covered`` (by the sets) and
+        ``mean_set_size``.
 
     Raises
     ------
@@ -135,7 +161,7 @@ def score_forecasts(
                 f"{row['given']}, its forecast in {row['unit']}: choose a source in that unit with "
                 "--property-source"
             )
-        return session.query(
+        numbers = session.query(
             """
             SELECT f.property, f.group_id, count(p.value) AS n,
                    count(*) - count(p.value) AS waiting,
@@ -153,7 +179,14 @@ def score_forecasts(
                 WHERE source = coalesce($2, source)
             ) p USING (material_id, property)
             WHERE NOT f.had_target AND f.property = coalesce($1, f.property)
+              AND f.probabilities IS NULL
             GROUP BY f.property, f.group_id ORDER BY f.property, first, f.group_id
             """,
             [property, property_source],
         )
+        classes = session.query(_OF_CLASSES, [property, property_source])
+    if not classes.num_rows:
+        return numbers
+    if not numbers.num_rows:
+        return classes
+    return pa.concat_tables([numbers, classes], promote_options="default")

@@ -23,12 +23,14 @@ class Examples:
 
     A recipe may take other inputs than features: an array of n objects.
 
-    ``segments`` are named slices of the features, as in `TrainingView`.
+    ``segments`` are named slices of the features, as in `TrainingView`. For a property of classes
+    the targets are places of ``n_classes`` classes; otherwise that is 0.
     """
 
     features: npt.NDArray[Any]
     targets: npt.NDArray[np.float64]
     segments: tuple[tuple[str, int, int], ...] = ()
+    n_classes: int = 0
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -73,6 +75,21 @@ class UncertainPredictor(Protocol):
 
     def uncertainty(self, features: npt.NDArray[np.float32]) -> Uncertainty | None:
         """The error to expect of each prediction; None if it could not be calibrated."""
+        ...
+
+
+@runtime_checkable
+class ClassPredictor(Protocol):
+    """A trained predictor of classes; its `predict` gives the place of the most probable one."""
+
+    def probabilities(self, features: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Of each class, float64 of shape (n, classes), whose rows have the sum 1."""
+        ...
+
+    def class_sets(
+        self, probabilities: npt.NDArray[np.float64], level: float
+    ) -> npt.NDArray[np.bool_] | None:
+        """Which classes are in the sets of a nominal coverage; None if nothing calibrates them."""
         ...
 
 
@@ -143,7 +160,8 @@ class Epoch:
         Number of the pass, from 1.
     train_mae : float
         Mean over the rows of the absolute error at the time the row's batch was trained on, in
-        the unit of the targets.
+        the unit of the targets; of classes the error of the true class's probability, which
+        should be 1.
     val_mae : float
         Mean absolute error on the validation rows after the pass.
     """

@@ -20,7 +20,7 @@ from featurestore.views.parameters import ViewParameters
 from featurestore.views.view import TrainingView
 from train.crossfit.predictor import CrossFitted
 from train.models import StoredModel, find_model, stored_weights
-from train.predictors.base import Predictor, UncertainPredictor
+from train.predictors.base import ClassPredictor, Predictor, UncertainPredictor
 from train.predictors.registry import recipe_names, restored
 from train.predictors.uncertainty import Uncertainty
 
@@ -64,7 +64,7 @@ class LoadedModel:
         return self.predictor.inputs(store, view)
 
     def predict(self, features: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """Predictions for a feature matrix, or for other inputs.
+        """Predictions for a feature matrix, or for other inputs; of classes the places.
 
         Parameters
         ----------
@@ -84,6 +84,30 @@ class LoadedModel:
         """
         self._check_width(features)
         return self.predictor.predict(features)
+
+    def probabilities(self, features: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Of each class, in the order of ``parameters.classes``.
+
+        Parameters
+        ----------
+        features : ndarray, shape (n, width), float32
+            Laid out as in the model's training view.
+
+        Returns
+        -------
+        ndarray, shape (n, classes), float64
+
+        Raises
+        ------
+        InvalidInputError
+            If the features have another width, or the model predicts numbers.
+        """
+        self._check_width(features)
+        if not isinstance(self.predictor, ClassPredictor):
+            raise InvalidInputError(
+                f"model {self.model_id} predicts numbers in {self.parameters.unit}, no classes"
+            )
+        return self.predictor.probabilities(features)
 
     def uncertainty(self, features: npt.NDArray[Any]) -> Uncertainty:
         """The error to expect of each prediction.
@@ -144,7 +168,8 @@ def load_model(store: FeatureStore, name: str) -> LoadedModel:
             "no installed package registers such a predictor; install the one that does"
         )
     try:
-        predictor = restored(stored.predictor, stored.settings, weights)
+        classes = bool(stored.parameters.classes)
+        predictor = restored(stored.predictor, stored.settings, weights, classes)
     except _OF_PACKAGES:
         raise
     except Exception as error:  # whatever wrong bytes make somebody's reader raise

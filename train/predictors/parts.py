@@ -7,10 +7,20 @@ from typing import Any
 
 from featurestore.plugins import Request, Setting
 from train.predictors.base import Predictor, Recipe
+from train.predictors.classes.parts import (
+    ENSEMBLE_OF_CLASSES,
+    GBT_OF_CLASSES,
+    SKLEARN_OF_CLASSES,
+)
 from train.predictors.registry import PredictorPart
 from train.predictors.settings import Count, ListOf, Number
-
-_LICENCE = "MIT"
+from train.predictors.shared_settings import (
+    LICENCE,
+    LICENCE_OF_SKLEARN,
+    OF_ENSEMBLE,
+    OF_TREES,
+    of_sklearn,
+)
 
 
 def _mlp(request: Request) -> Recipe:
@@ -30,7 +40,7 @@ MLP = PredictorPart(
     summary="The paper's predictor, a residual MLP with early stopping.",
     make=_mlp,
     restore=_restored_mlp,
-    licence=_LICENCE,
+    licence=LICENCE,
     settings=(
         ListOf(
             "widths",
@@ -63,44 +73,9 @@ ENSEMBLE = PredictorPart(
     summary="A Gaussian process blended with small networks, with calibrated intervals.",
     make=_ensemble,
     restore=_restored_ensemble,
-    licence=_LICENCE,
-    settings=(
-        Count("members", int, 8, "Networks."),
-        Count("depth", int, 6, "Their residual layers."),
-        Count("width", int, 192, "Of their hidden layers."),
-        Count("epochs", int, 40, "Passes of the networks over their rows, in both trainings."),
-        Count("batch_size", int, 128, "Rows of a step."),
-        Number("learning_rate", float, 2e-3, "AdamW's highest."),
-        Number("weight_decay", float, 1e-2, "AdamW's."),
-        Count("rows_to_tune", int, 1000, "Random training rows by which the kernel is tuned."),
-        Count(
-            "rows_of_process",
-            int,
-            25_000,
-            "Rows that the process learns from, of more a random choice; it takes 8 bytes for each "
-            "pair of them.",
-        ),
-        Number(
-            "kernel_power",
-            float,
-            1.0,
-            "Power of the kernel's weights by which the networks' segments are sized; 0 leaves "
-            "them alike.",
-        ),
-        Number(
-            "column_power",
-            float,
-            0.0,
-            "0 leaves a segment's columns at their sizes, 1 makes them equal.",
-        ),
-        Number(
-            "component_power",
-            float,
-            0.0,
-            "0 leaves a segment's principal components at their sizes, 1 makes them equal.",
-        ),
-        Setting("learn_from_val", bool, True, "Whether it learns from the validation rows, too."),
-    ),
+    licence=LICENCE,
+    settings=OF_ENSEMBLE,
+    classifier=ENSEMBLE_OF_CLASSES,
 )
 
 
@@ -121,7 +96,7 @@ BOOSTED_TREES = PredictorPart(
     summary="Gradient-boosted trees, scikit-learn's, stopped by the validation rows.",
     make=_boosted_trees,
     restore=_restored_trees,
-    licence=_LICENCE,
+    licence=LICENCE,
     settings=(
         ListOf(
             "losses",
@@ -130,15 +105,9 @@ BOOSTED_TREES = PredictorPart(
             "Losses to try; the one with the lower validation error is kept.",
             choices=("absolute_error", "squared_error"),
         ),
-        Number("learning_rate", float, 0.05, "Shrinkage of each tree."),
-        Count("max_leaves", int, 31, "Most leaves of a tree."),
-        Count("min_rows_a_leaf", int, 10, "Fewest training rows of a leaf."),
-        Number(
-            "share_of_features", float, 0.5, "Of the columns, how many a split may choose among."
-        ),
-        Count("max_epochs", int, 2000, "Most trees."),
-        Count("patience", int, 100, "Trees without a lower validation error before it stops."),
+        *OF_TREES,
     ),
+    classifier=GBT_OF_CLASSES,
 )
 
 
@@ -160,7 +129,7 @@ ALIGNN = PredictorPart(
     make=_alignn,
     restore=_restored_alignn,
     reads="structures",
-    licence=_LICENCE,
+    licence=LICENCE,
     settings=(
         Count("alignn_layers", int, 4, "Convolutions on bonds and angles."),
         Count("gcn_layers", int, 4, "Convolutions on bonds alone."),
@@ -206,7 +175,7 @@ MEAN, MEDIAN = (
         make=_constant,
         restore=_restored_constant,
         reads="nothing",
-        licence=_LICENCE,
+        licence=LICENCE,
     )
     for name in ("mean", "median")
 )
@@ -232,25 +201,12 @@ def _parameters(settings: Mapping[str, Any]) -> Sequence[Setting]:
 
 SKLEARN = PredictorPart(
     name="sklearn",
-    summary="Any of scikit-learn's regressors that arrays can hold, with calibrated intervals.",
+    summary="Any of scikit-learn's regressors, or classifiers, that arrays can hold, calibrated.",
     make=_sklearn,
     restore=_restored_sklearn,
     further=_parameters,
     packages=("scikit-learn",),
-    licence="BSD-3-Clause (scikit-learn)",
-    settings=(
-        Setting(
-            "estimator",
-            str,
-            "RandomForestRegressor",
-            "Name of the class; its parameters are settings, too, as n_estimators=200.",
-        ),
-        Setting(
-            "standardise",
-            bool,
-            False,
-            "Whether each column is centred and scaled to unit variance first.",
-        ),
-        Setting("learn_from_val", bool, True, "Whether it learns from the validation rows, too."),
-    ),
+    licence=LICENCE_OF_SKLEARN,
+    settings=of_sklearn("RandomForestRegressor"),
+    classifier=SKLEARN_OF_CLASSES,
 )

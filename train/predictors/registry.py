@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
@@ -36,11 +36,18 @@ class PredictorPart(Part):
         alone.
     further : callable, optional
         Settings that depend on the values of ``settings``, which it is given.
+    classifier : PredictorPart, optional
+        The part of the same name for properties of classes: its recipes have a true ``classifies``,
+        and its predictors are `ClassPredictor`.
+    numbers : bool
+        Whether the part itself is for properties of numbers.
     """
 
     restore: Callable[[Mapping[str, Any], bytes], Predictor]
     reads: Literal["vectors", "structures", "nothing"] = "vectors"
     further: Callable[[Mapping[str, Any]], Sequence[Setting]] | None = None
+    classifier: PredictorPart | None = None
+    numbers: bool = True
 
     def complete(self, given: Mapping[str, Any]) -> PredictorPart:
         """The part with the further settings that it has where these are given.
@@ -78,20 +85,55 @@ def recipe_names() -> tuple[str, ...]:
     return part_names(PREDICTORS)
 
 
-def predictor_part(name: str) -> PredictorPart:
+def of_classes_alone(part: PredictorPart) -> PredictorPart:
+    """The part as one that is for properties of classes and for no numbers."""
+    return replace(part, classifier=part, numbers=False)
+
+
+def predictor_part(name: str, classes: bool | None = None) -> PredictorPart:
     """What is declared about the predictor of that name; imports no model library.
+
+    Parameters
+    ----------
+    name : str
+        The predictor.
+    classes : bool, optional
+        Whether it is for a property of classes. None: whatever it is for.
 
     Raises
     ------
     UnknownNameError
         If there is none.
+    InvalidInputError
+        If it is not for such properties; the message names those that are.
     PartImportError, PartConflictError, NotAPartError
         If the package that adds it is at fault.
     """
-    return load_part(PREDICTORS, name, PredictorPart)
+    part = load_part(PREDICTORS, name, PredictorPart)
+    if classes is None or (part.numbers and not classes):
+        return part
+    if classes and part.classifier is not None:
+        return part.classifier
+    that = [
+        one
+        for one in recipe_names()
+        if (other := _usable(one)) and (other.classifier if classes else other.numbers)
+    ]
+    learns, has = ("numbers", "classes") if classes else ("classes", "numbers")
+    raise InvalidInputError(
+        f"{name} learns {learns}, and the property has {has}; predictors of {has}: "
+        f"{', '.join(that)}"
+    )
 
 
-def make_recipe(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
+def classifies(recipe: Recipe) -> bool:
+    """Whether a recipe is for properties of classes."""
+    return bool(getattr(recipe, "classifies", False))
+
+
+def make_recipe(
+    name: str, changes: Mapping[str, Any] | None = None, *, classes: bool = False
+) -> Recipe:
     """The recipe of that name.
 
     Parameters
@@ -100,20 +142,22 @@ def make_recipe(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
         For example ``"mlp"``.
     changes : mapping
         Settings other than the defaults.
+    classes : bool
+        Whether it is for a property of classes.
 
     Raises
     ------
     UnknownNameError
         If there is no such predictor, or it has no such setting.
     InvalidInputError
-        If the value of a setting does not suit.
+        If the value of a setting does not suit, or the predictor is not for such properties.
     MissingPackageError
         If a package that it needs is not installed.
     PartImportError, PartConflictError, NotAPartError
         If the package that adds it is at fault.
     """
     changes = changes or {}
-    recipe = predictor_part(name).complete(changes).build(changes)
+    recipe = predictor_part(name, classes).complete(changes).build(changes)
     _check(name, recipe, Recipe)
     if recipe.name != name:
         raise NotAPartError(
@@ -123,7 +167,9 @@ def make_recipe(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
     return cast(Recipe, recipe)
 
 
-def restored(name: str, settings: Mapping[str, Any], weights: bytes) -> Predictor:
+def restored(
+    name: str, settings: Mapping[str, Any], weights: bytes, classes: bool = False
+) -> Predictor:
     """The predictor that a recipe of that name with these settings has trained.
 
     One that learned from all rows has the models of a cross-validation beside it; see
@@ -138,7 +184,7 @@ def restored(name: str, settings: Mapping[str, Any], weights: bytes) -> Predicto
     """
     from train.crossfit.predictor import CrossFitted, is_cross_fitted
 
-    part = predictor_part(name)
+    part = predictor_part(name, classes)
     part.versions()
 
     def alone(data: bytes) -> Predictor:
@@ -155,21 +201,23 @@ def reads(name: str) -> str | None:
     return part.reads if part else None
 
 
-def default_settings(name: str) -> dict[str, Any]:
+def default_settings(name: str, classes: bool = False) -> dict[str, Any]:
     """The settings that a recipe has unless they are changed, as JSON has them.
 
     There are none for a predictor that cannot be used here: the store may hold models of it.
     """
-    part = _usable(name)
+    part = _usable(name, classes)
     return {one.name: _as_json(one.default) for one in part.settings} if part else {}
 
 
-def changed_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+def changed_settings(
+    name: str, settings: Mapping[str, Any], classes: bool = False
+) -> dict[str, Any]:
     """Those of a model's settings that are not the defaults, as far as the predictor has them."""
-    part = _usable(name)
+    part = _usable(name, classes)
     if part is None:
         return {}
-    defaults = default_settings(name)
+    defaults = default_settings(name, classes)
     return {
         setting: value
         for setting, value in sorted(settings.items())
@@ -191,7 +239,7 @@ def identity(recipe: Recipe) -> dict[str, Any]:
     found: dict[str, Any] = {"predictor": recipe.name, "settings": recipe.settings}
     if recipe.name not in recipe_names():
         return found
-    part = predictor_part(recipe.name)
+    part = predictor_part(recipe.name, classifies(recipe))
     elsewhere = {one.name for one in part.settings if not one.identity}
     found["settings"] = {k: v for k, v in recipe.settings.items() if k not in elsewhere}
     if part.packages or part.data or part.trained_on is not None:
@@ -199,35 +247,13 @@ def identity(recipe: Recipe) -> dict[str, Any]:
     return found
 
 
-def parse_benchmark_settings(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Assignments such as ``mlp.max_epochs=50``, by predictor.
-
-    Raises
-    ------
-    InvalidInputError
-        If one has another form, is given twice, or its value does not suit.
-    UnknownNameError
-        If it is of an unknown predictor, or this has no such setting.
-    """
-    found: dict[str, list[str]] = {}
-    for assignment in assignments:
-        left, equals, _ = assignment.partition("=")
-        name, dot, setting = left.strip().partition(".")
-        if not (equals and dot and setting):
-            raise InvalidInputError(
-                f"a setting is PREDICTOR.NAME=VALUE, as mlp.max_epochs=50; got {assignment!r}"
-            )
-        found.setdefault(name, []).append(assignment.strip().removeprefix(f"{name}."))
-    return {name: predictor_part(name).parsed(given) for name, given in found.items()}
-
-
 _NO_DEFAULT = object()
 
 
-def _usable(name: str) -> PredictorPart | None:
+def _usable(name: str, classes: bool | None = None) -> PredictorPart | None:
     """The part, for words about models that are there whether or not it can be used."""
     try:
-        return predictor_part(name)
+        return predictor_part(name, classes)
     except FeatureStoreError:
         return None
 

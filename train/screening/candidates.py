@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from featurestore.classes import classes_of
 from featurestore.errors import MissingDataError
 from featurestore.session import Session
 from featurestore.store import FeatureStore
-from train.forecasts.calibration import FEWEST_ROWS
+from train.forecasts.calibration import FEWEST_ROWS, Calibration
+from train.forecasts.forecast import Forecast
 from train.forecasts.group import LoadedGroup
-from train.forecasts.result import Forecast
+from train.screening.classes import class_outlook
 from train.screening.distribution import Distribution
 from train.screening.rules import Outlook
 from train.screening.wants import Want
@@ -81,6 +83,11 @@ class Told:
     percentile: Floats = field(repr=False)
     unseen: tuple[tuple[str, ...], ...] = field(repr=False)
     outlook: Outlook = field(repr=False)
+
+    def class_at(self, row: int) -> str:
+        """The name of the known or most probable class of a material."""
+        value = self.known[row] if np.isfinite(self.known[row]) else self.predicted[row]
+        return classes_of(self.unit)[int(value)]
 
     @property
     def is_known(self) -> npt.NDArray[np.bool_]:
@@ -252,6 +259,24 @@ def told_of(
     rows = [forecasts.get(one.material_id) for one in materials]
     values = np.array([known.get(one.material_id, np.nan) for one in materials])
     predicted = _numbers([None if row is None else row.prediction for row in rows])
+    unseen = [
+        () if row is None else tuple(word for word in row.unseen if word.startswith("element "))
+        for row in rows
+    ]
+    percentile = _numbers([None if row is None else row.percentile for row in rows])
+    if want.classes:
+        outlook = class_outlook(group, want, rows, values)
+        return Told(
+            want=want,
+            unit=group.parameters.unit,
+            group_id=group.group_id,
+            predicted=predicted,
+            std=outlook.values.scale,
+            known=values,
+            percentile=percentile,
+            unseen=tuple(unseen),
+            outlook=outlook,
+        )
     std = _numbers([None if row is None else row.std for row in rows])
     lacking = np.isnan(std) & np.isnan(values)
     if lacking.any():
@@ -264,12 +289,10 @@ def told_of(
         )
     centre = np.where(np.isnan(predicted), 0.0, predicted)
     scale = np.where(np.isnan(std), 0.0, std)
-    values_of = Distribution.of(group.knowledge.calibration, centre, scale).knowing(values)
+    calibration = group.knowledge.calibration
+    assert isinstance(calibration, Calibration)  # of numbers, and nothing else is left here
+    values_of = Distribution.of(calibration, centre, scale).knowing(values)
     spread = float(np.std(group.knowledge.domain.targets))
-    unseen = [
-        () if row is None else tuple(word for word in row.unseen if word.startswith("element "))
-        for row in rows
-    ]
     return Told(
         want=want,
         unit=group.parameters.unit,
@@ -277,7 +300,7 @@ def told_of(
         predicted=predicted,
         std=std,
         known=values,
-        percentile=_numbers([None if row is None else row.percentile for row in rows]),
+        percentile=percentile,
         unseen=tuple(unseen),
         outlook=Outlook(window, values_of, best, spread if spread > 0 else 1.0),
     )

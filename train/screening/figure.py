@@ -74,6 +74,8 @@ def _short(screening: Screening, row: int) -> str:
 def _draw_values(axes: Any, told: Told, rows: Sequence[int]) -> None:
     values, known = told.outlook.values, told.is_known
     low, high = values.quantile(BEYOND), values.quantile(1 - BEYOND)
+    if told.want.classes:
+        low = high = values.centre
     for place, row in enumerate(rows):
         centre = values.centre[row]
         if known[row]:
@@ -86,12 +88,19 @@ def _draw_values(axes: Any, told: Told, rows: Sequence[int]) -> None:
     if told.want.goal is not None:
         axes.axvline(told.outlook.best, color=GREY, linewidth=1, linestyle="--", zorder=1)
     axes.set_title(str(told.want), fontsize=8.5)
-    axes.set_xlabel(f"{told.want.property}{printed_in_brackets(told.unit)}", fontsize=8)
+    axes.set_xlabel(_axis(told), fontsize=8)
+
+
+def _axis(told: Told) -> str:
+    """What a column of values is: the property with its unit, or the probability of classes."""
+    if told.want.classes:
+        return f"P({told.want})"
+    return f"{told.want.property}{printed_in_brackets(told.unit)}"
 
 
 def _shade(axes: Any, want: Want, limits: tuple[float, float], along: str) -> None:
     """The window, as far as it is in sight, or an edge of it beside what is in sight."""
-    if want.goal is not None:
+    if want.goal is not None or want.classes:
         return
     ends = [end for end in (want.low, want.high) if math.isfinite(end)]
     least, most = min(*limits, *ends), max(*limits, *ends)
@@ -139,8 +148,8 @@ def _draw_map(axes: Any, screening: Screening) -> None:
     axes.spines[["left", "bottom"]].set_color(GREY)
     _shade(axes, first.want, axes.get_xlim(), along="x")
     _shade(axes, second.want, axes.get_ylim(), along="y")
-    axes.set_xlabel(f"{first.want.property}{printed_in_brackets(first.unit)}", fontsize=8)
-    axes.set_ylabel(f"{second.want.property}{printed_in_brackets(second.unit)}", fontsize=8)
+    axes.set_xlabel(_axis(first), fontsize=8)
+    axes.set_ylabel(_axis(second), fontsize=8)
     axes.set_title(f"all {len(x):,} candidates", fontsize=8.5)
     bar = axes.figure.colorbar(drawn, ax=axes, pad=0.02)
     bar.ax.tick_params(labelsize=7)

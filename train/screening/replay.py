@@ -226,7 +226,7 @@ def replay(
     UnknownNameError
         If there is no such rule.
     InvalidInputError
-        If no rule is named, one twice, or the materials are too few.
+        If no rule is named, one twice, the materials are too few, or the property has classes.
     """
     plan = plan or CampaignPlan()
     _check(view, plan, rules)
@@ -260,6 +260,11 @@ def replay(
 
 
 def _check(view: TrainingView, plan: CampaignPlan, rules: Sequence[str]) -> None:
+    if view.parameters.classes:
+        raise InvalidInputError(
+            f"{view.parameters.property} has classes, of which none is the largest: replay a "
+            "property of numbers"
+        )
     for rule in rules:
         if rule not in REPLAYED:
             raise UnknownNameError("rule", rule, REPLAYED)

@@ -85,7 +85,8 @@ class Screening(Shown):
         errors depend on each other, ``joint_at_least`` and ``joint_at_most`` (Fréchet); ``pareto``;
         ``outside``; and for each property its ``value``, ``std``, the middle 90 % from ``lower`` to
         ``upper``, the ``probability`` of what is wanted, ``known`` and ``percentile``, each
-        with the property's name before it.
+        with the property's name before it. Of a property of classes ``value`` is the most probable
+        one's name, and there is no ``std``, ``lower`` and ``upper``.
         """
         rows, chosen = list(self.order), set(self.chosen)
         each = np.stack([one.outlook.probability for one in self.told], axis=1)
@@ -107,6 +108,15 @@ class Screening(Shown):
         }
         for one in self.told:
             values_of, name = one.outlook.values, one.want.property
+            if one.want.classes:
+                columns[f"{name}_value"] = pa.array(map(one.class_at, rows), pa.string())
+                for what, array in (
+                    ("probability", one.outlook.probability),
+                    ("percentile", one.percentile),
+                ):
+                    columns[f"{name}_{what}"] = pa.array(array[rows], from_pandas=True)
+                columns[f"{name}_known"] = pa.array(one.is_known[rows])
+                continue
             std = np.where(one.is_known, 0.0, one.std)
             numbers = {
                 "value": values_of.centre,
@@ -131,7 +141,8 @@ class Screening(Shown):
             "space_group": [self.materials[row].space_group for row in rows],
         }
         for one in self.told:
-            columns[f"{one.want.property} ({one.unit})"] = [_value(one, row) for row in rows]
+            unit = "" if one.want.classes else f" ({one.unit})"
+            columns[f"{one.want.property}{unit}"] = [_value(one, row) for row in rows]
             probability = one.outlook.probability
             if len(self.told) > 1:
                 columns[f"P({one.want})"] = [
@@ -165,6 +176,8 @@ class Screening(Shown):
 
 
 def _value(one: Told, row: int) -> str:
+    if one.want.classes:
+        return one.class_at(row) + (" known" if one.is_known[row] else "")
     value = float(one.outlook.values.centre[row])
     if one.is_known[row]:
         return f"{value:.6g} known"

@@ -25,7 +25,7 @@ class Outlook:
     want : Want
         Its window as predictions are held against it.
     values : Distribution
-        Of the n materials.
+        Of the n materials; of classes, of whether the want is fulfilled, 0 or 1.
     best : float
         The best known value; NaN for a window.
     spread : float
@@ -40,9 +40,19 @@ class Outlook:
     @property
     def probability(self) -> Floats:
         """Of fulfilling the want, shape (n,); for a goal, of being better than the best known."""
+        if self.want.classes:
+            return self.values.centre
         if self.want.goal is None:
             return self.values.within(self.want)
         return self.values.better(self.best, self.want.seeks_largest())
+
+    @property
+    def may_be_fulfilled(self) -> npt.NDArray[np.bool_]:
+        """Whether the middle 90 % reach into the window, or the classes are not too improbable."""
+        if self.want.classes:
+            return np.asarray(self.probability >= BEYOND)
+        low, high = self.values.quantile(BEYOND), self.values.quantile(1 - BEYOND)
+        return np.asarray((low <= self.want.high) & (high >= self.want.low))
 
 
 def check_rule(rule: str, wants: Sequence[Want]) -> None:
@@ -94,8 +104,7 @@ def scores(rule: str, outlooks: Sequence[Outlook]) -> Floats:
     values, largest = aim.values, aim.want.seeks_largest()
     bound = values.quantile(1 - BEYOND) if largest else -values.quantile(BEYOND)
     for one in windows:
-        low, high = one.values.quantile(BEYOND), one.values.quantile(1 - BEYOND)
-        bound = np.where((low <= one.want.high) & (high >= one.want.low), bound, -np.inf)
+        bound = np.where(one.may_be_fulfilled, bound, -np.inf)
     return bound
 
 

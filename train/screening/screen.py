@@ -14,9 +14,10 @@ from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
 from train.forecasts.calibration import UNCALIBRATED
 from train.forecasts.chosen import named_group, properties_with_models
+from train.forecasts.forecast import Forecast
 from train.forecasts.group import LoadedGroup, group_id
 from train.forecasts.predictor import Predictor
-from train.forecasts.result import Forecast, Forecasts
+from train.forecasts.result import Forecasts
 from train.screening.candidates import (
     OUTSIDE,
     Material,
@@ -28,6 +29,7 @@ from train.screening.candidates import (
     without_twins,
 )
 from train.screening.choice import Choice
+from train.screening.classes import resolved
 from train.screening.distribution import ScoredErrors
 from train.screening.ranking import chosen_rows, pareto_front
 from train.screening.result import Screening
@@ -88,6 +90,7 @@ def screen(
         groups = {group.parameters.property: group for group in predictor.groups}
         for want in asked:
             check_unit(want, groups[want.property].parameters.unit)
+        asked = tuple(resolved(want, groups[want.property].parameters.unit) for want in asked)
         place, forecasts = stack.enter_context(
             predictor.predicting(sources, ids=ids, where=where, dataset=dataset, id_from=id_from)
         )
@@ -246,7 +249,9 @@ def _notes(
                 f"{name}: {number:,} of {len(one.known):,} values are known and stand in place of "
                 "predictions"
             )
-        if isinstance(one.outlook.values.errors, ScoredErrors):
+        if one.want.classes:
+            found.append(f"{name}: probabilities of classes as the models give them")
+        elif isinstance(one.outlook.values.errors, ScoredErrors):
             found.append(
                 f"{name}: probabilities by the signed errors of {calibration.n_rows:,} "
                 + ("validation rows" if knowledge.cross is None else "materials out of fold")

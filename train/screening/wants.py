@@ -1,4 +1,4 @@
-"""What is wanted of a property: a window of values, or as much or as little as possible."""
+"""What is wanted of a property: a window of values, classes, or as much or little as possible."""
 
 from __future__ import annotations
 
@@ -25,15 +25,18 @@ _BETWEEN = re.compile(
 )
 _BOUND = re.compile(rf"(?P<name>[^\s<>=]+)\s*(?P<sign><=|>=|<|>|=)\s*(?P<value>{_NUMBER}){_UNIT}")
 _GOAL = re.compile(r"(?P<goal>maximi[sz]e|minimi[sz]e)\s+(?P<name>[^\s<>=]+)", re.IGNORECASE)
+_CLASS = re.compile(r"(?P<name>[^\s<>=]+)\s*=\s*(?:'(?P<quoted>[^']+)'|(?P<word>[^\s'<>=].*))")
+_CLASSES = re.compile(r"(?P<name>[^\s<>=]+)\s+in\s*\((?P<listed>[^()]+)\)", re.IGNORECASE)
 _FORMS = (
     "'P between A and B', 'P < B', 'P <= B', 'P > A', 'P >= A', 'maximise P' or 'minimise P', "
-    "with a property's name for P and numbers for A and B"
+    "with a property's name for P and numbers for A and B; of a property of classes 'P = C' or "
+    "'P in (C, D)', in quotes where a class is called like a number"
 )
 
 
 @dataclass(frozen=True)
 class Want:
-    """A window of a property's values, or its largest or smallest value.
+    """A window of a property's values, some of its classes, or its largest or smallest value.
 
     Parameters
     ----------
@@ -47,6 +50,10 @@ class Want:
         In place of a window.
     unit : str or None
         Of the numbers, where it was said.
+    classes : tuple of str
+        In place of a window: those that are wanted.
+    places : frozenset of int
+        Theirs among the property's, see `train.screening.classes.resolved`.
     """
 
     property: str
@@ -56,6 +63,8 @@ class Want:
     open_high: bool = False
     goal: str | None = None
     unit: str | None = None
+    classes: tuple[str, ...] = ()
+    places: frozenset[int] = frozenset()
 
     @classmethod
     def parsed(cls, text: str) -> Want:
@@ -73,12 +82,18 @@ class Want:
         if found := _BETWEEN.fullmatch(words):
             low, high = _finite(found["low"]), _finite(found["high"])
             want = cls(found["name"], low, high, unit=found["unit"])
+        elif found := _CLASSES.fullmatch(words):
+            listed = tuple(part.strip().strip("'") for part in found["listed"].split(","))
+            return cls(found["name"], classes=tuple(dict.fromkeys(listed)))
+        elif (found := _CLASS.fullmatch(words)) and not _BOUND.fullmatch(words):
+            return cls(found["name"], classes=(found["quoted"] or found["word"].strip(),))
         elif found := _BOUND.fullmatch(words):
             value, sign = _finite(found["value"]), found["sign"]
             if sign == "=":
                 raise InvalidInputError(
                     f"{text!r} wants a window of no width, in which no prediction falls; say "
-                    f"'{found['name']} between A and B'"
+                    f"'{found['name']} between A and B', or of a class of that name "
+                    f"\"{found['name']} = '{found['value']}'\""
                 )
             is_open = len(sign) == 1
             want = (
@@ -102,6 +117,10 @@ class Want:
     def __str__(self) -> str:
         if self.goal is not None:
             return f"{'maximise' if self.seeks_largest() else 'minimise'} {self.property}"
+        if len(self.classes) == 1:
+            return f"{self.property} = {self.classes[0]}"
+        if self.classes:
+            return f"{self.property} in ({', '.join(self.classes)})"
         unit = "" if self.unit is None else f" {self.unit}"
         above = f"{'>' if self.open_low else '>='} {self.low:.6g}"
         below = f"{'<' if self.open_high else '<='} {self.high:.6g}"
@@ -118,10 +137,16 @@ class Want:
         return self.goal == LARGEST
 
     def holds(self, values: Floats) -> npt.NDArray[np.bool_]:
-        """Whether the window holds known values, shape (n,)."""
+        """Whether the window, or the classes, hold known values, shape (n,)."""
+        if self.classes:
+            return np.isin(values, sorted(self.places))
         above = values > self.low if self.open_low else values >= self.low
         below = values < self.high if self.open_high else values <= self.high
         return np.asarray(above & below)
+
+    def at(self, places: frozenset[int]) -> Want:
+        """The same with the places of its classes."""
+        return replace(self, places=places)
 
     def within(self, plausible: tuple[float, float]) -> Want:
         """The same for predictions, which may overstep what the property can be.
@@ -175,6 +200,18 @@ def _both(first: Want, second: Want) -> Want:
         raise InvalidInputError(
             f"the wants {str(first)!r} and {str(second)!r} are two aims for one property; say one"
         )
+    if first.classes and second.classes:
+        both = tuple(name for name in first.classes if name in second.classes)
+        if not both:
+            raise InvalidInputError(
+                f"the wants {str(first)!r} and {str(second)!r} contradict each other: no class of "
+                f"{first.property} fulfils both"
+            )
+        return replace(first, classes=both)
+    if first.classes or second.classes:
+        raise InvalidInputError(
+            f"the wants {str(first)!r} and {str(second)!r} are of classes and of numbers"
+        )
     if None not in (first.unit, second.unit) and first.unit != second.unit:
         raise InvalidInputError(
             f"the wants {str(first)!r} and {str(second)!r} are in different units"
@@ -225,6 +262,6 @@ def plausible_window(want: Want, registry: PropertyRegistry) -> Want:
     InvalidInputError
         As for `Want.within`.
     """
-    if want.property not in registry:
+    if want.classes or want.property not in registry:
         return want
     return want.within(registry[want.property].plausible)

@@ -7,16 +7,19 @@ as the store knows what goes into them.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from featurestore.catalogue import find_encoder
+from featurestore.classes import shown_unit
 from featurestore.output.markdown import plain
 from featurestore.session import Session
 from featurestore.session_tables import PROMOTED
 from featurestore.store import FeatureStore
-from train.analysis.predictions import absolute_errors
+from train.analysis.predictions import fold_errors
 from train.analysis.resampling import mean_estimates
 from train.display.rounding import deterministic, rounded
 from train.forecasts.calibration import FEWEST_ROWS
@@ -25,6 +28,8 @@ from train.forecasts.coverage import coverage_of_test_fold
 from train.forecasts.group import LoadedGroup, load_group
 from train.models import SeedGroup
 from train.source_tasks import source_warnings
+from train.tasks.choose import task_of
+from train.tasks.columns import measured_of
 
 _FEWEST_TEST_MATERIALS = 30
 
@@ -70,6 +75,7 @@ def _what(group: SeedGroup) -> dict[str, Any]:
     return {
         "property": p.property,
         "unit": p.unit,
+        **({"classes": list(p.classes)} if p.classes else {}),
         "predictor": group.first.predictor,
         "settings": group.first.settings,
         "seeds": list(group.seeds),
@@ -108,13 +114,20 @@ def _training(session: Session, group: LoadedGroup) -> dict[str, Any]:
         "datasets": {row["dataset"]: row["n"] for row in datasets},
         "materials": len(targets),
         "validation_materials": 0 if group.knowledge.cross else group.knowledge.calibration.n_rows,
-        "targets": {
-            "least": float(targets.min()),
-            "median": float(np.median(targets)),
-            "greatest": float(targets.max()),
-        }
-        if len(targets)
-        else {},
+        "targets": _targets(p.classes, targets),
+    }
+
+
+def _targets(classes: Sequence[str], targets: npt.NDArray[np.float64]) -> dict[str, Any]:
+    """How the training targets lie, or how many are of each class."""
+    if classes:
+        return {name: int((targets == place).sum()) for place, name in enumerate(classes)}
+    if not len(targets):
+        return {}
+    return {
+        "least": float(targets.min()),
+        "median": float(np.median(targets)),
+        "greatest": float(targets.max()),
     }
 
 
@@ -128,31 +141,28 @@ def _reach(group: LoadedGroup) -> dict[str, Any]:
 
 
 def _errors(session: Session, group: SeedGroup) -> dict[str, Any]:
-    measured = [
-        one for one in absolute_errors(session, group.model_ids).values() if len(one.errors)
-    ]
-    test = [model.metrics["folds"]["test"] for model in group]
+    measured = [one for one in fold_errors(session, group.model_ids).values() if len(one.errors)]
+    task, n = group.first.task, group.first.metrics["folds"]["test"]["n"]
+    beside = measured_of(group)
     if len({one.material_ids for one in measured}) != 1:
         # imported: of its test materials the numbers alone have come
-        return {"fold": "test", "materials": test[0]["n"], "mae": group.mean(_test_mae)}
+        error = group.mean(lambda model: model.error())
+        return {"fold": "test", "materials": n, task.error: error, **beside}
     of_seeds = np.stack([one.errors for one in measured], axis=1)
     (estimate,) = mean_estimates(of_seeds.mean(axis=1)[:, None])
     return {
         "fold": "test",
         "materials": len(of_seeds),
-        "mae": estimate.value,
-        "mae_low": estimate.low,
-        "mae_high": estimate.high,
+        task.error: estimate.value,
+        f"{task.error}_low": estimate.low,
+        f"{task.error}_high": estimate.high,
+        **beside,
         "seeds": "deterministic"
         if deterministic(of_seeds)
-        else {"std_of_mae": float(np.std(of_seeds.mean(axis=0), ddof=1))}
+        else {f"std_of_{task.error}": float(np.std(of_seeds.mean(axis=0), ddof=1))}
         if of_seeds.shape[1] > 1
         else "one",
     }
-
-
-def _test_mae(model: Any) -> Any:
-    return model.metrics["folds"]["test"]["mae"]
 
 
 def _intervals(group: LoadedGroup) -> dict[str, Any]:
@@ -177,7 +187,9 @@ def _limits(session: Session, group: LoadedGroup) -> list[str]:
         "temperatures and measurements differ systematically.",
         "Disordered, amorphous, molecular and low-dimensional matter, unless the training "
         "materials hold such.",
-        "A decision that rests on one value: use the interval.",
+        "A decision that rests on one value: use the interval."
+        if not p.classes
+        else "A decision that rests on one class: use the probabilities and the set.",
     ]
     if p.where is not None:
         said.append(f"Materials for which this does not hold: {p.where}.")
@@ -193,15 +205,17 @@ def card_markdown(card: dict[str, Any]) -> str:
     what, errors, unit = card["is"], card["errors"], card["is"]["unit"]
     training, reach, intervals = card["trained_on"], card["reaches"], card["intervals"]
     crossed = intervals["method"] != "split conformal"
-    spread = None
-    if "mae_high" in errors:
-        spread = (errors["mae_high"] - errors["mae_low"]) / 2
+    task, spread = task_of(unit), None
+    if f"{task.error}_high" in errors:
+        spread = (errors[f"{task.error}_high"] - errors[f"{task.error}_low"]) / 2
     error = "unknown: the test fold is empty"
     if errors["materials"]:
+        of = "" if task.error_unit == "1" else f" {task.error_unit}"
+        value = rounded(errors[task.error], spread)
         said = "materials, each out of fold" if crossed else "test materials"
-        error = f"{rounded(errors['mae'], spread)} {unit} on {errors['materials']} {said}"
+        error = f"{value}{of} on {errors['materials']} {said}"
     if spread is not None:
-        low, high = (rounded(errors[name], spread) for name in ("mae_low", "mae_high"))
+        low, high = (rounded(errors[f"{task.error}{end}"], spread) for end in ("_low", "_high"))
         error += f" (95 %: {low} to {high})"
     if errors.get("seeds") == "deterministic" and len(what["seeds"]) > 1:
         error += "; deterministic, the seeds change nothing"
@@ -219,7 +233,7 @@ def card_markdown(card: dict[str, Any]) -> str:
         "Features": "; ".join(one["feature"] for one in card["features"]) or "the structure itself",
     }
     trained = {
-        "Targets": f"{what['property']} ({unit}) of {training['source_of_targets']}",
+        "Targets": f"{what['property']} ({shown_unit(unit)}) of {training['source_of_targets']}",
         "Split": f"{training['split']}",
         "Training materials": f"{training['materials']:,}"
         + (f", from {datasets}" if datasets else ""),
@@ -230,7 +244,23 @@ def card_markdown(card: dict[str, Any]) -> str:
     lines = [f"# {plain(what['property'])}: {plain(card['group'])}", ""]
     lines += _listed(facts)
     lines += ["", "## Trained on, and reaches", "", *_listed(trained)]
-    lines += ["", "## Errors", "", *_listed({"Mean absolute error": error})]
+    measured = {"Mean absolute error" if task.error == "mae" else task.error_name: error}
+    measured |= {
+        name.removeprefix("test_").replace("_", " "): f"{value:.3g}"
+        for name, value in errors.items()
+        if name.startswith("test_") and value is not None
+    }
+    lines += ["", "## Errors", "", *_listed(measured)]
+    if "classes" in what:
+        lines += _listed({"90 % sets of classes": calibrated})
+        lines += [
+            f"  - {plain(row['part'])}: {row['covered']:.0%} of {row['n']} test targets in sets of "
+            f"{row['set_size']:.2f} classes on average"
+            for row in intervals["test_fold"]
+        ]
+        lines += ["", "## Must not be used for", ""]
+        lines += [f"- {plain(one)}" for one in card["must_not_be_used_for"]]
+        return "\n".join(lines) + "\n"
     lines += _listed({"90 % intervals": calibrated})
     lines += [
         f"  - {plain(row['part'])}: {row['covered']:.0%} of {row['n']} test targets in intervals "

@@ -8,7 +8,7 @@ import numpy as np
 
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.session import Session
-from train.analysis.predictions import absolute_errors
+from train.analysis.predictions import fold_errors
 from train.analysis.resampling import Estimate, mean_estimates, paired_difference
 from train.forecasts.chosen import named_group
 from train.forecasts.group import group_id
@@ -25,8 +25,9 @@ class Comparison:
         The groups.
     n : int
         Test materials that both predicted; ``only_a`` and ``only_b`` have further ones.
-    mae_a, mae_b : Estimate
-        Mean absolute errors on the ``n`` materials, with bootstrap intervals of 95 %.
+    error_a, error_b : Estimate
+        Mean absolute errors, or Brier scores of classes, on the ``n`` materials, with bootstrap
+        intervals of 95 %.
     gain : Estimate
         By how much b's is smaller, paired, with its interval.
     p : float
@@ -38,15 +39,20 @@ class Comparison:
     n: int
     only_a: int
     only_b: int
-    mae_a: Estimate
-    mae_b: Estimate
+    error_a: Estimate
+    error_b: Estimate
     gain: Estimate
     p: float
 
     @property
     def unit(self) -> str:
         """Of the errors."""
-        return self.a.parameters.unit
+        return self.a.first.task.error_unit
+
+    @property
+    def error(self) -> str:
+        """What the errors are, in short."""
+        return self.a.first.task.error_name
 
     def verdict(self) -> str:
         """The result in a sentence."""
@@ -84,7 +90,7 @@ def compare_models(session: Session, a: str, b: str) -> Comparison:
             f"{second.first.model_id}: train both on one split"
         )
     x, y = (np.array([of[name] for name in common]) for of in (of_a, of_b))
-    mae_a, mae_b = mean_estimates(np.stack([x, y], axis=1))
+    error_a, error_b = mean_estimates(np.stack([x, y], axis=1))
     paired = paired_difference(x, y)
     return Comparison(
         a=first,
@@ -92,17 +98,17 @@ def compare_models(session: Session, a: str, b: str) -> Comparison:
         n=len(common),
         only_a=len(of_a) - len(common),
         only_b=len(of_b) - len(common),
-        mae_a=mae_a,
-        mae_b=mae_b,
+        error_a=error_a,
+        error_b=error_b,
         gain=paired.gain,
         p=paired.p,
     )
 
 
 def _errors(session: Session, group: SeedGroup) -> dict[str, float]:
-    """By test material the mean absolute error over the seeds."""
+    """By test material the mean error over the seeds."""
     found: dict[str, list[float]] = {}
-    for errors in absolute_errors(session, group.model_ids).values():
+    for errors in fold_errors(session, group.model_ids).values():
         for name, error in zip(errors.material_ids, errors.errors, strict=True):
             found.setdefault(name, []).append(float(error))
     return {name: float(np.mean(values)) for name, values in found.items()}

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
+from featurestore.classes import classes_of
 from featurestore.errors import InvalidInputError
 from featurestore.files import read_regular
 from featurestore.identity import sha256_hex, versioned_id
@@ -29,6 +30,7 @@ from featurestore.plugins.settings import checked_settings
 from featurestore.tables.soundness import parsed_object, problem_of
 from featurestore.views.features import VectorFeature
 from featurestore.views.parameters import ViewParameters
+from train.forecasts.classes import ClassCalibration
 from train.forecasts.knowledge import Knowledge
 from train.predictors.base import Predictor
 from train.predictors.registry import predictor_part, recipe_names, restored
@@ -186,6 +188,7 @@ def _checked(
         raise InvalidInputError("its models are not of one training view")
     _check_features(parameters[0], encoders, generators, width)
     knowledge = from_arrays(knowledge_arrays, content["knowledge"], width)
+    _check_classes(parameters[0], knowledge)
     return ModelFile(
         models=tuple(models),
         encoders=encoders,
@@ -195,6 +198,16 @@ def _checked(
         arrays=knowledge_arrays,
         sha256=sha256,
     )
+
+
+def _check_classes(parameters: ViewParameters, knowledge: Knowledge) -> None:
+    """Raise unless what is known of the training materials is of what the models are of."""
+    n = len(parameters.classes)
+    if bool(n) != isinstance(knowledge.calibration, ClassCalibration):
+        of, models = ("numbers", "classes") if n else ("classes", "numbers")
+        raise InvalidInputError(f"its calibration is of {of}, and its models are of {models}")
+    if n and (knowledge.domain.targets >= n).any():
+        raise InvalidInputError(f"a target of its training materials is none of the {n} classes")
 
 
 def _row(table: str, row: Any, columns: tuple[str, ...]) -> dict[str, Any]:
@@ -214,7 +227,8 @@ def _restored(row: Mapping[str, Any], weights: bytes) -> Predictor:
             f"its predictor {name!r} is none that an installed package registers "
             f"({', '.join(recipe_names())})"
         )
-    part = predictor_part(name).complete(settings)
+    classes = bool(classes_of(row["unit"]))
+    part = predictor_part(name, classes).complete(settings)
     checked_settings(part, {k: _as_setting(v) for k, v in settings.items()})
     for one in ("hidden_features", "width", "widths"):
         values = settings.get(one, 0)
@@ -222,7 +236,7 @@ def _restored(row: Mapping[str, Any], weights: bytes) -> Predictor:
         # A square layer of that width is among the weights, with two bytes a number at least.
         if 2 * largest**2 > max(len(weights), 2**20):
             raise InvalidInputError(f"its setting {one} = {largest} is larger than its weights")
-    return restored(name, settings, weights)
+    return restored(name, settings, weights, classes)
 
 
 def _as_setting(value: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from train.crossfit.cv_plus import CrossCalibration
 from train.forecasts.calibration import Calibration
+from train.forecasts.classes import ClassCalibration
 from train.forecasts.domain import Domain
 from train.forecasts.knowledge import Knowledge
 
@@ -91,7 +92,10 @@ def from_arrays(
         prototypes=frozenset(_strings(said["prototypes"])),
         ranges=ranges,
     )
+    notes = _strings(said["notes"])
     given = said["calibration"]
+    if "threshold" in given:
+        return Knowledge(domain, _of_classes(given, targets), notes)
     numbers = {
         name: float("nan") if given[name] is None else float(given[name])
         for name in ("std_factor", "factor")
@@ -109,7 +113,7 @@ def from_arrays(
     if not (np.isfinite(scores).all() and (np.diff(scores) >= 0).all()):
         raise ValueError("the calibration's scores are not finite and ascending")
     cross = _cross(said["cross"]) if "cross" in said else None
-    return Knowledge(domain, calibration, _strings(said["notes"]), cross)
+    return Knowledge(domain, calibration, notes, cross)
 
 
 def _cross(given: Mapping[str, Any]) -> CrossCalibration:
@@ -125,6 +129,15 @@ def _cross(given: Mapping[str, Any]) -> CrossCalibration:
     ):
         raise ValueError("an out-of-fold error is of no fold")
     return CrossCalibration(folds, fold_of.astype(np.int64), errors)
+
+
+def _of_classes(given: Mapping[str, Any], targets: npt.NDArray[np.float64]) -> ClassCalibration:
+    threshold = float("nan") if given["threshold"] is None else float(given["threshold"])
+    if not (np.isnan(threshold) or 0 <= threshold <= 1):
+        raise ValueError(f"the threshold of sets of classes is {threshold}")
+    if not (targets >= 0).all() or not (targets == targets.astype(np.int64)).all():
+        raise ValueError("a target of the training materials is the place of no class")
+    return ClassCalibration(int(given["n_rows"]), threshold)
 
 
 def _strings(values: Any) -> tuple[str, ...]:

@@ -280,7 +280,7 @@ def test_properties_of_ones_own():
         ("1 234", "separators of thousands"),
         ("1.2 eV", "has 'eV' after its number"),
         ("1.2±0.1", "after its number"),
-        ("metal", "is text; targets are numbers"),
+        ("metal", "is text; targets are numbers, or classes of a property that has such"),
         ("true", "truth value; targets are numbers: write 1 and 0"),
         (np.True_, "truth value"),
         ("nan", "is not finite; leave the cell empty"),

@@ -58,8 +58,8 @@ def test_mean_and_spread_are_over_the_seeds(store: FeatureStore) -> None:
     row = _rows(store)[0]
     maes = [model.metrics["folds"]["test"]["mae"] for model in row.models]
     assert [model.seed for model in row.models] == [0, 1]
-    assert row.test_mae == pytest.approx(np.mean(maes))
-    assert row.test_mae_std == pytest.approx(abs(maes[0] - maes[1]) / np.sqrt(2))
+    assert row.test_error == pytest.approx(np.mean(maes))
+    assert row.test_error_std == pytest.approx(abs(maes[0] - maes[1]) / np.sqrt(2))
 
 
 def test_other_materials_are_marked(store: FeatureStore) -> None:
@@ -77,8 +77,8 @@ def test_one_seed_has_no_spread(tmp_path: Path) -> None:
     store = toy.make_store(tmp_path / "store", 30)
     _train(store, "structure", 0)
     (row,) = _rows(store)
-    assert row.test_mae is not None
-    assert row.test_mae_std is None
+    assert row.test_error is not None
+    assert row.test_error_std is None
 
 
 def test_settings_other_than_the_papers_stand_apart(tmp_path: Path) -> None:

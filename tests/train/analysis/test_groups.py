@@ -63,9 +63,9 @@ def test_means_and_counts_are_those_of_the_predictions(store: FeatureStore) -> N
             [ids],
         ).to_pylist()
         by_hand = {str(row["g"]): (row["n"], row["mae"]) for row in rows}
-        assert {g.group: (g.n, pytest.approx(g.mae.value)) for g in model.groups} == by_hand
+        assert {g.group: (g.n, pytest.approx(g.error.value)) for g in model.groups} == by_hand
         assert sum(g.share for g in model.groups) == pytest.approx(1)
-        assert all(g.mae.low < g.mae.value < g.mae.high for g in model.groups)
+        assert all(g.error.low < g.error.value < g.error.high for g in model.groups)
 
 
 def test_the_best_tenth_is_shared_out(store: FeatureStore) -> None:
@@ -73,8 +73,8 @@ def test_the_best_tenth_is_shared_out(store: FeatureStore) -> None:
         best = [g for g in model.groups if g.best_share.value > 0]
         assert len(best) == round(BEST * 40)
         assert sum(g.best_share.value for g in best) == pytest.approx(1)
-        worst_of_best = max(g.mae.value for g in best)
-        assert worst_of_best <= min(g.mae.value for g in model.groups if g not in best)
+        worst_of_best = max(g.error.value for g in best)
+        assert worst_of_best <= min(g.error.value for g in model.groups if g not in best)
     for model in _groups(store, HALVES):
         for group in model.groups:
             assert group.best_share.low <= group.best_share.value <= group.best_share.high

@@ -20,7 +20,7 @@ from featurestore.errors import FeatureStoreError, InvalidInputError, UnknownNam
 from featurestore.failure import Failure
 from featurestore.output.figures import figure_models
 from featurestore.store import FeatureStore
-from train.analysis.predictions import absolute_errors
+from train.analysis.predictions import fold_errors
 from train.benchmark import run as benchmark_run
 from train.benchmark.common import common_materials
 from train.benchmark.grid import Cell, Grid
@@ -131,13 +131,13 @@ def test_numbers_are_those_of_the_stored_predictions(
 ) -> None:
     for row in result.rows:
         maes = [model.metrics["folds"]["test"]["mae"] for model in row.models]
-        assert list(row.seed_maes.values()) == pytest.approx(maes)
-        assert row.test_mae.value == pytest.approx(np.mean(maes))
-        assert row.test_mae.low < row.test_mae.value < row.test_mae.high
+        assert list(row.seed_errors.values()) == pytest.approx(maes)
+        assert row.test_error.value == pytest.approx(np.mean(maes))
+        assert row.test_error.low < row.test_error.value < row.test_error.high
         if len(maes) > 1:
-            assert row.test_mae_std == pytest.approx(np.std(maes, ddof=1))
+            assert row.test_error_std == pytest.approx(np.std(maes, ddof=1))
     with store.session() as session:
-        (errors,) = absolute_errors(session, [result.rows[1].models[0].model_id]).values()
+        (errors,) = fold_errors(session, [result.rows[1].models[0].model_id]).values()
     np.testing.assert_array_equal(errors.errors, result.rows[1].errors[0])
 
 
@@ -180,7 +180,7 @@ def test_a_seed_that_is_not_stored_is_named(store: FeatureStore, result: Benchma
     assert {cell.seed for cell in found.failures} == {7}
     assert len(found.failures) == 3
     assert {len(row.models) for row in found.rows} == {1}
-    assert found.rows[0].test_mae_std is None
+    assert found.rows[0].test_error_std is None
 
 
 def test_bad_cells_do_not_lose_the_others_and_are_on_record(
@@ -317,7 +317,7 @@ def test_few_rows_and_constant_targets(
         assert not found.rows
         assert all(message in failure.message for failure in found.failures.values())
     else:
-        assert [row.test_mae.value for row in found.rows] == [0.0, 0.0]
+        assert [row.test_error.value for row in found.rows] == [0.0, 0.0]
         assert "all training targets are equal" in found.notes[0]
 
 
@@ -326,7 +326,7 @@ def test_an_empty_test_fold_has_no_error(in_process: None, tmp_path: Path) -> No
     store.remove("splits", "fold = 'test'")
     grid = replace(GRID, predictors=("mean", "median"), features=("structure",), changes={})
     found = run_benchmark(store, grid, jobs=1)
-    assert [np.isnan(row.test_mae.value) for row in found.rows] == [True, True]
+    assert [np.isnan(row.test_error.value) for row in found.rows] == [True, True]
     assert benchmark_table(found.rows)["test_mae_std"].null_count == 2
     assert "the test fold is empty: there is no test error" in found.notes
 
@@ -402,7 +402,7 @@ def test_tables_and_figure_from_the_command_line(
     assert len(lines) == 2 + 7
     assert len({line.count("|") for line in lines}) == 1
     rows = list(csv.DictReader(io.StringIO(_run(store, "--seeds", "2", "--format", "csv").stdout)))
-    assert float(rows[1]["test_mae"]) == result.rows[1].test_mae.value
+    assert float(rows[1]["test_mae"]) == result.rows[1].test_error.value
     assert rows[0]["features"] == "none"
     both = json.loads(_run(store, "--seeds", "2", "--format", "json").stdout)[5]
     assert both["text_gain_over"] == "structure"

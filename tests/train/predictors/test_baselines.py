@@ -11,6 +11,7 @@ import synthetic_store as toy
 
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.output.progress import progress_bar
+from train.predictors.assignments import parse_benchmark_settings
 from train.predictors.base import Examples, Fitted, Recipe
 from train.predictors.baselines.boosted_trees import BoostedTrees, Trees
 from train.predictors.baselines.constant import Constant, ConstantPredictor
@@ -18,7 +19,6 @@ from train.predictors.loading import load_model
 from train.predictors.registry import (
     default_settings,
     make_recipe,
-    parse_benchmark_settings,
     recipe_names,
 )
 from train.training import train_model

@@ -29,8 +29,8 @@ class Trees(OnVectors):
         A row goes left if its value is at most this.
     left, right : ndarray, shape (n_nodes,), int32
         Children, counted from the first node of the tree.
-    value : ndarray, shape (n_nodes,), float64
-        What a leaf adds to the prediction, in the unit of the targets.
+    value : ndarray, shape (n_nodes,) or (n_nodes, k), float64
+        What a leaf adds to the prediction, in the unit of the targets, or to k of them.
     first : ndarray, shape (n_trees,), int32
         Where each tree begins: its root.
     baseline : float
@@ -80,11 +80,11 @@ class Trees(OnVectors):
             raise ValueError("a tree's node asks about a column that there is not")
 
     def predict(self, features: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """Predictions, float64 of shape (n,), for features of shape (n, n_features).
+        """Predictions, float64 of shape (n,) or (n, k), for features of shape (n, n_features).
 
         All rows go down one tree together, a level at a time.
         """
-        result = np.full(len(features), self.baseline)
+        result = np.full((len(features), *self.value.shape[1:]), self.baseline)
         rows = np.arange(len(features))
         for root in self.first:
             at = np.full(len(features), root)
@@ -208,9 +208,12 @@ def _errors(fitted: Any, rows: Examples) -> npt.NDArray[np.float64]:
     return np.array([np.abs(predictions - rows.targets).mean() for predictions in staged])
 
 
-def flat_trees(fitted: Any, n_trees: int, n_features: int) -> Trees:
-    """The first trees of a fitted regressor; scikit-learn's own nodes would need pickle."""
-    trees = [predictors[0].nodes for predictors in fitted._predictors[:n_trees]]
+def flat_trees(fitted: Any, n_trees: int, n_features: int, output: int = 0) -> Trees:
+    """The first trees of a fitted regressor; scikit-learn's own nodes would need pickle.
+
+    Of a classifier those of one ``output``: of the only one for two classes, else of a class.
+    """
+    trees = [predictors[output].nodes for predictors in fitted._predictors[:n_trees]]
     sizes = [len(nodes) for nodes in trees]
 
     def joined(field: str, kind: type) -> npt.NDArray[Any]:
@@ -224,6 +227,6 @@ def flat_trees(fitted: Any, n_trees: int, n_features: int) -> Trees:
         right=joined("right", np.int32),
         value=joined("value", np.float64),
         first=np.array(list(accumulate([0, *sizes[:-1]])) if sizes else [], dtype=np.int32),
-        baseline=float(np.ravel(fitted._baseline_prediction)[0]),
+        baseline=float(np.ravel(fitted._baseline_prediction)[output]),
         n_features=n_features,
     )

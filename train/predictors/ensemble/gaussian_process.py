@@ -27,8 +27,8 @@ class GaussianProcess:
         Size of a step; it holds the segments' weights.
     metric : ndarray, shape (width,), float32
         What projected rows are multiplied by: the root of their segment's weight.
-    coefficients : ndarray, shape (n,), float64
-        Of each training row's kernel function.
+    coefficients : ndarray, shape (n,) or (n, k), float64
+        Of each training row's kernel function, for one or k targets.
     nugget : float
         Variance of the noise, in units of the kernel at distance zero.
     """
@@ -51,7 +51,7 @@ class GaussianProcess:
         ----------
         inputs : ndarray, shape (n, width), float64
             Projected training rows.
-        targets : ndarray, shape (n,), float64
+        targets : ndarray, shape (n,) or (n, k), float64
             On the scale the kernel was tuned on.
         """
         from scipy.linalg import cho_factor, cho_solve
@@ -75,9 +75,9 @@ class GaussianProcess:
         return cls(codes, steps, metric, cho_solve(factor, targets), kernel.nugget)
 
     def mean(self, inputs: Floats) -> Floats:
-        """Predictions, shape (n,), for projected rows."""
+        """Predictions, shape (n,) or (n, k), for projected rows."""
         blocks = [covariance @ self.coefficients for _, covariance in self._covariances(inputs)]
-        return np.concatenate([np.empty(0), *blocks])
+        return np.concatenate([np.empty((0, *self.coefficients.shape[1:])), *blocks])
 
     def variance(self, inputs: Floats) -> Floats:
         """Variance of a measurement at projected rows, shape (n,), the kernel at zero being 1.

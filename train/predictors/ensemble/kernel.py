@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +28,7 @@ class Tuned:
         Of each segment's squared distance: an inverse squared length scale.
     nugget : float
         Variance of the noise, in units of the kernel's value at distance zero.
-    left_out : ndarray, shape (n,), float64
+    left_out : ndarray, shape (n,) or (n, k), float64
         Prediction for each row by all the others.
     """
 
@@ -77,12 +77,26 @@ def squared_distances(a: Floats, b: Floats) -> Floats:
     return product
 
 
-def tuned_kernel(inputs: Floats, segments: Sequence[slice], targets: Floats) -> Tuned:
-    """Weights and nugget by gradient descent on the leave-one-out absolute error.
+def absolute_loss(residuals: torch.Tensor) -> torch.Tensor:
+    """The mean absolute error, smoothed at zero."""
+    return torch.sqrt(residuals**2 + _SMOOTHING).mean()
+
+
+def squared_loss(residuals: torch.Tensor) -> torch.Tensor:
+    """The mean squared error, which probabilities make small."""
+    return (residuals**2).mean()
+
+
+def tuned_kernel(
+    inputs: Floats,
+    segments: Sequence[slice],
+    targets: Floats,
+    loss: Callable[[torch.Tensor], torch.Tensor] = absolute_loss,
+) -> Tuned:
+    """Weights and nugget by gradient descent on the leave-one-out error.
 
     The leave-one-out predictions of a Gaussian process have a closed form (Rasmussen and Williams,
-    Gaussian Processes for Machine Learning, 2006, eqs. 5.10-5.12), whose absolute errors, smoothed
-    at zero, Adam makes small.
+    Gaussian Processes for Machine Learning, 2006, eqs. 5.10-5.12), whose errors Adam makes small.
 
     Parameters
     ----------
@@ -90,8 +104,10 @@ def tuned_kernel(inputs: Floats, segments: Sequence[slice], targets: Floats) -> 
         Projected rows; time grows with the cube of n.
     segments : sequence of slice
         Columns that share a weight.
-    targets : ndarray, shape (n,), float64
+    targets : ndarray, shape (n,) or (n, k), float64
         On a scale on which they have mean 0 and standard deviation about 1.
+    loss : callable
+        Of the residuals, to a scalar.
     """
     blocks = [inputs[:, part] for part in segments]
     distances = torch.from_numpy(
@@ -106,7 +122,7 @@ def tuned_kernel(inputs: Floats, segments: Sequence[slice], targets: Floats) -> 
         optimizer.param_groups[0]["lr"] = _STEP_SIZE * (1 - 0.9 * step / _STEPS)
         optimizer.zero_grad()
         residuals = _left_out_residuals(distances, y, logs)
-        torch.sqrt(residuals**2 + _SMOOTHING).mean().backward()  # type: ignore[no-untyped-call]
+        loss(residuals).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     with torch.no_grad():
         residuals = _left_out_residuals(distances, y, logs)
@@ -123,4 +139,5 @@ def _left_out_residuals(
     covariance = (1 + r) * torch.exp(-r)
     noise = (torch.exp(logs[-1]) + _JITTER) * torch.eye(len(y), dtype=torch.float64)
     inverse = torch.linalg.inv(covariance + noise)
-    return (inverse @ y) / torch.diagonal(inverse)
+    precisions = torch.diagonal(inverse)
+    return (inverse @ y) / (precisions if y.ndim == 1 else precisions[:, None])

@@ -65,7 +65,7 @@ class Networks:
     parameters: Mapping[str, torch.Tensor] = field(repr=False)
 
     def members(self, inputs: Floats) -> Floats:
-        """Each member's predictions, shape (members, n), on the scale of the targets."""
+        """Each member's predictions, as `forward` has them, on the scale of the targets."""
         parameters = {name: value.float() for name, value in self.parameters.items()}
         rows = torch.from_numpy(_as_input(inputs))
         with torch.no_grad():
@@ -101,7 +101,10 @@ class Networks:
 
 
 def forward(parameters: Mapping[str, torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
-    """Predictions of all members, shape (members, n), for rows of shape (n, width)."""
+    """Predictions of all members, shape (members, n), for rows of shape (n, width).
+
+    With k outputs, more than one, the shape is (members, n, k).
+    """
     p = parameters
     members, width, hidden = p["first"].shape
     # All members read the same rows: one matrix product instead of one for each.
@@ -114,14 +117,25 @@ def forward(parameters: Mapping[str, torch.Tensor], rows: torch.Tensor) -> torch
     return torch.baddbmm(p["output_bias"], h, p["output"]).squeeze(-1)
 
 
+def absolute_error(predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The mean absolute error of each member, shape (members,), for (members, n) of either."""
+    return (predictions - targets).abs().mean(dim=1)
+
+
+def cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The mean log loss of each member, shape (members,), for (members, n, k) of either."""
+    return -(targets * torch.log_softmax(logits, dim=-1)).sum(dim=-1).mean(dim=1)
+
+
 def train_networks(
     inputs: Floats,
     targets: Floats,
     settings: NetworkSettings,
     generator: torch.Generator,
     on_epoch: Callable[[int, Networks, Floats], None],
+    loss_of_members: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = absolute_error,
 ) -> Networks:
-    """Train by AdamW (Loshchilov and Hutter, ICLR 2019) on the members' mean absolute error.
+    """Train by AdamW (Loshchilov and Hutter, ICLR 2019) on the members' mean loss.
 
     This is no `TrainingLoop`: all members are one batched product whose parameters are no module,
     every member's predictions go to ``on_epoch`` (the members that learn either transformation have
@@ -131,17 +145,20 @@ def train_networks(
     ----------
     inputs : ndarray, shape (n, width), float64
         Projected training rows.
-    targets : ndarray, shape (members, n), float64
-        What each of them learns.
+    targets : ndarray, shape (members, n) or (members, n, k), float64
+        What each of them learns; k is the number of their outputs.
     generator : torch.Generator
         Of the initial weights and the shuffling.
     on_epoch : callable
         Called after each epoch with its number from 1, the networks, and the members' predictions
-        for each training row at the time its batch was trained on, shape (members, n).
+        for each training row at the time its batch was trained on, of the targets' shape.
+    loss_of_members : callable
+        From predictions and targets of a batch to a loss for each member.
     """
     rows = torch.from_numpy(_as_input(inputs))
     wanted = torch.from_numpy(targets.astype(np.float32))
-    parameters = _initial(rows.shape[1], settings, generator)
+    outputs = targets.shape[2] if targets.ndim > 2 else 1
+    parameters = _initial(rows.shape[1], outputs, settings, generator)
     decayed = [value for name, value in parameters.items() if not name.endswith("bias")]
     others = [value for name, value in parameters.items() if name.endswith("bias")]
     groups: list[dict[str, Any]] = [
@@ -160,7 +177,7 @@ def train_networks(
                 group["lr"] = rate
             predictions = forward(parameters, rows[chosen])
             # Summed over the members, so that each one's gradient is that of its own mean.
-            loss = (predictions - wanted[:, chosen]).abs().mean(dim=1).sum()
+            loss = loss_of_members(predictions, wanted[:, chosen]).sum()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -178,7 +195,7 @@ def _learning_rates(settings: NetworkSettings, steps: int) -> Iterator[float]:
 
 
 def _initial(
-    n_inputs: int, settings: NetworkSettings, generator: torch.Generator
+    n_inputs: int, outputs: int, settings: NetworkSettings, generator: torch.Generator
 ) -> dict[str, torch.Tensor]:
     members, depth, width = settings.members, settings.depth, settings.width
 
@@ -194,8 +211,8 @@ def _initial(
         "first_bias": zeros(members, 1, width),
         "hidden": normal(depth, members, width, width, gain=1.3),
         "hidden_bias": zeros(depth, members, 1, width),
-        "output": normal(members, width, 1, gain=0.3),
-        "output_bias": zeros(members, 1, 1),
+        "output": normal(members, width, outputs, gain=0.3),
+        "output_bias": zeros(members, 1, outputs),
     }
 
 

@@ -23,7 +23,8 @@ from train.predictors.ensemble.tuning import best_tuned
 from train.predictors.errors import TrainingError
 from train.predictors.uncertainty import TOO_FEW_ROWS, Calibration
 
-_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+#: Of the process in the average, that are tried.
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class Ensemble(OnVectors):
         calibration = Calibration.of(
             blend(*parts, share) - val.targets, rehearsed.raw_scales(val.features)
         )
-        rows = _joined(train, val) if self.learn_from_val else train
+        rows = joined(train, val) if self.learn_from_val else train
         of_networks = [rehearsed.network_targets.transformation]
         [(trained, _)] = self._trained(
             rows, kernel, transformation, of_networks, generator, progress
@@ -138,7 +139,7 @@ class Ensemble(OnVectors):
             "share_of_process": share,
             "kernel_weights": {
                 name: float(weight)
-                for (name, *_), weight in zip(_segments(train), kernel.weights, strict=True)
+                for (name, *_), weight in zip(segments_of(train), kernel.weights, strict=True)
             },
             "nugget": kernel.nugget,
         }
@@ -155,7 +156,7 @@ class Ensemble(OnVectors):
 
     def _tuned(self, train: Examples, generator: torch.Generator) -> tuple[Tuned, str]:
         """The kernel tuned with the transformation of the lower leave-one-out error."""
-        chosen = _random_rows(train, self.rows_to_tune, generator)
+        chosen = random_rows(train, self.rows_to_tune, generator)
         projection = self._projection(train)
         kernel, scale = best_tuned(
             projection(train.features[chosen]), projection.slices, train.targets[chosen]
@@ -164,7 +165,7 @@ class Ensemble(OnVectors):
 
     def _projection(self, rows: Examples) -> Projection:
         return Projection.of(
-            rows.features, _segments(rows), self.column_power, self.component_power
+            rows.features, segments_of(rows), self.column_power, self.component_power
         )
 
     def _trained(
@@ -181,7 +182,7 @@ class Ensemble(OnVectors):
         projection = self._projection(rows)
         inputs = projection(rows.features)
         process_targets = TargetScale.of(rows.targets, transformation)
-        kept = _random_rows(rows, self.rows_of_process, generator)
+        kept = random_rows(rows, self.rows_of_process, generator)
         process = GaussianProcess.fit(
             inputs[kept], process_targets.scaled(rows.targets[kept]), kernel, projection.slices
         )
@@ -264,28 +265,31 @@ class _Watch:
         ]
 
 
-def _segments(rows: Examples) -> Sequence[tuple[str, int, int]]:
+def segments_of(rows: Examples) -> Sequence[tuple[str, int, int]]:
+    """Their segments; without, all columns are one."""
     return rows.segments or (("all", 0, rows.features.shape[1]),)
 
 
-def _random_rows(rows: Examples, count: int, generator: torch.Generator) -> npt.NDArray[np.int64]:
+def random_rows(rows: Examples, count: int, generator: torch.Generator) -> npt.NDArray[np.int64]:
     """Indices of at most so many rows, in order."""
     order = torch.randperm(len(rows), generator=generator).numpy()
     return np.sort(order[:count])
 
 
-def _joined(train: Examples, val: Examples) -> Examples:
+def joined(train: Examples, val: Examples) -> Examples:
+    """Training and validation rows together."""
     return Examples(
         np.concatenate([train.features, val.features]),
         np.concatenate([train.targets, val.targets]),
         train.segments,
+        train.n_classes,
     )
 
 
 def _best_share(process: Floats, networks: Floats, targets: Floats) -> float:
     """The process's share in the average that has the lowest mean absolute error."""
-    errors = [np.abs(blend(process, networks, share) - targets).mean() for share in _SHARES]
-    return _SHARES[int(np.argmin(errors))]
+    errors = [np.abs(blend(process, networks, share) - targets).mean() for share in SHARES]
+    return SHARES[int(np.argmin(errors))]
 
 
 def _or_infinite(error: float) -> float:

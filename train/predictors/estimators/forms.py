@@ -7,7 +7,7 @@ regressor's attributes, and depend on no version of scikit-learn from then on.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -242,10 +242,14 @@ class Layers:
 
     def predict(self, rows: Floats) -> Floats:
         """Predictions, shape (n,), for rows of shape (n, width)."""
+        return self.outputs(rows)[:, 0]
+
+    def outputs(self, rows: Floats) -> Floats:
+        """All outputs of the last layer, shape (n, outputs)."""
         for weights, biases in zip(self.weights[:-1], self.biases[:-1], strict=True):
             rows = _activated(rows @ weights + biases, self.activation)
         rows = rows @ self.weights[-1] + self.biases[-1]
-        return np.asarray(np.exp(rows) if self.output == "exp" else rows)[:, 0]
+        return np.asarray(np.exp(rows) if self.output == "exp" else rows)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The layers in order, and the functions by number."""
@@ -363,7 +367,7 @@ class _Nodes:
     value: Floats
 
     @classmethod
-    def of(cls, tree: Any, columns: npt.NDArray[np.int64]) -> _Nodes:
+    def of(cls, tree: Any, columns: npt.NDArray[np.int64], value: Floats) -> _Nodes:
         """Of scikit-learn's tree, which sees these columns."""
         inner = tree.children_left >= 0
         return cls(
@@ -371,7 +375,7 @@ class _Nodes:
             threshold=np.where(inner, tree.threshold, 0.0),
             left=np.where(inner, tree.children_left, 0),
             right=np.where(inner, tree.children_right, 0),
-            value=tree.value[:, 0, 0],
+            value=value,
         )
 
 
@@ -383,19 +387,48 @@ def _forest(fitted: Any, width: int) -> Forest:
     baseline = float(np.ravel(fitted.init_.constant_)[0]) if boosted else 0.0
     # Of a bagging regressor each member may see some of the columns alone.
     columns = getattr(fitted, "estimators_features_", [np.arange(width)] * len(members))
-    nodes = [_Nodes.of(m.tree_, of) for m, of in zip(members, columns, strict=True)]
+    values = [factor * member.tree_.value[:, 0, 0] for member in members]
+    trees = joined_trees(members, columns, values, baseline, width)
+    return Forest(trees, 1.0 if boosted else float(len(members)))
+
+
+def joined_trees(
+    members: Sequence[Any],
+    columns: Sequence[npt.NDArray[np.int64]],
+    values: Sequence[Floats],
+    baseline: float,
+    width: int,
+) -> Trees:
+    """scikit-learn's trees one after another.
+
+    Parameters
+    ----------
+    members : sequence of object
+        With a ``tree_``.
+    columns : sequence of ndarray
+        Which columns each sees.
+    values : sequence of ndarray, shape (n_nodes,) or (n_nodes, k), float64
+        Of each one's nodes.
+    baseline : float
+        What the leaves are added to.
+    width : int
+        Of the features.
+    """
+    nodes = [
+        _Nodes.of(member.tree_, of, value)
+        for member, of, value in zip(members, columns, values, strict=True)
+    ]
     sizes = [len(tree.feature) for tree in nodes]
-    trees = Trees(
+    return Trees(
         feature=np.concatenate([tree.feature for tree in nodes]).astype(np.int32),
         threshold=np.concatenate([tree.threshold for tree in nodes]),
         left=np.concatenate([tree.left for tree in nodes]).astype(np.int32),
         right=np.concatenate([tree.right for tree in nodes]).astype(np.int32),
-        value=np.concatenate([factor * tree.value for tree in nodes]),
+        value=np.concatenate([tree.value for tree in nodes]),
         first=np.cumsum([0, *sizes[:-1]]).astype(np.int32),
         baseline=baseline,
         n_features=width,
     )
-    return Forest(trees, 1.0 if boosted else float(len(members)))
 
 
 def _activated(values: Floats, activation: str) -> Floats:

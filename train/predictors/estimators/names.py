@@ -67,8 +67,8 @@ _HIDDEN = {
 KERNELS = ("linear", "poly", "polynomial", "rbf", "sigmoid", "laplacian")
 
 
-def made(name: str, parameters: Mapping[str, Any]) -> Any:
-    """A regressor that is not fitted yet.
+def made(name: str, parameters: Mapping[str, Any], modules: Mapping[str, str] = MODULES) -> Any:
+    """A regressor that is not fitted yet, or a classifier where ``modules`` are of such.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def made(name: str, parameters: Mapping[str, Any]) -> Any:
     InvalidInputError
         If it cannot be stored, or a parameter's value does not suit.
     """
-    estimator = _class(name)(**parameters)
+    estimator = _class(name, modules)(**parameters)
     try:
         estimator._validate_params()
     except ValueError as error:
@@ -91,15 +91,15 @@ def made(name: str, parameters: Mapping[str, Any]) -> Any:
     return estimator
 
 
-def parameter_settings(name: str) -> Sequence[Setting]:
-    """The parameters of a regressor that can be chosen, at scikit-learn's defaults.
+def parameter_settings(name: str, modules: Mapping[str, str] = MODULES) -> Sequence[Setting]:
+    """The parameters of one that can be chosen, at scikit-learn's defaults.
 
     Raises
     ------
     UnknownNameError, InvalidInputError
         As for `made`.
     """
-    defaults = _class(name)().get_params(deep=False)
+    defaults = _class(name, modules)().get_params(deep=False)
     return [
         AnyValue(parameter, str, _plain(value), f"A parameter of scikit-learn's {name}.")
         for parameter, value in sorted(defaults.items())
@@ -107,17 +107,23 @@ def parameter_settings(name: str) -> Sequence[Setting]:
     ]
 
 
-def _class(name: str) -> Any:
-    if name in MODULES:
-        return getattr(importlib.import_module(MODULES[name]), name)
+def _class(name: str, modules: Mapping[str, str]) -> Any:
+    if name in modules:
+        return getattr(importlib.import_module(modules[name]), name)
     from sklearn.utils import all_estimators
 
-    if name in dict(all_estimators(type_filter="regressor")):
+    what, other = ("regressor", "classifier") if modules is MODULES else ("classifier", "regressor")
+    if name in dict(all_estimators(type_filter=what)):
         raise InvalidInputError(
             f"scikit-learn's {name} cannot be stored without pickle, which a store must not hold; "
-            f"those that can: {', '.join(sorted(MODULES))}"
+            f"those that can: {', '.join(sorted(modules))}"
         )
-    raise UnknownNameError("regressor of scikit-learn", name, MODULES)
+    if name in dict(all_estimators(type_filter=other)):
+        learns = "numbers, not classes" if other == "regressor" else "classes, not numbers"
+        raise InvalidInputError(
+            f"scikit-learn's {name} learns {learns}; {what}s: {', '.join(sorted(modules))}"
+        )
+    raise UnknownNameError(f"{what} of scikit-learn", name, modules)
 
 
 def _plain(value: Any) -> Any:

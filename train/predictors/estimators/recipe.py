@@ -16,7 +16,7 @@ from featurestore.output.progress import Progress
 from train.predictors.base import Epoch, Examples, Fitted, OnVectors
 from train.predictors.errors import TrainingError
 from train.predictors.estimators.forms import FORMS, Floats, Form, form_of
-from train.predictors.estimators.names import made
+from train.predictors.estimators.names import MODULES, made
 from train.predictors.uncertainty import TOO_FEW_ROWS, Calibration, Uncertainty
 
 _SETTINGS = ("estimator", "standardise", "learn_from_val")
@@ -131,13 +131,7 @@ class Estimator(OnVectors):
     @classmethod
     def of_settings(cls, settings: Mapping[str, Any]) -> Estimator:
         """The recipe with these settings; parameters at their defaults are not among its own."""
-        own = {name: settings[name] for name in _SETTINGS}
-        defaults = made(own["estimator"], {}).get_params(deep=False)
-        parameters = {
-            name: value
-            for name, value in settings.items()
-            if name not in _SETTINGS and value != defaults[name]
-        }
+        own, parameters = own_and_parameters(settings)
         return cls(parameters=parameters, **own)
 
     @property
@@ -202,13 +196,8 @@ class Estimator(OnVectors):
     def _fitted(self, rows: Examples, seed: int, said: dict[str, None]) -> EstimatorPredictor:
         """The regressor fitted on the rows; what it warns of is added to ``said``."""
         x, y = rows.features.astype(np.float64), rows.targets
-        width = x.shape[1]
-        mean, scale = np.zeros(width), np.ones(width)
+        mean, scale = scaling(x, self.standardise)
         if self.standardise:
-            mean, spread = x.mean(axis=0), x.std(axis=0)
-            # A column that is constant but for rounding stays as it is.
-            scale = np.where(spread > 10 * np.finfo(np.float32).eps * np.abs(mean), spread, 1.0)
-            scale[scale == 0] = 1.0
             x = (x - mean) / scale
         estimator = made(self.estimator, self.parameters)
         if "random_state" in estimator.get_params(deep=False):
@@ -223,3 +212,28 @@ class Estimator(OnVectors):
             f"scikit-learn warns: {' '.join(str(one.message).split())}" for one in caught
         )
         return EstimatorPredictor(form_of(estimator, x, y), mean, scale)
+
+
+def own_and_parameters(
+    settings: Mapping[str, Any], modules: Mapping[str, str] = MODULES
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The recipe's own settings, and the parameters of the class that are not at their defaults."""
+    own = {name: settings[name] for name in _SETTINGS}
+    defaults = made(own["estimator"], {}, modules).get_params(deep=False)
+    parameters = {
+        name: value
+        for name, value in settings.items()
+        if name not in _SETTINGS and value != defaults[name]
+    }
+    return own, parameters
+
+
+def scaling(x: Floats, standardise: bool) -> tuple[Floats, Floats]:
+    """By which columns are centred and divided; 0 and 1 unless they are standardised."""
+    if not standardise:
+        return np.zeros(x.shape[1]), np.ones(x.shape[1])
+    mean, spread = x.mean(axis=0), x.std(axis=0)
+    # A column that is constant but for rounding stays as it is.
+    scale = np.where(spread > 10 * np.finfo(np.float32).eps * np.abs(mean), spread, 1.0)
+    scale[scale == 0] = 1.0
+    return mean, scale

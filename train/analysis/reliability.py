@@ -1,0 +1,85 @@
+"""The reliability plot: how often probabilities of classes come true, one panel for each model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from featurestore.session import Session
+from train.analysis.ablation import AblationRow
+from train.analysis.parity import panel_titles
+from train.display.drawing import COLOURS, GREY, write_png
+
+_PANELS_A_ROW = 5
+_PANEL_INCHES = 2.7
+
+
+def write_reliability_plot(session: Session, rows: Sequence[AblationRow], path: Path) -> None:
+    """Write a PNG with a panel for each row that has test predictions.
+
+    A dot is a bin of the most probable class's probability (Guo, Pleiss, Sun and Weinberger, ICML
+    2017, 1321): its mean, against the share of its test materials whose class that is. Its size
+    grows with their number. Of several seeds the lowest is shown, and the panel says so.
+
+    Parameters
+    ----------
+    session : Session
+        Where the models are.
+    rows : sequence of AblationRow
+        Of one property of classes and one split.
+    path : Path
+        The file.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    panels = [row for row in rows if row.first.metrics.get("calibration_bins")]
+    if not panels:
+        return
+    titles = panel_titles(panels)
+    title_inches = 0.2 * (max(title.count("\n") for title in titles) + 2)
+    down = -(-len(panels) // _PANELS_A_ROW)
+    across = -(-len(panels) // down)
+    figure = Figure(
+        figsize=(_PANEL_INCHES * across + 0.5, (_PANEL_INCHES + title_inches + 0.3) * down),
+        dpi=150,
+        layout="constrained",
+    )
+    grid = figure.subplots(down, across, squeeze=False).flat
+    for axes, title, row in zip(grid, titles, panels, strict=False):
+        _draw(axes, title, row)
+    for axes in list(grid)[len(panels) :]:
+        axes.remove()
+    name = panels[0].first.parameters.property
+    figure.supxlabel(f"probability of the most probable class of {name}", fontsize=9)
+    figure.supylabel("share for which it is true", fontsize=9)
+    write_png(figure, path, (row.first for row in panels))
+
+
+def _draw(axes: Any, title: str, row: AblationRow) -> None:
+    metrics, test = row.first.metrics, row.first.metrics["folds"]["test"]
+    bins, n = metrics["calibration_bins"], test["n"]
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, zorder=1)
+    axes.scatter(
+        [one["confidence"] for one in bins],
+        [one["accuracy"] for one in bins],
+        s=[10 + 120 * one["n"] / n for one in bins],
+        color=COLOURS[0],
+        alpha=0.8,
+        linewidths=0,
+        zorder=2,
+    )
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.set_aspect("equal")
+    axes.tick_params(labelsize=8, color=GREY)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    auc = "" if test["auc"] is None else f"AUC {test['auc']:.3f}, "
+    said = f"{auc}Brier {test['brier']:.3f}, ECE {test['ece']:.3f}"
+    seed = f", seed {row.first.seed}" if len(row.models) > 1 else ""
+    axes.set_title(f"{title}\n{said}\nn = {n}{seed}", fontsize=9)
