@@ -19,13 +19,17 @@ from train.predictors.loading import LoadedModel
 
 Floats = npt.NDArray[np.float64]
 
-#: Over rows of ``predictions``: the number, what it should be, and the place of the predicted class
-#: (NULL for a property of numbers).
-COLUMNS = SQL(
-    "coalesce(probabilities[CAST(prediction AS BIGINT) + 1], prediction) AS prediction, "
-    "CASE WHEN probabilities IS NULL THEN target ELSE 1 END AS target, "
-    "CASE WHEN probabilities IS NOT NULL THEN CAST(prediction AS BIGINT) END AS place"
-)
+
+def output_columns() -> SQL:
+    """Over rows of ``predictions``: the number, what it should be, the predicted class's place.
+
+    The last is NULL for a property of numbers.
+    """
+    return SQL(
+        "coalesce(probabilities[CAST(prediction AS BIGINT) + 1], prediction) AS prediction, "
+        "CASE WHEN probabilities IS NULL THEN target ELSE 1 END AS target, "
+        "CASE WHEN probabilities IS NOT NULL THEN CAST(prediction AS BIGINT) END AS place"
+    )
 
 
 def outputs(

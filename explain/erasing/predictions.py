@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from explain.erasing.outputs import COLUMNS, outputs, places_of
+from explain.erasing.outputs import output_columns, outputs, places_of
 from explain.erasing.rows import check_fold, check_reproduced, view_rows
 from explain.erasing.stored import erasure_table
 from explain.erasing.texts import ErasedText
@@ -120,7 +120,7 @@ def explained_texts(
         check_fold(models[0], fold)
     tables = [
         session.query(
-            f"SELECT material_id, structure_id, {COLUMNS} FROM predictions "
+            f"SELECT material_id, structure_id, {output_columns()} FROM predictions "
             "LEFT JOIN materials USING (material_id) WHERE model_id = ? "
             "AND fold = coalesce(?, fold) ORDER BY material_id",
             [model.model_id, fold],

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from explain.erasing.outputs import COLUMNS, output_unit, outputs, places_of
+from explain.erasing.outputs import output_columns, output_unit, outputs, places_of
 from featurestore.catalogue import find_encoder
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.session import Session
@@ -95,7 +95,7 @@ def seed_siblings(session: Session, name: str) -> SeedGroup:
 def stored_predictions(session: Session, models: Sequence[StoredModel]) -> StoredPredictions:
     """Read the predictions of models that differ only by their seed."""
     rows = session.query(
-        f"SELECT model_id, material_id, fold, {COLUMNS} FROM predictions "
+        f"SELECT model_id, material_id, fold, {output_columns()} FROM predictions "
         "WHERE list_contains(?, model_id) ORDER BY model_id, material_id",
         [[model.model_id for model in models]],
     )

@@ -198,7 +198,7 @@ def _encoded(session: Session, text: _Text, notes: list[str]) -> _Text:
         return text
     notes.append(
         f"{len(lost)} variants of the {text.description.source} text could not be encoded, for "
-        f'example {lost[0]}; see: featurestore sql "SELECT * FROM failures"'
+        f'example {lost[0]}; see: featurestore sql "FROM failures"'
     )
     kept = {variant: one for variant, one in text.text_ids.items() if one not in absent}
     kinds = tuple(

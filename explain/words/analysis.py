@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from explain.erasing.outputs import COLUMNS, outputs_of_whole
+from explain.erasing.outputs import output_columns, outputs_of_whole
 from explain.erasing.rows import check_encoders, check_fold, check_reproduced
 from explain.erasing.stored import erasure_table
 from explain.erasing.texts import ErasedText, erased_texts
@@ -168,7 +168,7 @@ def _case(
     check_encoders(session, first)
     description = describe(session, material_id, text.generator.generator_id)
     rows = session.query(
-        f"SELECT model_id, fold, {COLUMNS} FROM predictions "
+        f"SELECT model_id, fold, {output_columns()} FROM predictions "
         "WHERE list_contains(?, model_id) AND material_id = ?",
         [[model.model_id for model in models], material_id],
     ).to_pylist()

@@ -184,7 +184,7 @@ def _unit(session: Session, name: str, kind: str, rows: pa.Table, classes: Seque
     if kind != "BOOLEAN" and kind != "VARCHAR" and not kind.startswith("ENUM"):
         raise InvalidInputError(
             f"the rule of {name!r} is of type {kind}; a class is a truth value or a text: compare "
-            "with something, or use CASE WHEN … THEN '…' END"
+            "with something, or choose a text for each case"
         )
     units = session.query(
         "SELECT DISTINCT unit FROM properties WHERE property = ? ORDER BY unit", [name]

@@ -112,11 +112,11 @@ def test_the_groups_of_all_rooms_are_found():
         (["ingest", "structures"], "Missing argument"),
         (
             ["ingest", "splits", "--store", "{store}"],
-            "one of split FILES, --random, --sample, --folds and --extend",
+            "one of split FILES, --random, --sample, --folds, --leave-out, --extend and --like",
         ),
         (
             ["ingest", "splits", "a.json", "--random", "80/10/10"],
-            "FILES, --random, --sample, --folds and --extend",
+            "FILES, --random, --sample, --folds, --leave-out, --extend and --like",
         ),
         (["ingest", "splits", "--sample", "s"], "--sample, which needs --at-most"),
         (["ingest", "splits", "a.json", "--where", "true"], "--where go with --sample"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -16,8 +17,14 @@ _ROWS_A_READ = 8192
 # A model's weights are tens of megabytes: a batch of many would not be bounded.
 _LARGE = {"weights", "content"}
 
-# A column, the condition for a wrong value of it, and words.
-Condition = tuple[str, SQL, str]
+
+@dataclass(frozen=True)
+class _Condition:
+    """Holds for a wrong value of a column; ``words`` say what such a value is."""
+
+    column: str
+    holds: SQL
+    words: str
 
 
 def check_table(session: Session, table: str, expected: TableSchema) -> Iterator[Finding]:
@@ -39,19 +46,18 @@ def check_table(session: Session, table: str, expected: TableSchema) -> Iterator
     )
     if twice.num_rows:
         yield removable(table, "keys occur more than once", twice.drop(["copies"]), again)
-    conditions = _conditions(expected, dataset.schema.names)
-    for name, condition, what in _violated(session, of, conditions):
-        bad = session.query(f"SELECT {keys} FROM {of} WHERE {condition} ORDER BY {keys}")
-        yield removable(table, f"rows whose {name} {what}", bad, again)
+    conditions = [_Condition(*one) for one in _conditions(expected, dataset.schema.names)]
+    for one in _violated(session, of, conditions):
+        bad = session.query(f"SELECT {keys} FROM {of} WHERE {one.holds} ORDER BY {keys}")
+        yield removable(table, f"rows whose {one.column} {one.words}", bad, again)
 
 
-def _violated(session: Session, of: SQL, conditions: Iterable[Condition]) -> Iterator[Condition]:
+def _violated(session: Session, of: SQL, conditions: Sequence[_Condition]) -> Iterator[_Condition]:
     """The conditions that some row fulfils, found in one reading of the table."""
-    every = list(conditions)
-    counts = SQL(", ".join(f"count(*) FILTER ({condition})" for _, condition, _ in every))
-    [numbers] = zip(*session.query(f"SELECT {counts} FROM {of}").to_pydict().values(), strict=True)
-    for one, number in zip(every, numbers, strict=True):
-        if number:
+    counts = SQL(", ".join(f"count(*) FILTER ({one.holds})" for one in conditions))
+    numbers = session.query(f"SELECT {counts} FROM {of}").columns
+    for one, number in zip(conditions, numbers, strict=True):
+        if number[0].as_py():
             yield one
 
 
@@ -87,7 +93,7 @@ def _unreadable(dataset: Any) -> str | None:
     return None
 
 
-def _conditions(expected: TableSchema, there: Sequence[str]) -> Iterator[Condition]:
+def _conditions(expected: TableSchema, there: Sequence[str]) -> Iterator[tuple[str, SQL, str]]:
     """Column, condition for a wrong value, and what such a value is."""
     for field in expected.schema:
         if field.name not in there:
@@ -105,7 +111,7 @@ def _conditions(expected: TableSchema, there: Sequence[str]) -> Iterator[Conditi
 _FOLDS = SQL("fold NOT IN ('train', 'val', 'test')")
 _FOLD = ("fold", _FOLDS, "is none of train, val, test")
 #: Values that no command writes: column, condition, words.
-_DOMAINS: dict[str, tuple[Condition, ...]] = {
+_DOMAINS: dict[str, tuple[tuple[str, SQL, str], ...]] = {
     "materials": (
         ("n_atoms", SQL("n_atoms < 1"), "is below 1"),
         ("volume", SQL("volume <= 0"), "is not positive"),
