@@ -101,7 +101,7 @@ def test_a_killed_run_leaves_no_model_and_the_next_one_completes(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "_model_row", die)
+        patched.setattr(training, "model_row", die)
         # what the killed run leaves is off, as after a run with other threads
         patched.setattr(MLPPredictor, "predict", lambda *_: np.zeros(60))
         with pytest.raises(KeyboardInterrupt):
