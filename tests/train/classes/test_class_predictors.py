@@ -31,7 +31,7 @@ _FEW = {
     **{key: {"n_estimators": 3} for key in ("RandomForestClassifier", "ExtraTreesClassifier")},
     "GradientBoostingClassifier": {"n_estimators": 3},
     "HistGradientBoostingClassifier": {"max_iter": 3, "min_samples_leaf": 3},
-    "MLPClassifier": {"max_iter": 5, "hidden_layer_sizes": (4,)},
+    "MLPClassifier": {"solver": "lbfgs", "max_iter": 50, "hidden_layer_sizes": (4,)},
     "LogisticRegressionCV": {"cv": 2, "Cs": 2},
 }
 SOME += [("sklearn", {"estimator": name, **_FEW.get(name, {})}) for name in sorted(MODULES)]
