@@ -8,12 +8,15 @@ Where texts or vectors are missing, the error's ``commands`` make them; ``encode
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from explain.erasing.effects_table import StoredEffects
 from explain.erasing.missing import made_where_missing
 from explain.erasing.rows import seed_siblings
+from explain.reasons.cases import Reasons
+from explain.reasons.measure import reasons_of
 from explain.report.model import Report
 from explain.report.page import write_report as write_page
 from explain.segments.analysis import SegmentEffects, segment_effects
@@ -21,7 +24,9 @@ from explain.tags.analysis import TagAnalysis, tag_effects
 from explain.words.analysis import word_effects
 from explain.words.contributions import Contributions
 from featurestore.commands import Command
+from featurestore.errors import MissingDataError
 from featurestore.store import FeatureStore
+from train.forecasts.predictor import Predictor
 from train.models import StoredModel, find_models
 
 Models = str | StoredModel | Iterable["Models"]
@@ -74,7 +79,7 @@ def erase_words(
     store : FeatureStore
         Read and written.
     material_id : str
-        A material that the model has predicted.
+        A described material, with or without a target.
     model : str
         A model's id or its beginning; models that differ only by their seed are averaged.
     kinds : sequence of {"word", "number", "sentence", "tag"}
@@ -111,6 +116,52 @@ def silence_segments(
     """What a model loses without each part of its features; see `segment_effects`."""
     chosen = _models(store, models)
     return segment_effects(store, chosen, fold=fold, by=by, at_least=at_least)
+
+
+def why(
+    store: FeatureStore,
+    sources: str | Path | Sequence[str | Path] = (),
+    *,
+    ids: str | Sequence[str] = (),
+    properties: str | Sequence[str] = (),
+    models: str | Sequence[str] = (),
+    keep: bool = True,
+) -> Reasons:
+    """Predict a few materials, and say what in their texts and structures moved the prediction.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Read, and written unless ``keep`` is false.
+    sources : path, or several
+        Structure files, as for `train.predict`.
+    ids : str or sequence of str
+        Materials of the store, with or without a target.
+    properties, models : str or sequence of str
+        What to predict, and by which models; by default all properties that have models.
+    keep : bool
+        Whether candidates, forecasts, and the vectors of what is left of the texts are stored.
+
+    Raises
+    ------
+    MissingDataError
+        If none of them can be predicted.
+    UnknownNameError, InvalidInputError
+        As `train.predict`.
+    """
+    named, asked, chosen = (
+        (one,) if isinstance(one, str) else tuple(one) for one in (ids, properties, models)
+    )
+    with (
+        Predictor(store, asked, models=chosen, keep=keep) as predictor,
+        predictor.predicting(sources, ids=named) as (place, forecasts),
+    ):
+        failed = [f"{name}: {failure.message}" for name, failure in forecasts.failures.items()]
+        if not forecasts.rows:
+            raise MissingDataError("no material could be predicted; " + "; ".join(failed[:3]))
+        found = reasons_of(predictor, place, forecasts.rows)
+    notes = [f"not predicted, {one}" for one in failed]
+    return replace(found, notes=(*found.notes, *notes))
 
 
 def write_report(

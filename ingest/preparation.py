@@ -20,8 +20,8 @@ from featurestore.registry import load_registry
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.schemas import embedding_table
+from featurestore.texts.renderings import render
 from featurestore.views.features import VectorFeature
-from featurestore.views.sql import texts_sql
 from ingest.recording import recorded
 from ingest.stages.selection import Selection
 from ingest.structures.records import MaterialRecord
@@ -110,10 +110,11 @@ class ModelPreparation:
         if not material_ids:
             return failed
         selection = Selection(materials=tuple(material_ids))
-        for feature in features:
-            if feature.generator_id is not None:
-                failed |= self._describe(store, feature.generator_id, selection)
-            failed |= self._encode(store, feature, selection)
+        for alike in _by_encoder_and_generator(features):
+            generator_id = alike[0].generator_id
+            if generator_id is not None:
+                failed |= self._describe(store, generator_id, selection)
+            failed |= self._encode(store, alike, selection)
         return failed
 
     def _describe(
@@ -152,13 +153,16 @@ class ModelPreparation:
         return _failures(store, "text", generator_id, lacking)
 
     def _encode(
-        self, store: FeatureStore, feature: VectorFeature, selection: Selection
+        self, store: FeatureStore, alike: Sequence[VectorFeature], selection: Selection
     ) -> dict[str, Failure]:
+        """Encode by features that differ only by the segment and the variant of the text."""
         from ingest.stages.embeddings import ingest_structure_embeddings, ingest_text_embeddings
 
+        feature = alike[0]
         with store.session() as session:
             encoder = find_encoder(session, feature.encoder_id, feature.kind)
-            lacking = _without_vector(session, feature, selection.structure_ids(session))
+            variants = tuple(dict.fromkeys(one.variant for one in alike))
+            lacking = _without_vector(session, feature, variants, selection.structure_ids(session))
         if not lacking:
             return {}
         loaded = self._loaded(encoder)
@@ -177,7 +181,7 @@ class ModelPreparation:
                     store,
                     loaded,
                     source=feature.generator_id,
-                    variants=(feature.variant,),
+                    variants=variants,
                     **work,
                 )
             run.counts = {kind: count for kind, count in outcome.counts().items() if count}
@@ -213,6 +217,14 @@ class ModelPreparation:
                 there[1].__exit__(None, None, None)
             self._pools[name] = (workers, make())
         return self._pools[name][1]
+
+
+def _by_encoder_and_generator(features: Sequence[VectorFeature]) -> list[list[VectorFeature]]:
+    """Features that one encoder makes from the same structures or texts, together, in order."""
+    found: dict[tuple[str, str | None], list[VectorFeature]] = {}
+    for feature in features:
+        found.setdefault((feature.encoder_id, feature.generator_id), []).append(feature)
+    return list(found.values())
 
 
 def _settings_of_generator(session: Session, generator: Generator) -> dict[str, Any]:
@@ -284,20 +296,28 @@ def _without_text(
 
 
 def _without_vector(
-    session: Session, feature: VectorFeature, structure_ids: Sequence[str]
+    session: Session,
+    feature: VectorFeature,
+    variants: Sequence[str],
+    structure_ids: Sequence[str],
 ) -> dict[str, str]:
-    """The structures without a vector of a feature, by the id of what is encoded."""
+    """The structures without a vector of a feature, by the id of what is encoded.
+
+    ``variants`` of the text take the place of the feature's own; structures have one.
+    """
     dataset = session.dataset(embedding_table(feature.kind, feature.encoder_id))
     key = f"{feature.kind}_id"
     keys = set() if dataset is None else set(dataset.to_table([key])[key].to_pylist())
     if feature.generator_id is None:
         return {one: one for one in structure_ids if one not in keys}
-    rows = session.read_only_query(
-        f"SELECT text_id, structure_id FROM {texts_sql(feature)} WHERE structure_id IN "
-        "(SELECT unnest(?::VARCHAR[]))",
-        [list(structure_ids)],
-    ).to_pylist()
-    return {row["text_id"]: row["structure_id"] for row in rows if row["text_id"] not in keys}
+    pairs = [(structure, variant) for variant in variants for structure in structure_ids]
+    columns = [list(column) for column in zip(*pairs, strict=True)] or [[], []]
+    return {
+        row["text_id"]: row["structure_id"]
+        for table in render(session, feature.generator_id, *columns)
+        for row in table.select(["text_id", "structure_id"]).to_pylist()
+        if row["text_id"] not in keys
+    }
 
 
 def _materials_of(

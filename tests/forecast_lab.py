@@ -68,14 +68,18 @@ class Cubes:
         if "Kr" in crystal.species:
             raise ValueError("no words for krypton")
         words = "very " * int(crystal.lattice[0, 0]) + f"{crystal.lattice[0, 0]:.4f} "
-        return [Sentence(f"The cell is {words}large.", "summary", ())]
+        return [
+            Sentence(f"The cell is {words}large.", "summary", ()),
+            Sentence("It holds two atoms.", "summary", ()),
+            Sentence("Eight neighbours surround each.", "sites", ()),
+        ]
 
 EDGES = EncoderPart(name="lab-edges", kind="structure", summary="Edges.",
                     make=lambda request: Edges(), licence="MIT")
 LETTERS = EncoderPart(name="lab-letters", kind="text", summary="Letters.",
                       make=lambda request: Letters(), licence="MIT")
 CUBES = TextPart(name="lab-cubes", summary="Cubes.", make=lambda request: Cubes(),
-                 tags=("summary",), licence="MIT")
+                 tags=("summary", "sites"), licence="MIT")
 """
 
 

@@ -18,10 +18,12 @@ from featurestore.identity import canonical_json
 from featurestore.output.display import Showing, Shown
 from featurestore.query.conditions import as_condition
 from featurestore.quoting import SQL
+from featurestore.renames import Renamed, renames
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.texts.variants import FULL
 from featurestore.views.parameters import ViewParameters
+from featurestore.views.renamed import parameters_now
 from featurestore.views.request import COMBINED, FEATURES, FOLDS, GRAPH
 from train.model_request import ModelRequest
 from train.tasks.base import Task
@@ -40,7 +42,7 @@ class StoredModel(Shown):
     predictor : str
         Name of the recipe, for example ``"mlp"``.
     parameters : ViewParameters
-        The training view.
+        The training view, under the names that its property, source and split have today.
     text_source : str or None
         The text source of the view's generator.
     view_fingerprint : str
@@ -56,6 +58,10 @@ class StoredModel(Shown):
         level the share of the test targets in the intervals or sets) and of classes ``set_size``,
         ``calibration_bins`` and ``confusion``; ``notes`` and ``part`` (versions and data that the
         predictor's package declares), if there are any; and what the recipe chose by itself.
+    trained_as : ViewParameters
+        The training view under the names of then, as the row has it.
+    renamed : tuple of Renamed
+        What has had another name since, oldest first.
     """
 
     model_id: str
@@ -66,6 +72,8 @@ class StoredModel(Shown):
     seed: int
     settings: dict[str, Any] = field(repr=False)
     metrics: dict[str, Any] = field(repr=False)
+    trained_as: ViewParameters = field(repr=False)
+    renamed: tuple[Renamed, ...] = field(default=(), repr=False)
 
     @property
     def task(self) -> Task:
@@ -124,6 +132,8 @@ def stored_models(
 ) -> list[StoredModel]:
     """All stored models, oldest first, or those that match; the fields are those of `ModelRequest`.
 
+    A property and a split are named as they are called today.
+
     Raises
     ------
     InvalidInputError
@@ -132,6 +142,10 @@ def stored_models(
         If DuckDB cannot evaluate it.
     """
     condition = SQL("true") if where is None else as_condition(where)
+    since: dict[str, list[Renamed]] = {}
+    for one in renames(session):
+        for model_id in one.models:
+            since.setdefault(model_id, []).append(one)
     rows = session.read_only_query(
         f"""
         SELECT model_id, predictor, seed, settings, metrics, view_parameters, view_fingerprint,
@@ -139,27 +153,37 @@ def stored_models(
         FROM (
             SELECT m.* EXCLUDE (weights, history), g.source AS text_source
             FROM models m LEFT JOIN generators g ON g.generator_id = m.generator_id
-            WHERE ($property IS NULL OR m.property = $property)
-              AND ($split IS NULL OR m.split = $split)
+            WHERE list_contains($renamed::VARCHAR[], m.model_id) OR (
+                  ($property IS NULL OR m.property = $property)
+                  AND ($split IS NULL OR m.split = $split))
         )
         WHERE {condition}
         ORDER BY created_at, model_id
         """,
-        {"property": property, "split": split},
+        {"property": property, "split": split, "renamed": list(since)},
     ).to_pylist()
+    models = [_of_row(row, tuple(since.get(row["model_id"], ()))) for row in rows]
     return [
-        StoredModel(
-            model_id=row["model_id"],
-            predictor=row["predictor"],
-            parameters=ViewParameters.from_dict(json.loads(row["view_parameters"])),
-            text_source=row["text_source"],
-            view_fingerprint=row["view_fingerprint"],
-            seed=row["seed"],
-            settings=json.loads(row["settings"]),
-            metrics=json.loads(row["metrics"]),
-        )
-        for row in rows
+        model
+        for model in models
+        if property in (None, model.parameters.property) and split in (None, model.parameters.split)
     ]
+
+
+def _of_row(row: dict[str, Any], since: tuple[Renamed, ...]) -> StoredModel:
+    trained_as = ViewParameters.from_dict(json.loads(row["view_parameters"]))
+    return StoredModel(
+        model_id=row["model_id"],
+        predictor=row["predictor"],
+        parameters=parameters_now(trained_as, since),
+        text_source=row["text_source"],
+        view_fingerprint=row["view_fingerprint"],
+        seed=row["seed"],
+        settings=json.loads(row["settings"]),
+        metrics=json.loads(row["metrics"]),
+        trained_as=trained_as,
+        renamed=since,
+    )
 
 
 def requested_models(session: Session, request: ModelRequest) -> list[StoredModel]:

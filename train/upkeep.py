@@ -15,11 +15,9 @@ from featurestore.identity import canonical_json
 from featurestore.output.display import Showing, Shown
 from featurestore.property_rules import rule_in_force
 from featurestore.quality.status import CHOICES, LEVELS, MODELS, SPLITS, Lack, lacking
-from featurestore.renames import renames
 from featurestore.session import Session
 from featurestore.splits import ALL_PROPERTIES, WHOLE_SUFFIX, families
 from featurestore.store import FeatureStore
-from featurestore.views.renamed import parameters_now
 from featurestore.views.sql import view_sql
 from train.models import StoredModel, stored_models
 from train.predictors.registry import changed_settings, recipe_names
@@ -113,9 +111,7 @@ def update(
 def _models(session: Session, extended: Collection[tuple[str, str]]) -> Iterator[Lack]:
     """The newest model of each kind and seed whose view has other rows, or soon will have."""
     newest: dict[tuple[Any, ...], StoredModel] = {}
-    for stored in stored_models(session):  # oldest first
-        past = renames(session, stored.model_id)
-        model = replace(stored, parameters=parameters_now(stored.parameters, past))
+    for model in stored_models(session):  # oldest first
         newest[_kind(model)] = model
     of = {one: name for (name, _), members in families(session).items() for one in members}
     for model in newest.values():

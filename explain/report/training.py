@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from featurestore.history.lineage import Node, RunRecord
 from featurestore.session import Session
+from featurestore.views.renamed import view_then
 from featurestore.views.request import FOLDS
 from featurestore.views.view import TrainingView
 from train.display.labels import predictor_label, printed_unit
@@ -15,10 +16,11 @@ from train.models import StoredModel
 def training_notes(view: TrainingView, model: StoredModel) -> tuple[str, ...]:
     """What a reader should know before the numbers: whether the store has changed since."""
     notes = []
-    if view.fingerprint != model.view_fingerprint:
+    then = view_then(view, model.trained_as, model.renamed) if model.renamed else view
+    if then.fingerprint != model.view_fingerprint:
         notes.append(
             "The store's rows are no longer those that the model was trained on: its training "
-            f"view has the fingerprint {view.fingerprint[:12]} now, then it had "
+            f"view has the fingerprint {then.fingerprint[:12]} now, then it had "
             f"{model.view_fingerprint[:12]}. Errors are of the stored predictions; neighbours "
             "are of today's vectors."
         )

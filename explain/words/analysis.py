@@ -10,35 +10,39 @@ import numpy.typing as npt
 
 from explain.erasing.outputs import COLUMNS, outputs, places_of
 from explain.erasing.rows import check_encoders, check_fold, check_reproduced
-from explain.erasing.stored import erasure_table, stored_erasures
+from explain.erasing.stored import erasure_table
 from explain.erasing.texts import ErasedText, erased_texts
-from explain.words.contributions import Contributions, stored_contributions
+from explain.words.contributions import Contributions, contributions_of
 from explain.words.curves import Curve, curve_variants, curves, random_orders, ranking
 from explain.words.description import Description, describe
+from featurestore.catalogue import find_encoder
 from featurestore.commands import encoding_command
-from featurestore.errors import InvalidInputError, MissingContentError, UnknownNameError
-from featurestore.session import Session, quoted
+from featurestore.errors import InvalidInputError, MissingContentError
+from featurestore.session import Session
 from featurestore.store import FeatureStore
-from featurestore.tables.runs import Run
 from featurestore.texts.renderings import render
 from featurestore.vectors import Vectors
+from featurestore.views.candidates import select_candidates
 from featurestore.views.parameters import ViewParameters
 from featurestore.views.request import COMBINED
-from featurestore.views.view import load_view
 from train.models import SeedGroup, StoredModel
-from train.predictors.loading import load_model
+from train.predictors.loading import LoadedModel, load_model
 
 
 @dataclass(frozen=True, eq=False)
 class _Case:
-    """One material as models that differ only by their seed see it."""
+    """One material as models that differ only by their seed see it.
+
+    ``target`` and ``stored``, their predictions, are None where they were not trained or tested
+    on it.
+    """
 
     models: SeedGroup
     text: ErasedText
     description: Description
     full_text_id: str
-    target: float
-    stored: npt.NDArray[np.float64] = field(repr=False)
+    target: float | None
+    stored: npt.NDArray[np.float64] | None = field(repr=False)
     places: tuple[tuple[int, ...] | None, ...] = field(repr=False)
     others: npt.NDArray[np.float32] = field(repr=False)
     store_uri: str
@@ -52,7 +56,9 @@ def word_effects(
     erasure: str,
     source: str | None = None,
 ) -> list[Contributions]:
-    """What each part of a text adds to the prediction; stored in ``erasures`` and returned.
+    """What each part of a text adds to the prediction, of any material that has one.
+
+    For a material that the models have stored predictions of, it is stored in ``erasures``, too.
 
     Parameters
     ----------
@@ -61,7 +67,7 @@ def word_effects(
     models : sequence of StoredModel
         Models that differ only by their seed.
     material_id : str
-        A material that the models have predicted, of any fold.
+        A described material, with or without a target.
     kinds : sequence of {"word", "number", "sentence", "tag"}
         Which parts.
     erasure : {"deletion", "mask"}
@@ -84,14 +90,20 @@ def word_effects(
         variants = [
             unit.variant(erasure) for kind in kinds for unit in case.description.units(kind)
         ]
-        _measure(store, session, case, list(dict.fromkeys(variants)), erasure)
-    with store.session() as session:
-        found = [
-            stored_contributions(session, models, case.text, case.description, kind, erasure)
-            for kind in kinds
-        ]
-    assert all(found)
-    return [one for one in found if one is not None]
+        predictions, erased = _measure(store, session, case, list(dict.fromkeys(variants)), erasure)
+    return [
+        contributions_of(
+            models,
+            case.text,
+            case.description,
+            kind,
+            erasure,
+            target=case.target,
+            predictions=predictions,
+            erased=erased,
+        )
+        for kind in kinds
+    ]
 
 
 def word_curves(
@@ -134,18 +146,8 @@ def word_curves(
             contributions.text.name,
             store.uri,
         )
-        _measure(store, session, case, variants, erasure)
-    with store.session() as session:
-        rows = stored_erasures(
-            session,
-            contributions.models,
-            contributions.text.method(erasure),
-            variants=variants,
-            materials=[description.material_id],
-        )
-    changes: Mapping[str, npt.NDArray[np.float64]] = {
-        variant: rows.changes[i, :, 0] for i, variant in enumerate(rows.variants)
-    }
+        predictions, erased = _measure(store, session, case, variants, erasure)
+    changes = {variant: without - predictions for variant, without in erased.items()}
     return curves(ranked, random, changes)
 
 
@@ -171,42 +173,36 @@ def _case(
         "WHERE list_contains(?, model_id) AND material_id = ?",
         [[model.model_id for model in models], material_id],
     ).to_pylist()
-    if not rows:
-        known = session.query(
-            "SELECT material_id FROM predictions WHERE model_id = ? "
-            "ORDER BY levenshtein(material_id, ?), material_id LIMIT 20",
-            [first.model_id, material_id],
-        )["material_id"].to_pylist()
-        raise UnknownNameError(
-            f"material of model {first.model_id}",
-            material_id,
-            known,
-            f"(the store has it, but without a target for {p.property!r} in split {p.split!r})",
-        )
-    check_fold(first, rows[0]["fold"])
+    if rows:
+        check_fold(first, rows[0]["fold"])
     of = {row["model_id"]: row for row in rows}
-    (full,) = _text_ids(session, description, ["full"]).values()
+    (full,) = variant_texts(session, description, ["full"]).values()
     return _Case(
         models=SeedGroup(tuple(models)),
         text=text,
         description=description,
         full_text_id=full,
-        target=float(rows[0]["target"]),
-        stored=np.array([of[model.model_id]["prediction"] for model in models]),
-        places=tuple(places_of(model, [of[model.model_id]["place"]]) for model in models),
-        others=_other_columns(session, p, text, material_id),
+        target=float(rows[0]["target"]) if rows else None,
+        stored=np.array([of[model.model_id]["prediction"] for model in models]) if rows else None,
+        places=tuple(
+            places_of(model, [of[model.model_id]["place"]]) if rows else None for model in models
+        ),
+        others=_other_columns(session, p, text, material_id, store_uri),
         store_uri=store_uri,
     )
 
 
 def _other_columns(
-    session: Session, parameters: ViewParameters, text: ErasedText, material_id: str
+    session: Session,
+    parameters: ViewParameters,
+    text: ErasedText,
+    material_id: str,
+    store_uri: str,
 ) -> npt.NDArray[np.float32]:
     """The columns of a material's features that are not the text's, in order."""
     inputs = tuple(str(part) for part in parameters.parts if part != text.feature)
     if not inputs:
         return np.empty(0, dtype=np.float32)
-    one = f"material_id = {quoted(material_id)}"
     others = replace(
         parameters,
         features=COMBINED,
@@ -214,12 +210,29 @@ def _other_columns(
         structure_encoder=None,
         text_encoder=None,
         inputs=inputs,
-        where=one if parameters.where is None else f"{one} AND ({parameters.where}\n)",
     )
-    return np.asarray(load_view(session, others).features[0])
+    selected, lacking = select_candidates(session, others, [material_id])
+    if lacking:
+        chosen = {"material": material_id, "store": store_uri}
+        commands = [
+            encoding_command(
+                session,
+                find_encoder(session, one.encoder_id, one.kind),
+                one.generator_id,
+                (),
+                chosen,
+            )
+            for one in others.vectors
+        ]
+        raise MissingContentError(
+            f"material {material_id!r} has no {lacking[material_id]}, which the model reads beside "
+            "the text",
+            commands,
+        )
+    return np.asarray(selected.read().features[0])
 
 
-def _text_ids(
+def variant_texts(
     session: Session, description: Description, variants: Sequence[str]
 ) -> dict[str, str]:
     """The text of each variant that the material has."""
@@ -233,8 +246,9 @@ def _text_ids(
 
 def _measure(
     store: FeatureStore, session: Session, case: _Case, variants: Sequence[str], erasure: str
-) -> None:
-    text_ids = _text_ids(session, case.description, variants)
+) -> tuple[npt.NDArray[np.float64], dict[str, npt.NDArray[np.float64]]]:
+    """Predictions with the full text and with each variant, of shape (seeds,)."""
+    text_ids = variant_texts(session, case.description, variants)
     stored = Vectors.of(session, case.text.encoder)
     absent = set(stored.missing([case.full_text_id, *text_ids.values()]))
     missing = [variant for variant in variants if text_ids[variant] in absent]
@@ -259,42 +273,56 @@ def _measure(
     )
     before, after = np.split(case.others, [case.text.start])
     features = np.hstack([np.tile(before, (len(texts), 1)), texts, np.tile(after, (len(texts), 1))])
-    arguments = {
-        "models": [model.model_id for model in case.models],
-        "material": case.description.material_id,
-        "erasure": erasure,
+    loaded = [load_model(store, model.model_id) for model in case.models]
+    predictions = np.stack(
+        [_outputs(*one, features) for one in zip(loaded, case.places, strict=True)]
+    )
+    if case.stored is not None:
+        for model, own, known in zip(loaded, predictions, case.stored, strict=True):
+            check_reproduced(model, own[:1], np.array([known]))
+        _store(store, case, predictions, variants, text_ids, erasure)
+    return predictions[:, 0], {
+        variant: predictions[:, place] for place, variant in enumerate(variants, 1)
     }
-    with store.run("explain words", arguments) as run:
-        run.counts["erasures"] = 0
-        for number in range(len(case.models)):
-            _store(store, case, number, features, variants, text_ids, erasure, run)
+
+
+def _outputs(
+    model: LoadedModel, place: tuple[int, ...] | None, features: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float64]:
+    """What an erasure changes, for the full text and each variant, shape (1 + variants,)."""
+    if place is None and model.parameters.classes:
+        place = (int(model.probabilities(features[:1])[0].argmax()),)
+    return outputs(model, features, None if place is None else place * len(features))
 
 
 def _store(
     store: FeatureStore,
     case: _Case,
-    number: int,
-    features: npt.NDArray[np.float32],
+    predictions: npt.NDArray[np.float64],
     variants: Sequence[str],
     text_ids: Mapping[str, str],
     erasure: str,
-    run: Run,
 ) -> None:
-    """The effects on the model of that number."""
-    model, place = case.models[number], case.places[number]
-    loaded = load_model(store, model.model_id)
-    predictions = outputs(loaded, features, None if place is None else place * len(features))
-    check_reproduced(loaded, predictions[:1], case.stored[number : number + 1])
+    """Put predictions, shape (seeds, 1 + variants), into ``erasures``."""
+    arguments = {
+        "models": [model.model_id for model in case.models],
+        "material": case.description.material_id,
+        "erasure": erasure,
+    }
     n = len(variants)
-    table = erasure_table(
-        model.model_id,
-        [case.text.method(erasure)] * n,
-        variants,
-        run.run_id,
-        material_ids=[case.description.material_id] * n,
-        text_ids=[text_ids[variant] for variant in variants],
-        targets=np.full(n, case.target),
-        predictions=np.full(n, predictions[0]),
-        erased=predictions[1:],
-    )
-    run.counts["erasures"] += store.merge("erasures", table, replace=True).written
+    assert case.target is not None
+    with store.run("explain words", arguments) as run:
+        run.counts["erasures"] = 0
+        for model, of_model in zip(case.models, predictions, strict=True):
+            table = erasure_table(
+                model.model_id,
+                [case.text.method(erasure)] * n,
+                variants,
+                run.run_id,
+                material_ids=[case.description.material_id] * n,
+                text_ids=[text_ids[variant] for variant in variants],
+                targets=np.full(n, case.target),
+                predictions=np.full(n, of_model[0]),
+                erased=of_model[1:],
+            )
+            run.counts["erasures"] += store.merge("erasures", table, replace=True).written

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,10 +30,14 @@ class Contribution:
         The part.
     by_seed : tuple of float
         One value for each model, in the unit of the property.
+    controls : tuple of float
+        What as many random sentences add, for each draw the mean over the models; empty where
+        none were drawn.
     """
 
     unit: Unit
     by_seed: tuple[float, ...]
+    controls: tuple[float, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -44,6 +48,18 @@ class Contribution:
     def std(self) -> float | None:
         """Sample standard deviation over the seeds; None for a single one."""
         return float(np.std(self.by_seed, ddof=1)) if len(self.by_seed) > 1 else None
+
+    @property
+    def control(self) -> float | None:
+        """Mean size of what random sentences add, over the draws; None where none were drawn."""
+        return float(np.mean(np.abs(self.controls))) if self.controls else None
+
+    @property
+    def larger_than(self) -> int | None:
+        """How many of the draws move the prediction less than the part; None without draws."""
+        if not self.controls:
+            return None
+        return sum(abs(one) < abs(self.mean) for one in self.controls)
 
 
 @dataclass(frozen=True, repr=False)
@@ -60,8 +76,10 @@ class Contributions(Shown):
         Its sentences and words.
     kind, erasure : str
         "word", "number", "sentence" or "tag"; "deletion" or "mask".
-    target, prediction : float
-        The latter with the full text, mean over the seeds.
+    target : float or None
+        None for a material that the models have not learned from nor were tested on.
+    prediction : float
+        With the full text, mean over the seeds.
     parts : tuple of Contribution
         In the order of the text.
     """
@@ -71,7 +89,7 @@ class Contributions(Shown):
     description: Description = field(repr=False)
     kind: str
     erasure: str
-    target: float
+    target: float | None
     prediction: float
     parts: tuple[Contribution, ...] = field(repr=False)
 
@@ -114,13 +132,49 @@ def caption(found: Contributions) -> list[str]:
     p, description = found.models.parameters, found.description
     unit = printed_after(output_unit(found.models.first))
     seeds = f", mean of {len(found.models)} seeds" if len(found.models) > 1 else ""
+    target = "" if found.target is None else f"target {number(found.target)}{unit}, "
     return [
         f"{description.formula} ({description.material_id}), {description.source}",
         f"{p.property}: probability of the predicted class {number(found.prediction)}{seeds}"
         if p.classes
-        else f"{p.property}: target {number(found.target)}{unit}, prediction "
-        f"{number(found.prediction)}{unit}{seeds}",
+        else f"{p.property}: {target}prediction {number(found.prediction)}{unit}{seeds}",
     ]
+
+
+def contributions_of(
+    models: Sequence[StoredModel],
+    text: ErasedText,
+    description: Description,
+    kind: str,
+    erasure: str,
+    *,
+    target: float | None,
+    predictions: npt.NDArray[np.float64],
+    erased: Mapping[str, npt.NDArray[np.float64]],
+) -> Contributions:
+    """The contributions of a text's parts from predictions with it and without each.
+
+    Parameters
+    ----------
+    predictions : ndarray, shape (seeds,), float64
+        With the full text.
+    erased : mapping of str to ndarray, shape (seeds,), float64
+        By variant, of every part of the kind.
+    """
+    parts = tuple(
+        Contribution(unit, tuple(map(float, predictions - erased[unit.variant(erasure)])))
+        for unit in description.units(kind)
+    )
+    return Contributions(
+        models=SeedGroup(tuple(models)),
+        text=text,
+        description=description,
+        kind=kind,
+        erasure=erasure,
+        target=target,
+        prediction=float(predictions.mean()),
+        parts=parts,
+    )
 
 
 def stored_contributions(
@@ -138,31 +192,25 @@ def stored_contributions(
     InvalidInputError
         If the text has no parts of the kind.
     """
-    units = description.units(kind)
-    of = {unit.variant(erasure): unit for unit in units}
+    variants = [unit.variant(erasure) for unit in description.units(kind)]
     rows = stored_erasures(
         session,
         models,
         text.method(erasure),
-        variants=list(of),
+        variants=variants,
         materials=[description.material_id],
     )
-    if len(rows.variants) < len(of):
+    if len(rows.variants) < len(set(variants)):
         return None
-    place = {variant: i for i, variant in enumerate(rows.variants)}
-    parts = tuple(
-        Contribution(unit, tuple(float(-x) for x in rows.changes[place[variant], :, 0]))
-        for variant, unit in of.items()
-    )
-    return Contributions(
-        models=SeedGroup(tuple(models)),
-        text=text,
-        description=description,
-        kind=kind,
-        erasure=erasure,
+    return contributions_of(
+        models,
+        text,
+        description,
+        kind,
+        erasure,
         target=float(rows.targets[0]),
-        prediction=float(rows.predictions[:, 0].mean()),
-        parts=parts,
+        predictions=rows.predictions[:, 0],
+        erased={variant: rows.erased[i, :, 0] for i, variant in enumerate(rows.variants)},
     )
 
 
@@ -178,7 +226,7 @@ def contributions_table(found: Contributions) -> pa.Table:
             "text_source": pa.repeat(found.description.source, len(found.parts)),
             "seeds": pa.repeat(len(found.models), len(found.parts)),
             "erasure": pa.repeat(found.erasure, len(found.parts)),
-            "target": pa.repeat(found.target, len(found.parts)),
+            "target": pa.array([found.target] * len(found.parts), pa.float64()),
             "prediction": pa.repeat(found.prediction, len(found.parts)),
             "part": [part.unit.part for part in found.parts],
             "tag": [tags[part.unit.positions[0]] for part in found.parts],

@@ -37,19 +37,16 @@ def lineage(
 ) -> None:
     """Walk back from WHAT to the files it was made from.
 
-    WHAT is a model's id or its beginning; with MATERIAL the model's prediction for it; a
-    structure_id or text_id for its vector; or a PNG that train report or explain wrote.
+    WHAT is a model's id or its beginning; with MATERIAL the model's prediction for it, or where it
+    was not trained or tested on it, its newest forecast; a structure_id or text_id for its vector;
+    or a PNG that train report or explain wrote.
 
     \b
     Example:
       featurestore lineage figures/parity_mbj_bandgap_paper.png
     """
-    from featurestore.history.lineage import (
-        figure_lineage,
-        model_lineage,
-        prediction_lineage,
-        vector_lineage,
-    )
+    from featurestore.history.forecasts import told_lineage
+    from featurestore.history.lineage import figure_lineage, model_lineage, vector_lineage
     from featurestore.history.lineage_output import (
         as_json,
         openlineage_events,
@@ -64,7 +61,7 @@ def lineage(
         if what.lower().endswith(".png"):
             node = figure_lineage(session, Path(what))
         elif material is not None:
-            node = prediction_lineage(session, what, material)
+            node = told_lineage(session, what, material)
         elif _CONTENT_ID.fullmatch(what):
             node = vector_lineage(session, what, encoder)
         else:

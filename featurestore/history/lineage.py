@@ -112,13 +112,13 @@ def prediction_lineage(session: Session, model: str, material_id: str) -> Node:
         )["material_id"].to_pylist()
         raise UnknownNameError(f"material of model {made_by.name}", material_id, known)
     row = rows[0]
-    parameters, _ = _stored_view(session, made_by.name)
+    parameters, _ = stored_view(session, made_by.name)
     parameters = parameters_now(parameters, renames(session, made_by.name))
     selected = session.read_only_query(view_sql(parameters))
     selected = selected.filter(pa.compute.equal(selected["material_id"], material_id))
-    inputs = (made_by, *_vectors_of_view(session, parameters, selected))
+    inputs = (made_by, *vectors_of_view(session, parameters, selected))
     facts = {name: row[name] for name in ("fold", "target", "prediction")}
-    runs = _runs(session, [row["run_id"]])
+    runs = runs_of(session, [row["run_id"]])
     name = f"{made_by.name} for {material_id}"
     return Node(
         kind="prediction", name=name, facts=facts, table="predictions", runs=runs, inputs=inputs
@@ -144,8 +144,8 @@ def model_lineage(session: Session, name: str) -> Node:
         "FROM models WHERE model_id = ?",
         [model_id],
     ).to_pylist()[0]
-    parameters, stored_sql = _stored_view(session, model_id)
-    runs = _runs(session, [row["run_id"]])
+    parameters, stored_sql = stored_view(session, model_id)
+    runs = runs_of(session, [row["run_id"]])
     facts: dict[str, Any] = {
         "predictor": row["predictor"],
         "seed": row["seed"],
@@ -205,7 +205,7 @@ def vector_lineage(session: Session, content_id: str, encoder: str | None = None
     return _vectors(session, kind, encoder_id, [content_id])
 
 
-def _stored_view(session: Session, model_id: str) -> tuple[ViewParameters, str]:
+def stored_view(session: Session, model_id: str) -> tuple[ViewParameters, str]:
     """The parameters of a model's view, and its SQL as it was stored: to be shown, never to be run.
 
     Who made the store wrote that text. What is run is made anew from the parameters.
@@ -246,7 +246,7 @@ def _view_node(
         facts["stored_sql"] = stored_sql
         facts["stored_sql_is"] = "not what these parameters give; it was not run"
     inputs = [
-        *_vectors_of_view(session, p, rows),
+        *vectors_of_view(session, p, rows),
         *_feature_set(session, p),
         _targets(session, p),
     ]
@@ -263,7 +263,9 @@ def _view_node(
             if one.run_id in folds
         }
         inputs.append(
-            Node(kind="folds", name=p.split, facts=said, table="splits", runs=_runs(session, folds))
+            Node(
+                kind="folds", name=p.split, facts=said, table="splits", runs=runs_of(session, folds)
+            )
         )
     return Node("training view", fingerprint[:12], facts, inputs=tuple(inputs))
 
@@ -280,9 +282,10 @@ def _rebuilt(
     return "the same, byte for byte" if now == fingerprint else f"another: {now[:12]}"
 
 
-def _vectors_of_view(
+def vectors_of_view(
     session: Session, parameters: ViewParameters, rows: pa.Table
 ) -> tuple[Node, ...]:
+    """What the columns of a view's rows were made from, a node for each feature."""
     structures = rows["structure_id"].unique().to_pylist()
     made, number = [], 0
     for part in parameters.parts:
@@ -328,7 +331,7 @@ def _feature_set(session: Session, parameters: ViewParameters) -> tuple[Node, ..
             name=str(found),
             facts=facts,
             table="feature_sets",
-            runs=_runs(session, runs),
+            runs=runs_of(session, runs),
         ),
     )
 
@@ -343,7 +346,7 @@ def _targets(session: Session, p: ViewParameters) -> Node:
             name=one.text,
             facts={"version": one.version},
             table="property_rules",
-            runs=_runs(session, [one.run_id]),
+            runs=runs_of(session, [one.run_id]),
         )
         for one in rules
     )
@@ -367,7 +370,7 @@ def _runs_of_values(session: Session, name: str, source: str) -> tuple[RunRecord
         "ORDER BY ALL",
         [name, sources],
     )
-    return _runs(session, rows["run_id"].to_pylist())
+    return runs_of(session, rows["run_id"].to_pylist())
 
 
 def _vectors(
@@ -396,7 +399,7 @@ def _vectors(
         name=name,
         facts=facts,
         table=table,
-        runs=_runs(session, runs),
+        runs=runs_of(session, runs),
         inputs=inputs,
     )
 
@@ -425,7 +428,7 @@ def _sentences(
         name=f"{sum(rows['n'].to_pylist()):,} by {generator_id}",
         facts=facts,
         table="sentences",
-        runs=_runs(session, rows["run_id"].to_pylist()),
+        runs=runs_of(session, rows["run_id"].to_pylist()),
         inputs=(_structures(session, structure_ids),),
     )
 
@@ -446,7 +449,7 @@ def _structures(session: Session, structure_ids: Sequence[str]) -> Node:
         notes = [note for row in rows.to_pylist() for note in row["notes"] or ()]
         if notes:
             facts["notes"] = sorted(set(notes))
-    runs = _runs(session, sorted(set(rows["run_id"].to_pylist())))
+    runs = runs_of(session, sorted(set(rows["run_id"].to_pylist())))
     files = sorted(set(rows["source_file"].to_pylist()))
     shown = tuple(_source_file(name, runs) for name in files[:_SHOWN_FILES])
     if len(files) > _SHOWN_FILES:
@@ -472,7 +475,7 @@ def _hashes(run: RunRecord) -> list[tuple[str, str]]:
     return [(path, digest) for path, digest in pairs if isinstance(digest, str)]
 
 
-def _runs(session: Session, run_ids: Sequence[str]) -> tuple[RunRecord, ...]:
+def runs_of(session: Session, run_ids: Sequence[str]) -> tuple[RunRecord, ...]:
     """The runs, oldest first; one that is not on record has the status "unknown"."""
     rows = session.query(
         "SELECT * FROM runs WHERE run_id IN (SELECT unnest(?)) ORDER BY started_at", [list(run_ids)]

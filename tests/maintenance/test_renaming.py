@@ -1,4 +1,4 @@
-"""What bears a name bears another; models keep the old one, and their lineage finds the new one."""
+"""What bears a name bears another; models keep the old one, and are found under the new one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from whole_store import (
 )
 
 import featurestore.upkeep.property_rules as rules
+from explain.report.training import training_notes
 from featurestore.cli import root
-from featurestore.errors import InvalidInputError, UnknownNameError
+from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.feature_sets import find_feature_set
 from featurestore.history.lineage import model_lineage, prediction_lineage
 from featurestore.identity import canonical_json
@@ -33,6 +34,10 @@ from featurestore.upkeep.renamings import (
 )
 from featurestore.upkeep.verify import verify
 from featurestore.views.define import define_feature_set
+from featurestore.views.view import load_view
+from train.forecasts.chosen import chosen_group
+from train.forecasts.group import group_id
+from train.models import stored_models
 
 SAME = "the same, byte for byte"
 
@@ -88,6 +93,24 @@ def test_a_property_with_its_splits_and_feature_sets(store):
         assert find_feature_set(session, "mine").features[0] == "property:gap@toy"
         assert prediction_lineage(session, model_of(store), "toy-000").inputs[0].kind == "model"
     assert count(store, "models", f"property = '{PROPERTY}'") == 1 and sound(store)
+
+
+def test_models_are_found_under_the_names_of_today(store):
+    model_id = model_of(store)
+    renamed(store, of_property, PROPERTY, "gap")
+    renamed(store, of_split, SPLIT, "other")
+    with store.session() as session:
+        (model,) = stored_models(session, "gap", "other")
+        assert not stored_models(session, PROPERTY) and not stored_models(session, "gap", SPLIT)
+        group = chosen_group(session, "gap")
+        with pytest.raises(MissingDataError, match="has been renamed; it is 'gap' now"):
+            chosen_group(session, PROPERTY)
+        view = load_view(session, model.parameters)
+    assert model.model_id == model_id == group.first.model_id
+    assert (model.parameters.property, model.trained_as.property) == ("gap", PROPERTY)
+    assert len(view) and not training_notes(view, model)
+    # the name of then is in the group's, so that forecasts of before and after are one row
+    assert group_id(group).startswith(f"{PROPERTY}_")
 
 
 def test_names_that_follow_one_another(store):

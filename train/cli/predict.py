@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from featurestore.errors import FeatureStoreError
 from train.cli.candidates import check_which, keeping_options, which_options
 from train.cli.failures import print_failures
 from train.cli.unnamed import with_unnamed
+
+if TYPE_CHECKING:
+    from train.forecasts.reasons import Reasons
 
 
 class NothingPredictedError(FeatureStoreError):
@@ -49,6 +53,11 @@ def predict() -> None:
     help="A model by its id or the beginning (repeatable), with those that differ by the seed.",
 )
 @keeping_options
+@click.option(
+    "--why",
+    is_flag=True,
+    help="Say for the first ten what in the text and the structure moved the prediction.",
+)
 @output_option
 @format_option
 @store_option
@@ -61,6 +70,7 @@ def materials(
     no_store: bool,
     dataset: str | None,
     id_from: str,
+    why: bool,
     output: Path | None,
     output_format: str,
     store_uri: str,
@@ -76,32 +86,51 @@ def materials(
     and how far the material is from the training materials: the per cent of these that are nearer
     to the others. Files without a forecast are counted and named; exit code 1 if there is none.
 
+    With --why the sentences of the text, its tags beside as many random sentences, and the parts of
+    the features are taken away in turn, and the nearest known materials are named; in JSON and
+    files it is the column why.
+
     \b
     Example:
       featurestore predict POSCAR --property mbj_bandgap
       featurestore predict my-cifs/ --property mbj_bandgap --property slme -o forecasts.csv
       featurestore predict --where "crystal_system = 'cubic'" --model mbj_bandgap_structure_7472
+      featurestore predict POSCAR --property mbj_bandgap --why
     """
     from featurestore.output.rows import print_table, write_table
     from featurestore.store import FeatureStore
     from train.forecasts.predictor import Predictor
+    from train.forecasts.reasons import gives_reasons
 
     check_which(sources, ids, where)
     store = FeatureStore.open(store_uri)
-    with Predictor(store, properties, models=models, keep=not no_store) as predictor:
-        found = predictor.predict(sources, ids=ids, where=where, dataset=dataset, id_from=id_from)
+    reasons: Reasons | None = None
+    with (
+        Predictor(store, properties, models=models, keep=not no_store) as predictor,
+        predictor.predicting(sources, ids=ids, where=where, dataset=dataset, id_from=id_from) as (
+            place,
+            found,
+        ),
+    ):
+        if why and found.rows:
+            reasons = gives_reasons()(predictor, place, found.rows)
+    table = found.table
+    if reasons is not None:
+        table = table.append_column("why", reasons.column())
     if output is not None:
-        write_table(found.table, output)
+        write_table(table, output)
         click.echo(f"{len(found.rows):,} forecasts written to {output}", err=True)
     elif output_format == "table":
         if found.rows:
             print_table(found.short)
     else:
-        print_table(found.table, output_format)
+        print_table(table, output_format)
+    if reasons is not None and output_format == "table":
+        click.echo("\n" + reasons.text())
     if not no_store:
         there = len(found.rows) - found.written
         click.echo(f"{found.written:,} forecasts stored, {there:,} were there", err=True)
-    for line in found.remarks():
+    for line in (*found.remarks(), *(() if reasons is None else reasons.notes)):
         click.echo(f"Note: {line}", err=True)
     print_failures(found.failures, found.passed_over)
     if not found.rows:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
+from featurestore.renames import PROPERTY, renamed_hint
 from featurestore.session import Session
 from featurestore.session_tables import IN_USE, PROMOTED, RETIRED
 from featurestore.store import FeatureStore
@@ -27,9 +28,10 @@ def chosen_group(session: Session, property: str) -> SeedGroup:
     standings = session.standings()
     if not models:
         known = sorted({model.parameters.property for model in stored_models(session)})
+        hint = renamed_hint(session, PROPERTY, property)
         raise MissingDataError(
             f"the store has no model of property {property!r}"
-            + (f", only of {', '.join(known)}" if known else "")
+            + (f" {hint}" if hint else f", only of {', '.join(known)}" if known else "")
             + f"; train one with: featurestore train ensemble --property {property} --split …, or "
             "featurestore models import FILE"
         )

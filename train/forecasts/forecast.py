@@ -54,7 +54,9 @@ class Forecast:
     unseen : tuple of str
         What no training material has: elements, a prototype, sizes.
     target : float or None
-        What the store has as the true value.
+        What the store has as the true value, of the source that the models learned from.
+    had_target : bool
+        Whether the store has a value of any source.
     inputs_sha256 : str
         Hash of all that the models were given.
     probabilities : tuple of float
@@ -82,6 +84,7 @@ class Forecast:
     nearest: tuple[tuple[str, float], ...]
     unseen: tuple[str, ...]
     target: float | None
+    had_target: bool
     inputs_sha256: str
     probabilities: tuple[float, ...] = ()
     class_set: tuple[str, ...] | None = None
@@ -105,9 +108,12 @@ class Forecast:
         told: Told,
         traits: Traits,
         rows: Sequence[int],
-        targets: Mapping[str, float],
+        targets: Mapping[str, float | None],
     ) -> list[Forecast]:
-        """The forecasts of a group for those ``rows`` of a view that ``told`` is of."""
+        """The forecasts of a group for those ``rows`` of a view that ``told`` is of.
+
+        ``targets`` has the materials that have a value, None where it is of another source.
+        """
         p, domain, bounds = group.parameters, group.knowledge.domain, told.bounds
         predictions, structures = told.prediction, view.rows["structure_id"].to_pylist()
         ends = told.interval
@@ -148,6 +154,7 @@ class Forecast:
                     ),
                     unseen=unseen[place],
                     target=targets.get(name),
+                    had_target=name in targets,
                     inputs_sha256=digests[row],
                     probabilities=()
                     if told.classes is None

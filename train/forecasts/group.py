@@ -95,9 +95,9 @@ class Told:
 
 
 def group_id(group: SeedGroup) -> str:
-    """What names a seed group: the property and ten digits over the models' ids."""
+    """What names a seed group: the property as it was called then, and ten digits of the ids."""
     ids = sorted(group.model_ids)
-    return versioned_id(group.parameters.property, {"models": ids})
+    return versioned_id(group.first.trained_as.property, {"models": ids})
 
 
 def load_group(store: FeatureStore, group: SeedGroup) -> LoadedGroup:

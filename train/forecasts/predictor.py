@@ -11,7 +11,8 @@ from types import TracebackType
 
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.failure import Failure
-from featurestore.preparation import Preparation, ReadMaterials, preparation
+from featurestore.preparation import Preparation, ReadMaterials
+from featurestore.preparation import preparation as installed_preparation
 from featurestore.query.conditions import materials_where
 from featurestore.session import Session
 from featurestore.store import FeatureStore
@@ -172,7 +173,7 @@ class Predictor:
             with clock.of("read"):
                 read = ReadMaterials(())
                 if files:
-                    read = self._prepared().read(place, files, dataset=dataset, id_from=id_from)
+                    read = self.preparation.read(place, files, dataset=dataset, id_from=id_from)
                 chosen = self._chosen(ids, where)
                 if place is not self.store:
                     self._copy(place, views, read.material_ids, chosen)
@@ -203,9 +204,11 @@ class Predictor:
         """The models with this group id, one of those that predict."""
         return self._group(next(group for group in self.groups if group_id(group) == name))
 
-    def _prepared(self) -> Preparation:
+    @property
+    def preparation(self) -> Preparation:
+        """What reads, describes and encodes; loaded when it is first asked for."""
         if self._preparation is None:
-            self._preparation = preparation()
+            self._preparation = installed_preparation()
         return self._preparation
 
     def _group(self, group: SeedGroup) -> LoadedGroup:
@@ -295,21 +298,33 @@ class Predictor:
                     asked.failures |= _named(session, lacking, reasons)
                     break
             with clock.of("describe and encode"):
-                reasons = self._prepared().vectors(place, parameters.vectors, sorted(lacking))
+                reasons = self.preparation.vectors(place, parameters.vectors, sorted(lacking))
                 made = True
         with clock.of("look up"):
             return selected.read(), traits
 
-    def _targets(self, group: LoadedGroup, view: TrainingView) -> dict[str, float]:
-        """The targets that the store has of these materials, of the source the models know."""
+    def _targets(self, group: LoadedGroup, view: TrainingView) -> dict[str, float | None]:
+        """The materials that have a value of the property, with their target.
+
+        The target is of the source, or by the rule, that the models learned from, in their unit;
+        None where there are others alone.
+        """
         p = group.parameters
         with self.store.session() as session:
             rows = session.query(
-                "SELECT material_id, source, value FROM properties WHERE property = ? AND "
-                "material_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY source = ?, source",
-                [p.property, view.material_ids, p.property_source],
+                """
+                WITH given AS (
+                    SELECT material_id, source, value, unit FROM properties WHERE property = $1
+                    UNION ALL
+                    SELECT material_id, rule, value, unit FROM ruled_values WHERE property = $1
+                )
+                SELECT material_id,
+                       any_value(value) FILTER (WHERE source = $2 AND unit = $3) AS target
+                FROM given WHERE material_id IN (SELECT unnest($4::VARCHAR[])) GROUP BY material_id
+                """,
+                [p.property, p.property_source, p.unit, view.material_ids],
             ).to_pylist()
-        return {row["material_id"]: row["value"] for row in rows}
+        return {row["material_id"]: row["target"] for row in rows}
 
 
 class _Clock:

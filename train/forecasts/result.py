@@ -136,6 +136,7 @@ _SCHEMA = pa.schema(
         ),
         ("unseen", pa.list_(pa.string())),
         ("target", pa.float64()),
+        ("had_target", pa.bool_()),
         ("inputs_sha256", pa.string()),
     ]
 )

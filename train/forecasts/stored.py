@@ -75,7 +75,7 @@ def store_forecasts(
                 "percentile": row.percentile,
                 "nearest": [name for name, _ in row.nearest],
                 "unseen": list(row.unseen),
-                "had_target": row.target is not None,
+                "had_target": row.had_target,
                 "probabilities": list(row.probabilities) if row.classes else None,
                 "class_set": None if row.class_set is None else list(row.class_set),
                 **shared,

@@ -236,12 +236,22 @@ def test_bad_input(store: FeatureStore, tmp_path: Path) -> None:
     model = [_train(other, "text")]
     with pytest.raises(MissingDataError, match=r"'toy-019' has no text[^$]*--material toy-019"):
         word_effects(other, model, "toy-019", ["word"], "deletion")
-    other.merge_rows("materials", [toy._material(14) | {"material_id": "untargeted"}])
-    with pytest.raises(UnknownNameError, match="the store has it, but without a target"):
-        word_effects(other, model, "untargeted", ["word"], "deletion")
     other.remove("encoders", "kind = 'text'")
     with pytest.raises(UnknownNameError, match="unknown text encoder 'toy_text_0000000002'"):
         word_effects(other, model, "toy-004", ["word"], "deletion")
+
+
+def test_a_material_without_a_target_is_explained_like_any_other(tmp_path: Path) -> None:
+    store = _make(tmp_path / "store", 20)
+    model = _train(store)
+    store.merge_rows("materials", [toy._material(14) | {"material_id": "untargeted"}])
+    encode(store, ["without:word:each"])
+    (found,) = word_effects(store, [model], "untargeted", ["word"], "deletion")
+    assert [part.mean for part in found.parts] == pytest.approx(VALUES, abs=1e-5)
+    assert found.target is None and ": target" not in summary(found)
+    assert found.table["target"].null_count == found.table.num_rows
+    write_words_page([found], (), tmp_path / "page.html")
+    assert store.sql("SELECT count(*) AS n FROM erasures")["n"][0].as_py() == 0
 
 
 def test_a_model_of_a_variant_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Why a material got its forecast: its text and structure with each part away, and what is near."""
