@@ -168,7 +168,8 @@ class AsDemonstrated:
     def run(self, items: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, list[Sentence]]]:
         (first, *_), *_ = self.sentences.values()
         for structure_id, _ in items:
-            new = [Sentence("What the demonstration has not seen.", first.tag, ())]
+            said = ("What the demonstration has not seen.", "It is described all the same.")
+            new = [Sentence(sentence, first.tag, ()) for sentence in said]
             yield structure_id, self.sentences.get(structure_id, new)
 
 

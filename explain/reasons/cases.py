@@ -85,8 +85,13 @@ class Why(Shown):
     notes: tuple[str, ...] = ()
 
     @property
+    def unit(self) -> str:
+        """The unit of what parts add: the property's, or that of a probability of classes."""
+        return "1" if self.forecast.classes else self.forecast.unit
+
+    @property
     def table(self) -> pa.Table:
-        """One row for each part, in the unit of the property; of classes a probability.
+        """One row for each part, in the unit of the property, or as probabilities of a class.
 
         Columns: ``material_id``, ``property``, ``input`` (whose text, or "features"), ``kind``
         (sentence, tag, segment), ``part``, ``text`` (what it says), ``contribution`` (the
@@ -94,8 +99,7 @@ class Why(Shown):
         random sentences), ``larger_than`` (how many of the ``draws`` of these move it less).
         """
         shared = {"material_id": self.forecast.material_id, "property": self.forecast.property}
-        unit = "1" if self.forecast.classes else self.forecast.unit
-        rows = [shared | part | {"unit": unit} for part in self.parts()]
+        rows = [shared | part | {"unit": self.unit} for part in self.parts()]
         return pa.Table.from_pylist(rows, schema=_SCHEMA)
 
     @property
@@ -149,7 +153,7 @@ class Why(Shown):
         rows = rows.sort_by([("kind", "ascending"), ("size", "descending")])
         near = ", ".join(f"{one.material_id} ({one.target:.4g})" for one in self.nearest)
         facts = {
-            "prediction": f.named(f.prediction) if f.classes else f"{f.prediction:.4g} {f.unit}",
+            "prediction": f"{f.prediction:.4g} {f.unit}",
             "nearest known": near or "none",
         }
         title = f"Why {f.property} of {f.material_id} ({f.formula})"

@@ -2,7 +2,8 @@
 
 Texts without a sentence or a tag, and without as many random sentences as a tag has, are encoded by
 the models' own encoders, as forecasts are. Parts of the features are replaced by their means over
-the training materials, as `explain.segments` does.
+the training materials, as `explain.segments` does. Of classes it is the probability of the one that
+is predicted that changes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from explain.erasing.outputs import outputs_of_whole
+from explain.erasing.outputs import outputs
 from explain.erasing.texts import ErasedText, erased_texts
 from explain.reasons.cases import Known, Reasons, Silenced, Why
 from explain.segments.analysis import is_text
@@ -108,8 +109,8 @@ def _case(predictor: Predictor, place: FeatureStore, forecast: Forecast) -> Why:
         rows.extend(changed)
     silenced = _silenced(group, view.blocks, full, notes)
     rows.extend(silenced.values())
-    given = np.stack(rows)
-    predictions = np.stack([outputs_of_whole(model, given) for model in group.models])
+    asked = [int(forecast.prediction)] * len(rows) if forecast.classes else None
+    predictions = np.stack([outputs(model, np.stack(rows), asked) for model in group.models])
     place_of = 1
     contributions: list[Contributions] = []
     for text in texts:

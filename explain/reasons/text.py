@@ -25,11 +25,13 @@ def case_text(case: Why) -> str:
 
 def _lines(case: Why) -> Iterator[str]:
     f = case.forecast
-    unit = "" if f.classes else printed_after(f.unit)
+    unit = printed_after(case.unit)
     error = "" if f.std is None else f" ± {rounded(f.std, f.std)}"
-    value = f"{f.named(f.prediction)}{error}{unit}"
-    yield f"Why {f.property} of {f.material_id} ({f.formula}) is {value}:"
+    value = f"{rounded(f.prediction, f.std)}{error}{unit}"
+    if f.classes:
+        value = f"{f.named(f.prediction)}, probability {max(f.probabilities):.2g}"
     what = "probability of that class" if f.classes else "prediction"
+    yield f"Why {f.property} of {f.material_id} ({f.formula}) is {value}:"
     yield f"what the {what} loses without each part of what the models were given"
     for found in case.texts:
         yield from _of_text(found, unit)
@@ -41,8 +43,8 @@ def _lines(case: Why) -> Iterator[str]:
         yield "  nearest known materials"
         for known in case.nearest:
             formula = "" if known.formula is None else f" ({known.formula})"
-            target = f.named(known.target) if f.classes else number(known.target)
-            yield f"  {target:>9}{unit}  {known.material_id}{formula}"
+            target = f.named(known.target) if f.classes else f"{number(known.target)}{unit}"
+            yield f"  {target:>{9 + len(unit)}}  {known.material_id}{formula}"
     for note in case.notes:
         yield f"  Note: {note}"
 
