@@ -72,6 +72,7 @@ def _draw(axes: Any, title: str, row: AblationRow) -> None:
         color=COLOURS[0],
         alpha=0.8,
         linewidths=0,
+        clip_on=False,
         zorder=2,
     )
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
