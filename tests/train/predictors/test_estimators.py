@@ -91,7 +91,7 @@ def test_every_regressor_is_there_or_refused_by_name() -> None:
                 make_recipe("sklearn", {"estimator": name})
     with pytest.raises(UnknownNameError, match="did you mean 'RandomForestRegressor'"):
         make_recipe("sklearn", {"estimator": "RandomForestRegresor"})
-    with pytest.raises(UnknownNameError, match="LogisticRegression"):
+    with pytest.raises(InvalidInputError, match="LogisticRegression learns classes, not numbers"):
         make_recipe("sklearn", {"estimator": "LogisticRegression"})
 
 
