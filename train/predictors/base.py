@@ -36,6 +36,16 @@ class Examples:
         return len(self.targets)
 
 
+def joined(train: Examples, val: Examples) -> Examples:
+    """Training and validation rows together."""
+    return Examples(
+        np.concatenate([train.features, val.features]),
+        np.concatenate([train.targets, val.targets]),
+        train.segments,
+        train.n_classes,
+    )
+
+
 class OnVectors:
     """What learns from, or predicts by, the vectors of a training view."""
 

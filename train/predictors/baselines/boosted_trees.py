@@ -110,19 +110,11 @@ class Trees(OnVectors):
 
 
 @dataclass(frozen=True)
-class BoostedTrees(OnVectors):
-    """Histogram gradient boosting (Ke et al., LightGBM, NeurIPS 2017), scikit-learn's.
-
-    Trees are grown for each loss, stop by the validation rows, and those after the lowest
-    validation MAE are cut off; the loss with the lower one is kept. The absolute error alone would
-    not do: where most targets are zero and none is less, as band gaps, its slope is the same for
-    all rows, and no split is better than none.
-    Each split looks at a random half of the features, which is what the seed decides.
+class TreeSettings:
+    """Settings of the boosting, whatever it learns.
 
     Parameters
     ----------
-    losses : tuple of str
-        scikit-learn's names of the losses to try.
     learning_rate : float
         Shrinkage of each tree.
     max_leaves : int
@@ -137,7 +129,6 @@ class BoostedTrees(OnVectors):
         Trees without a lower validation error after which training stops.
     """
 
-    losses: tuple[str, ...] = ("absolute_error", "squared_error")
     learning_rate: float = 0.05
     max_leaves: int = 31
     min_rows_a_leaf: int = 10
@@ -150,7 +141,44 @@ class BoostedTrees(OnVectors):
     @property
     def settings(self) -> dict[str, Any]:
         """All parameters as JSON values."""
-        return {**vars(self), "losses": list(self.losses)}
+        return dict(vars(self))
+
+    def of_sklearn(self, seed: int) -> dict[str, Any]:
+        """By the names that scikit-learn has for them."""
+        return {
+            "learning_rate": self.learning_rate,
+            "max_iter": self.max_epochs,
+            "max_leaf_nodes": self.max_leaves,
+            "min_samples_leaf": self.min_rows_a_leaf,
+            "max_features": self.share_of_features,
+            "early_stopping": True,
+            "n_iter_no_change": self.patience,
+            "random_state": seed,
+        }
+
+
+@dataclass(frozen=True)
+class BoostedTrees(TreeSettings, OnVectors):
+    """Histogram gradient boosting (Ke et al., LightGBM, NeurIPS 2017), scikit-learn's.
+
+    Trees are grown for each loss, stop by the validation rows, and those after the lowest
+    validation MAE are cut off; the loss with the lower one is kept. The absolute error alone would
+    not do: where most targets are zero and none is less, as band gaps, its slope is the same for
+    all rows, and no split is better than none.
+    Each split looks at a random half of the features, which is what the seed decides.
+
+    Parameters
+    ----------
+    losses : tuple of str
+        scikit-learn's names of the losses to try; the others are those of `TreeSettings`.
+    """
+
+    losses: tuple[str, ...] = ("absolute_error", "squared_error")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All parameters as JSON values."""
+        return {**super().settings, "losses": list(self.losses)}
 
     def fit(self, train: Examples, val: Examples, seed: int, progress: Progress) -> Fitted:
         """Grow trees.
@@ -188,17 +216,9 @@ class BoostedTrees(OnVectors):
     def _grown(self, loss: str, train: Examples, val: Examples, seed: int) -> Any:
         from sklearn.ensemble import HistGradientBoostingRegressor
 
-        return HistGradientBoostingRegressor(
-            loss=loss,
-            learning_rate=self.learning_rate,
-            max_iter=self.max_epochs,
-            max_leaf_nodes=self.max_leaves,
-            min_samples_leaf=self.min_rows_a_leaf,
-            max_features=self.share_of_features,
-            early_stopping=True,
-            n_iter_no_change=self.patience,
-            random_state=seed,
-        ).fit(train.features, train.targets, X_val=val.features, y_val=val.targets)
+        return HistGradientBoostingRegressor(loss=loss, **self.of_sklearn(seed)).fit(
+            train.features, train.targets, X_val=val.features, y_val=val.targets
+        )
 
 
 def _errors(fitted: Any, rows: Examples) -> npt.NDArray[np.float64]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from featurestore.output.progress import Progress
 from train.predictors.base import Epoch, Examples
-from train.predictors.baselines.boosted_trees import Trees, flat_trees
+from train.predictors.baselines.boosted_trees import Trees, TreeSettings, flat_trees
 from train.predictors.classes.classifier import Arrays, Floats, Learned
 from train.predictors.classes.probabilities import log_loss, of_scores, true_class_error
 
@@ -56,42 +56,20 @@ class TreesOfClasses:
 
 
 @dataclass(frozen=True)
-class BoostedTreesOfClasses:
+class BoostedTreesOfClasses(TreeSettings):
     """Histogram gradient boosting of the log loss (Ke et al., LightGBM, NeurIPS 2017).
 
     Trees stop by the validation rows, and those after the lowest validation log loss are cut off.
-    The other settings are those of `BoostedTrees`.
     """
-
-    learning_rate: float = 0.05
-    max_leaves: int = 31
-    min_rows_a_leaf: int = 10
-    share_of_features: float = 0.5
-    max_epochs: int = 2000
-    patience: int = 100
-
-    name: ClassVar[str] = "gbt"
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """All parameters as JSON values."""
-        return dict(vars(self))
 
     def learn(self, train: Examples, val: Examples, seed: int, progress: Progress) -> Learned:
         """Grow trees; the seed is of the features that splits look at."""
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         wanted, held = train.targets.astype(np.int64), val.targets.astype(np.int64)
-        fitted = HistGradientBoostingClassifier(
-            learning_rate=self.learning_rate,
-            max_iter=self.max_epochs,
-            max_leaf_nodes=self.max_leaves,
-            min_samples_leaf=self.min_rows_a_leaf,
-            max_features=self.share_of_features,
-            early_stopping=True,
-            n_iter_no_change=self.patience,
-            random_state=seed,
-        ).fit(train.features, wanted, X_val=val.features, y_val=held)
+        fitted = HistGradientBoostingClassifier(**self.of_sklearn(seed)).fit(
+            train.features, wanted, X_val=val.features, y_val=held
+        )
         losses, errors = [], []
         for probabilities in _staged(fitted, val.features):
             losses.append(log_loss(probabilities, held))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from featurestore.output.progress import Progress
-from train.predictors.base import Epoch, Examples
+from train.predictors.base import Epoch, Examples, joined
 from train.predictors.classes.classifier import Arrays, Floats, Learned
 from train.predictors.classes.probabilities import (
     best_temperature,
@@ -25,12 +25,16 @@ from train.predictors.ensemble.gaussian_process import GaussianProcess
 from train.predictors.ensemble.kernel import Tuned, squared_loss, tuned_kernel
 from train.predictors.ensemble.networks import (
     Networks,
-    NetworkSettings,
     cross_entropy,
     train_networks,
 )
 from train.predictors.ensemble.projection import Projection
-from train.predictors.ensemble.recipe import SHARES, joined, random_rows, segments_of
+from train.predictors.ensemble.settings import (
+    SHARES,
+    EnsembleSettings,
+    random_rows,
+    segments_of,
+)
 from train.predictors.errors import TrainingError
 from train.predictors.uncertainty import FEWEST_ROWS
 
@@ -119,7 +123,7 @@ class EnsembleOfClasses:
 
 
 @dataclass(frozen=True)
-class EnsembleForClasses:
+class EnsembleForClasses(EnsembleSettings):
     """As `Ensemble`, for classes; the settings are the same.
 
     The process learns the classes' indicators by least squares, with the kernel that makes their
@@ -130,32 +134,6 @@ class EnsembleForClasses:
     networks' temperature, and the shares of both in the average, by the log loss; with these fixed,
     both parts learn from training and validation rows together.
     """
-
-    members: int = 8
-    depth: int = 6
-    width: int = 192
-    epochs: int = 40
-    batch_size: int = 128
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
-    rows_to_tune: int = 1000
-    rows_of_process: int = 25_000
-    kernel_power: float = 1.0
-    column_power: float = 0.0
-    component_power: float = 0.0
-    learn_from_val: bool = True
-
-    name: ClassVar[str] = "ensemble"
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """All parameters as JSON values."""
-        return dict(vars(self))
-
-    @property
-    def max_epochs(self) -> int:
-        """Epochs of both trainings."""
-        return 2 * self.epochs
 
     def learn(self, train: Examples, val: Examples, seed: int, progress: Progress) -> Learned:
         """Rehearse on ``train``, choose by ``val``, learn from both.
@@ -197,7 +175,7 @@ class EnsembleForClasses:
     def _tuned(self, train: Examples, generator: torch.Generator) -> tuple[Tuned, float]:
         """The kernel, and the temperature of its leave-one-out probabilities."""
         chosen = random_rows(train, self.rows_to_tune, generator)
-        projection = self._projection(train)
+        projection = self.projection(train)
         targets = train.targets[chosen].astype(np.int64)
         indicators, centre, spread = _indicators(targets, train.n_classes)
         kernel = tuned_kernel(
@@ -208,11 +186,6 @@ class EnsembleForClasses:
         )
         return kernel, best_temperature(normalised(kernel.left_out * spread + centre), targets)
 
-    def _projection(self, rows: Examples) -> Projection:
-        return Projection.of(
-            rows.features, segments_of(rows), self.column_power, self.component_power
-        )
-
     def _trained(
         self,
         rows: Examples,
@@ -222,7 +195,7 @@ class EnsembleForClasses:
         progress: Progress,
         val: Examples | None = None,
     ) -> tuple[EnsembleOfClasses, list[Epoch]]:
-        projection = self._projection(rows)
+        projection = self.projection(rows)
         inputs = projection(rows.features)
         targets = rows.targets.astype(np.int64)
         indicators, centre, spread = _indicators(targets, rows.n_classes)
@@ -250,7 +223,7 @@ class EnsembleForClasses:
         networks = train_networks(
             inputs * sizes,
             np.tile(indicators, (self.members, 1, 1)),
-            self._network_settings,
+            self.network_settings,
             generator,
             watch,
             cross_entropy,
@@ -264,11 +237,6 @@ class EnsembleForClasses:
             **dict(zip(_NUMBERS, numbers, strict=True)),
         )
         return scorer, history
-
-    @property
-    def _network_settings(self) -> NetworkSettings:
-        names = NetworkSettings.__dataclass_fields__
-        return NetworkSettings(**{name: getattr(self, name) for name in names})
 
 
 def mean_softmax(logits: Floats) -> Floats:

@@ -6,7 +6,6 @@ which are indexed anew.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +17,7 @@ from train.predictors.baselines.boosted_trees import Trees, flat_trees
 from train.predictors.classes.boosted_trees import TreesOfClasses
 from train.predictors.classes.classifier import Arrays, Floats
 from train.predictors.classes.probabilities import of_scores
-from train.predictors.estimators.forms import Layers, joined_trees
+from train.predictors.estimators.forms import KeptRows, Layers, joined_trees
 
 #: By name the module that has it; those whose probabilities one of the forms gives.
 MODULES: Mapping[str, str] = {
@@ -132,21 +131,8 @@ class LayersOfClasses:
         return cls(Layers.from_arrays(arrays))
 
 
-@dataclass(frozen=True)
-class NeighboursOfClasses:
-    """The shares of the classes among the nearest training rows.
-
-    Parameters
-    ----------
-    rows : ndarray, shape (n_kept, width), float64
-    targets : ndarray, shape (n_kept,), int64
-    parameters : mapping
-        Of scikit-learn's KNeighborsClassifier, plain values.
-    """
-
-    rows: Floats = field(repr=False)
-    targets: npt.NDArray[np.int64] = field(repr=False)
-    parameters: Mapping[str, Any]
+class NeighboursOfClasses(KeptRows):
+    """The shares of the classes among the nearest training rows."""
 
     def probabilities(self, rows: Floats) -> Floats:
         """Shape (n, classes)."""
@@ -154,18 +140,6 @@ class NeighboursOfClasses:
 
         fitted = KNeighborsClassifier(**self.parameters).fit(self.rows, self.targets)
         return np.asarray(fitted.predict_proba(rows))
-
-    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """The rows, the targets and the parameters as JSON bytes."""
-        text = json.dumps(self.parameters, sort_keys=True).encode()
-        parameters = np.frombuffer(text, dtype=np.uint8)
-        return {"rows": self.rows, "targets": self.targets, "parameters": parameters}
-
-    @classmethod
-    def from_arrays(cls, arrays: Arrays) -> NeighboursOfClasses:
-        """Restore what `to_arrays` gave."""
-        parameters = json.loads(arrays["parameters"].tobytes())
-        return cls(arrays["rows"], arrays["targets"], parameters)
 
 
 #: By the name that the arrays of each bear.

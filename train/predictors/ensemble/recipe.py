@@ -5,30 +5,30 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from featurestore.output.progress import Progress
-from train.predictors.base import Epoch, Examples, Fitted, OnVectors
+from train.predictors.base import Epoch, Examples, Fitted, OnVectors, joined
 from train.predictors.ensemble.gaussian_process import GaussianProcess
 from train.predictors.ensemble.kernel import Floats, Tuned
-from train.predictors.ensemble.networks import Networks, NetworkSettings, train_networks
+from train.predictors.ensemble.networks import Networks, train_networks
 from train.predictors.ensemble.predictor import EnsemblePredictor, blend, mean_in_unit
-from train.predictors.ensemble.projection import Projection
+from train.predictors.ensemble.settings import (
+    SHARES,
+    EnsembleSettings,
+    random_rows,
+    segments_of,
+)
 from train.predictors.ensemble.targets import TRANSFORMATIONS, TargetScale
 from train.predictors.ensemble.tuning import best_tuned
 from train.predictors.errors import TrainingError
 from train.predictors.uncertainty import TOO_FEW_ROWS, Calibration
 
-#: Of the process in the average, that are tried.
-SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-
 
 @dataclass(frozen=True)
-class Ensemble(OnVectors):
+class Ensemble(EnsembleSettings, OnVectors):
     """An exact Gaussian process and residual networks, averaged.
 
     Each segment of the features is brought to the same size; the process's kernel has a weight for
@@ -40,63 +40,8 @@ class Ensemble(OnVectors):
     fixed, process and networks (a deep ensemble, Lakshminarayanan et al., NeurIPS 2017) learn from
     training and validation rows together.
 
-    Parameters
-    ----------
-    members : int
-        Networks.
-    depth : int
-        Their residual layers.
-    width : int
-        Of all hidden layers.
-    epochs : int
-        Passes of the networks over their rows, in the rehearsal as in the training; there is no
-        early stopping.
-    batch_size : int
-        Rows of a step.
-    learning_rate : float
-        Of AdamW at its highest.
-    weight_decay : float
-        Of AdamW.
-    rows_to_tune : int
-        Random training rows by which the kernel is tuned.
-    rows_of_process : int
-        Rows that the process learns from; of more a random choice. It takes 8 bytes for each pair
-        of them.
-    kernel_power : float
-        Power of the kernel's weights by which the networks' segments are sized; 0 leaves them
-        alike.
-    column_power, component_power : float
-        Of the projection: 0 leaves a segment's columns and principal components at their sizes, 1
-        makes them equal.
-    learn_from_val : bool
-        Whether the training takes the validation rows, too.
+    The settings are those of `EnsembleSettings`.
     """
-
-    members: int = 8
-    depth: int = 6
-    width: int = 192
-    epochs: int = 40
-    batch_size: int = 128
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
-    rows_to_tune: int = 1000
-    rows_of_process: int = 25_000
-    kernel_power: float = 1.0
-    column_power: float = 0.0
-    component_power: float = 0.0
-    learn_from_val: bool = True
-
-    name: ClassVar[str] = "ensemble"
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """All parameters as JSON values."""
-        return dict(vars(self))
-
-    @property
-    def max_epochs(self) -> int:
-        """Epochs of both trainings."""
-        return 2 * self.epochs
 
     def fit(self, train: Examples, val: Examples, seed: int, progress: Progress) -> Fitted:
         """Rehearse on ``train``, choose and calibrate by ``val``, learn from both.
@@ -157,16 +102,11 @@ class Ensemble(OnVectors):
     def _tuned(self, train: Examples, generator: torch.Generator) -> tuple[Tuned, str]:
         """The kernel tuned with the transformation of the lower leave-one-out error."""
         chosen = random_rows(train, self.rows_to_tune, generator)
-        projection = self._projection(train)
+        projection = self.projection(train)
         kernel, scale = best_tuned(
             projection(train.features[chosen]), projection.slices, train.targets[chosen]
         )
         return kernel, scale.transformation
-
-    def _projection(self, rows: Examples) -> Projection:
-        return Projection.of(
-            rows.features, segments_of(rows), self.column_power, self.component_power
-        )
 
     def _trained(
         self,
@@ -179,7 +119,7 @@ class Ensemble(OnVectors):
         val: Examples | None = None,
     ) -> list[tuple[EnsemblePredictor, list[Epoch]]]:
         """For each of the networks' transformations, which the members share, all trained."""
-        projection = self._projection(rows)
+        projection = self.projection(rows)
         inputs = projection(rows.features)
         process_targets = TargetScale.of(rows.targets, transformation)
         kept = random_rows(rows, self.rows_of_process, generator)
@@ -194,7 +134,7 @@ class Ensemble(OnVectors):
             val = replace(val, features=projection(val.features) * sizes)
         watch = _Watch(scales, rows, val, progress)
         networks = train_networks(
-            inputs * sizes, wanted, self._network_settings, generator, watch
+            inputs * sizes, wanted, self.network_settings, generator, watch
         ).behind(sizes)
         return [
             (
@@ -213,18 +153,6 @@ class Ensemble(OnVectors):
                 watch.learners, scales, watch.histories, strict=True
             )
         ]
-
-    @property
-    def _network_settings(self) -> NetworkSettings:
-        return NetworkSettings(
-            members=self.members,
-            depth=self.depth,
-            width=self.width,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-        )
 
 
 class _Watch:
@@ -263,27 +191,6 @@ class _Watch:
             float(np.abs(mean_in_unit(scale, predictions[learners]) - rows.targets).mean())
             for scale, learners in zip(self.scales, self.learners, strict=True)
         ]
-
-
-def segments_of(rows: Examples) -> Sequence[tuple[str, int, int]]:
-    """Their segments; without, all columns are one."""
-    return rows.segments or (("all", 0, rows.features.shape[1]),)
-
-
-def random_rows(rows: Examples, count: int, generator: torch.Generator) -> npt.NDArray[np.int64]:
-    """Indices of at most so many rows, in order."""
-    order = torch.randperm(len(rows), generator=generator).numpy()
-    return np.sort(order[:count])
-
-
-def joined(train: Examples, val: Examples) -> Examples:
-    """Training and validation rows together."""
-    return Examples(
-        np.concatenate([train.features, val.features]),
-        np.concatenate([train.targets, val.targets]),
-        train.segments,
-        train.n_classes,
-    )
 
 
 def _best_share(process: Floats, networks: Floats, targets: Floats) -> float:

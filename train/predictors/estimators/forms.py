@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -183,27 +183,20 @@ class Kernel:
 
 
 @dataclass(frozen=True)
-class Neighbours:
-    """A mean over the nearest of all training rows; they are indexed anew when it is restored.
+class KeptRows:
+    """The training rows themselves; they are indexed anew when they are asked.
 
     Parameters
     ----------
     rows : ndarray, shape (n_kept, width), float64
-    targets : ndarray, shape (n_kept,), float64
+    targets : ndarray, shape (n_kept,), float64 or int64
     parameters : mapping
-        Of scikit-learn's KNeighborsRegressor, plain values.
+        Of scikit-learn's estimator of nearest neighbours, plain values.
     """
 
     rows: Floats = field(repr=False)
-    targets: Floats = field(repr=False)
+    targets: npt.NDArray[Any] = field(repr=False)
     parameters: Mapping[str, Any]
-
-    def predict(self, rows: Floats) -> Floats:
-        """Predictions, shape (n,), for rows of shape (n, width)."""
-        from sklearn.neighbors import KNeighborsRegressor
-
-        fitted = KNeighborsRegressor(**self.parameters).fit(self.rows, self.targets)
-        return np.asarray(fitted.predict(rows)) if len(rows) else np.empty(0)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The rows, the targets and the parameters as JSON bytes."""
@@ -215,10 +208,21 @@ class Neighbours:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays) -> Neighbours:
+    def from_arrays(cls, arrays: Arrays) -> Self:
         """Restore what `to_arrays` gave."""
         parameters = json.loads(arrays["parameters"].tobytes())
         return cls(arrays["rows"], arrays["targets"], parameters)
+
+
+class Neighbours(KeptRows):
+    """A mean over the nearest of all training rows."""
+
+    def predict(self, rows: Floats) -> Floats:
+        """Predictions, shape (n,), for rows of shape (n, width)."""
+        from sklearn.neighbors import KNeighborsRegressor
+
+        fitted = KNeighborsRegressor(**self.parameters).fit(self.rows, self.targets)
+        return np.asarray(fitted.predict(rows)) if len(rows) else np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -281,6 +285,29 @@ FORMS: Mapping[str, Any] = {
     "neighbours": Neighbours,
     "layers": Layers,
 }
+
+
+def arrays_of(form: Any, forms: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
+    """A form's arrays under its name among ``forms``."""
+    kind = next(name for name, one in forms.items() if type(form) is one)
+    return {f"{kind}.{name}": value for name, value in form.to_arrays().items()}
+
+
+def form_of_arrays(arrays: Arrays, forms: Mapping[str, Any]) -> Any:
+    """Restore what `arrays_of` gave.
+
+    Raises
+    ------
+    ValueError
+        If the arrays are of none of ``forms``, or of several.
+    """
+    kinds = {name.partition(".")[0] for name in arrays}
+    if len(kinds) != 1 or not kinds <= forms.keys():
+        raise ValueError(f"arrays of {sorted(kinds)} are not one of {', '.join(forms)}")
+    kind = kinds.pop()
+    return forms[kind].from_arrays(
+        {name.removeprefix(f"{kind}."): value for name, value in arrays.items()}
+    )
 
 
 def form_of(fitted: Any, rows: Floats, targets: Floats) -> Form:

@@ -67,7 +67,7 @@ _HIDDEN = {
 KERNELS = ("linear", "poly", "polynomial", "rbf", "sigmoid", "laplacian")
 
 
-def made(name: str, parameters: Mapping[str, Any], modules: Mapping[str, str] = MODULES) -> Any:
+def made(name: str, parameters: Mapping[str, Any], modules: Mapping[str, str]) -> Any:
     """A regressor that is not fitted yet, or a classifier where ``modules`` are of such.
 
     Raises
