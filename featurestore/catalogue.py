@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -253,6 +254,16 @@ def check_split(session: Session, split: str, name: str) -> None:
             f"split {split!r} has no folds for property {name!r}, only for "
             f"{', '.join(sorted(covered))}"
         )
+
+
+def structures_of(session: Session, material_ids: Collection[str]) -> dict[str, str]:
+    """The structure_id of each of the materials that is stored, in no particular order."""
+    rows = session.query(
+        "SELECT material_id, structure_id FROM materials WHERE material_id IN "
+        "(SELECT unnest(?::VARCHAR[]))",
+        [list(material_ids)],
+    ).to_pylist()
+    return {row["material_id"]: row["structure_id"] for row in rows}
 
 
 def structure_of(session: Session, material_id: str) -> str:

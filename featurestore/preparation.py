@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Protocol, cast
 
-from featurestore.errors import FeatureStoreError, InvalidInputError
+from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
+from featurestore.plugins import loaded_alone
 from featurestore.store import FeatureStore
 from featurestore.views.features import VectorFeature
 
@@ -87,10 +87,4 @@ def preparation() -> Preparation:
     FeatureStoreError
         If none is installed, or several are.
     """
-    found = list(metadata.entry_points(group=GROUP))
-    if len({entry.value for entry in found}) != 1:
-        names = ", ".join(sorted({entry.value for entry in found})) or "none"
-        raise FeatureStoreError(
-            f"one package must register a preparation under {GROUP}; registered: {names}"
-        )
-    return cast(Preparation, found[0].load()())
+    return cast(Preparation, loaded_alone(GROUP, "a preparation")())

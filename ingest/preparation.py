@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from featurestore.catalogue import Encoder, Generator, find_encoder, find_generator
+from featurestore.catalogue import Encoder, Generator, find_encoder, find_generator, structures_of
 from featurestore.crystal import Crystal
 from featurestore.errors import MissingDataError, UnknownNameError
 from featurestore.failure import Failure
@@ -274,12 +274,7 @@ def _differences(stored: dict[str, Any], found: dict[str, Any], at: str = "") ->
 def _stored(store: FeatureStore, seen: dict[str, str]) -> tuple[str, ...]:
     """Those of the materials that the store has with these structures, in their order."""
     with store.session() as session:
-        rows = session.query(
-            "SELECT material_id, structure_id FROM materials WHERE material_id IN "
-            "(SELECT unnest(?::VARCHAR[]))",
-            [list(seen)],
-        ).to_pylist()
-    there = {row["material_id"]: row["structure_id"] for row in rows}
+        there = structures_of(session, seen)
     return tuple(one for one, structure in seen.items() if there.get(one) == structure)
 
 

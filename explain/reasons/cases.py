@@ -6,17 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from explain.reasons.text import case_text
-from explain.words.contributions import Contributions
+from explain.words.contributions import Contributions, OverSeeds
 from featurestore.output.display import Showing, Shown, as_html
 from train.forecasts.forecast import Forecast
 
 
 @dataclass(frozen=True)
-class Silenced:
+class Silenced(OverSeeds):
     """A part of the features, replaced by its mean over the training materials.
 
     Parameters
@@ -29,16 +28,6 @@ class Silenced:
 
     name: str
     by_seed: tuple[float, ...]
-
-    @property
-    def mean(self) -> float:
-        """Mean over the seeds."""
-        return float(np.mean(self.by_seed))
-
-    @property
-    def std(self) -> float | None:
-        """Sample standard deviation over the seeds; None for a single one."""
-        return float(np.std(self.by_seed, ddof=1)) if len(self.by_seed) > 1 else None
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,24 @@ from train.display.labels import printed_after
 from train.models import SeedGroup, StoredModel
 
 
+class OverSeeds:
+    """What a part adds by each of several seeds."""
+
+    by_seed: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean over the seeds: positive where the part raises the prediction."""
+        return float(np.mean(self.by_seed))
+
+    @property
+    def std(self) -> float | None:
+        """Sample standard deviation over the seeds; None for a single one."""
+        return float(np.std(self.by_seed, ddof=1)) if len(self.by_seed) > 1 else None
+
+
 @dataclass(frozen=True)
-class Contribution:
+class Contribution(OverSeeds):
     """What a part adds to the prediction: the prediction with it minus the one without it.
 
     Parameters
@@ -38,16 +54,6 @@ class Contribution:
     unit: Unit
     by_seed: tuple[float, ...]
     controls: tuple[float, ...] = ()
-
-    @property
-    def mean(self) -> float:
-        """Mean over the seeds: positive where the part raises the prediction."""
-        return float(np.mean(self.by_seed))
-
-    @property
-    def std(self) -> float | None:
-        """Sample standard deviation over the seeds; None for a single one."""
-        return float(np.std(self.by_seed, ddof=1)) if len(self.by_seed) > 1 else None
 
     @property
     def control(self) -> float | None:

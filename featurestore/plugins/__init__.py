@@ -13,6 +13,7 @@ from featurestore.plugins.registered import (
     PartImportError,
     Registered,
     load_part,
+    loaded_alone,
     part_names,
     registered,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "Setting",
     "checked_settings",
     "load_part",
+    "loaded_alone",
     "parse_settings",
     "part_names",
     "registered",

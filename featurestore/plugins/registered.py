@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from featurestore.errors import FeatureStoreError, UnknownNameError
 from featurestore.plugins.part import Part
@@ -54,6 +54,30 @@ class Registered:
 
     def __str__(self) -> str:
         return f"{self.package} {self.version} ({self.path})"
+
+
+def loaded_alone(group: str, what: str) -> Any:
+    """What the one package that may register something in a group has there.
+
+    Parameters
+    ----------
+    group : str
+        Of entry points.
+    what : str
+        What is registered, for messages.
+
+    Raises
+    ------
+    FeatureStoreError
+        If nothing is registered, or several things are.
+    """
+    found = list(metadata.entry_points(group=group))
+    if len({entry.value for entry in found}) != 1:
+        names = ", ".join(sorted({entry.value for entry in found})) or "none"
+        raise FeatureStoreError(
+            f"one package must register {what} under {group}; registered: {names}"
+        )
+    return found[0].load()
 
 
 def part_names(group: str) -> tuple[str, ...]:

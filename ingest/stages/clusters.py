@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from featurestore.catalogue import structures_of
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.store import FeatureStore
 
@@ -67,12 +68,7 @@ def clusters(store: FeatureStore, ids: Sequence[str], encoder: str, n: int) -> d
             f"{encoder!r} encodes {space.encoder.kind}s: name a structure encoder for clusters"
         )
     with store.session() as session:
-        rows = session.query(
-            "SELECT material_id, structure_id FROM materials WHERE material_id IN "
-            "(SELECT unnest(?::VARCHAR[]))",
-            [list(ids)],
-        ).to_pylist()
-    structure_of = {row["material_id"]: row["structure_id"] for row in rows}
+        structure_of = structures_of(session, ids)
     structures = sorted(set(structure_of.values()))
     known = set(space.ids.to_pylist())
     lacking = sorted(name for name, one in structure_of.items() if one not in known)

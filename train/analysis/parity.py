@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,9 @@ import numpy.typing as npt
 
 from featurestore.session import Session
 from train.analysis.ablation import AblationRow
+from train.analysis.panels import panel_axes, panel_grid, panel_titles
 from train.display.drawing import COLOURS, GREY, write_png
-from train.display.labels import distinctions, features_label, printed_after, printed_in_brackets
-
-_PANELS_A_ROW = 5
-_PANEL_INCHES = 2.7
+from train.display.labels import printed_after, printed_in_brackets
 
 
 def write_parity_plot(session: Session, rows: Sequence[AblationRow], path: Path) -> None:
@@ -38,8 +35,6 @@ def write_parity_plot(session: Session, rows: Sequence[AblationRow], path: Path)
     StorageError
         If the file cannot be written.
     """
-    from matplotlib.figure import Figure
-
     panels = [(row, *_test_fold(session, row.first.model_id)) for row in rows]
     panels = [panel for panel in panels if len(panel[1])]
     if not panels:
@@ -50,22 +45,12 @@ def write_parity_plot(session: Session, rows: Sequence[AblationRow], path: Path)
     margin = 0.04 * max(float(np.ptp(values)), 1e-12)
     limits = (float(values.min()) - margin, float(values.max()) + margin)
     titles = panel_titles([panel[0] for panel in panels])
-    title_inches = 0.2 * (max(title.count("\n") for title in titles) + 2)
-    down = -(-len(panels) // _PANELS_A_ROW)
-    across = -(-len(panels) // down)
-    figure = Figure(
-        figsize=(_PANEL_INCHES * across + 0.5, (_PANEL_INCHES + title_inches + 0.3) * down),
-        dpi=150,
-        layout="constrained",
-    )
-    grid = figure.subplots(down, across, squeeze=False).flat
+    figure, grid, across = panel_grid(titles)
     for number, (title, panel) in enumerate(zip(titles, panels, strict=True)):
         axes = grid[number]
         _draw(axes, title, *panel, limits)
         lowest, leftmost = number + across >= len(panels), number % across == 0
         axes.tick_params(labelbottom=lowest, labelleft=leftmost)
-    for axes in grid[len(panels) :]:
-        axes.remove()
     figure.supxlabel(f"target {p.property}{unit}", fontsize=9)
     figure.supylabel(f"predicted {p.property}{unit}", fontsize=9)
     write_png(figure, path, (panel[0].first for panel in panels))
@@ -101,23 +86,9 @@ def _draw(
         linewidths=0,
         zorder=2,
     )
-    axes.set(xlim=limits, ylim=limits)
-    axes.set_aspect("equal")
     axes.locator_params(nbins=5)
-    axes.tick_params(labelsize=8, color=GREY)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
+    panel_axes(axes, limits)
     mae = float(np.mean(np.abs(predictions - targets)))
     error = f"MAE {mae:.3g}{printed_after(row.first.parameters.unit)}"
     seed = f", seed {row.first.seed}" if len(row.models) > 1 else ""
     axes.set_title(f"{title}\n{error}, n = {n}{seed}", fontsize=9)
-
-
-def panel_titles(rows: Sequence[AblationRow]) -> list[str]:
-    """The features of each panel, with what else tells two panels of the same features apart."""
-    models = [row.first for row in rows]
-    labels = [features_label(model) for model in models]
-    return [
-        "\n".join(fill(line, 36) for line in (label, *differing))
-        for label, differing in zip(labels, distinctions(models, labels), strict=True)
-    ]

@@ -8,11 +8,8 @@ from typing import Any
 
 from featurestore.session import Session
 from train.analysis.ablation import AblationRow
-from train.analysis.parity import panel_titles
+from train.analysis.panels import panel_axes, panel_grid, panel_titles
 from train.display.drawing import COLOURS, GREY, write_png
-
-_PANELS_A_ROW = 5
-_PANEL_INCHES = 2.7
 
 
 def write_reliability_plot(session: Session, rows: Sequence[AblationRow], path: Path) -> None:
@@ -36,25 +33,13 @@ def write_reliability_plot(session: Session, rows: Sequence[AblationRow], path: 
     StorageError
         If the file cannot be written.
     """
-    from matplotlib.figure import Figure
-
     panels = [row for row in rows if row.first.metrics.get("calibration_bins")]
     if not panels:
         return
     titles = panel_titles(panels)
-    title_inches = 0.2 * (max(title.count("\n") for title in titles) + 2)
-    down = -(-len(panels) // _PANELS_A_ROW)
-    across = -(-len(panels) // down)
-    figure = Figure(
-        figsize=(_PANEL_INCHES * across + 0.5, (_PANEL_INCHES + title_inches + 0.3) * down),
-        dpi=150,
-        layout="constrained",
-    )
-    grid = figure.subplots(down, across, squeeze=False).flat
-    for axes, title, row in zip(grid, titles, panels, strict=False):
+    figure, grid, _ = panel_grid(titles)
+    for axes, title, row in zip(grid, titles, panels, strict=True):
         _draw(axes, title, row)
-    for axes in list(grid)[len(panels) :]:
-        axes.remove()
     name = panels[0].first.parameters.property
     figure.supxlabel(f"probability of the most probable class of {name}", fontsize=9)
     figure.supylabel("share for which it is true", fontsize=9)
@@ -75,11 +60,7 @@ def _draw(axes: Any, title: str, row: AblationRow) -> None:
         clip_on=False,
         zorder=2,
     )
-    axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
-    axes.set_aspect("equal")
-    axes.tick_params(labelsize=8, color=GREY)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
+    panel_axes(axes, (0, 1.02))
     auc = "" if test["auc"] is None else f"AUC {test['auc']:.3f}, "
     said = f"{auc}Brier {test['brier']:.3f}, ECE {test['ece']:.3f}"
     seed = f", seed {row.first.seed}" if len(row.models) > 1 else ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from featurestore.catalogue import structures_of
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.failure import Failure
 from featurestore.preparation import Preparation, ReadMaterials
@@ -348,12 +349,7 @@ def _named(
     """Why materials cannot be predicted: what failed with their structure, or what they lack."""
     if not lacking:
         return {}
-    rows = session.query(
-        "SELECT material_id, structure_id FROM materials WHERE material_id IN "
-        "(SELECT unnest(?::VARCHAR[]))",
-        [list(lacking)],
-    ).to_pylist()
-    structures = {row["material_id"]: row["structure_id"] for row in rows}
+    structures = structures_of(session, lacking)
     return {
         name: reasons.get(structures[name], Failure("Lacking", f"it has no {what}"))
         for name, what in lacking.items()

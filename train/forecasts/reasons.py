@@ -7,12 +7,11 @@ entry points ``featurestore.reasons``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import metadata
 from typing import Protocol, cast
 
 import pyarrow as pa
 
-from featurestore.errors import FeatureStoreError
+from featurestore.plugins import loaded_alone
 from featurestore.store import FeatureStore
 from train.forecasts.forecast import Forecast
 from train.forecasts.predictor import Predictor
@@ -55,10 +54,4 @@ def gives_reasons() -> GivesReasons:
     FeatureStoreError
         If none is registered, or several are.
     """
-    found = list(metadata.entry_points(group=GROUP))
-    if len({entry.value for entry in found}) != 1:
-        names = ", ".join(sorted({entry.value for entry in found})) or "none"
-        raise FeatureStoreError(
-            f"one package must register what gives reasons under {GROUP}; registered: {names}"
-        )
-    return cast(GivesReasons, found[0].load())
+    return cast(GivesReasons, loaded_alone(GROUP, "what gives reasons"))

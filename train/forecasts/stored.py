@@ -13,9 +13,19 @@ from featurestore.store import FeatureStore
 from train.forecasts.forecast import Forecast
 from train.forecasts.group import LoadedGroup
 
+# Of materials that had no value, with those that have come since from one source, or from any.
+_WITH_VALUES = SQL(
+    """
+    forecasts f LEFT JOIN (
+        SELECT material_id, property, value FROM properties WHERE source = coalesce($2, source)
+    ) p USING (material_id, property)
+    WHERE NOT f.had_target AND f.property = coalesce($1, f.property)
+    """
+)
+
 # The Brier score is that of `train.tasks.class_metrics.brier_scores`.
 _OF_CLASSES = SQL(
-    """
+    f"""
     SELECT f.property, f.group_id, count(p.value) AS n, count(*) - count(p.value) AS waiting,
            avg((f.prediction = p.value)::INT) AS accuracy,
            avg((list_sum(list_transform(f.probabilities, lambda x: x * x))
@@ -24,11 +34,7 @@ _OF_CLASSES = SQL(
            avg(list_contains(f.class_set, class_name(p.value, f.unit))::INT) AS covered,
            avg(len(f.class_set)) FILTER (WHERE p.value IS NOT NULL) AS mean_set_size,
            any_value(f.unit) AS unit, min(f.created_at) AS first, max(f.created_at) AS last
-    FROM forecasts f LEFT JOIN (
-        SELECT material_id, property, value FROM properties
-        WHERE source = coalesce($2, source)
-    ) p USING (material_id, property)
-    WHERE NOT f.had_target AND f.property = coalesce($1, f.property)
+    FROM {_WITH_VALUES}
       AND f.probabilities IS NOT NULL
     GROUP BY f.property, f.group_id ORDER BY f.property, first, f.group_id
     """
@@ -162,7 +168,7 @@ def score_forecasts(
                 "--property-source"
             )
         numbers = session.query(
-            """
+            f"""
             SELECT f.property, f.group_id, count(p.value) AS n,
                    count(*) - count(p.value) AS waiting,
                    avg(abs(f.prediction - p.value)) AS mae,
@@ -174,11 +180,7 @@ def score_forecasts(
                        AS with_interval,
                    avg(f.upper - f.lower) FILTER (WHERE p.value IS NOT NULL) AS mean_width,
                    any_value(f.unit) AS unit, min(f.created_at) AS first, max(f.created_at) AS last
-            FROM forecasts f LEFT JOIN (
-                SELECT material_id, property, value FROM properties
-                WHERE source = coalesce($2, source)
-            ) p USING (material_id, property)
-            WHERE NOT f.had_target AND f.property = coalesce($1, f.property)
+            FROM {_WITH_VALUES}
               AND f.probabilities IS NULL
             GROUP BY f.property, f.group_id ORDER BY f.property, first, f.group_id
             """,

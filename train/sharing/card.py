@@ -258,15 +258,13 @@ def card_markdown(card: dict[str, Any]) -> str:
             f"{row['set_size']:.2f} classes on average"
             for row in intervals["test_fold"]
         ]
-        lines += ["", "## Must not be used for", ""]
-        lines += [f"- {plain(one)}" for one in card["must_not_be_used_for"]]
-        return "\n".join(lines) + "\n"
-    lines += _listed({"90 % intervals": calibrated})
-    lines += [
-        f"  - {plain(row['part'])}: {row['covered']:.0%} of {row['n']} test targets in intervals "
-        f"{rounded(row['width'], row['width'] / 10)} {plain(unit)} wide"
-        for row in intervals["test_fold"]
-    ]
+    else:
+        lines += _listed({"90 % intervals": calibrated})
+        lines += [
+            f"  - {plain(row['part'])}: {row['covered']:.0%} of {row['n']} test targets in "
+            f"intervals {rounded(row['width'], row['width'] / 10)} {plain(unit)} wide"
+            for row in intervals["test_fold"]
+        ]
     lines += ["", "## Must not be used for", ""]
     lines += [f"- {plain(one)}" for one in card["must_not_be_used_for"]]
     return "\n".join(lines) + "\n"
