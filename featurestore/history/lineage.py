@@ -78,7 +78,7 @@ class Node:
 
 
 def figure_lineage(session: Session, path: Path) -> Node:
-    """A PNG that `featurestore train report` or `featurestore explain` wrote.
+    """A figure that `featurestore train report` or `featurestore explain` wrote.
 
     Raises
     ------

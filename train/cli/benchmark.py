@@ -188,9 +188,11 @@ def benchmark(
         click.echo(f"{result.trained} models trained, {result.found} were there.", err=True)
     for note in result.notes:
         click.echo(f"Note: {note}", err=True)
-    if figure is not None and result.rows:
+    if figure is not None and any(row.errors.size for row in result.rows):
         write_benchmark_figure(result.rows, figure, published)
         click.echo(f"Wrote {figure}", err=True)
+    elif figure is not None:
+        click.echo(f"Note: nothing to draw, {figure} is not written", err=True)
     if result.failures:
         _print_failures(result.failures)
         raise CellsFailedError(

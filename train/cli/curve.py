@@ -11,7 +11,7 @@ from featurestore.cli.options import CONTEXT, at_option, figure_option, store_op
 
 @click.command(context_settings=CONTEXT)
 @click.argument("model")
-@figure_option("PNG file for a chart.  [default: MODEL_curve.png]")
+@figure_option("PNG, SVG or PDF file for a chart.  [default: MODEL_curve.png]")
 @store_option
 @at_option
 def curve(model: str, figure: Path | None, store_uri: str, at: str | None) -> None:
