@@ -160,7 +160,7 @@ def robust_limits(values: npt.NDArray[np.float64], reach: float = 0.5) -> tuple[
     """
     ordered = np.sort(values)
     trimmed = max(1, len(ordered) // 100) if len(ordered) > 4 else 0
-    low, high = ordered[trimmed], ordered[len(ordered) - 1 - trimmed]
+    low, high = float(ordered[trimmed]), float(ordered[len(ordered) - 1 - trimmed])
     most = reach * (high - low) or np.inf
     low, high = max(ordered[0], low - most), min(ordered[-1], high + most)
     margin = 0.04 * (high - low) or 1.0
@@ -176,7 +176,8 @@ def density(
     """
     counts, x_edges, y_edges = np.histogram2d(x, y, bins=bins)
     padded = np.pad(counts, 1)
-    near = sum(padded[i : i + bins, j : j + bins] for i in range(3) for j in range(3)) / 9
+    shifted = [padded[i : i + bins, j : j + bins] for i in range(3) for j in range(3)]
+    near = np.mean(shifted, axis=0)
     at = [
         np.clip(np.searchsorted(edges, values, side="right") - 1, 0, bins - 1)
         for edges, values in ((x_edges, x), (y_edges, y))
