@@ -124,7 +124,7 @@ class SessionTables:
             changed = _OF_MATERIALS
         rows = empty if dataset is None else dataset
         if dataset is not None and name in _OF_A_FEW_ROWS:
-            rows = dataset.to_table()
+            rows = dataset.to_table(columns=dataset.schema.names)
         is_whole = set(schema.names) <= set(rows.schema.names)
         if is_whole and not (killed or damaged or changed):
             self._connection.register(name, rows)
