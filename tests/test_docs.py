@@ -39,6 +39,7 @@ DOCUMENTS = ["README.md"] + [
     f"docs/{name}.md"
     for name in (
         "ingestion",
+        "configuration",
         "targets",
         "providers",
         "tables",
