@@ -87,8 +87,8 @@ def _splits(session: Session) -> list[Row]:
 def _texts(session: Session) -> list[Row]:
     return list(
         session.query(
-            "SELECT generator_id, count(DISTINCT structure_id) AS structures, count(*) AS sentences "
-            "FROM sentences GROUP BY ALL ORDER BY generator_id"
+            "SELECT generator_id, count(DISTINCT structure_id) AS structures, "
+            "count(*) AS sentences FROM sentences GROUP BY ALL ORDER BY generator_id"
         ).to_pylist()
     )
 
@@ -131,8 +131,8 @@ def _forecasts(session: Session) -> list[Row]:
 def _failures(session: Session) -> list[Row]:
     return list(
         session.query(
-            "SELECT stage, context, error, count(*) AS failures, min(item) AS example FROM failures "
-            "GROUP BY ALL ORDER BY failures DESC LIMIT 10"
+            "SELECT stage, context, error, count(*) AS failures, min(item) AS example "
+            "FROM failures GROUP BY ALL ORDER BY failures DESC LIMIT 10"
         ).to_pylist()
     )
 

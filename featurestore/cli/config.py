@@ -47,13 +47,10 @@ def show(output_format: str) -> None:
         if output_format != "table":
             rows[-1] |= {"set": value is not None, "what": key.what}
     for name, words in found.aliases.items():
-        row: dict[str, object] = {
-            "key": f"{ALIASES}.{name}",
-            "value": words,
-            "from": str(found.path),
-            "variable": "",
-        }
+        rows.append(
+            {"key": f"{ALIASES}.{name}", "value": words, "from": str(found.path), "variable": ""}
+        )
         if output_format != "table":
-            row |= {"set": True, "what": f"'featurestore {name}' is 'featurestore {words}'"}
-        rows.append(row)
+            what = f"'featurestore {name}' is 'featurestore {words}'"
+            rows[-1] |= {"set": True, "what": what}
     print_table(pa.Table.from_pylist(rows), output_format)
