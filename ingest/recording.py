@@ -32,10 +32,13 @@ class Ingested(Shown):
         The run on record.
     outcomes : tuple of Outcome
         Of each kind of thing that was written.
+    made : str or None
+        Id of the encoder or generator whose rows these are.
     """
 
     run_id: str
     outcomes: tuple[Outcome, ...]
+    made: str | None = None
 
     @property
     def written(self) -> int:
@@ -117,7 +120,7 @@ def recorded(
         yield run
 
 
-def ingested(run: Run, *outcomes: Outcome) -> Ingested:
+def ingested(run: Run, *outcomes: Outcome, made: str | None = None) -> Ingested:
     """What a run did; its counts are put on record.
 
     Raises
@@ -131,7 +134,7 @@ def ingested(run: Run, *outcomes: Outcome) -> Ingested:
         for name, count in outcome.counts().items()
         if count
     }
-    result = Ingested(run.run_id, outcomes)
+    result = Ingested(run.run_id, outcomes, made)
     if outcomes[0].nothing_succeeded:
         raise NothingSucceededError(result)
     return result
