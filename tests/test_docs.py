@@ -67,6 +67,7 @@ DOCUMENTS = ["README.md"] + [
         "maintenance",
         "guarantees",
         "growing",
+        "study",
         "glossary",
     )
 ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from explain.drawing.pages import write_page
+from explain.drawing.printed import number
 from explain.study.making import Output, Workshop
 from explain.study.published import change, kind_of_features, read_removals
 from explain.study.record import Made
@@ -153,7 +154,7 @@ def _varying(
         name for name in names if len(rows) == 1 or len({repr(row.get(name)) for row in rows}) > 1
     ]
     shared = "; ".join(
-        f"{name.replace('_', ' ')} {rows[0][name]}" for name in names if name not in varying
+        f"{name.replace('_', ' ')} {_said(rows[0][name])}" for name in names if name not in varying
     )
     columns = tuple(
         Column(
@@ -163,6 +164,10 @@ def _varying(
         for name in varying
     )
     return columns, shared, [[row.get(name) for name in varying] for row in rows]
+
+
+def _said(value: Any) -> str:
+    return number(value) if isinstance(value, float) else str(value)
 
 
 def _training_row(

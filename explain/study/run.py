@@ -26,7 +26,7 @@ from explain.study.plan import DONE, Planned, output_of, plan, reason
 from explain.study.record import Made, Record
 from explain.study.state import look
 from explain.study.steps import REPORT, Step, study_fingerprint, study_steps
-from featurestore.errors import FeatureStoreError, StoreNotFoundError
+from featurestore.errors import FeatureStoreError, StorageError, StoreNotFoundError
 from featurestore.store import FeatureStore
 
 COMMAND = "study run"
@@ -129,6 +129,10 @@ def run_study(
     record = Record.of(folder or study.folder, store.uri)
     record.fingerprint = study_fingerprint(steps)
     shop = Workshop(store, study, record, say)
+    try:
+        shop.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make the study's folder {shop.folder}: {error}") from error
     _leave_out(record, steps, say)
     made: list[Planned] = []
     planned = plan(store if store.tables() else None, steps, record)
@@ -139,14 +143,16 @@ def run_study(
         "fingerprint": record.fingerprint,
         "steps": [step.name for step in steps],
     }
+    looked = look(store)
     with store.run(COMMAND, said) as run:
         for step in steps:
             before = record.steps.get(step.name)
-            now = look(store)
-            assert now is not None
-            why = "" if before is None else reason(step, before, record, now)
-            if before is not None and not why:
-                continue
+            why = ""
+            if before is not None:
+                now = looked if not made else look(store)
+                why = "" if now is None else reason(step, before, record, now)
+                if not why:
+                    continue
             say(f"[{step.name}]" + (f" again: {why}" if why else ""))
             record.put(step.name, _made(shop, step))
             made.append(Planned(step, "again" if why else "new", why))
@@ -160,19 +166,25 @@ def _made(shop: Workshop, step: Step) -> Made:
         output = _MAKERS[step.table](shop, step)
     except FeatureStoreError as error:
         raise StepError(step, error) from error
-    with shop.store.session() as session:
-        runs = session.query(
-            "SELECT run_id FROM runs WHERE started_at >= ? AND command <> ? ORDER BY started_at",
-            [started, COMMAND],
-        )["run_id"].to_pylist()
     return Made(
         keys=dict(step.keys),
         inputs={name: output_of(shop.record, name) or "" for name in step.needs},
         output=output.facts,
         files=tuple(output.files),
-        runs=tuple(runs),
+        runs=_runs_since(shop.store, started),
         notes=tuple(output.notes),
         seconds=round(time.monotonic() - clock, 1),
+    )
+
+
+def _runs_since(store: FeatureStore, started: datetime) -> tuple[str, ...]:
+    runs = store.dataset("runs")
+    assert runs is not None  # the study's own is under way
+    rows = runs.to_table(columns=["run_id", "command", "started_at"]).to_pylist()
+    return tuple(
+        row["run_id"]
+        for row in sorted(rows, key=lambda row: row["started_at"])
+        if row["started_at"] >= started and row["command"] != COMMAND
     )
 
 

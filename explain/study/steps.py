@@ -10,7 +10,7 @@ from typing import Any
 
 from explain.study.file import Study
 from explain.study.references import in_order, needs
-from explain.study.schema import StudyError
+from explain.study.schema import TABLES, StudyError
 from featurestore.identity import fingerprint
 
 REPORT = "report"
@@ -69,7 +69,16 @@ def study_steps(study: Study) -> list[Step]:
             )
         )
     of_report = {**study.tables["report"], "title": study.title, "of": study.description}
-    keys = _keys({**of_report, "title": None}, f"{study.path}: [report]") | {"title": study.title}
+    titles = {
+        f"{table}.{entry}": said["title"]
+        for table, entries in study.tables.items()
+        if TABLES[table].named
+        for entry, said in entries.items()
+        if "title" in said
+    }
+    keys = _keys(of_report, f"{study.path}: [report]") | {"title": study.title, "titles": titles}
+    # It says which study it is of.
+    keys["study"] = study_fingerprint(steps)
     told = tuple(step.name for step in steps)
     return [*steps, Step(REPORT, "", of_report, told, keys)]
 
