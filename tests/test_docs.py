@@ -39,6 +39,7 @@ DOCUMENTS = ["README.md"] + [
     f"docs/{name}.md"
     for name in (
         "ingestion",
+        "configuration",
         "targets",
         "providers",
         "tables",
@@ -66,6 +67,7 @@ DOCUMENTS = ["README.md"] + [
         "maintenance",
         "guarantees",
         "growing",
+        "study",
         "glossary",
     )
 ]

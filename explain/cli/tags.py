@@ -18,6 +18,7 @@ from featurestore.cli.options import (
     format_option,
     store_option,
 )
+from featurestore.output.notes import note
 from train.cli.options import models_options
 
 if TYPE_CHECKING:
@@ -118,11 +119,11 @@ def tags(
         table = with_readable_spreads(table, "std", "mae_full")
     print_captioned(table, output_format, shared)
     for sentence in _notes(results):
-        click.echo(f"Note: {sentence}", err=True)
+        note(f"Note: {sentence}")
     suffix = tagger if erasure == "deletion" else f"{tagger}_{erasure}"
     path = folder / file_name("tags", request.property or "models", fold, suffix, suffix=".png")
     write_tag_heatmap(results, path)
-    click.echo(f"Wrote {path}", err=True)
+    note(f"Wrote {path}")
 
 
 def _read(

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from featurestore.configuration.reading import read_configuration
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.files import read_json
 from ingest.weights.registry import is_hub_id, named_weights, registry
@@ -16,8 +17,11 @@ RECORD = "weights.json"
 
 
 def weights_root() -> Path:
-    """``$FEATURESTORE_CACHE/weights``, else ``featurestore/weights`` in the user's cache folder."""
-    if root := os.environ.get("FEATURESTORE_CACHE"):
+    """``weights`` in the configured cache, else in ``featurestore`` of the user's cache folder.
+
+    Configured is ``$FEATURESTORE_CACHE``, or ``cache`` in featurestore.toml.
+    """
+    if root := read_configuration().get("cache"):
         return Path(root).expanduser() / "weights"
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser() / "featurestore" / "weights"

@@ -14,6 +14,7 @@ from featurestore.cli.options import (
     format_option,
     store_option,
 )
+from featurestore.output.notes import note
 from train.cli.options import model_filters
 from train.model_request import ModelRequest
 
@@ -70,7 +71,7 @@ def report(
                 table = with_readable_spreads(table, f"test_{error}_std", f"test_{error}")
         print_captioned(table, output_format, shared)
         for sentence in comparison_warnings(rows):
-            click.echo(f"Note: {sentence}", err=True)
+            note(f"Note: {sentence}")
         for (name, of_split), group in groupby(
             rows, key=lambda row: (row.first.parameters.property, row.first.parameters.split)
         ):
@@ -79,4 +80,4 @@ def report(
             what = "reliability" if classes else "parity"
             path = folder / file_name(what, name, of_split, suffix=".png")
             (write_reliability_plot if classes else write_parity_plot)(session, drawn, path)
-            click.echo(f"Wrote {path}", err=True)
+            note(f"Wrote {path}")
