@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from featurestore.cli.options import CONTEXT
+from train.cli.align import align
 from train.cli.benchmark import benchmark
 from train.cli.cross_validate import cross_validate, final
 from train.cli.curve import curve
@@ -25,6 +26,7 @@ def train() -> None:
 
 for command in (
     *(fit, mlp, ensemble, gbt, scratch, source),
+    align,
     *(cross_validate, final),
     *(benchmark, report, list_models, curve, parity),
     *(groups, leakage, leaderboard),
