@@ -13,6 +13,7 @@ import torch
 from click.testing import CliRunner
 from synthetic_store import PROPERTY, SPLIT
 from told_store import TOLD, text_of
+from train_silently import Interrupt, Silent
 
 from featurestore.catalogue import find_encoder
 from featurestore.cli.root import root
@@ -42,11 +43,6 @@ from train.predictors.errors import TrainingError
 SMALL = AlignmentTraining(
     dimension=8, hidden=32, epochs=80, batch_size=32, learning_rate=5e-3, dropout=0.0, patience=80
 )
-
-
-class Silent:
-    def update(self, done: int = 1) -> None:
-        pass
 
 
 @pytest.fixture(scope="module")
@@ -140,17 +136,9 @@ def test_an_interrupted_training_ends_with_the_same_weights(pairs, tmp_path):
     settings = replace(SMALL, epochs=4, dropout=0.2)
     undisturbed = AlignmentTrainer(settings, pairs, 1).fit(Silent())
 
-    class Interrupt(Silent):
-        epochs = 0
-
-        def update(self, done: int = 1) -> None:
-            self.epochs += done
-            if self.epochs == 2:
-                raise KeyboardInterrupt
-
     path = tmp_path / "resume.pt"
     with pytest.raises(KeyboardInterrupt):
-        AlignmentTrainer(settings, pairs, 1, path).fit(Interrupt())
+        AlignmentTrainer(settings, pairs, 1, path).fit(Interrupt(after=2))
     resumed = AlignmentTrainer(settings, pairs, 1, path)
     assert len(resumed.history) == 2
     found = resumed.fit(Silent()).state_dict()

@@ -1,4 +1,4 @@
-"""Trains a joint space, writes its two encoders, and measures what they find of unseen materials."""
+"""Trains a joint space, writes its two encoders, and measures what they find."""
 
 from __future__ import annotations
 
@@ -82,7 +82,10 @@ def align(pairs: Pairs, folder: Path, settings: AlignmentTraining, seed: int = 0
         TRAINED_ON: pairs.materials("train"),
         LEARNED: {
             "task": f"to pair structures ({pairs.structure_encoder.encoder_id}) with "
-            f"{pairs.generator.generator_id} texts ({pairs.text_encoder.encoder_id})"
+            f"{pairs.generator.generator_id} texts ({pairs.text_encoder.encoder_id})",
+            "projected": {
+                one.encoder_id: one.fingerprint.get("weights_sha256") for one in encoders.values()
+            },
         },
         "materials": pairs.folds.counts,
         "settings": asdict(settings),
