@@ -63,6 +63,7 @@ DOCUMENTS = ["README.md"] + [
         "lineage",
         # before there is a second version of the text encoder
         "classes",
+        "text_learning",
         "maintenance",
         "guarantees",
         "growing",

@@ -17,7 +17,7 @@ from train.cli.leakage import leakage
 from train.cli.list import list_models
 from train.cli.parity import parity
 from train.cli.report import report
-from train.cli.text_models import text_source
+from train.cli.text_models import language_model, text_source
 
 
 @click.group(context_settings=CONTEXT)
@@ -27,7 +27,7 @@ def train() -> None:
 
 for command in (
     *(fit, mlp, ensemble, gbt, scratch, source),
-    *(align, text_source),
+    *(align, text_source, language_model),
     *(cross_validate, final),
     *(benchmark, report, list_models, curve, parity),
     *(groups, leakage, leaderboard),

@@ -47,9 +47,9 @@ def load_bert_encoder(
     [CLS] and [SEP], at most 512 tokens.
 
     The fingerprint holds the SHA-256 of the weights and of the tokenizer files, the architecture,
-    every parameter below but ``device`` and, of a model that was trained here, what from. Device, library versions and the company of other
-    texts in a batch change a float32 vector by less than 1e-5 of its length, which is less than
-    what they change in each other; they are not part of it.
+    every parameter below but ``device`` and, of a model that was trained here, what from. Device,
+    library versions and the company of other texts in a batch change a float32 vector by less than
+    1e-5 of its length, which is less than what they change in each other; they are no part of it.
 
     Parameters
     ----------

@@ -180,6 +180,12 @@ def test_unseen_structures_find_their_texts(joint):
         assert of["joint space", query].n == 16
         assert of["joint space", query].recall_10 > of["chance", query].recall_10 + 0.2
         assert of["joint space", query].median_rank < 4 < of["chance", query].median_rank
+        # All cells are rock salt: the composition tells none from another.
+        assert of["composition alone", query].median_rank == of["chance", query].median_rank
+        # … and all have the same elements.
+        for way in ("joint space", "chance"):
+            same = of[f"{way}, same elements", query]
+            assert replace(same, way=way) == of[way, query]
 
 
 def test_both_sides_are_encoders_whose_rows_are_projections(joint, pairs):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors.numpy import save
 
 from featurestore.identity import sha256_hex
@@ -110,10 +111,12 @@ def align(pairs: Pairs, folder: Path, settings: AlignmentTraining, seed: int = 0
 
 
 def retrieval(pairs: Pairs, heads: dict[str, Head]) -> list[Retrieval]:
-    """What the test fold's structures and texts find of each other, three ways.
+    """What the test fold's structures and texts find of each other, four ways.
 
     In the joint space; through the neighbours of training pairs, without training (see
-    `by_neighbours`); and by chance. Empty where nothing is tested on.
+    `by_neighbours`); by the composition alone, told without error, which is all that one who reads
+    no more than the formula can find; and by chance. The joint space again among the candidates
+    that have the query's elements. Empty where nothing is tested on.
     """
     test, train = pairs.rows("test"), pairs.rows("train")
     if not len(test):
@@ -127,12 +130,50 @@ def retrieval(pairs: Pairs, heads: dict[str, Head]) -> list[Retrieval]:
             "neighbours of training pairs",
             {side: by_neighbours(all_[test], all_[train]) for side, all_ in sides.items()},
         ),
+        ("composition alone", dict.fromkeys(SIDES, pairs.compositions[test])),
     ):
         found += [
             summary(way, query, ranks(vectors[query], vectors[other], contents, contents))
             for query, other in (SIDES, SIDES[::-1])
         ]
-    return [*found, *(chance(query, len(test)) for query in SIDES)]
+    found += [chance(query, len(test)) for query in SIDES]
+    vectors = {side: heads[side](all_[test]) for side, all_ in sides.items()}
+    elements = [np.flatnonzero(row).tobytes() for row in pairs.compositions[test]]
+    return [*found, *within(vectors, contents, elements)]
+
+
+def within(
+    vectors: dict[str, Any], contents: Sequence[str], groups: Sequence[bytes]
+) -> list[Retrieval]:
+    """What is found among candidates of the query's own group, here of the same elements.
+
+    Whoever reads the formula finds nearly everything in a store of one material a formula; here
+    that is no help. Groups of one are left out; without others the list is empty.
+    """
+    members: dict[bytes, list[int]] = {}
+    for row, group in enumerate(groups):
+        members.setdefault(group, []).append(row)
+    several = [rows for rows in members.values() if len(rows) > 1]
+    if not several:
+        return []
+    found = []
+    for query, other in (SIDES, SIDES[::-1]):
+        parts = []
+        for rows in several:
+            texts = [contents[row] for row in rows]
+            parts.append(ranks(vectors[query][rows], vectors[other][rows], texts, texts))
+        found.append(summary("joint space, same elements", query, np.concatenate(parts)))
+    sizes = np.concatenate([np.full(len(rows), float(len(rows))) for rows in several])
+    for query in SIDES:
+        drawn = summary("chance, same elements", query, (sizes + 1) / 2)
+        found.append(
+            replace(
+                drawn,
+                recall_1=float((1 / sizes).mean()),
+                recall_10=float(np.minimum(10 / sizes, 1).mean()),
+            )
+        )
+    return found
 
 
 def _side(encoder: Any, settings: AlignmentTraining, space: str) -> dict[str, Any]:

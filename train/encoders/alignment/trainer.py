@@ -81,6 +81,7 @@ class Projection(nn.Module):
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         """Directions of length 1, shape (n, dimension)."""
+        assert isinstance(self.centre, torch.Tensor) and isinstance(self.size, torch.Tensor)
         x = self.dropout((vectors - self.centre) / self.size)
         h = self.dropout(nn.functional.silu(self.first(x)))
         return nn.functional.normalize(self.second(h), dim=1)

@@ -123,7 +123,7 @@ def stored_corpus(
         )
     kept_ids = set(ids)
     found = [row for row in found if row[0] in kept_ids]
-    first = _first_materials(session)
+    first = first_materials(session)
     corpus = Corpus(
         properties=tuple(zip(properties, units, strict=True)),
         generators=generators,
@@ -156,7 +156,8 @@ def _targets(session: Session, property: str) -> dict[str, float]:
     return dict(zip(rows["structure_id"].to_pylist(), rows["target"].to_pylist(), strict=True))
 
 
-def _first_materials(session: Session) -> dict[str, str]:
+def first_materials(session: Session) -> dict[str, str]:
+    """The first material of each structure, by id."""
     rows = session.query(
         "SELECT structure_id, min(material_id) AS material_id FROM materials GROUP BY structure_id"
     )

@@ -17,9 +17,9 @@ from ingest.encoders.bert.tokens import Tokenizer, Tokens
 from train.encoders.text.corpus import Corpus, Targets
 from train.encoders.text.network import Learning, TextRegressor, choose_learning, padded
 from train.encoders.text.rounds import Rounds, products
-from train.predictors.callbacks import BestWeights, Callback, Checkpoint, Diverged, EarlyStopping
+from train.predictors.callbacks import BestWeights, Checkpoint, Diverged, EarlyStopping
 from train.predictors.errors import TrainingError
-from train.predictors.loop import TrainingLoop
+from train.predictors.loop import Callback, TrainingLoop
 
 # The head starts from nothing, the encoder does not.
 _HEAD_FACTOR = 20.0
