@@ -64,6 +64,7 @@ DOCUMENTS = ["README.md"] + [
         "lineage",
         # before there is a second version of the text encoder
         "classes",
+        "text_learning",
         "maintenance",
         "guarantees",
         "growing",
