@@ -63,9 +63,7 @@ def test_only_rows_that_could_match_are_read(tmp_path: Any):
     assert all_of_it.num_rows == 100
 
 
-def test_what_is_there_is_written_to_without_the_import_of_lancedb(
-    tmp_path: Any, monkeypatch: Any
-):
+def test_what_is_there_is_written_to_without_the_import_of_lancedb(tmp_path: Any, monkeypatch: Any):
     place = tmp_path / "store"
     store = FeatureStore.open(place, create=True)
     store.merge("splits", made_up("splits", range(3)))
