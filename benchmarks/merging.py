@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -60,11 +61,19 @@ def measure(rows: int) -> str:
         for turn in range(_TURNS):
             first = rows + turn * BATCH
             batch = sentences(range(first, first + BATCH))
-            news.append(_seconds(lambda: store.merge("sentences", batch).written, BATCH))
-            nothings.append(_seconds(lambda: store.merge("sentences", batch).present, BATCH))
+            news.append(_seconds(partial(_written, store, batch), BATCH))
+            nothings.append(_seconds(partial(_present, store, batch), BATCH))
         new, nothing = statistics.median(news), statistics.median(nothings)
         more = (peak_memory() - before) / 1e6
         return f"{rows:>10,}  {new:>7.3f}  {nothing:>7.3f}  {more:>13,.0f}"
+
+
+def _written(store: FeatureStore, rows: pa.Table) -> int:
+    return store.merge("sentences", rows).written
+
+
+def _present(store: FeatureStore, rows: pa.Table) -> int:
+    return store.merge("sentences", rows).present
 
 
 def _seconds(action: Callable[[], int], expected: int) -> float:
