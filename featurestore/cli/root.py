@@ -41,6 +41,7 @@ _SUMMARIES = {
     "predict": "Predict materials from files or the store.",
     "train": "Train predictors on training views.",
     "explain": "Say which part of a text a model relies on.",
+    "explore": "Show the store in a browser.",
     "status": "Say what is lacking since new data came.",
     "update": "Make what is lacking: texts, vectors, folds, models.",
 }
