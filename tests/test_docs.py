@@ -48,6 +48,7 @@ DOCUMENTS = ["README.md"] + [
         "features",
         "python",
         "search",
+        "explore",
         "weights",
         "extending",
         "predicting",

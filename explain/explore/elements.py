@@ -46,7 +46,7 @@ def _place(number: int) -> tuple[int, int]:
     place, length = number - before, _NOBLE[row - 1] - before
     if length == 32 and 3 <= place <= 17:
         return row + 2, place
-    if place <= 2 and not number == 2:
+    if place <= 2 and number != 2:
         return row, place
     return row, place + 18 - length
 

@@ -67,6 +67,9 @@ class Limits:
     waiting: int = 64
 
 
+_LIMITS = Limits()
+
+
 class Engine:
     """Makes answers from a store.
 
@@ -80,7 +83,7 @@ class Engine:
         What requests may take.
     """
 
-    def __init__(self, uri: str, at: str | None = None, limits: Limits = Limits()) -> None:
+    def __init__(self, uri: str, at: str | None = None, limits: Limits = _LIMITS) -> None:
         self.uri, self.at, self.limits = uri, at, limits
         sql = SqlLimits(limits.seconds, limits.memory, limits.rows)
         self.sessions = Sessions(uri, at, sql, most=limits.threads)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from explain.explore.axes import robust_ends
 from explain.explore.elements import ELEMENTS
 from explain.explore.find import Finding, Reading, conditions, read
 from explain.explore.sessions import Source
@@ -43,11 +44,11 @@ class Histogram:
     n : int
         Materials that have a value.
     edges : tuple of float
-        Of the bars, one more than these; the first and last hold what lies beyond. None of classes.
+        Of the bars, one more than these; the outer ones hold what lies beyond. None of classes.
     counts : tuple of int
         Of each bar, or class.
     below, above : int
-        Values beyond the outer edges, which are the 1st and 99th percentile where these are far in.
+        Values beyond the outer edges.
     problem : str
         Why there is none.
     """
@@ -142,7 +143,7 @@ class _Among:
         numbers = values.to_numpy().astype(np.float64)
         if not len(numbers):
             return Histogram(chosen, problem="none of these materials has a value")
-        low, high = (float(end) for end in _limits(numbers))
+        low, high = robust_ends(numbers, 1.0)
         edges = np.linspace(low, high, _BARS + 1)
         counts_of, _ = np.histogram(np.clip(numbers, low, high), edges)
         return Histogram(
@@ -153,14 +154,3 @@ class _Among:
             int((numbers < low).sum()),
             int((numbers > high).sum()),
         )
-
-
-def _limits(values: np.ndarray) -> tuple[float, float]:
-    """Ends of an axis: of all values, unless a few lie so far out that they squeeze the others."""
-    low, high = float(values.min()), float(values.max())
-    first, last = np.percentile(values, [1, 99])
-    width = float(last - first)
-    if width > 0:
-        low = float(first) if first - low > width else low
-        high = float(last) if high - last > width else high
-    return (low, high) if high > low else (low - 0.5, high + 0.5)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from explain.explore.axes import robust_ends
 from explain.explore.sessions import Source
 from featurestore.classes import classes_of
 from featurestore.errors import InvalidInputError, MissingDataError
@@ -28,8 +29,7 @@ from train.models import find_model
 _FEWEST = 3
 #: Categories with a colour of their own.
 MOST_CATEGORIES = 10
-# Points beyond so many widths of the middle 98 % do not stretch the axes.
-_MARGIN = 0.15
+_MARGIN = 0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,18 +58,12 @@ class Map:
 
     @property
     def limits(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Ends of both axes: those of the middle 98 %, so that no outlier squeezes the others."""
+        """Ends of both axes, that no outlier squeezes the others."""
         found = []
         for values in self.xy.T.astype(np.float64):
-            low, high = np.percentile(values, [1, 99])
-            width = float(high - low) or 1.0
-            low, high = low - _MARGIN * width, high + _MARGIN * width
-            found.append(
-                (
-                    max(float(low), float(values.min()) - 0.03 * width),
-                    min(float(high), float(values.max()) + 0.03 * width),
-                )
-            )
+            low, high = robust_ends(values, 0.6)
+            margin = _MARGIN * (high - low)
+            found.append((low - margin, high + margin))
         return found[0], found[1]
 
 

@@ -275,7 +275,7 @@ def _texts(session: Session, material_id: str) -> tuple[Text, ...]:
 
 
 def _contributions(session: Session, description: Description) -> tuple[Contributions, ...]:
-    """What is stored of the effects of this text's parts, of each model that they were measured on."""
+    """What is stored of the effects of this text's parts, for each model."""
     measured = session.query(
         "SELECT DISTINCT model_id FROM erasures WHERE material_id = ? AND "
         "(contains(variant, ':word:') OR contains(variant, ':sentence:'))",

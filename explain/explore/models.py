@@ -52,7 +52,7 @@ class Placed:
     def coverage(self) -> float | None:
         """Share of the test targets in the 90 % intervals or sets, in per cent."""
         found = self.models.first.metrics.get("coverage") or {}
-        value = found.get("0.9", found.get(0.9))
+        value = found.get("0.90")
         return None if value is None else 100 * float(value)
 
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from featurestore.errors import StoreNotFoundError
 from featurestore.query.limits import SqlLimits
 from featurestore.session import QueryError, Session
 from featurestore.store import FeatureStore
 
 # Two requests of one page need not both look for new versions.
 _SECONDS_BETWEEN_LOOKS = 0.5
+_NO_LIMITS = SqlLimits()
 
 
 class TooSlowError(QueryError):
@@ -70,7 +72,7 @@ class Sessions:
     """
 
     def __init__(
-        self, uri: str, at: str | None, limits: SqlLimits = SqlLimits(), most: int = 4
+        self, uri: str, at: str | None, limits: SqlLimits = _NO_LIMITS, most: int = 4
     ) -> None:
         self.uri, self.at, self.limits = uri, at, limits
         self._most = most
@@ -143,6 +145,8 @@ class Sessions:
                 kept = self._idle.pop() if self._idle else None
             if kept is None:
                 folders = _folders(store)
+                if not folders:
+                    raise StoreNotFoundError(f"there is no store at {store.uri} any more")
                 opened = store.session(self.limits)
                 kept = _Kept(opened.__enter__(), opened, folders)
                 break
@@ -176,7 +180,7 @@ class Sessions:
 
 
 def _folders(store: FeatureStore) -> dict[str, int]:
-    """The tables; of a local store with the number of each folder, which another in its place lacks.
+    """The tables; of a local store with the number of each folder, which no other has.
 
     A store that was moved away and replaced may have tables of the same names and versions.
     """

@@ -22,6 +22,15 @@ _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)")
 _SCREW = re.compile(r"_(\d)")
 _BAR = re.compile(r"-(\d)")
 _LONGEST_CELL = 300
+_WORDS = {
+    "n_atoms": "atoms",
+    "material_id": "material",
+    "space_group_number": "space group no.",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "r2": "R²",
+    "ece": "ECE",
+}
 
 
 def formula(text: str) -> Markup:
@@ -55,9 +64,11 @@ def cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return number(value, 4) if abs(value) < 1e5 or value != value else f"{value:.4g}"
+        return f"{value:.4g}".replace("-", "−").replace("nan", "–")
     if isinstance(value, int):
-        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+        return (
+            f"{value:,}".replace("-", "−") if abs(value) >= 1000 else str(value).replace("-", "−")
+        )
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     text = shown(plain(value))
@@ -87,8 +98,7 @@ def link(path: str, **pairs: Any) -> str:
 
 def words(name: str) -> str:
     """A column's name as words: "n_atoms" is "atoms"."""
-    known = {"n_atoms": "atoms", "material_id": "material", "space_group_number": "space group no."}
-    return known.get(name, shown(name).replace("_", " "))
+    return _WORDS.get(name, shown(name).replace("_", " "))
 
 
 def cells_of(table: pa.Table) -> list[list[tuple[str, Any]]]:

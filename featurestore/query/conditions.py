@@ -23,7 +23,8 @@ _UNKNOWN_COLUMN = re.compile(r'[Cc]olumn "([^"]+)" not found')
 _ALL = SQL("FROM materials")
 _NOTHING = SQL("")
 
-_STRING = re.compile(r"'(?:[^']|'')*'")
+# A quoted name may hold what looks like a string; it is a name nevertheless.
+_STRING = re.compile(r"""'(?:[^']|'')*'|("(?:[^"]|"")*")""")
 
 
 def materials_where(
@@ -102,7 +103,7 @@ def select_materials(
         As for `materials_where`, whose errors it raises.
     """
     condition = SQL(f"WHERE {as_condition(where)}" if where is not None else "")
-    named = property_sources(session, [where or "", *naming], property_source)
+    named = property_sources(session, [where or "", *map(identifier, naming)], property_source)
     of_classes = properties_of_classes(session, named)
     try:
         # Read-only and with external access off, like every query from outside.
@@ -197,7 +198,7 @@ def as_expression(text: str, what: str = "expression") -> SQL:
 def named_properties(session: Session, texts: Iterable[str]) -> list[str]:
     """The stored properties whose names occur in SQL outside its strings, but for columns'."""
     columns = {name.lower() for name in MATERIAL_COLUMNS}
-    text = "\n".join(_STRING.sub("''", text) for text in texts)
+    text = "\n".join(_STRING.sub(lambda found: found[1] or "''", text) for text in texts)
     return [
         name
         for name in _all_properties(session)

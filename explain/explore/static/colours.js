@@ -8,8 +8,14 @@ export function rgb(hex) {
   return [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
 }
 
+export function isDark() {
+  return matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+// The darkest part does not show on a dark ground, nor the lightest on a light one.
 export function onScale(share) {
-  const place = Math.min(Math.max(share, 0), 1) * (VIRIDIS.length - 1);
+  const [first, last] = isDark() ? [0.22, 1] : [0, 0.94];
+  const place = (first + (last - first) * Math.min(Math.max(share, 0), 1)) * (VIRIDIS.length - 1);
   const i = Math.min(Math.floor(place), VIRIDIS.length - 2);
   return VIRIDIS[i].map((part, k) => Math.round(part + (place - i) * (VIRIDIS[i + 1][k] - part)));
 }

@@ -46,6 +46,10 @@ function show(head, xy, values, ids) {
   for (let i = 0; i < head.n; i++) if (x[i] < x0 || x[i] > x1 || y[i] < y0 || y[i] > y1) beyond++;
   said.textContent = `${head.n.toLocaleString("en")} materials${beyond ? `; ${beyond} far outside: zoom out to see them` : ""}`;
   legend(head);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    plot.recolour(coloured(values, head, alpha));
+    legend(head);
+  });
   const tip = element("div", { class: "tip", hidden: "" });
   box.append(tip);
   let wait = 0;

@@ -47,7 +47,7 @@ function draw(first) {
   const line = getComputedStyle(document.documentElement).getPropertyValue("--soft").trim();
   for (const [from, to] of scene.edges) {
     const point = ([x, y, z]) => ({ x, y, z });
-    view.addLine({ start: point(from), end: point(to), color: line });
+    view.addCylinder({ start: point(from), end: point(to), radius: 0.022, color: line, fromCap: 1, toCap: 1 });
   }
   if (first) { view.zoomTo(); view.rotate(-72, "x"); view.rotate(22, "y"); }
   view.render();

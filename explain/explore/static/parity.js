@@ -16,7 +16,8 @@ async function load(box) {
   const ends = [all[0] - margin, all.at(-1) + margin];
   const bytes = new Uint8Array(4 * rows.length);
   const alpha = Math.round(255 * Math.min(0.85, Math.max(0.12, 40 / rows.length ** 0.7)));
-  for (let i = 0; i < rows.length; i++) bytes.set([...rgb("#0072b2"), alpha], 4 * i);
+  const mark = getComputedStyle(document.documentElement).getPropertyValue("--mark").trim();
+  for (let i = 0; i < rows.length; i++) bytes.set([...rgb(mark), alpha], 4 * i);
   const unit = box.dataset.unit;
   const name = `${box.dataset.property}${unit ? ` (${unit.trim()})` : ""}`;
   const plot = new Scatter(box, { x, y, bytes, bars, limits: [ends.slice(), ends.slice()], names: [`target ${name}`, "prediction, test materials"], equal: true, diagonal: true });

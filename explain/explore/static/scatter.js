@@ -187,7 +187,7 @@ export class Scatter {
     pen.font = "12px system-ui, sans-serif";
     pen.textAlign = "center";
     pen.textBaseline = "top";
-    for (const value of ticks(this.view[0], Math.max(2, Math.floor(f.across / 90)))) {
+    for (const value of ticks(this.view[0], Math.max(2, Math.floor(f.across / 65)))) {
       const [px] = this.toScreen(value, 0);
       pen.fillRect(px, bottom, 1, 4);
       pen.fillText(tickText(value), px, bottom + 7);
