@@ -49,6 +49,7 @@ DOCUMENTS = ["README.md"] + [
         "features",
         "python",
         "search",
+        "explore",
         "weights",
         "extending",
         "predicting",

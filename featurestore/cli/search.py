@@ -94,7 +94,7 @@ def like(material: str, space: str, asked: Asked, store_uri: str, at: str | None
 )
 @click.option(
     "--method",
-    type=click.Choice(["pca", "tsne"]),
+    type=click.Choice(["pca", "tsne", "umap"]),
     default="pca",
     show_default=True,
     help="Principal components, or t-SNE, which takes minutes for tens of thousands.",
