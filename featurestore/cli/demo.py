@@ -88,4 +88,4 @@ def demo(demo_store: str, output: str) -> None:
     for path in sorted(Path(output).glob("*.png")):
         click.echo(f"  {path.resolve()}")
     click.echo("Its pages in a browser:")
-    click.echo(f"  featurestore explore {store_uri}")
+    click.echo(f"  featurestore explore {demo_store}")

@@ -131,7 +131,8 @@ def map_(
       featurestore search map --colour formation_energy_peratom -o map.png
     """
     from featurestore.output.rows import write_table
-    from featurestore.search.map import draw_map, space_map
+    from featurestore.search.map import space_map
+    from featurestore.search.map_figure import draw_map
     from featurestore.store import FeatureStore
 
     drawn = space_map(
