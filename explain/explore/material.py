@@ -15,7 +15,7 @@ from featurestore.catalogue import encoders, generators, structure_of
 from featurestore.classes import class_names, classes_of
 from featurestore.crystal import Crystal
 from featurestore.errors import FeatureStoreError, MissingContentError
-from featurestore.history.lineage import RunRecord, runs_of
+from featurestore.history.nodes import RunRecord, runs_of
 from featurestore.output.structure_files import cell_parameters
 from featurestore.search.hits import Among
 from featurestore.session import Session

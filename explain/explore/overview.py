@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from explain.explore.engine import Engine
 from explain.explore.sessions import Source
-from featurestore.history.lineage import Node, model_lineage
+from featurestore.history.lineage import model_lineage
+from featurestore.history.nodes import Node
 from featurestore.quality.all_checks import check_quality
 from featurestore.quality.coverage import coverage
 from featurestore.quality.finding import as_table
