@@ -7,7 +7,7 @@ from pathlib import Path
 
 import forecast_lab as lab
 import pytest
-from conftest import client_of
+from served_pages import client_of
 from starlette.testclient import TestClient
 
 from explain.explore.engine import Limits
