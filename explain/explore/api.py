@@ -167,7 +167,7 @@ async def _find(engine: Engine, request: Request) -> Response:
         "total": found.total,
         "page": wanted.page,
         "read_as": found.reading.kind,
-        "condition": found.condition,
+        "condition": found.asked,
         "notes": found.notes,
     }
     return table_reply(found.rows, output, "materials", beside)

@@ -100,6 +100,8 @@ class Engine:
             )
         self._lock = threading.Lock()
         self._waiting = 0
+        #: Answers that are being made.
+        self.under_way = 0
         self._kept: OrderedDict[Any, Any] = OrderedDict()
 
     async def ask(
@@ -180,9 +182,18 @@ class Engine:
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(threads, lambda: call(*args, **kwargs))
+            return await loop.run_in_executor(threads, self._counted, call, args, kwargs)
         finally:
             self._waiting -= 1
+
+    def _counted(self, call: Any, args: Any, kwargs: Any) -> Any:
+        with self._lock:
+            self.under_way += 1
+        try:
+            return call(*args, **kwargs)
+        finally:
+            with self._lock:
+                self.under_way -= 1
 
     def _answer(self, seconds: float | None, work: Any, *args: Any, **kwargs: Any) -> Any:
         with self.sessions.source(seconds) as source:

@@ -31,7 +31,10 @@ OTHER_COLUMNS = (
     *("structure_id", "dataset", "prototype", "volume", "space_group_number", "point_group"),
     *("chemsys", "source_file"),
 )
-_FIXED = ("material_id", *COLUMNS, *OTHER_COLUMNS)
+_WRITTEN = {
+    "formula": "SELECT formula(?) AS written",
+    "chemsys": "SELECT chemsys(?) AS written",
+}
 
 _SQL = re.compile(r"[<>=]|\b(like|ilike|between|in|is|not|and|or)\b", re.IGNORECASE)
 _FORMULA = re.compile(r"(?:[A-Z][a-z]?\d*|[()]\d*)+")
@@ -176,7 +179,7 @@ class Found:
     ----------
     reading : Reading
         How the box was read.
-    condition : str or None
+    asked : str or None
         All that was asked, as one SQL condition.
     total : int
         Materials found.
@@ -187,7 +190,7 @@ class Found:
     """
 
     reading: Reading
-    condition: str | None
+    asked: str | None
     total: int
     rows: pa.Table
     notes: tuple[str, ...] = ()
@@ -323,7 +326,7 @@ def _holding(names: Sequence[str]) -> SQL:
 def _chemical_system(source: Source, macro: str, text: str) -> str:
     """A formula or chemical system as the store writes it."""
     try:
-        rows = source.session.query(f"SELECT {macro}(?) AS written", [text])
+        rows = source.session.query(_WRITTEN[macro], [text])
     except QueryError as error:
         raise InvalidInputError(f"{text!r} cannot be read as a {macro}: {error}") from error
     return str(rows["written"][0].as_py())

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-import threading
+import time
 from collections.abc import Callable, Sequence
 from urllib.parse import urlencode
 
@@ -104,15 +104,15 @@ def serve(
     finally:
         tempfile.tempdir = before
         shutil.rmtree(folder, ignore_errors=True)
-    _end()
+    _end(engine)
 
 
-def _end() -> None:
-    """End the process where a thread goes on: a forecast under way cannot be stopped."""
-    for thread in threading.enumerate():
-        if thread.name.startswith(("answer", "long", "guarded")):
-            thread.join(_SECONDS_TO_END)
-            if thread.is_alive():
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(0)
+def _end(engine: Engine) -> None:
+    """End the process where an answer goes on: a forecast under way cannot be stopped."""
+    until = time.monotonic() + _SECONDS_TO_END
+    while engine.under_way:
+        if time.monotonic() > until:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
+        time.sleep(0.05)

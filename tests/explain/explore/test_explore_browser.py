@@ -11,7 +11,7 @@ from typing import Any
 import hostile_store as hostile
 import pytest
 import synthetic_store as toy
-from conftest import Served
+from served_pages import Served
 
 from explain.explore.app import make_app
 from explain.explore.connections import Server

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import synthetic_store as toy
-from conftest import Served
+from served_pages import Served
 from starlette.testclient import TestClient
 
 import explain.explore
@@ -299,7 +299,7 @@ def test_the_interface_is_described_and_the_pages_use_it_and_no_other(client: Te
 
 
 def test_a_store_that_changes_below_the_server_is_seen(tmp_path: Path) -> None:
-    from conftest import client_of
+    from served_pages import client_of
 
     from explain.explore import sessions
     from explain.explore.engine import Limits

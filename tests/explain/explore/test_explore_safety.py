@@ -9,7 +9,7 @@ from pathlib import Path
 
 import hostile_store as hostile
 import pytest
-from conftest import ADDRESS, Served, client_of
+from served_pages import ADDRESS, Served, client_of
 from starlette.testclient import TestClient
 
 from explain.explore import connections, trying
