@@ -99,7 +99,11 @@ def preload() -> None:
 
     for module in (
         *("lance", "lancedb", "featurestore.upkeep.maintenance", "featurestore.upkeep.verify"),
-        *("featurestore.upkeep.removals", "featurestore.upkeep.renamings", "featurestore.cli"),
+        *(
+            "featurestore.upkeep.removals",
+            "featurestore.upkeep.renamings.splits",
+            "featurestore.cli",
+        ),
         *("ingest.library.providers", "ingest.library.splits", "ingest.library.tables"),
         *(
             "ingest.library.targets",
@@ -259,7 +263,9 @@ def _update(uri: str) -> None:
 def _rename(uri: str) -> None:
     from featurestore.errors import UnknownNameError
     from featurestore.upkeep.renaming import carry_out_renaming
-    from featurestore.upkeep.renamings import of_material, of_property, of_split
+    from featurestore.upkeep.renamings.materials import of_material
+    from featurestore.upkeep.renamings.properties import of_property
+    from featurestore.upkeep.renamings.splits import of_split
 
     store = opened(uri)
     for plan in (

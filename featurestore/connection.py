@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 
 from featurestore.machine.memory import machine_memory
+from featurestore.query.formulas import add_formulas
 
 # The rest is for Arrow, for the vectors, and for other programs.
 _SHARE_OF_MEMORY = 0.5
@@ -54,6 +55,7 @@ def _database(memory: int, process: int) -> duckdb.DuckDBPyConnection:
     # DuckDB shows one on standard output, among results, where Python runs no file (python -c).
     database.execute("SET enable_progress_bar = false")
     database.execute("SET lock_configuration = true")
+    add_formulas(database)
     return database
 
 

@@ -40,6 +40,9 @@ MATERIAL_COLUMNS = (
     *("formula_alphabetical", "elements", "chemsys"),
 )
 
+# A row a version. Macros name them several times, and a scan of a dataset takes 1 to 2 ms to begin.
+_OF_A_FEW_ROWS = {"encoders", "generators", "property_rules", "standings"}
+
 # The table of an encoder_id as `identity.versioned_id` makes them, without its fingerprint.
 _VERSIONED = re.compile(r"(.+__.+)_[0-9a-f]{10}")
 _KEYS = ((STRUCTURE_EMBEDDINGS, "structure_id"), (TEXT_EMBEDDINGS, "text_id"))
@@ -120,6 +123,8 @@ class SessionTables:
         if name == "materials":
             changed = _OF_MATERIALS
         rows = empty if dataset is None else dataset
+        if dataset is not None and name in _OF_A_FEW_ROWS:
+            rows = dataset.to_table(columns=dataset.schema.names)
         is_whole = set(schema.names) <= set(rows.schema.names)
         if is_whole and not (killed or damaged or changed):
             self._connection.register(name, rows)

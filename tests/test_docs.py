@@ -25,7 +25,7 @@ from notebooks import code_cells, kinds, run_cells
 from tiny_alignn import write_tiny_alignn
 from tiny_bert import write_tiny_bert
 
-import featurestore.machine.workers
+import featurestore.machine.processors
 import ingest.providers.optimade.databases
 import ingest.stages.text
 import ingest.weights.cache
@@ -42,6 +42,7 @@ DOCUMENTS = ["README.md"] + [
     f"docs/{name}.md"
     for name in (
         "ingestion",
+        "configuration",
         "targets",
         "providers",
         "tables",
@@ -51,6 +52,7 @@ DOCUMENTS = ["README.md"] + [
         "features",
         "python",
         "search",
+        "explore",
         "weights",
         "extending",
         "predicting",
@@ -69,7 +71,10 @@ DOCUMENTS = ["README.md"] + [
         "maintenance",
         "guarantees",
         "growing",
+        "study",
         "glossary",
+        # last: it brings further encoders of both kinds
+        "text_learning",
     )
 ]
 _BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -135,7 +140,7 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for module in (ingest.weights.registry, ingest.weights.cache):
             patch.setattr(module, "registry", lambda: entries)
         # Each process of Robocrystallographer needs ten seconds before its first sentence.
-        patch.setattr(featurestore.machine.workers, "cpu_count", lambda: 1)
+        patch.setattr(featurestore.machine.processors, "processors", lambda: 1)
         patch.setattr(train.benchmark.run, "train_cells", train_here)
         yield
 

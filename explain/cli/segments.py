@@ -15,6 +15,7 @@ from featurestore.cli.options import (
     format_option,
     store_option,
 )
+from featurestore.output.notes import note
 from train.cli.options import models_options
 
 if TYPE_CHECKING:
@@ -74,4 +75,4 @@ def segments(
     print_captioned(table, output_format, shared)
     if figure is not None:
         write_segments_figure(results, figure)
-        click.echo(f"Wrote {figure}", err=True)
+        note(f"Wrote {figure}")

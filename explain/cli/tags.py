@@ -19,6 +19,7 @@ from featurestore.cli.options import (
     format_option,
     store_option,
 )
+from featurestore.output.notes import note
 from train.cli.options import models_options
 
 if TYPE_CHECKING:
@@ -121,12 +122,12 @@ def tags(
         table = with_readable_spreads(table, "std", "mae_full")
     print_captioned(table, output_format, shared)
     for sentence in _notes(results):
-        click.echo(f"Note: {sentence}", err=True)
+        note(f"Note: {sentence}")
     how = tagger if erasure == "deletion" else f"{tagger}_{erasure}"
     name = file_name("tags", request.property or "models", fold, how, suffix=suffix)
     path = folder / name
     write_tag_heatmap(results, path)
-    click.echo(f"Wrote {path}", err=True)
+    note(f"Wrote {path}")
 
 
 def _read(

@@ -13,6 +13,7 @@ import click
 from explain.cli.encode import with_content
 from explain.cli.options import encode_option, erasure_option, model_option, text_option
 from explain.erasing.kinds import UNITS
+from featurestore.cli.completion import stored
 from featurestore.cli.options import (
     CONTEXT,
     count_option,
@@ -20,6 +21,7 @@ from featurestore.cli.options import (
     format_option,
     store_option,
 )
+from featurestore.output.notes import note
 
 if TYPE_CHECKING:
     from explain.words.contributions import Contributions
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings=CONTEXT)
-@click.argument("material", metavar="MATERIAL")
+@click.argument("material", metavar="MATERIAL", shell_complete=stored("materials"))
 @model_option
 @click.option(
     "--unit",
@@ -123,7 +125,7 @@ def words(
     elif path is not None:
         write_text_figure(of_words or found[0], path)
     if path is not None:
-        click.echo(f"Wrote {path}", err=True)
+        note(f"Wrote {path}")
 
 
 def _print_coloured(found: Sequence[Contributions]) -> None:

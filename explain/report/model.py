@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from explain.drawing.pages import Scale, scale
 from explain.words.contributions import Contributions
 from explain.words.description import Description
-from featurestore.history.lineage import Node
+from featurestore.history.nodes import Node
 from train.analysis.groups import GroupErrors
 from train.analysis.resampling import Estimate
 from train.models import SeedGroup, StoredModel

@@ -130,7 +130,7 @@ def parity(
     test = np.flatnonzero(stored.in_fold("test")).tolist()
     targets, predictions = stored.targets[test], stored.predictions[:, test].mean(axis=0)
     frame = _Frame(*robust_limits(np.concatenate([targets, predictions]), reach=1.5))
-    rows = [known[i] for i in test]
+    rows = [known[int(i)] for i in test]
     shades = _shades(np.clip(targets, frame.low, frame.high), predictions)
     reaches = _intervals(session, models, [row.material_id for row in rows])
     points = tuple(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from featurestore.history.lineage import Node, RunRecord
+from featurestore.history.nodes import Node, RunRecord
 from featurestore.output.labels import printed_unit
 from featurestore.session import Session
 from featurestore.views.renamed import view_then

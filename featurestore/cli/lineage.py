@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from featurestore.cli.options import CONTEXT, at_option, formats_option, store_option
+from featurestore.output.notes import note
 
 _CONTENT_ID = re.compile(r"[0-9a-f]{64}")
 
@@ -76,4 +77,4 @@ def lineage(
         events = openlineage_events(node, store_namespace(store.uri))
         with atomic_path(events_file) as temporary:
             temporary.write_text("".join(json.dumps(event) + "\n" for event in events), "utf-8")
-        click.echo(f"{len(events)} OpenLineage events written to {events_file}", err=True)
+        note(f"{len(events)} OpenLineage events written to {events_file}")

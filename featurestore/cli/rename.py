@@ -30,7 +30,7 @@ class _Renaming(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Like click's, with the reasons."""
-        from featurestore.upkeep.renamings import REFUSED
+        from featurestore.upkeep.renamings.refused import REFUSED
 
         if args and args[0] in REFUSED:
             raise click.UsageError(f"{args[0]} keeps its name: {REFUSED[args[0]]}.", ctx)
@@ -55,7 +55,7 @@ def material(old: str, new: str, dry_run: bool, yes: bool, store_uri: str) -> No
     Example:
       featurestore rename material JVASP-1372 AlAs --dry-run
     """
-    from featurestore.upkeep.renamings import of_material
+    from featurestore.upkeep.renamings.materials import of_material
 
     _rename(store_uri, lambda session: of_material(session, old, new), dry_run, yes)
 
@@ -69,7 +69,7 @@ def dataset(old: str, new: str, dry_run: bool, yes: bool, store_uri: str) -> Non
     Example:
       featurestore rename dataset jarvis_sample jarvis --dry-run
     """
-    from featurestore.upkeep.renamings import of_dataset
+    from featurestore.upkeep.renamings.materials import of_dataset
 
     _rename(store_uri, lambda session: of_dataset(session, old, new), dry_run, yes)
 
@@ -83,7 +83,7 @@ def property_values(old: str, new: str, dry_run: bool, yes: bool, store_uri: str
     Example:
       featurestore rename property slme efficiency --dry-run
     """
-    from featurestore.upkeep.renamings import of_property
+    from featurestore.upkeep.renamings.properties import of_property
 
     _rename(store_uri, lambda session: of_property(session, old, new), dry_run, yes)
 
@@ -100,7 +100,7 @@ def source(
     Example:
       featurestore rename source slme jarvis_sample jarvis --dry-run
     """
-    from featurestore.upkeep.renamings import of_source
+    from featurestore.upkeep.renamings.properties import of_source
 
     _rename(store_uri, lambda session: of_source(session, property_name, old, new), dry_run, yes)
 
@@ -114,7 +114,7 @@ def split(old: str, new: str, dry_run: bool, yes: bool, store_uri: str) -> None:
     Example:
       featurestore rename split cv5 five-folds --dry-run
     """
-    from featurestore.upkeep.renamings import of_split
+    from featurestore.upkeep.renamings.splits import of_split
 
     _rename(store_uri, lambda session: of_split(session, old, new), dry_run, yes)
 

@@ -6,14 +6,9 @@ from typing import Any
 
 from featurestore.catalogue import find_model_id
 from featurestore.errors import UnknownNameError
-from featurestore.history.lineage import (
-    Node,
-    model_lineage,
-    prediction_lineage,
-    runs_of,
-    stored_view,
-    vectors_of_view,
-)
+from featurestore.history.lineage import model_lineage, prediction_lineage, stored_view
+from featurestore.history.nodes import Node, runs_of
+from featurestore.history.view_inputs import vectors_of_view
 from featurestore.renames import renames
 from featurestore.session import Session
 from featurestore.views.candidates import select_candidates

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from featurestore.history.lineage import Node, RunRecord
+from featurestore.history.nodes import Node, RunRecord
 
 _PRODUCER = "https://pypi.org/project/materials-featurestore/"
 _SPEC = "https://openlineage.io/spec"

@@ -26,10 +26,8 @@ _INNER = {
         "words_of",
     ),
     *("variant_rule", "variant_unit", "variant_numbers", "variant_seed", "variant_is_reference"),
-    *("variant_tags", "variant_is_known", "has_variant_tag"),
-    *("drawn", "numbered", "kept_pieces", "rendered"),
-    *("amount_of", "written_amounts", "written_formula", "with_molecules", "formula_of_stored"),
-    *("formula_tokens", "formula_amounts", "electronegativity"),
+    *("variant_tags", "variant_is_known", "variant_parts", "has_variant_tag"),
+    *("drawn", "numbered", "variant_pieces", "variant_part", "kept_pieces"),
 }
 _KEYWORDS = (
     *("all", "and", "any", "as", "asc", "between", "by", "case", "cast", "cross", "describe"),

@@ -63,29 +63,37 @@ CREATE OR REPLACE TEMP MACRO variant_tags(variant) AS
     string_split(
         regexp_replace(variant, '^[a-z]+:((random|random-words):[0-9]+:)?(reference:)?', ''), ',');
 
-CREATE OR REPLACE TEMP MACRO variant_is_known(generator, variant) AS (
-    SELECT CASE WHEN variant = 'full' THEN true
-                WHEN variant_rule(variant) = ''
-                  OR variant_unit(variant) IN ('sentence', 'word') AND variant_numbers(variant) IS NULL
-                  OR starts_with(variant_unit(variant), 'random') AND variant_seed(variant) = ''
-                THEN error('unknown variant ''' || variant || '''; use full, without:TAG, only:TAG '
-                           || 'or mask:TAG; in place of TAG also sentence:N, word:N, '
-                           || 'random:SEED:TAG or random-words:SEED:TAG')
-                WHEN variant_unit(variant) IN ('sentence', 'word')
-                  OR list_has_all(CASE WHEN variant_is_reference(variant)
-                                       THEN reference_tags ELSE tags END, variant_tags(variant))
-                THEN true
-                ELSE error('variant ''' || variant || ''' names a tag that ' || generator_id
-                           || ' does not have; its tags: ' || array_to_string(tags, ', ')
-                           || '; overlapping tags of the reference: '
-                           || array_to_string(reference_tags, ', ')) END
-    FROM generators WHERE generator_id = generator
-);
+-- What a variant's name says. It is taken apart once and read from columns after that: a macro's
+-- argument is bound anew wherever the macro names it.
+CREATE OR REPLACE TEMP MACRO variant_parts(variant) AS {
+    'rule': variant_rule(variant),
+    'unit': variant_unit(variant),
+    'numbers': CASE WHEN variant_unit(variant) IN ('sentence', 'word')
+                    THEN variant_numbers(variant) END,
+    'seed': variant_seed(variant),
+    'is_reference': variant_is_reference(variant),
+    'tags': variant_tags(variant)
+};
 
-CREATE OR REPLACE TEMP MACRO has_variant_tag(variant, tag, reference_tags) AS
-    CASE WHEN variant = 'full' THEN false
-         WHEN variant_is_reference(variant) THEN list_has_any(reference_tags, variant_tags(variant))
-         ELSE list_contains(variant_tags(variant), tag) END;
+-- whether a generator with these tags has such a variant; an error if not
+CREATE OR REPLACE TEMP MACRO variant_is_known(variant, parts, generator_id, tags, reference_tags) AS
+    CASE WHEN parts.rule = 'full' THEN true
+         WHEN parts.rule = '' OR starts_with(parts.unit, 'random') AND parts.seed = ''
+         THEN error('unknown variant ''' || variant || '''; use full, without:TAG, only:TAG '
+                    || 'or mask:TAG; in place of TAG also sentence:N, word:N, '
+                    || 'random:SEED:TAG or random-words:SEED:TAG')
+         WHEN parts.unit IN ('sentence', 'word')
+           OR list_has_all(CASE WHEN parts.is_reference THEN reference_tags ELSE tags END, parts.tags)
+         THEN true
+         ELSE error('variant ''' || variant || ''' names a tag that ' || generator_id
+                    || ' does not have; its tags: ' || array_to_string(tags, ', ')
+                    || '; overlapping tags of the reference: '
+                    || array_to_string(reference_tags, ', ')) END;
+
+CREATE OR REPLACE TEMP MACRO has_variant_tag(parts, tag, reference_tags) AS
+    CASE WHEN parts.rule = 'full' THEN false
+         WHEN parts.is_reference THEN list_has_any(reference_tags, parts.tags)
+         ELSE list_contains(parts.tags, tag) END;
 
 CREATE OR REPLACE TEMP MACRO words_of(text) AS regexp_extract_all(text, '[^ ]+');
 
@@ -102,58 +110,66 @@ CREATE OR REPLACE TEMP MACRO numbered(numbers, n) AS
     list_transform([numbers], lambda given:
         list_transform(range(n), lambda i: list_contains(given, i)))[1];
 
+-- what a variant keeps or removes of a text, from its sentences in order
+CREATE OR REPLACE TEMP MACRO variant_pieces(parts, sentences) AS
+    CASE WHEN parts.unit IN ('word', 'random-words') THEN words_of(array_to_string(sentences, ' '))
+         ELSE sentences END;
+
+-- Whether the rule is about each of these pieces, from whether each sentence has one of the variant's
+-- tags; NULL where the text lacks a sentence or word that the variant names.
+CREATE OR REPLACE TEMP MACRO variant_part(parts, structure_id, pieces, sentences, tagged) AS
+    CASE
+        WHEN parts.rule = 'full' OR parts.unit = '' THEN tagged
+        WHEN parts.unit IN ('sentence', 'word') THEN
+            CASE WHEN list_max(parts.numbers) < len(pieces)
+                 THEN numbered(parts.numbers, len(pieces)) END
+        ELSE drawn(parts.seed, structure_id, len(pieces),
+            CASE parts.unit
+                WHEN 'random' THEN len(list_where(sentences, tagged))
+                ELSE len(words_of(array_to_string(list_where(sentences, tagged), ' '))) END) END;
+
 -- the text that a rule leaves of pieces, ``part`` telling for each whether the rule is about it
 CREATE OR REPLACE TEMP MACRO kept_pieces(rule, pieces, part) AS
-    array_to_string(
+    CASE WHEN part IS NOT NULL THEN array_to_string(
         CASE rule
+            WHEN 'full' THEN pieces
             WHEN 'only' THEN list_where(pieces, part)
             WHEN 'mask' THEN list_transform(list_zip(pieces, part), lambda pair:
                 CASE WHEN pair[2] THEN regexp_replace(pair[1], '[^ ]+', '[MASK]', 'g')
                      ELSE pair[1] END)
             ELSE list_where(pieces, list_transform(part, lambda is_part: NOT is_part)) END,
-        ' ');
-
--- A variant of one text, from its sentences in order and whether each has one of the variant's tags;
--- NULL where the text lacks a sentence or word that the variant names.
-CREATE OR REPLACE TEMP MACRO rendered(variant, structure_id, sentences, tagged) AS
-    CASE
-        WHEN variant = 'full' THEN array_to_string(sentences, ' ')
-        WHEN variant_unit(variant) = '' THEN kept_pieces(variant_rule(variant), sentences, tagged)
-        WHEN variant_unit(variant) = 'random' THEN kept_pieces(
-            variant_rule(variant), sentences,
-            drawn(variant_seed(variant), structure_id, len(sentences),
-                  len(list_where(sentences, tagged))))
-        WHEN variant_unit(variant) = 'random-words' THEN list_transform(
-            [words_of(array_to_string(sentences, ' '))], lambda words: kept_pieces(
-                variant_rule(variant), words,
-                drawn(variant_seed(variant), structure_id, len(words),
-                      len(words_of(array_to_string(list_where(sentences, tagged), ' '))))))[1]
-        WHEN variant_unit(variant) = 'sentence'
-            AND list_max(variant_numbers(variant)) < len(sentences)
-            THEN kept_pieces(variant_rule(variant), sentences,
-                             numbered(variant_numbers(variant), len(sentences)))
-        WHEN variant_unit(variant) = 'word' THEN list_transform(
-            [words_of(array_to_string(sentences, ' '))], lambda words:
-                CASE WHEN list_max(variant_numbers(variant)) < len(words)
-                     THEN kept_pieces(variant_rule(variant), words,
-                                      numbered(variant_numbers(variant), len(words))) END)[1]
-    END;
+        ' ') END;
 
 CREATE OR REPLACE TEMP MACRO texts(text_source, variant := 'full') AS TABLE
     SELECT structure_id, sha256(text) AS text_id, text
     FROM (
-        SELECT structure_id, rendered(variant, structure_id, sentences, tagged) AS text
+        SELECT structure_id, kept_pieces(parts.rule, pieces, part) AS text
         FROM (
-            SELECT structure_id,
-                   -- cheaper than aggregates in order of position
-                   list_grade_up(list(position)) AS places,
-                   list_select(list(sentence), places) AS sentences,
-                   list_select(
-                       list(has_variant_tag(variant, tag, reference_tags)), places) AS tagged
-            FROM sentences
-            WHERE generator_id = generator_of(text_source)
-              AND variant_is_known(generator_of(text_source), variant)
-            GROUP BY structure_id
+            SELECT structure_id, parts, pieces,
+                   variant_part(parts, structure_id, pieces, sentences, tagged) AS part
+            FROM (
+                SELECT *, variant_pieces(parts, sentences) AS pieces
+                FROM (
+                    SELECT structure_id, any_value(parts) AS parts,
+                           -- cheaper than aggregates in order of position
+                           list_grade_up(list(position)) AS places,
+                           list_select(list(sentence), places) AS sentences,
+                           list_select(
+                               list(has_variant_tag(parts, tag, reference_tags)), places) AS tagged
+                    FROM sentences JOIN (
+                        -- asked of the generator that is meant: a condition is tried on others too
+                        SELECT CASE WHEN variant_is_known(
+                                        variant, parts, generator_id, g.tags, g.reference_tags)
+                                    THEN generator_id END AS generator_id, parts
+                        FROM (
+                            SELECT *, variant_parts(variant) AS parts
+                            FROM generators
+                            WHERE generator_id = generator_of(text_source)
+                        ) g
+                    ) USING (generator_id)
+                    GROUP BY structure_id
+                )
+            )
         )
     )
     WHERE text IS NOT NULL;
@@ -163,16 +179,26 @@ CREATE OR REPLACE TEMP MACRO texts(text_source, variant := 'full') AS TABLE
 CREATE OR REPLACE TEMP MACRO texts_of(generator, structure_ids, variants) AS TABLE
     SELECT structure_id, variant, sha256(text) AS text_id, text
     FROM (
-        SELECT structure_id, variant, rendered(variant, structure_id, sentences, tagged) AS text
+        SELECT structure_id, variant, kept_pieces(parts.rule, pieces, part) AS text
         FROM (
-            SELECT s.structure_id, w.variant,
-                   list(s.sentence ORDER BY s.position) AS sentences,
-                   list(has_variant_tag(w.variant, s.tag, s.reference_tags) ORDER BY s.position)
-                       AS tagged
-            FROM (SELECT unnest(structure_ids) AS structure_id, unnest(variants) AS variant) w
-            JOIN sentences s ON s.structure_id = w.structure_id
-            WHERE s.generator_id = generator
-            GROUP BY s.structure_id, w.variant
+            SELECT *, variant_part(parts, structure_id, pieces, sentences, tagged) AS part
+            FROM (
+                SELECT *, variant_pieces(parts, sentences) AS pieces
+                FROM (
+                    SELECT s.structure_id, w.variant, any_value(w.parts) AS parts,
+                           list(s.sentence ORDER BY s.position) AS sentences,
+                           list(has_variant_tag(w.parts, s.tag, s.reference_tags)
+                                ORDER BY s.position) AS tagged
+                    FROM (
+                        SELECT structure_id, variant, variant_parts(variant) AS parts
+                        FROM (SELECT unnest(structure_ids) AS structure_id,
+                                     unnest(variants) AS variant)
+                    ) w
+                    JOIN sentences s ON s.structure_id = w.structure_id
+                    WHERE s.generator_id = generator
+                    GROUP BY s.structure_id, w.variant
+                )
+            )
         )
     )
     WHERE text IS NOT NULL;

@@ -25,13 +25,13 @@ from whole_store import (
 from featurestore.cli import root
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.history.lineage import (
-    Node,
     figure_lineage,
     model_lineage,
     prediction_lineage,
     vector_lineage,
 )
 from featurestore.history.lineage_output import as_json, openlineage_events, tree_lines
+from featurestore.history.nodes import Node
 from featurestore.identity import text_id
 from featurestore.output.figures import figure_models
 from featurestore.tables.schemas import embedding_table

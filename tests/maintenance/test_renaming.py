@@ -24,14 +24,10 @@ from featurestore.identity import canonical_json
 from featurestore.splits import cross_validations
 from featurestore.store import FeatureStore
 from featurestore.upkeep.renaming import Renaming, carry_out_renaming
-from featurestore.upkeep.renamings import (
-    REFUSED,
-    of_dataset,
-    of_material,
-    of_property,
-    of_source,
-    of_split,
-)
+from featurestore.upkeep.renamings.materials import of_dataset, of_material
+from featurestore.upkeep.renamings.properties import of_property, of_source
+from featurestore.upkeep.renamings.refused import REFUSED
+from featurestore.upkeep.renamings.splits import of_split
 from featurestore.upkeep.verify import verify
 from featurestore.views.define import define_feature_set
 from featurestore.views.view import load_view

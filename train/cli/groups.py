@@ -13,6 +13,7 @@ from featurestore.cli.options import (
     format_option,
     store_option,
 )
+from featurestore.output.notes import note
 from train.cli.options import groups_options, models_options
 from train.model_request import ModelRequest
 
@@ -59,4 +60,4 @@ def groups(
     print_captioned(groups_table(found), output_format, ["property", "model", "seeds", "unit"])
     if figure is not None:
         write_groups_figure(found, by, figure)
-        click.echo(f"Wrote {figure}", err=True)
+        note(f"Wrote {figure}")

@@ -16,6 +16,7 @@ from featurestore.cli.options import (
     store_option,
     view_options,
 )
+from featurestore.output.notes import note
 from featurestore.views.request import ViewRequest
 from train.screening.names import REPLAYED, USUAL
 
@@ -79,11 +80,11 @@ def replay(
     found = replayed(view, plan, rules or USUAL)
     if output is not None:
         write_table(found.table, output)
-        click.echo(f"{found.table.num_rows:,} picks written to {output}", err=True)
+        note(f"{found.table.num_rows:,} picks written to {output}")
     else:
         print_table(found.summary, output_format)
     if figure is not None:
         write_replay_figure(found, figure)
-        click.echo(f"Wrote {figure}", err=True)
+        note(f"Wrote {figure}")
     for line in found.remarks():
-        click.echo(f"Note: {line}", err=True)
+        note(f"Note: {line}")

@@ -15,6 +15,7 @@ from featurestore.cli.options import (
     format_option,
     store_option,
 )
+from featurestore.output.notes import note
 from train.cli.options import model_filters
 from train.model_request import ModelRequest
 
@@ -74,7 +75,7 @@ def report(
                 table = with_readable_spreads(table, f"test_{error}_std", f"test_{error}")
         print_captioned(table, output_format, shared)
         for sentence in comparison_warnings(rows):
-            click.echo(f"Note: {sentence}", err=True)
+            note(f"Note: {sentence}")
         for (name, of_split), group in groupby(
             rows, key=lambda row: (row.first.parameters.property, row.first.parameters.split)
         ):
@@ -88,6 +89,6 @@ def report(
                 else:
                     write_parity_plot(session, drawn, path)
             except MissingDataError as error:
-                click.echo(f"Note: {name}, {of_split}: {error}", err=True)
+                note(f"Note: {name}, {of_split}: {error}")
             else:
-                click.echo(f"Wrote {path}", err=True)
+                note(f"Wrote {path}")

@@ -12,6 +12,7 @@ import pytest
 
 from featurestore.errors import NameOrderWarning
 from featurestore.query.conditions import materials_where
+from featurestore.query.formulas import add_formulas
 from featurestore.query.macros import macro_source
 from featurestore.query.names import compared_names
 from featurestore.session import QueryError
@@ -63,6 +64,7 @@ def test_formulas_are_those_of_pymatgen():
     from pymatgen.core import Composition, Element
 
     connection = duckdb.connect()
+    add_formulas(connection)
     connection.execute(macro_source("names"))
     elements = [one.symbol for one in Element if one.symbol not in ("D", "T")]
     common = ["Li", "Na", "K", "O", "P", "H", "F", "N", "C", "S", "Ca", "Cl", "Si"]
