@@ -14,9 +14,9 @@ from markupsafe import Markup, escape
 
 from explain.drawing.printed import number, signed
 from explain.explore.replies import plain
+from featurestore.output.labels import printed_unit
 from featurestore.output.rows import rows_of
 from featurestore.output.terminal import escaped
-from train.display.labels import printed_unit
 
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)")
 _SCREW = re.compile(r"_(\d)")

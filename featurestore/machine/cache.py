@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from featurestore.configuration.reading import read_configuration
+
 
 def cache_folder(name: str) -> Path:
-    """``$FEATURESTORE_CACHE/NAME``, else ``featurestore/NAME`` in the user's cache folder."""
-    if root := os.environ.get("FEATURESTORE_CACHE"):
+    """``NAME`` in the configured cache, else in ``featurestore`` of the user's cache folder.
+
+    Configured is ``$FEATURESTORE_CACHE``, or ``cache`` in featurestore.toml.
+    """
+    if root := read_configuration().get("cache"):
         return Path(root).expanduser() / name
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser() / "featurestore" / name
