@@ -2,9 +2,10 @@
 
     python -m benchmarks.wheel
 
-builds wheel and sdist, makes an environment with uv where it is there (else venv and pip), installs the wheel
-with the constraints, and says seconds and bytes. The commands run in an empty folder that holds a file train.py,
-which hides a room of this package from whoever looks beside the program first.
+builds wheel and sdist, makes an environment with uv where it is there (else venv and pip), installs
+the wheel with the constraints, and says seconds and bytes. The commands run in an empty folder that
+holds a file train.py, the name of a room of this package. uv reads no configuration of pip's: where
+an index of your own is wanted, set UV_INDEX_URL or UV_FIND_LINKS.
 """
 
 from __future__ import annotations
