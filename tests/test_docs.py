@@ -38,6 +38,7 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = ["README.md"] + [
     f"docs/{name}.md"
     for name in (
+        "tutorial",
         "ingestion",
         "configuration",
         "targets",
