@@ -47,6 +47,7 @@ DOCUMENTS = ["README.md"] + [
         "sql",
         "quality",
         "export",
+        "publishing",
         "features",
         "python",
         "search",

@@ -43,4 +43,8 @@ def changelog() -> str:
 
 
 def _without_outside(markdown: str) -> str:
-    return re.sub(r"\[([^\]]*)\]\((?:ingest/[^)]*|LICENSE|CITATION\.cff|SECURITY\.md)\)", r"\1", markdown)
+    return re.sub(
+        r"\[([^\]]*)\]\((?:ingest/[^)]*|LICENSE|NOTICES\.md|CITATION\.cff|SECURITY\.md)\)",
+        r"\1",
+        markdown,
+    )

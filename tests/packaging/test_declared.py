@@ -13,6 +13,7 @@ from typing import Any
 
 from featurestore.rooms import ROOMS
 from ingest.text.robocrys_layer import PROVEN
+from ingest.weights.registry import registry
 
 ROOT = Path(__file__).parents[2]
 #: Imported where a caller asks for them by name, and then by an error that names them.
@@ -80,3 +81,9 @@ def test_the_version_of_the_citation_is_that_of_the_package():
     cited = (ROOT / "CITATION.cff").read_text("utf-8")
     assert f"\nversion: {project()['version']}\n" in cited
     assert f"## {project()['version']}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_every_weight_has_its_licence_in_the_notices():
+    notices = (ROOT / "NOTICES.md").read_text("utf-8")
+    for weights in registry().values():
+        assert f"| `{weights.name}` | {weights.licence} |" in notices
