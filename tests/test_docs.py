@@ -38,6 +38,7 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = ["README.md"] + [
     f"docs/{name}.md"
     for name in (
+        "tutorial",
         "ingestion",
         "configuration",
         "targets",
@@ -46,6 +47,7 @@ DOCUMENTS = ["README.md"] + [
         "sql",
         "quality",
         "export",
+        "publishing",
         "features",
         "python",
         "search",
