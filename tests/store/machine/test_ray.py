@@ -1,0 +1,189 @@
+"""The pool on a small Ray cluster: results, failures and what is refused; skipped without Ray."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from featurestore.errors import InvalidInputError
+from featurestore.failure import Failure
+from featurestore.machine.cluster import Cluster, chosen_cluster, on_cluster
+from featurestore.machine.pool import default_workers, worker_pool
+from featurestore.machine.workers import WorkersError
+
+pytest.importorskip("ray")
+SCALE = "FEATURESTORE_TEST_SCALE"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Two nodes of this machine, with a processor each."""
+    from ray.cluster_utils import Cluster as TestCluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        # Workers import what this file does.
+        here = Path(__file__).parent
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(here), os.environ.get("PYTHONPATH", "")]))
+        started = TestCluster(
+            initialize_head=True,
+            head_node_args={"num_cpus": 1, "include_dashboard": False},
+        )
+        started.add_node(num_cpus=1)
+        try:
+            yield Cluster(started.address)
+        finally:
+            started.shutdown()
+
+
+@pytest.fixture
+def there(cluster: Cluster) -> Iterator[Cluster]:
+    with on_cluster(cluster):
+        yield cluster
+
+
+def scale(by: int) -> None:
+    os.environ[SCALE] = str(by)
+
+
+def refuse(reason: str) -> None:
+    raise InvalidInputError(reason)
+
+
+def die() -> None:
+    os._exit(3)
+
+
+def work(item: Any) -> Any:
+    """What an item says: a number is scaled, a word is done."""
+    if item == "hang":
+        time.sleep(60)
+    if item == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if item == "raise":
+        raise ValueError("as it was told")
+    if item == "memory":
+        return len(bytearray(8 << 30))
+    if item == "odd result":
+        return lambda: None
+    if isinstance(item, Path):  # dies once
+        if not item.exists():
+            item.touch()
+            os._exit(1)
+        return "second"
+    return item * int(os.environ[SCALE])
+
+
+def ran(items: list[Any], **limits: Any) -> dict[Any, Any]:
+    memory = limits.pop("memory_limit", None)
+    with worker_pool(2, scale, (3,), memory) as pool:
+        return dict(pool.run(work, enumerate(items), **limits))
+
+
+def test_every_item_has_its_result_and_failures_are_their_own(there, tmp_path):
+    assert default_workers() == 2
+    items = [*range(40), "raise", tmp_path / "once", "die", *range(40)]
+    results = ran(items)
+    assert sorted(results) == list(range(len(items)))
+    for number, item in enumerate(items):
+        if isinstance(item, int):
+            assert results[number] == 3 * item
+    assert results[40] == Failure("ValueError", "as it was told")
+    assert results[41] == "second"
+    assert results[42].error == "WorkerDied"
+
+
+def test_a_time_limit_and_a_memory_limit_are_an_items_own(there):
+    results = ran([1, "hang", 2, "memory", 3], time_limit=2.0, memory_limit=4 << 30)
+    assert [results[number] for number in (0, 2, 4)] == [3, 6, 9]
+    assert results[1] == Failure("TimeLimit", "took more than 2 s")
+    assert results[3].error == "MemoryError"
+
+
+def test_items_are_read_as_they_are_worked_on_and_a_pool_can_be_left(there):
+    read = []
+
+    def items() -> Iterator[tuple[int, int]]:
+        for number in range(100_000):
+            read.append(number)
+            yield number, number
+
+    with worker_pool(2, scale, (1,)) as pool:
+        results = pool.run(work, items())
+        for _ in range(5):
+            next(results)
+        results.close()
+        assert len(read) < 2_000
+        # The same workers go on with other work.
+        assert dict(pool.run(abs, [(1, -1)])) == {1: 1}
+
+
+@pytest.mark.parametrize(
+    ("initializer", "arguments", "message"),
+    [
+        (refuse, ("its weights are others",), "its weights are others"),
+        (die, (), "while they start"),
+    ],
+)
+def test_workers_that_cannot_start_are_an_error(there, initializer, arguments, message):
+    with worker_pool(2, initializer, arguments) as pool, pytest.raises(WorkersError, match=message):
+        list(pool.run(work, [(0, 0)]))
+
+
+def test_other_versions_are_refused_by_name(there, monkeypatch):
+    from featurestore.machine import ray_workers
+
+    mine = {**ray_workers.facts(), "duckdb": "0.0.1"}
+    monkeypatch.setattr(ray_workers, "facts", lambda: mine)
+    with (
+        worker_pool(1, scale, (1,)) as pool,
+        pytest.raises(WorkersError, match=r"duckdb .*0\.0\.1"),
+    ):
+        list(pool.run(work, [(0, 0)]))
+
+
+def test_nothing_of_rays_comes_on_the_standard_output(cluster, capfd):
+    with on_cluster(cluster):
+        assert ran(["die", 1])[1] == 3
+        print("mine")
+    assert capfd.readouterr().out == "mine\n"
+    assert chosen_cluster() is None
+
+
+def test_sigterm_stays_what_it_was(cluster):
+    before = signal.getsignal(signal.SIGTERM)
+    with on_cluster(cluster):
+        assert ran([1]) == {0: 3}
+        assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize("address", ["", "head", "ray://head:10001", "user:word@head:1", "a b:1"])
+def test_what_is_no_address_is_refused(address):
+    with pytest.raises(InvalidInputError, match="HOST:PORT"):
+        Cluster(address)
+
+
+def test_an_address_where_nothing_answers_is_an_error_at_once():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    began = time.monotonic()
+    with (
+        pytest.raises(WorkersError, match=f"127.0.0.1:{port}"),
+        on_cluster(Cluster(f"127.0.0.1:{port}")),
+    ):
+        pass
+    assert time.monotonic() - began < 20
+
+
+def test_more_than_the_cluster_has_is_refused(cluster):
+    much = Cluster(cluster.address, cpus_per_worker=64)
+    with on_cluster(much), pytest.raises(WorkersError, match="no room"):
+        default_workers()
