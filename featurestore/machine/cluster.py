@@ -39,8 +39,6 @@ class Cluster:
     ----------
     address : str
         ``HOST:PORT`` of the head node, or `LOCAL`.
-    workers : int, optional
-        How many; by default as many as there is room for.
     cpus_per_worker, gpus_per_worker : float
         Of a node, for each worker; numerical libraries get as many threads as it has processors.
 
@@ -51,7 +49,6 @@ class Cluster:
     """
 
     address: str
-    workers: int | None = None
     cpus_per_worker: float = 1.0
     gpus_per_worker: float = 0.0
 
@@ -63,15 +60,13 @@ class Cluster:
             )
 
     def capacity(self) -> int:
-        """Workers for which the cluster has room, or the number that was asked for.
+        """Workers for which the cluster has room.
 
         Raises
         ------
         WorkersError
             If the cluster does not answer, or has no room for one.
         """
-        if self.workers is not None:
-            return self.workers
         has = connected(self).cluster_resources()
         room = has.get("CPU", 0.0) / self.cpus_per_worker
         if self.gpus_per_worker:

@@ -57,7 +57,7 @@ class RayPool:
     Parameters
     ----------
     workers : int
-        Processes for which there is work; the cluster's own number bounds them.
+        Most of them; those for which the cluster has no room are waited for.
     initializer, initargs, memory_limit
         As for `WorkerPool`.
     cluster : Cluster
@@ -112,7 +112,7 @@ class RayPool:
         try:
             while True:
                 count = self._items_a_call()
-                free = self._size - sum(bool(member.items) for member in self._busy)
+                free = self._workers - sum(bool(member.items) for member in self._busy)
                 waiting.extend(islice(source, max(0, free * count - len(waiting))))
                 if not waiting and not any(member.items for member in self._busy):
                     return
@@ -130,10 +130,6 @@ class RayPool:
     def _ray(self) -> Any:
         return connected(self._cluster)
 
-    @cached_property
-    def _size(self) -> int:
-        return max(1, min(self._workers, self._cluster.capacity()))
-
     def _items_a_call(self) -> int:
         """As many as take half a second, as far as is known."""
         count = int(_SECONDS_A_CALL / max(self._seconds_an_item, 1e-6))
@@ -142,7 +138,7 @@ class RayPool:
     def _start_for(self, calls: int) -> None:
         """Start workers for calls that no idle or starting one can take."""
         starting = sum(not member.items for member in self._busy)
-        room = self._size - len(self._busy) - len(self._idle)
+        room = self._workers - len(self._busy) - len(self._idle)
         for _ in range(min(room, calls - starting - len(self._idle))):
             actor = (
                 self._ray.remote(Worker)

@@ -8,6 +8,7 @@ import click
 
 from featurestore.cli.options import (
     CONTEXT,
+    cluster_options,
     format_option,
     output_option,
     store_option,
@@ -105,6 +106,7 @@ def screen() -> None:
 )
 @output_option
 @format_option
+@cluster_options
 @store_option
 def candidates(
     sources: tuple[str, ...],
