@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -10,16 +11,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from click.testing import CliRunner, Result
+from made_up_materials import entry, write_archive
+from ray_work import die, refuse, scale, work
+from tiny_bert import write_tiny_bert
 
+from featurestore.cli.root import root
 from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
 from featurestore.machine.cluster import Cluster, chosen_cluster, on_cluster
 from featurestore.machine.pool import default_workers, worker_pool
 from featurestore.machine.workers import WorkersError
+from featurestore.store import FeatureStore
+from featurestore.stored_structures import stored_crystals
+from featurestore.tables.schemas import embedding_table
+from ingest.encoders.load import load_encoder
+from ingest.text.registry import text_part
 
 pytest.importorskip("ray")
-SCALE = "FEATURESTORE_TEST_SCALE"
 
 
 @pytest.fixture(scope="module")
@@ -47,38 +58,6 @@ def cluster() -> Iterator[Cluster]:
 def there(cluster: Cluster) -> Iterator[Cluster]:
     with on_cluster(cluster):
         yield cluster
-
-
-def scale(by: int) -> None:
-    os.environ[SCALE] = str(by)
-
-
-def refuse(reason: str) -> None:
-    raise InvalidInputError(reason)
-
-
-def die() -> None:
-    os._exit(3)
-
-
-def work(item: Any) -> Any:
-    """What an item says: a number is scaled, a word is done."""
-    if item == "hang":
-        time.sleep(60)
-    if item == "die":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if item == "raise":
-        raise ValueError("as it was told")
-    if item == "memory":
-        return len(bytearray(8 << 30))
-    if item == "odd result":
-        return lambda: None
-    if isinstance(item, Path):  # dies once
-        if not item.exists():
-            item.touch()
-            os._exit(1)
-        return "second"
-    return item * int(os.environ[SCALE])
 
 
 def ran(items: list[Any], **limits: Any) -> dict[Any, Any]:
@@ -187,3 +166,76 @@ def test_more_than_the_cluster_has_is_refused(cluster):
     much = Cluster(cluster.address, cpus_per_worker=64)
     with on_cluster(much), pytest.raises(WorkersError, match="no room"):
         default_workers()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
+    folder = tmp_path_factory.mktemp("ray")
+    archive = write_archive(folder / "six.json", [entry(f"m{i}", 4.0 + i / 9) for i in range(6)])
+    store = FeatureStore.open(folder / "store", create=True)
+    called("structures", str(archive), "--dataset", "six", store=store)
+    return store
+
+
+def called(*arguments: str, store: FeatureStore) -> Result:
+    result = CliRunner().invoke(
+        root, ["ingest", *arguments, "--store", store.uri], catch_exceptions=False
+    )
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_text_and_vectors_of_a_cluster_are_those_of_one_machine(cluster, store, tmp_path):
+    on_it = ("--ray", cluster.address)
+    made = called("text", "--text", "chemnlp", "--workers", "1", *on_it, store=store)
+    assert made.stdout == "structures described: 6 written, 0 already there, 0 failed\n"
+    folder = str(write_tiny_bert(tmp_path / "tiny"))
+    called("embeddings", "--encoder", folder, "--text", "chemnlp", *on_it, store=store)
+    with store.session() as session:
+        ids = session.query("SELECT structure_id FROM materials ORDER BY 1")["structure_id"]
+        crystals = dict(stored_crystals(session, ids.to_pylist()))
+        rows = session.query("FROM sentences ORDER BY structure_id, position").to_pylist()
+        texts = session.query("SELECT text_id, text FROM texts('chemnlp')").to_pylist()
+    generator = text_part("chemnlp").generator({})
+    for structure_id, crystal in crystals.items():
+        found = [row["sentence"] for row in rows if row["structure_id"] == structure_id]
+        assert found == [sentence.text for sentence in generator.describe(crystal)]
+    encoder = load_encoder(folder)
+    dataset = store.dataset(embedding_table("text", encoder.spec.encoder_id))
+    vectors = {row["text_id"]: row["vector"] for row in dataset.to_table().to_pylist()}
+    assert set(vectors) == {row["text_id"] for row in texts}
+    here = encoder.encode([row["text"] for row in texts])
+    # Other batches than here: the sums come in another order.
+    for row, result in zip(texts, here, strict=True):
+        np.testing.assert_allclose(vectors[row["text_id"]], result.vector, atol=1e-5)
+    hosts = store.sql("SELECT command, host FROM runs ORDER BY started_at").to_pylist()
+    on_which = [(run["command"], json.loads(run["host"]).get("cluster")) for run in hosts]
+    assert [place for command, place in on_which if command == "ingest structures"] == [None]
+    assert [place for command, place in on_which if command != "ingest structures"] == [
+        cluster.address
+    ] * 2
+
+
+def test_duplicates_and_symmetry_of_a_cluster(cluster, store, tmp_path, monkeypatch):
+    from ingest.structures import analysis
+
+    monkeypatch.setattr(analysis, "_ENOUGH_FOR_WORKERS", 1)
+    archive = write_archive(tmp_path / "two.json", [entry("again", 4.0), entry("new", 7.0)])
+    on_it = ("--ray", cluster.address)
+    called("structures", str(archive), "--dataset", "two", *on_it, store=store)
+    called("duplicates", *on_it, store=store)
+    facts = store.sql("SELECT space_group, count(*) AS n FROM materials GROUP BY ALL").to_pylist()
+    assert facts == [{"space_group": "Pm-3m", "n": 8}]
+    # Scaled to one volume all are the same crystal.
+    groups = store.sql("SELECT DISTINCT group_id FROM duplicates").to_pylist()
+    assert len(groups) == 1
+
+
+def test_a_worker_with_another_generator_or_encoder_refuses(tmp_path):
+    from ingest.stages import embeddings, text
+
+    with pytest.raises(InvalidInputError, match="not chemnlp_0000000000"):
+        text._start_worker("chemnlp", {}, "chemnlp_0000000000")
+    folder = str(write_tiny_bert(tmp_path / "tiny"))
+    with pytest.raises(InvalidInputError, match="its weights or versions are others"):
+        embeddings._start_worker(embeddings.Named(folder, {}), "tiny_0000000000")
