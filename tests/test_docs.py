@@ -39,6 +39,7 @@ DOCUMENTS = ["README.md"] + [
     f"docs/{name}.md"
     for name in (
         "ingestion",
+        "configuration",
         "targets",
         "providers",
         "tables",
@@ -48,6 +49,7 @@ DOCUMENTS = ["README.md"] + [
         "features",
         "python",
         "search",
+        "explore",
         "weights",
         "extending",
         "predicting",
@@ -66,7 +68,10 @@ DOCUMENTS = ["README.md"] + [
         "maintenance",
         "guarantees",
         "growing",
+        "study",
         "glossary",
+        # last: it brings further encoders of both kinds
+        "text_learning",
     )
 ]
 _BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

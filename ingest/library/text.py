@@ -49,7 +49,8 @@ def describe(
     from ingest.text.registry import text_part
 
     chosen = dict(settings or {})
-    checked_settings(text_part(source), chosen)
+    part = text_part(source)
+    checked_settings(part, chosen)
     guessed = chosen.get("guess_oxidation_states")
     arguments = {
         "source": source,
@@ -71,4 +72,4 @@ def describe(
             retry_failures=retry_failures,
             run=run,
         )
-        return ingested(run, outcome)
+        return ingested(run, outcome, made=part.generator(chosen).spec.generator_id)
