@@ -16,9 +16,9 @@ CHEMNLP = (
     "'Be': 0.25, 'V': 0.5}. The structure information include: The lattice parameters are 2.91, "
     "2.92, 5.21 with angles 90.0, 90.0, 120.0 degrees; The space group number is 99 with the "
     "symbol P4mm; The top K XRD peaks are found at 17.0, 30.7, 34.4, 35.3, 44.0 degrees; The "
-    "material has a density of 6.233 g/cm³, crystallizes in a tetragonal system; The number of atoms in the "
-    "primitive and conventional cells are 4 and 8, respectively; The bond distances are as "
-    "follows: Mn-Mn: 2.91 , Mn-V: 2.29, 2.49 ."
+    "material has a density of 6.233 g/cm³, crystallizes in a tetragonal system; The number of "
+    "atoms in the primitive and conventional cells are 4 and 8, respectively; The bond "
+    "distances are as follows: Mn-Mn: 2.91 , Mn-V: 2.29, 2.49 ."
 )
 ROBOCRYSTALLOGRAPHER = (
     "Ba(FeAs)2 is Ba(FeAs)2 structured and crystallizes in the cubic Fm-3m space group. There are "

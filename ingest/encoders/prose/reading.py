@@ -53,8 +53,9 @@ WORDS = (
     *("three-dimensional", "octahedra", "tetrahedra", "trigonal planar", "linear", "distorted"),
     *("corner", "edge", "face", "tilt", "inequivalent", "shorter", "longer"),
 )
-_FORMULA = re.compile(r"(?<![\w(])(?:\(?[A-Z][a-z]?[\d.]*|\)[\d.]*)+(?![\w])")
-_PIECE = re.compile(r"([A-Z][a-z]?)(\d*\.?\d*)|(\()|\)(\d*\.?\d*)")
+_COUNT = r"\d*(?:\.\d+)?"
+_FORMULA = re.compile(rf"(?<![\w(])(?:\(?[A-Z][a-z]?{_COUNT}|\){_COUNT})+(?!\w)")
+_PIECE = re.compile(rf"([A-Z][a-z]?)({_COUNT})|(\()|\)({_COUNT})")
 
 
 def labels() -> dict[str, list[str]]:
@@ -104,10 +105,7 @@ def composition(formula: str) -> dict[str, float]:
         if opens:
             stack.append({})
             continue
-        try:
-            factor = float((count if symbol else times) or 1)
-        except ValueError:  # a full stop that ends a sentence
-            return {}
+        factor = float((count if symbol else times) or 1)
         if symbol:
             if symbol not in _PLACE:
                 return {}
