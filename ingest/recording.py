@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from featurestore.configuration.reading import read_configuration
 from featurestore.errors import FeatureStoreError
 from featurestore.output.display import Showing, Shown
 from featurestore.store import FeatureStore
@@ -19,9 +20,6 @@ from featurestore.tables.runs import Run
 from ingest.pipeline.outcome import Outcome
 from ingest.structures.opening import open_regular, shown
 from ingest.structures.refusals import LimitError
-
-#: Environment variable: "relative" records source files without the folders above what they share.
-PATHS = "FEATURESTORE_RECORD_PATHS"
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,10 +32,13 @@ class Ingested(Shown):
         The run on record.
     outcomes : tuple of Outcome
         Of each kind of thing that was written.
+    made : str or None
+        Id of the encoder or generator whose rows these are.
     """
 
     run_id: str
     outcomes: tuple[Outcome, ...]
+    made: str | None = None
 
     @property
     def written(self) -> int:
@@ -119,7 +120,7 @@ def recorded(
         yield run
 
 
-def ingested(run: Run, *outcomes: Outcome) -> Ingested:
+def ingested(run: Run, *outcomes: Outcome, made: str | None = None) -> Ingested:
     """What a run did; its counts are put on record.
 
     Raises
@@ -133,7 +134,7 @@ def ingested(run: Run, *outcomes: Outcome) -> Ingested:
         for name, count in outcome.counts().items()
         if count
     }
-    result = Ingested(run.run_id, outcomes)
+    result = Ingested(run.run_id, outcomes, made)
     if outcomes[0].nothing_succeeded:
         raise NothingSucceededError(result)
     return result
@@ -158,7 +159,7 @@ def _names_of_paths(values: Iterable[Any], files: Sequence[Path]) -> dict[str, s
         for one in given
         if isinstance(one, Path) or (isinstance(one, str) and os.sep in one and os.path.exists(one))  # noqa: PTH110
     }
-    if os.environ.get(PATHS) != "relative" or not paths:
+    if not paths or read_configuration().get("record-paths") != "relative":
         return {path: path for path in paths}
     shared = os.path.commonpath([Path(path).absolute().parent for path in paths])
     return {path: str(Path(path).absolute().relative_to(shared)) for path in paths}

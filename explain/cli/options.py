@@ -7,6 +7,7 @@ from collections.abc import Callable
 import click
 
 from explain.erasing.kinds import ERASURES
+from featurestore.cli.completion import stored
 from featurestore.cli.options import Command
 from train.cli.options import groups_options
 
@@ -18,6 +19,7 @@ def model_option(command: Command) -> Command:
         "name",
         required=True,
         metavar="ID",
+        shell_complete=stored("models"),
         help="Model id or its beginning; its seeds are averaged. See: featurestore train list.",
     )(command)
 

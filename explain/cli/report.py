@@ -8,6 +8,7 @@ import click
 
 from explain.cli.options import model_option
 from featurestore.cli.options import CONTEXT, at_option, file_option, store_option
+from featurestore.output.notes import note
 
 
 @click.command(context_settings=CONTEXT)
@@ -39,4 +40,4 @@ def report(
 
     with FeatureStore.open(store_uri, at=at).session() as session:
         write_report(session, name, path, materials, store_uri)
-    click.echo(f"Wrote {path}", err=True)
+    note(f"Wrote {path}")

@@ -15,6 +15,7 @@ from featurestore.cli.options import (
     format_option,
     store_option,
 )
+from featurestore.output.notes import note
 from train.cli.options import models_options
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @models_options("hybrid models")
 @fold_option
 @also_by_options(at_least=5)
-@figure_option("PNG file for a chart; the models are then of one property.")
+@figure_option("PNG, SVG or PDF file for a chart; the models are then of one property.")
 @store_option
 @format_option
 def segments(
@@ -74,4 +75,4 @@ def segments(
     print_captioned(table, output_format, shared)
     if figure is not None:
         write_segments_figure(results, figure)
-        click.echo(f"Wrote {figure}", err=True)
+        note(f"Wrote {figure}")

@@ -10,6 +10,7 @@ from typing import TextIO
 
 import click
 
+from featurestore.cli.reporting import report_error, report_misuse
 from featurestore.cli.root import root
 from featurestore.errors import (
     DamagedRowsWarning,
@@ -17,40 +18,47 @@ from featurestore.errors import (
     MissingRowsWarning,
     NameOrderWarning,
 )
+from featurestore.machine.processors import set_up_threads
 from featurestore.output.terminal import guard_streams
 
 __all__ = ["main", "root"]
+
+#: What the exit code says; docs/configuration.md has the same list.
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 
 def main() -> None:
     """Run the command line; errors of the store are one line and exit code 1, misuse is 2."""
     signal.signal(signal.SIGTERM, _interrupt)
     guard_streams()
+    set_up_threads()
     warnings.showwarning = _show_warning
     try:
         code = root.main(prog_name="featurestore", standalone_mode=False)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.ClickException as misuse:
-        misuse.show()
+        report_misuse(misuse)
         code = misuse.exit_code
     except (click.Abort, KeyboardInterrupt) as stop:
         how_far = str(stop.__cause__ or stop)  # click wraps what a command raises
         after = f" after {how_far}" if how_far else ""
-        click.echo(
+        report_error(
+            stop,
             f"Interrupted{after}. What was written stays; the same command goes on from there.",
-            err=True,
+            INTERRUPTED,
+            begins="",
         )
-        code = 130
+        code = INTERRUPTED
     except FeatureStoreError as error:
-        click.echo(f"Error: {error}", err=True)
-        code = 1
-    except RecursionError:
-        click.echo("Error: something that was read nests too deep to be read", err=True)
-        code = 1
-    except MemoryError:
-        click.echo("Error: this needs more memory than there is", err=True)
-        code = 1
+        report_error(error, str(error), FAILED)
+        code = FAILED
+    except RecursionError as error:
+        report_error(error, "something that was read nests too deep to be read", FAILED)
+        code = FAILED
+    except MemoryError as error:
+        report_error(error, "this needs more memory than there is", FAILED)
+        code = FAILED
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from featurestore.cli.options import CONTEXT
+from featurestore.output.notes import note
 
 PROPERTY = "formation_energy_peratom"
 STRUCTURE_ENCODER = "alignn-ff"
@@ -47,7 +48,7 @@ def demo_commands(output: str) -> list[list[str]]:
 @click.command(context_settings=CONTEXT)
 @click.option(
     "--store",
-    "store_uri",
+    "demo_store",  # not the one that is configured
     default="demo-store",
     show_default=True,
     metavar="URI",
@@ -61,7 +62,7 @@ def demo_commands(output: str) -> list[list[str]]:
     type=click.Path(file_okay=False),
     help="Folder for the plots.",
 )
-def demo(store_uri: str, output: str) -> None:
+def demo(demo_store: str, output: str) -> None:
     """Take a bundled sample of real JARVIS-DFT materials through every step.
 
     Each command is printed before it runs, so that it can be typed again. A second run finds
@@ -72,17 +73,19 @@ def demo(store_uri: str, output: str) -> None:
     started = time.monotonic()
     for arguments in demo_commands(output):
         if arguments[0] != "models":
-            arguments = [*arguments, "--store", store_uri]
+            arguments = [*arguments, "--store", demo_store]
         click.secho(f"\n$ featurestore {shlex.join(arguments)}", bold=True)
         before = time.monotonic()
         status = root.main(arguments, prog_name="featurestore", standalone_mode=False)
         if isinstance(status, int) and status:
             raise click.exceptions.Exit(status)
-        click.echo(f"({time.monotonic() - before:.1f} s)", err=True)
+        note(f"({time.monotonic() - before:.1f} s)")
     click.echo(f"\nThe whole demonstration took {time.monotonic() - started:.0f} s.")
-    place = store_uri if "://" in store_uri else Path(store_uri).resolve()
+    place = demo_store if "://" in demo_store else Path(demo_store).resolve()
     click.echo(f"The store is in {place}; look into it with:")
-    click.echo(f"  featurestore info --store {store_uri}")
+    click.echo(f"  featurestore info --store {demo_store}")
     click.echo("The figures:")
     for path in sorted(Path(output).glob("*.png")):
         click.echo(f"  {path.resolve()}")
+    click.echo("Its pages in a browser:")
+    click.echo(f"  featurestore explore {demo_store}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from featurestore.cli.completion import stored
 from featurestore.cli.options import CONTEXT, at_option, format_option, store_option
+from featurestore.output.notes import note
 
 
 @click.group(context_settings=CONTEXT)
@@ -40,8 +42,8 @@ def list_(store_uri: str, at: str | None, output_format: str) -> None:
 
 
 @encoders.command(context_settings=CONTEXT)
-@click.argument("a")
-@click.argument("b")
+@click.argument("a", shell_complete=stored("versions"))
+@click.argument("b", shell_complete=stored("versions"))
 @click.option("--text-encoder", metavar="NAME", help="For generators: whose vectors to compare.")
 @store_option
 @at_option
@@ -70,11 +72,11 @@ def compare(
         rows = [vars(pair) | {"difference": pair.mae_b - pair.mae_a} for pair in drift.errors]
         print_table(pa.Table.from_pylist(rows), output_format)
     else:
-        click.echo("no stored models differ in these versions alone", err=True)
+        note("no stored models differ in these versions alone")
 
 
 @encoders.command(context_settings=CONTEXT)
-@click.argument("version_id", metavar="ID")
+@click.argument("version_id", metavar="ID", shell_complete=stored("versions"))
 @click.option("--reason", default="", help="Kept with it.")
 @store_option
 def promote(version_id: str, reason: str, store_uri: str) -> None:
@@ -89,7 +91,7 @@ def promote(version_id: str, reason: str, store_uri: str) -> None:
 
 
 @encoders.command(context_settings=CONTEXT)
-@click.argument("version_id", metavar="ID")
+@click.argument("version_id", metavar="ID", shell_complete=stored("versions"))
 @click.option("--reason", default="", help="Kept with it.")
 @store_option
 def retire(version_id: str, reason: str, store_uri: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from featurestore.cli.completion import stored
 from featurestore.cli.options import CONTEXT, at_option, formats_option, store_option, view_options
 from featurestore.views.request import ViewRequest
 
@@ -13,7 +14,7 @@ _FORMATS = ("parquet", "csv", "npy", "datasets", "torch")
 
 
 @click.command(context_settings=CONTEXT)
-@click.argument("property_name", metavar="PROPERTY")
+@click.argument("property_name", metavar="PROPERTY", shell_complete=stored("properties"))
 @view_options
 @formats_option(
     _FORMATS,

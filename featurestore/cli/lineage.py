@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from featurestore.cli.options import CONTEXT, at_option, formats_option, store_option
+from featurestore.output.notes import note
 
 _CONTENT_ID = re.compile(r"[0-9a-f]{64}")
 
@@ -53,12 +54,13 @@ def lineage(
         store_namespace,
         tree_lines,
     )
+    from featurestore.output.figures import FIGURE_SUFFIXES
     from featurestore.output.rows import atomic_path
     from featurestore.store import FeatureStore
 
     store = FeatureStore.open(store_uri, at=at)
     with store.session() as session:
-        if what.lower().endswith(".png"):
+        if what.lower().endswith(FIGURE_SUFFIXES):
             node = figure_lineage(session, Path(what))
         elif material is not None:
             node = told_lineage(session, what, material)
@@ -75,4 +77,4 @@ def lineage(
         events = openlineage_events(node, store_namespace(store.uri))
         with atomic_path(events_file) as temporary:
             temporary.write_text("".join(json.dumps(event) + "\n" for event in events), "utf-8")
-        click.echo(f"{len(events)} OpenLineage events written to {events_file}", err=True)
+        note(f"{len(events)} OpenLineage events written to {events_file}")

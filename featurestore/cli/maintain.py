@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from featurestore.cli.options import CONTEXT, format_option, store_option
+from featurestore.output.notes import note
 
 _KEEP_DAYS = 14.0
 
@@ -57,4 +58,4 @@ def maintain(
     print_table(pa.Table.from_pylist([vars(table) for table in done]), output_format)
     before, after = (sum(getattr(t, f"bytes_{when}") for t in done) for when in ("before", "after"))
     verb = "would be" if dry_run else "are"
-    click.echo(f"{before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB {verb} left", err=True)
+    note(f"{before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB {verb} left")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from featurestore.cli.completion import stored
+from featurestore.configuration.defaults import ConfiguredDefaults
 from featurestore.output.formats import PRINTED_FORMATS
 from featurestore.views.request import FEATURES, FOLDS, ViewRequest
 
@@ -47,6 +50,7 @@ def at_option(command: Command) -> Command:
     return click.option(
         "--at",
         metavar="NAME|TIME",
+        shell_complete=stored("snapshots"),
         help="See the store as of a snapshot, or of a time such as 2026-11-22T18:30 (UTC).",
     )(command)
 
@@ -83,10 +87,43 @@ def folder_option(what: str, **settings: Any) -> Callable[[Command], Command]:
 
 
 def figure_option(
-    what: str = "PNG file for a chart.", **settings: Any
+    what: str = "PNG, SVG or PDF file for a chart.",
+    *names: str,
+    **settings: Any,
 ) -> Callable[[Command], Command]:
-    """``-o FILE``, for commands that draw a chart; the command gets it as ``figure``."""
-    return file_option("figure", what, **settings)
+    """``-o FILE``, or by other names, for a chart; the command gets it as ``figure``.
+
+    What names no figure's format is refused before anything is computed.
+    """
+    return click.option(
+        *(names or ("-o", "--output")),
+        "figure",
+        type=click.Path(dir_okay=False, path_type=Path),
+        callback=_checked_figure,
+        help=what,
+        **settings,
+    )
+
+
+def figure_format_option(command: Command) -> Command:
+    """Add ``--figure-format``, for commands that name their figures; they get a ``suffix``."""
+    return click.option(
+        "--figure-format",
+        "suffix",
+        type=click.Choice(["png", "svg", "pdf"]),
+        default="png",
+        show_default=True,
+        callback=lambda context, parameter, value: f".{value}",
+        help="Of the figures.",
+    )(command)
+
+
+def _checked_figure(context: click.Context, parameter: Any, path: Path | None) -> Path | None:
+    from featurestore.output.figures import check_figure_path
+
+    if path is not None:
+        check_figure_path(path)
+    return path
 
 
 def output_option(command: Command) -> Command:
@@ -121,12 +158,31 @@ def view_options(command: Command, *, required: bool = True) -> Command:
     @functools.wraps(command)
     def with_request(property_name: str, **given: Any) -> Any:
         fields = {name: given.pop(name) for name in _VIEW_FIELDS}
-        request = ViewRequest(property_name, **fields)
+        request = _with_configured(ViewRequest(property_name, **fields))
         if required:
             require_features(request)
         return command(request=request, **given)
 
     return _view_options(with_request)  # type: ignore[return-value]
+
+
+def _with_configured(request: ViewRequest) -> ViewRequest:
+    """With the configured encoders and source, where ``--features`` asks for one and names none."""
+    if request.features is None:
+        return request
+    defaults = click.get_current_context().default_map
+    if not isinstance(defaults, ConfiguredDefaults):
+        return request
+    lacking = {
+        field: defaults.configuration.get(f"encoders.{key}")
+        for kind, field, key in (
+            ("structure", "structure_encoder", "structure"),
+            ("text", "text_encoder", "text"),
+            ("text", "text_source", "source"),
+        )
+        if kind in request.features.split("+") and getattr(request, field) is None
+    }
+    return replace(request, **lacking)
 
 
 def require_features(request: ViewRequest) -> None:
@@ -166,6 +222,7 @@ _view_options = together(
     click.option(
         "--feature-set",
         metavar="NAME",
+        shell_complete=stored("feature_sets"),
         help="In place of --feature, a stored list; see: featurestore features list.",
     ),
     click.option(
@@ -173,16 +230,37 @@ _view_options = together(
         metavar="SQL",
         help="Only materials for which this condition over materials and properties holds.",
     ),
-    click.option("--text", "text_source", metavar="SOURCE", help="Text source."),
-    click.option("--structure-encoder", metavar="NAME", help="Structure encoder."),
-    click.option("--text-encoder", metavar="NAME", help="Text encoder."),
+    click.option(
+        "--text",
+        "text_source",
+        metavar="SOURCE",
+        shell_complete=stored("text_sources"),
+        help="Text source.",
+    ),
+    click.option(
+        "--structure-encoder",
+        metavar="NAME",
+        shell_complete=stored("structure_encoders"),
+        help="Structure encoder.",
+    ),
+    click.option(
+        "--text-encoder",
+        metavar="NAME",
+        shell_complete=stored("text_encoders"),
+        help="Text encoder.",
+    ),
     click.option(
         "--variant",
         default="full",
         show_default=True,
         help="Text variant: full, without:TAG or only:TAG.",
     ),
-    click.option("--split", metavar="NAME", help="Split that gives the folds."),
+    click.option(
+        "--split",
+        metavar="NAME",
+        shell_complete=stored("splits"),
+        help="Split that gives the folds.",
+    ),
     click.option(
         "--property-source",
         metavar="NAME",

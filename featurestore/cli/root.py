@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from featurestore.cli.lazy import LazyGroup
+from featurestore.cli.loudness import loudness_options
 from featurestore.cli.options import CONTEXT
+from featurestore.cli.root_group import RootGroup
 
 _BUILT_IN = {
     "sql": ("featurestore.cli.sql:sql", "Query the tables and macros with SQL."),
@@ -33,6 +34,7 @@ _BUILT_IN = {
     "migrate": ("featurestore.cli.migrate:migrate", "Bring an older store to today's schema."),
     "parts": ("featurestore.cli.parts:parts", "List encoders and the like, and their settings."),
     "encoders": ("featurestore.cli.encoders:encoders", "Compare, promote and retire versions."),
+    "config": ("featurestore.cli.config:config", "Say what is configured, and where."),
     "demo": ("featurestore.cli.demo:demo", "Take a bundled sample through every step."),
 }
 _SUMMARIES = {
@@ -41,13 +43,15 @@ _SUMMARIES = {
     "predict": "Predict materials from files or the store.",
     "train": "Train predictors on training views.",
     "explain": "Say which part of a text a model relies on.",
+    "study": "Make a whole study from one file.",
+    "explore": "Show the store in a browser.",
     "status": "Say what is lacking since new data came.",
     "update": "Make what is lacking: texts, vectors, folds, models.",
 }
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=RootGroup,
     built_in=_BUILT_IN,
     # The root command finds the other rooms' groups there.
     entry_points="featurestore.commands",
@@ -55,11 +59,15 @@ _SUMMARIES = {
     context_settings=CONTEXT,
 )
 @click.version_option(package_name="materials-featurestore", prog_name="featurestore")
+@loudness_options
 def root() -> None:
     """An embedding feature store for materials.
 
     Crystal structures go in; versioned graph and text embeddings stand in LanceDB; SQL assembles
     training views; predictors and explanations read from the store alone.
+
+    What options leave out comes from the environment, then from featurestore.toml here or in a
+    folder above: see 'featurestore config show'.
 
     \b
     Example:

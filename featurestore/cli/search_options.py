@@ -17,6 +17,7 @@ from featurestore.cli.options import (
     store_option,
     together,
 )
+from featurestore.output.notes import note
 
 if TYPE_CHECKING:
     from featurestore.search.hits import Among, Hits
@@ -78,8 +79,8 @@ def show(hits: Hits, asked: Asked) -> None:
     """Print the hits, or write them to the file that was named; notes go to standard error."""
     from featurestore.output.rows import print_table, write_table
 
-    for note in hits.notes:
-        click.echo(f"note: {note}", err=True)
+    for sentence in hits.notes:
+        note(f"note: {sentence}")
     if asked.output is None:
         print_table(hits.table, asked.output_format)
     else:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from featurestore.cli.completion import stored
 from featurestore.cli.options import CONTEXT, format_option, store_option
+from featurestore.output.notes import note
 
 if TYPE_CHECKING:
     from featurestore.history.differences import TableDifference
@@ -62,7 +64,7 @@ def list_(store_uri: str, output_format: str) -> None:
 
 
 @snapshot.command(context_settings=CONTEXT)
-@click.argument("name")
+@click.argument("name", shell_complete=stored("snapshots"))
 @store_option
 @format_option
 def show(name: str, store_uri: str, output_format: str) -> None:
@@ -74,7 +76,7 @@ def show(name: str, store_uri: str, output_format: str) -> None:
 
     found = FeatureStore.open(store_uri).snapshot(name)
     message = f": {found.message}" if found.message else ""
-    click.echo(f"{name}, {found.created_at:%Y-%m-%d %H:%M:%S} UTC{message}", err=True)
+    note(f"{name}, {found.created_at:%Y-%m-%d %H:%M:%S} UTC{message}")
     names = sorted(found.versions)
     columns = {
         "table": pa.array(names, pa.string()),
@@ -85,8 +87,8 @@ def show(name: str, store_uri: str, output_format: str) -> None:
 
 
 @snapshot.command(context_settings=CONTEXT)
-@click.argument("before", metavar="A")
-@click.argument("after", metavar="[B]", required=False)
+@click.argument("before", metavar="A", shell_complete=stored("snapshots"))
+@click.argument("after", metavar="[B]", required=False, shell_complete=stored("snapshots"))
 @store_option
 @format_option
 def diff(before: str, after: str | None, store_uri: str, output_format: str) -> None:
@@ -106,7 +108,7 @@ def diff(before: str, after: str | None, store_uri: str, output_format: str) -> 
 
 
 @snapshot.command(context_settings=CONTEXT)
-@click.argument("name")
+@click.argument("name", shell_complete=stored("snapshots"))
 @click.option("--yes", is_flag=True, help="Do it; without this, what would change is shown.")
 @store_option
 @format_option
@@ -121,20 +123,19 @@ def restore(name: str, yes: bool, store_uri: str, output_format: str) -> None:
     store = FeatureStore.open(store_uri)
     changes = store.restore_snapshot(name) if yes else store.restoration(name)
     if not changes:
-        click.echo(f"The store is as it was in {name}; there is nothing to restore.", err=True)
+        note(f"The store is as it was in {name}; there is nothing to restore.")
         return
     _print_differences(changes, output_format)
-    click.echo(
+    note(
         f"Restored {name}."
         if yes
         else f"This is what would change. Nothing was done; to do it: "
-        f"featurestore snapshot restore {name} --yes",
-        err=True,
+        f"featurestore snapshot restore {name} --yes"
     )
 
 
 @snapshot.command(context_settings=CONTEXT)
-@click.argument("name")
+@click.argument("name", shell_complete=stored("snapshots"))
 @store_option
 def delete(name: str, store_uri: str) -> None:
     """Forget snapshot NAME; its versions go once maintenance finds them old enough."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from featurestore.cli.options import CONTEXT, at_option, format_option, store_option
+from featurestore.output.notes import note
 
 if TYPE_CHECKING:
     from featurestore.upkeep.checks.finding import Finding
@@ -57,7 +58,7 @@ def verify(mending: bool, store_uri: str, at: str | None, output_format: str) ->
     wrong = [finding for finding in findings if finding.wrong]
     if mending and wrong:
         for table, count in mend(store, wrong).items():
-            click.echo(f"moved {count:,} rows of {table} to the table quarantine", err=True)
+            note(f"moved {count:,} rows of {table} to the table quarantine")
     if output_format == "table":
         notes = len(findings) - len(wrong)
         click.echo(f"{len(store.tables())} tables checked: {len(wrong)} wrong, {notes} notes")

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from featurestore.cli.completion import stored
 from featurestore.cli.options import CONTEXT, at_option, output_option, store_option, view_options
 from featurestore.views.request import ViewRequest
 
 
 @click.command(context_settings=CONTEXT)
-@click.argument("property_name", metavar="PROPERTY")
+@click.argument("property_name", metavar="PROPERTY", shell_complete=stored("properties"))
 @view_options
 @store_option
 @at_option

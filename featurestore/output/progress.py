@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from featurestore.output.terminal import drawing_stream
+from featurestore.output.terminal import drawing_stream, is_quiet
 
 _SECONDS_BETWEEN_LINES = 15.0
 
@@ -45,6 +45,13 @@ class _Lines:
             self._last = now
 
 
+class _Nothing:
+    """Says nothing."""
+
+    def update(self, done: int = 1) -> None:
+        pass
+
+
 class _Bar:
     """A bar whose rate, too, leaves out the start-up before the first items."""
 
@@ -70,7 +77,9 @@ def progress_bar(total: int | None, description: str, unit: str) -> Iterator[Pro
     description, unit : str
         What is done, to what: "structures", "texts", "epochs".
     """
-    if sys.stderr.isatty():
+    if is_quiet():
+        yield _Nothing()
+    elif sys.stderr.isatty():
         from tqdm import tqdm
 
         # The mean rate, not the latest: items differ in size.

@@ -30,6 +30,12 @@ def print_table(
     _WRITERS[output_format](_distinct(table), stream or sys.stdout)
 
 
+def print_json(value: Any) -> None:
+    """Print a value as JSON on standard output; times are texts, NaN and infinity are null."""
+    json.dump(_plain(value), sys.stdout, ensure_ascii=False, indent=1)
+    sys.stdout.write("\n")
+
+
 def write_table(table: pa.Table, path: Path, metadata: Mapping[str, str] | None = None) -> None:
     """Write a table to a file whose suffix gives the format; the file appears whole or not at all.
 

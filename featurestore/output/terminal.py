@@ -7,10 +7,14 @@ one door: everything that Python writes to standard output and standard error go
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import IO, Any
 
+from featurestore.errors import StorageError
 from featurestore.redaction import redacted
 
 # C0 and C1 controls but for line breaks and tabs; marks that turn the direction of writing or show
@@ -46,18 +50,44 @@ def _code(character: str) -> str:
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
+class _Log:
+    """A file to which complete lines are added, each with its time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            raise StorageError(f"cannot write the log file {path}: {error}") from error
+        self._begun = ""
+
+    def write(self, text: str) -> None:
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines:
+            if line:
+                moment = datetime.now(UTC).isoformat(timespec="seconds")
+                self._file.write(f"{moment} {escaped(_STYLES.sub('', line))}\n")
+        self._file.flush()
+
+
 class _Guarded:
     """A text stream that escapes what goes to a terminal, and hides credentials where asked to."""
 
     def __init__(self, stream: IO[str], hiding: bool) -> None:
         self._stream, self._hiding = stream, hiding
         self._terminal = stream.isatty()
+        self._plain = bool(os.environ.get("NO_COLOR"))
+        self.quiet = self.verbose = False
+        self.log: _Log | None = None
 
     def write(self, text: str) -> int:
         """Write, and say how many characters were given."""
         shown = redacted(text) if self._hiding else text
+        if self.log is not None:
+            self.log.write(shown)
         if self._terminal:
-            styles = _STYLES.findall(shown)
+            styles = ["" if self._plain else style for style in _STYLES.findall(shown)]
             parts = [escaped(part) for part in _STYLES.split(shown)]
             # Our styles go between the escaped parts again.
             shown = parts[0] + "".join(s + p for s, p in zip(styles, parts[1:], strict=True))
@@ -83,6 +113,46 @@ def guard_streams() -> None:
         sys.stdout = _Guarded(sys.stdout, hiding=False)  # type: ignore[assignment]
     if not isinstance(sys.stderr, _Guarded):
         sys.stderr = _Guarded(sys.stderr, hiding=True)  # type: ignore[assignment]
+
+
+def set_quiet() -> None:
+    """Let notes and progress be left out from now on."""
+    if isinstance(sys.stderr, _Guarded):
+        sys.stderr.quiet = True
+
+
+def is_quiet() -> bool:
+    """Whether notes and progress are left out."""
+    return isinstance(sys.stderr, _Guarded) and sys.stderr.quiet
+
+
+def set_verbose() -> None:
+    """Let errors be shown with their tracebacks from now on."""
+    if isinstance(sys.stderr, _Guarded):
+        sys.stderr.verbose = True
+
+
+def is_verbose() -> bool:
+    """Whether errors are shown with their tracebacks."""
+    return isinstance(sys.stderr, _Guarded) and sys.stderr.verbose
+
+
+def log_to(path: Path) -> None:
+    """Add everything that goes to standard error to a file, too, and notes that are left out.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written.
+    """
+    if isinstance(sys.stderr, _Guarded) and (sys.stderr.log is None or sys.stderr.log.path != path):
+        sys.stderr.log = _Log(path)
+
+
+def logged(text: str) -> None:
+    """Put a line into the log file alone."""
+    if isinstance(sys.stderr, _Guarded) and sys.stderr.log is not None:
+        sys.stderr.log.write(redacted(text) + "\n")
 
 
 def drawing_stream() -> IO[str]:

@@ -8,6 +8,7 @@ import click
 
 from featurestore.cli.lazy import LazyGroup
 from featurestore.cli.options import CONTEXT, format_option
+from featurestore.output.notes import note
 
 _BUILT_IN = {
     "list": ("ingest.cli.models:list_models", "List the named weights of encoders."),
@@ -97,7 +98,7 @@ def pull_model(name: str, local: Path | None) -> None:
     from ingest.weights.pull import pull
     from ingest.weights.registry import named_weights
 
-    pulled = pull(name, local, report=lambda line: click.echo(line, err=True))
+    pulled = pull(name, local, report=note)
     state = "pulled" if pulled.new else "already here"
     click.echo(f"{name}: {state}, {len(pulled.sha256)} files checked, in {pulled.folder}")
     if pulled.unpinned:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from featurestore.cli.completion import stored
 from featurestore.cli.options import Command, together
 from featurestore.views.request import FOLDS
 
@@ -31,9 +32,14 @@ _selection_options = together(
         "--property",
         "properties",
         multiple=True,
+        shell_complete=stored("properties"),
         help="Only materials with a target for this property (may be repeated).",
     ),
-    click.option("--split", help="With one --property: only materials in this split."),
+    click.option(
+        "--split",
+        shell_complete=stored("splits"),
+        help="With one --property: only materials in this split.",
+    ),
     click.option("--fold", type=click.Choice(FOLDS), help="… in this fold of it."),
     click.option("--where", metavar="SQL", help="Only materials for which this condition holds."),
     click.option(
@@ -41,6 +47,7 @@ _selection_options = together(
         "materials",
         multiple=True,
         metavar="ID",
+        shell_complete=stored("materials"),
         help="Only this material (may be repeated).",
     ),
 )

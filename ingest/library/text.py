@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from featurestore.machine.workers import cpu_count
+from featurestore.machine.processors import processors
 from featurestore.plugins import checked_settings
 from featurestore.store import FeatureStore
 from ingest.library.arguments import ALL, assignments, work_arguments
@@ -49,7 +49,8 @@ def describe(
     from ingest.text.registry import text_part
 
     chosen = dict(settings or {})
-    checked_settings(text_part(source), chosen)
+    part = text_part(source)
+    checked_settings(part, chosen)
     guessed = chosen.get("guess_oxidation_states")
     arguments = {
         "source": source,
@@ -65,10 +66,10 @@ def describe(
             source,
             settings=chosen,
             selection=selection,
-            workers=workers or cpu_count(),
+            workers=workers or processors(),
             time_limit=time_limit,
             memory_limit=None if worker_memory is None else int(worker_memory * 2**30),
             retry_failures=retry_failures,
             run=run,
         )
-        return ingested(run, outcome)
+        return ingested(run, outcome, made=part.generator(chosen).spec.generator_id)

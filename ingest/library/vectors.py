@@ -86,7 +86,7 @@ def encode(
                 **work,
             )
         outcome.notes.append(f"encoder {loaded.spec.encoder_id}")
-        return ingested(run, outcome)
+        return ingested(run, outcome, made=loaded.spec.encoder_id)
 
 
 def add_vectors(

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.files import read_json
+from featurestore.machine.cache import cache_folder
 from ingest.weights.registry import is_hub_id, named_weights, registry
 
 RECORD = "weights.json"
 
 
 def weights_root() -> Path:
-    """``$FEATURESTORE_CACHE/weights``, else ``featurestore/weights`` in the user's cache folder."""
-    if root := os.environ.get("FEATURESTORE_CACHE"):
-        return Path(root).expanduser() / "weights"
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "featurestore" / "weights"
+    """The folder ``weights`` in the user's cache; see `cache_folder`."""
+    return cache_folder("weights")
 
 
 def cached_folder(name: str) -> Path:

@@ -14,6 +14,7 @@ from featurestore.cli.options import (
     format_option,
     store_option,
 )
+from featurestore.output.notes import note
 from train.cli.options import seed_option
 
 hold_out_option = click.option(
@@ -96,16 +97,15 @@ def align(
                 seed=seed,
             )
         run.counts = pairs.folds.counts
-        for note in pairs.folds.notes:
-            click.echo(f"note: {note}", err=True)
+        for said in pairs.folds.notes:
+            note(f"note: {said}")
         done = train_space(pairs, folder, training, seed)
     if done.retrieval:
         print_table(pa.Table.from_pylist(lines(done.retrieval)), output_format)
     counts = ", ".join(f"{n:,} {fold}" for fold, n in pairs.folds.counts.items())
-    click.echo(
+    note(
         f"Trained {done.epochs} epochs on pairs ({counts}) in {done.seconds:.0f} s; epoch "
         f"{done.best_epoch} kept.\nEncode with it: featurestore ingest embeddings --encoder "
         f"{done.folders['structure']}\n           and: featurestore ingest embeddings --encoder "
-        f"{done.folders['text']} --text {text_source}",
-        err=True,
+        f"{done.folders['text']} --text {text_source}"
     )

@@ -15,6 +15,7 @@ from featurestore.cli.options import (
     store_option,
 )
 from featurestore.errors import FeatureStoreError
+from featurestore.output.notes import note
 from featurestore.views.request import FEATURES
 
 if TYPE_CHECKING:
@@ -185,12 +186,14 @@ def benchmark(
     )
     print_benchmark(result.rows, output_format, published)
     if not no_train:
-        click.echo(f"{result.trained} models trained, {result.found} were there.", err=True)
-    for note in result.notes:
-        click.echo(f"Note: {note}", err=True)
-    if figure is not None and result.rows:
+        note(f"{result.trained} models trained, {result.found} were there.")
+    for sentence in result.notes:
+        note(f"Note: {sentence}")
+    if figure is not None and any(row.errors.size for row in result.rows):
         write_benchmark_figure(result.rows, figure, published)
-        click.echo(f"Wrote {figure}", err=True)
+        note(f"Wrote {figure}")
+    elif figure is not None:
+        note(f"Note: nothing to draw, {figure} is not written")
     if result.failures:
         _print_failures(result.failures)
         raise CellsFailedError(

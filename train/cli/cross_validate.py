@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from featurestore.cli.options import CONTEXT, format_option, set_option, store_option
+from featurestore.output.notes import note
 from featurestore.views.request import ViewRequest
 from train.cli.options import asked_for, on_view_options
 
@@ -48,7 +49,7 @@ def cross_validate(
     found = train_all(store, request, recipe, seed, against=against, said=_Once())
     print_table(found.short if output_format == "table" else found.table, output_format)
     for sentence in found.sentences():
-        click.echo(sentence, err=True)
+        note(sentence)
 
 
 @click.command(context_settings=CONTEXT)
@@ -85,10 +86,9 @@ def final(
     result = train_final(store, request, recipe, seed, said=_Once())
     print_result(result, output_format)
     crossed = result.model.cross_validation
-    click.echo(
+    note(
         f"'test' is out of fold, by {crossed['folds']} models of {crossed['split']!r}; 'train' are "
-        "the rows it learned from.",
-        err=True,
+        "the rows it learned from."
     )
 
 
@@ -98,7 +98,7 @@ class _Once:
     def __init__(self) -> None:
         self.said: set[str] = set()
 
-    def __call__(self, note: str) -> None:
-        if note not in self.said:
-            self.said.add(note)
-            click.echo(f"Note: {note}", err=True)
+    def __call__(self, sentence: str) -> None:
+        if sentence not in self.said:
+            self.said.add(sentence)
+            note(f"Note: {sentence}")

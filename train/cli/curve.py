@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
+from featurestore.cli.completion import stored
 from featurestore.cli.options import CONTEXT, at_option, figure_option, store_option
+from featurestore.output.notes import note
 
 
 @click.command(context_settings=CONTEXT)
-@click.argument("model")
-@figure_option("PNG file for a chart.  [default: MODEL_curve.png]")
+@click.argument("model", shell_complete=stored("models"))
+@figure_option("PNG, SVG or PDF file for a chart.  [default: MODEL_curve.png]")
 @store_option
 @at_option
 def curve(model: str, figure: Path | None, store_uri: str, at: str | None) -> None:
@@ -33,4 +35,4 @@ def curve(model: str, figure: Path | None, store_uri: str, at: str | None) -> No
         history = stored_history(session, stored.model_id)
     figure = figure or Path(file_name(stored.model_id, "curve", suffix=".png"))
     write_loss_curve(stored, history, figure)
-    click.echo(f"Wrote {figure}", err=True)
+    note(f"Wrote {figure}")

@@ -15,6 +15,7 @@ from featurestore.cli.options import (
     store_option,
     together,
 )
+from featurestore.output.notes import note
 from train.cli.options import property_option, seed_option
 
 #: The options of `GraphTraining`, under the names of its fields.
@@ -116,10 +117,9 @@ def source(
         run.counts = {fold: len(ids) for fold, ids in rows.material_ids.items()}
     if rows.left_out:
         example, failure = next(iter(rows.left_out.items()))
-        click.echo(
+        note(
             f"Note: {len(rows.left_out):,} structures make no graph and were left out, for "
-            f"example {example[:12]}: {failure.message}",
-            err=True,
+            f"example {example[:12]}: {failure.message}"
         )
     counts = ", ".join(f"{len(ids):,} {fold}" for fold, ids in rows.material_ids.items())
     click.echo(f"{property_name}: {counts}")

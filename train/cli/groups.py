@@ -13,6 +13,7 @@ from featurestore.cli.options import (
     format_option,
     store_option,
 )
+from featurestore.output.notes import note
 from train.cli.options import groups_options, models_options
 from train.model_request import ModelRequest
 
@@ -48,7 +49,8 @@ def groups(
       featurestore train groups --property Tc_supercon --split paper --by prototype -o groups.png
     """
     from featurestore.store import FeatureStore
-    from train.analysis.groups import group_errors, groups_table, write_groups_figure
+    from train.analysis.groups import group_errors, groups_table
+    from train.analysis.groups_figure import write_groups_figure
     from train.display.printing import print_captioned
     from train.models import requested_models, seed_groups
 
@@ -58,4 +60,4 @@ def groups(
     print_captioned(groups_table(found), output_format, ["property", "model", "seeds", "unit"])
     if figure is not None:
         write_groups_figure(found, by, figure)
-        click.echo(f"Wrote {figure}", err=True)
+        note(f"Wrote {figure}")

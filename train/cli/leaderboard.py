@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from featurestore.cli.options import CONTEXT, at_option, file_option, store_option
+from featurestore.output.notes import note
 
 
 @click.command(context_settings=CONTEXT)
@@ -39,6 +40,6 @@ def leaderboard(
         expected = leaderboard_name(session, model, dataset)
         path = path or Path(expected)
         n = write_leaderboard(session, model, path)
-    click.echo(f"Wrote {n:,} predictions to {path}", err=True)
+    note(f"Wrote {n:,} predictions to {path}")
     if path.name != expected:
-        click.echo(f"Note: the leaderboard expects the name {expected}", err=True)
+        note(f"Note: the leaderboard expects the name {expected}")

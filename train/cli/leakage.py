@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from featurestore.cli.options import CONTEXT, at_option, format_option, store_option
+from featurestore.output.notes import note
 
 
 @click.command(context_settings=CONTEXT)
@@ -62,5 +63,5 @@ def leakage(
         else:
             table = leakage_table(found)
     print_captioned(table, output_format, ["unit"] if models else [])
-    for note in found.notes:
-        click.echo(f"Note: {note}", err=True)
+    for sentence in found.notes:
+        note(f"Note: {sentence}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from featurestore.cli.completion import stored
 from featurestore.cli.options import (
     CONTEXT,
     at_option,
@@ -15,12 +16,13 @@ from featurestore.cli.options import (
     formats_option,
     store_option,
 )
+from featurestore.output.notes import note
 
 _REASON = click.option("--reason", default="", help="Kept with it.")
 
 
 @click.command(context_settings=CONTEXT)
-@click.argument("model")
+@click.argument("model", shell_complete=stored("models"))
 @_REASON
 @store_option
 def promote(model: str, reason: str, store_uri: str) -> None:
@@ -37,14 +39,14 @@ def promote(model: str, reason: str, store_uri: str) -> None:
     with store.run("models promote", {"model": model, "reason": reason}) as run:
         group, before = change(store, model, reason, run)
     seeds = f" ({len(group)} seeds)" if len(group) > 1 else ""
-    click.echo(
+    note(
         f"{group.first.model_id}{seeds} predicts {group.parameters.property} from now on"
         + (f", in place of {', '.join(before)}" if before else "")
     )
 
 
 @click.command(context_settings=CONTEXT)
-@click.argument("model")
+@click.argument("model", shell_complete=stored("models"))
 @_REASON
 @store_option
 def retire(model: str, reason: str, store_uri: str) -> None:
@@ -64,8 +66,8 @@ def retire(model: str, reason: str, store_uri: str) -> None:
 
 
 @click.command(context_settings=CONTEXT)
-@click.argument("a")
-@click.argument("b")
+@click.argument("a", shell_complete=stored("models"))
+@click.argument("b", shell_complete=stored("models"))
 @store_option
 @at_option
 @format_option
@@ -125,13 +127,12 @@ def compare(a: str, b: str, store_uri: str, at: str | None, output_format: str) 
     if found.only_a or found.only_b:
         click.echo(
             f"Note: {found.only_a} test materials are A's alone, {found.only_b} B's alone; they "
-            "do not count",
-            err=True,
+            "do not count"
         )
 
 
 @click.command(context_settings=CONTEXT)
-@click.argument("model")
+@click.argument("model", shell_complete=stored("models"))
 @file_option("output", "Write the page to a .md file, or all of it to a .json file.")
 @formats_option(("markdown", "json"), "What is printed.")
 @store_option
@@ -160,11 +161,11 @@ def card(model: str, output: Path | None, output_format: str, store_uri: str) ->
         return
     with atomic_path(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    click.echo(f"Wrote {output}", err=True)
+    note(f"Wrote {output}")
 
 
 @click.command(context_settings=CONTEXT)
-@click.argument("model")
+@click.argument("model", shell_complete=stored("models"))
 @file_option("output", "The file; its name should end in .safetensors.", required=True)
 @store_option
 def export(model: str, output: Path, store_uri: str) -> None:
@@ -206,4 +207,4 @@ def import_(file: Path, store_uri: str) -> None:
     _, ids, new = import_models(store, file)
     for model_id in ids:
         click.echo(model_id)
-    click.echo(f"{new} models imported, {len(ids) - new} were there", err=True)
+    note(f"{new} models imported, {len(ids) - new} were there")

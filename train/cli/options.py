@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from featurestore.cli.completion import stored
 from featurestore.cli.options import (
     Command,
     count_option,
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
     from train.predictors.base import Recipe
 
 property_option = click.option(
-    "--property", "property_name", required=True, metavar="NAME", help="What to predict."
+    "--property",
+    "property_name",
+    required=True,
+    metavar="NAME",
+    shell_complete=stored("properties"),
+    help="What to predict.",
 )
 
 
@@ -86,9 +92,18 @@ def model_filters(kind: str = "models") -> Callable[[Command], Command]:
 
         return together(
             click.option(
-                "--property", "property_name", metavar="NAME", help=f"All {kind} of this property."
+                "--property",
+                "property_name",
+                metavar="NAME",
+                shell_complete=stored("properties"),
+                help=f"All {kind} of this property.",
             ),
-            click.option("--split", metavar="NAME", help=f"All {kind} of this split."),
+            click.option(
+                "--split",
+                metavar="NAME",
+                shell_complete=stored("splits"),
+                help=f"All {kind} of this split.",
+            ),
             click.option(
                 "--where",
                 metavar="SQL",
@@ -119,6 +134,7 @@ def models_options(kind: str = "models") -> Callable[[Command], Command]:
                 "names",
                 multiple=True,
                 metavar="ID",
+                shell_complete=stored("models"),
                 help="Model id or its beginning (may be repeated); see: featurestore train list.",
             ),
             model_filters(kind),

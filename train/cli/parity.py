@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from featurestore.cli.options import CONTEXT, at_option, figure_option, store_option
+from featurestore.output.notes import note
 
 
 @click.command(context_settings=CONTEXT)
@@ -37,5 +38,5 @@ def parity(names: tuple[str, ...], figure: Path, store_uri: str, at: str | None)
         rows = ablation_rows(session, models)
         write_parity_plot(session, rows, figure)
     for sentence in comparison_warnings(rows):
-        click.echo(f"Note: {sentence}", err=True)
-    click.echo(f"Wrote {figure}", err=True)
+        note(f"Note: {sentence}")
+    note(f"Wrote {figure}")

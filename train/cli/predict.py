@@ -9,6 +9,7 @@ import click
 
 from featurestore.cli.options import CONTEXT, format_option, output_option, store_option
 from featurestore.errors import FeatureStoreError
+from featurestore.output.notes import note
 from train.cli.candidates import check_which, keeping_options, which_options
 from train.cli.failures import print_failures
 from train.cli.unnamed import with_unnamed
@@ -119,7 +120,7 @@ def materials(
         table = table.append_column("why", reasons.column())
     if output is not None:
         write_table(table, output)
-        click.echo(f"{len(found.rows):,} forecasts written to {output}", err=True)
+        note(f"{len(found.rows):,} forecasts written to {output}")
     elif output_format == "table":
         if found.rows:
             print_table(found.short)
@@ -129,9 +130,9 @@ def materials(
         click.echo("\n" + reasons.text())
     if not no_store:
         there = len(found.rows) - found.written
-        click.echo(f"{found.written:,} forecasts stored, {there:,} were there", err=True)
+        note(f"{found.written:,} forecasts stored, {there:,} were there")
     for line in (*found.remarks(), *(() if reasons is None else reasons.notes)):
-        click.echo(f"Note: {line}", err=True)
+        note(f"Note: {line}")
     print_failures(found.failures, found.passed_over)
     if not found.rows:
         raise NothingPredictedError("no material could be predicted; see above")
@@ -160,8 +161,7 @@ def score(
     table = score_forecasts(FeatureStore.open(store_uri), property_name, property_source)
     print_table(table, output_format)
     if not sum(table["n"].to_pylist()):
-        click.echo(
+        note(
             "Note: no target has come yet for what was predicted; bring them with: featurestore "
-            "ingest structures FILES --properties targets.csv",
-            err=True,
+            "ingest structures FILES --properties targets.csv"
         )

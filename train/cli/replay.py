@@ -10,11 +10,13 @@ from featurestore.cli.options import (
     CONTEXT,
     at_option,
     count_option,
+    figure_option,
     format_option,
     output_option,
     store_option,
     view_options,
 )
+from featurestore.output.notes import note
 from featurestore.views.request import ViewRequest
 from train.screening.names import REPLAYED, USUAL
 
@@ -35,12 +37,7 @@ from train.screening.names import REPLAYED, USUAL
     type=click.Choice(REPLAYED),
     help="A rule to pick by (repeatable). Default: expected-improvement, greedy and random.",
 )
-@click.option(
-    "--figure",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="PNG file for a chart of what is found against the picks.",
-)
+@figure_option("PNG, SVG or PDF file: what is found against the picks.", "--figure")
 @output_option
 @format_option
 @store_option
@@ -83,11 +80,11 @@ def replay(
     found = replayed(view, plan, rules or USUAL)
     if output is not None:
         write_table(found.table, output)
-        click.echo(f"{found.table.num_rows:,} picks written to {output}", err=True)
+        note(f"{found.table.num_rows:,} picks written to {output}")
     else:
         print_table(found.summary, output_format)
     if figure is not None:
         write_replay_figure(found, figure)
-        click.echo(f"Wrote {figure}", err=True)
+        note(f"Wrote {figure}")
     for line in found.remarks():
-        click.echo(f"Note: {line}", err=True)
+        note(f"Note: {line}")

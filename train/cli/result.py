@@ -5,32 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import click
 import pyarrow as pa
 
+from featurestore.output.notes import note
 from train.display.printing import print_captioned
 from train.training import TrainingResult
 
 
 def print_result(result: TrainingResult, output_format: str) -> None:
     """Print a table of the folds on standard output, and notes on standard error."""
-    for note in result.notes:
-        click.echo(f"Note: {note}", err=True)
+    for sentence in result.notes:
+        note(f"Note: {sentence}")
     metrics, model_id = result.model.metrics, result.model.model_id
     folds, unit = result.table, result.model.parameters.unit
     table = folds.add_column(0, "model_id", pa.repeat(model_id, len(folds)))
     table = table.append_column("unit", pa.repeat(unit, len(folds)))
     print_captioned(table, output_format, ["model_id", "unit"])
     for sentence in _uncertainty_sentences(metrics):
-        click.echo(sentence, err=True)
+        note(sentence)
     if result.trained:
-        click.echo(
+        note(
             f"Trained {model_id} in {metrics['seconds']:.1f} s: {metrics['epochs']} epochs, the "
-            f"weights of epoch {metrics['best_epoch']} kept.",
-            err=True,
+            f"weights of epoch {metrics['best_epoch']} kept."
         )
     else:
-        click.echo(f"{model_id} is already trained; nothing was done.", err=True)
+        note(f"{model_id} is already trained; nothing was done.")
 
 
 def _uncertainty_sentences(metrics: Mapping[str, Any]) -> list[str]:

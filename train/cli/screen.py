@@ -8,11 +8,13 @@ import click
 
 from featurestore.cli.options import (
     CONTEXT,
+    figure_option,
     format_option,
     output_option,
     store_option,
 )
 from featurestore.errors import FeatureStoreError
+from featurestore.output.notes import note
 from train.cli.candidates import check_which, keeping_options, which_options
 from train.cli.failures import print_failures
 from train.cli.replay import replay
@@ -97,12 +99,7 @@ def screen() -> None:
     help="Of these files.",
 )
 @keeping_options
-@click.option(
-    "--figure",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="PNG file for a chart of the chosen and of all candidates.",
-)
+@figure_option("PNG, SVG or PDF file: the chosen and all candidates.", "--figure")
 @output_option
 @format_option
 @store_option
@@ -170,19 +167,19 @@ def candidates(
     )
     if output is not None:
         write_table(found.table, output)
-        click.echo(f"{len(found.materials):,} candidates written to {output}", err=True)
+        note(f"{len(found.materials):,} candidates written to {output}")
     elif output_format != "table":
         print_table(found.table, output_format)
     elif found.chosen:
         print_table(found.short)
     if figure is not None and found.chosen:
         write_screening_figure(found, figure)
-        click.echo(f"Wrote {figure}", err=True)
+        note(f"Wrote {figure}")
     if structures is not None and found.chosen:
         written = write_structures(found, structures, structure_format)
-        click.echo(f"{len(written):,} structure files written to {structures}", err=True)
+        note(f"{len(written):,} structure files written to {structures}")
     for line in found.notes:
-        click.echo(f"Note: {line}", err=True)
+        note(f"Note: {line}")
     print_failures(found.failures, found.passed_over)
     if not found.chosen:
         raise NothingChosenError("no candidate could be chosen; see above")

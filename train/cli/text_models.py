@@ -17,6 +17,7 @@ from featurestore.cli.options import (
     store_option,
     together,
 )
+from featurestore.output.notes import note
 from train.cli.align import hold_out_option
 from train.cli.options import seed_option
 
@@ -161,8 +162,8 @@ def text_source(
                 limit=limit,
                 seed=seed,
             )
-        for note in corpus.folds.notes:
-            click.echo(f"note: {note}", err=True)
+        for said in corpus.folds.notes:
+            note(f"note: {said}")
         model = train_text_source(corpus, weights, folder, settings, seed)
         run.counts = corpus.folds.counts
     _print(model, corpus.folds.counts, len(corpus), settings.max_tokens, sources)
@@ -174,10 +175,9 @@ def _print(
     numbers = ", ".join(f"{n:,} {fold}" for fold, n in counts.items())
     click.echo(f"{texts:,} texts of structures: {numbers}")
     if model.truncated:
-        click.echo(
+        note(
             f"note: {model.truncated:,} of them are longer than {max_tokens} tokens and were cut "
-            f"there (the longest has {model.longest:,}); see --max-tokens",
-            err=True,
+            f"there (the longest has {model.longest:,}); see --max-tokens"
         )
     for error in model.errors:
         click.echo(
@@ -185,10 +185,9 @@ def _print(
             f"(a constant: {error.constant:.4g}; {error.n:,} texts)"
         )
         if error.mae >= error.constant:
-            click.echo(
+            note(
                 f"note: on the {error.fold} fold the model is no better than a constant: it has "
-                f"not learned {error.property}",
-                err=True,
+                f"not learned {error.property}"
             )
     click.echo(
         f"Trained {model.rounds} rounds in {model.seconds:.0f} s, the weights of round "
@@ -302,8 +301,8 @@ def language_model(
             sentences = stored_sentences(
                 session, sources, variant=variant, hold_out=hold_out, limit=limit, seed=seed
             )
-        for note in sentences.folds.notes:
-            click.echo(f"note: {note}", err=True)
+        for said in sentences.folds.notes:
+            note(f"note: {said}")
         model = train_language_model(sentences, start, folder, settings, seed)
         run.counts = sentences.folds.counts
     _print_language(model, output_format, sources, settings.max_tokens)
@@ -318,18 +317,16 @@ def _print_language(
 
     print_table(pa.Table.from_pylist([vars(report) for report in model.reports]), output_format)
     if model.added:
-        click.echo(f"{model.added:,} words added to the vocabulary", err=True)
-    click.echo(
+        note(f"{model.added:,} words added to the vocabulary")
+    note(
         f"Trained {model.rounds} rounds in {model.seconds:.0f} s, the weights of round "
         f"{model.best_round} kept in {model.folder}: 1 - p of masked tokens {model.error:.3f} on "
-        f"the validation texts (by frequency alone {model.of_frequencies:.3f})",
-        err=True,
+        f"the validation texts (by frequency alone {model.of_frequencies:.3f})"
     )
     if model.error >= model.of_frequencies:
-        click.echo("note: it knows no more than how frequent tokens are", err=True)
+        note("note: it knows no more than how frequent tokens are")
     for source in sources:
-        click.echo(
+        note(
             f"Encode with it: featurestore ingest embeddings --encoder {model.folder} --text "
-            f"{source} --max-tokens {max_tokens}",
-            err=True,
+            f"{source} --max-tokens {max_tokens}"
         )

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from featurestore.cli import root
 from featurestore.store import FeatureStore
-from ingest.recording import PATHS, _file_sha256
+from ingest.recording import _file_sha256
 
 CELL = "NaCl\n1.0\n3 0 0\n0 3 0\n0 0 3\nNa Cl\n1 1\ndirect\n0 0 0\n0.5 0.5 0.5\n"
 
@@ -18,7 +18,7 @@ CELL = "NaCl\n1.0\n3 0 0\n0 3 0\n0 0 3\nNa Cl\n1 1\ndirect\n0 0 0\n0.5 0.5 0.5\n
 @pytest.mark.parametrize("relative", [True, False])
 def test_what_is_recorded(tmp_path, monkeypatch, relative):
     if relative:
-        monkeypatch.setenv(PATHS, "relative")
+        monkeypatch.setenv("FEATURESTORE_RECORD_PATHS", "relative")
     folder = tmp_path / "secret-project" / "cells"
     for name in ("a", "b"):
         (folder / name).mkdir(parents=True)
