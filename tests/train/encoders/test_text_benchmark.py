@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.text_learning import PRESETS, main, shuffled
+from benchmarks.shuffled_texts import shuffled
+from benchmarks.text_learning import PRESETS, main
 from featurestore.catalogue import find_encoder
 from featurestore.cli.root import root
 from featurestore.store import FeatureStore
