@@ -41,6 +41,7 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = ["README.md"] + [
     f"docs/{name}.md"
     for name in (
+        "tutorial",
         "ingestion",
         "configuration",
         "targets",
@@ -49,6 +50,7 @@ DOCUMENTS = ["README.md"] + [
         "sql",
         "quality",
         "export",
+        "publishing",
         "features",
         "python",
         "search",
