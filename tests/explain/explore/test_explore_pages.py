@@ -80,7 +80,7 @@ def test_every_page_is_a_page_and_hostile_texts_are_text(served: Served) -> None
         ("Na Cl", "elements", 60),
         ("Na-Cl", "system", 60),
         ("n_atoms <= 2 AND crystal_system = 'cubic'", "sql", 61),
-        ("material 7", "words", None),
+        ("summarises material 8", "words", None),
         ("Xe", "elements", 0),
     ],
 )
@@ -92,7 +92,7 @@ def test_what_is_typed_is_read_as_what_it_looks_like(
     if total is not None:
         assert found["total"] == total
     if kind == "words":
-        assert found["rows"][0]["material_id"] == "toy-007"
+        assert found["rows"][0]["material_id"] == "toy-008"
 
 
 def test_an_order_pages_and_downloads_are_those_of_the_store(served: Served) -> None:
