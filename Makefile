@@ -31,7 +31,7 @@ endif
 # The tests run in so many processes; each holds torch and its friends, some 700 MB.
 TEST_PROCESSES ?= $(shell $(PYTHON) -c "import os; print(min(4, os.cpu_count() or 1))")
 
-.PHONY: demo test lint bench site wheel install clean
+.PHONY: demo explore chromium test lint bench site wheel install clean
 
 install: $(VENV)/installed
 
@@ -47,6 +47,15 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 demo: install
 	$(BIN)/featurestore demo
+
+# The pages of the demonstration's store, in the browser; until Ctrl-C.
+explore: install
+	@test -d demo-store || { echo "there is no demo-store yet: make demo makes it"; exit 1; }
+	$(BIN)/featurestore explore demo-store --open
+
+# What tests/explain/explore looks at the pages with; its tests are skipped without it.
+chromium:
+	apt-get install --yes --no-install-recommends chromium
 
 test: install
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder

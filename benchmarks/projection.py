@@ -13,7 +13,7 @@ from benchmarks import chemnlp, robocrystallographer
 from benchmarks.options import sample_options
 from benchmarks.text_comparison import Measured, choose, joined, measure
 from featurestore.crystal import Crystal
-from featurestore.machine.workers import cpu_count
+from featurestore.machine.processors import processors
 from ingest.encoders.load import load_encoder
 from ingest.stages.embeddings import _ITEMS_A_CALL
 from ingest.structures.analysis import analyse
@@ -33,13 +33,13 @@ def encoding_seconds(name: str, precision: str, items: Sequence[Crystal] | Seque
 
 def text_rates(source: str, crystals: Sequence[Crystal]) -> tuple[Measured, Measured]:
     """The generator with one process and with one for each core; prints both and the scaling."""
-    one, all_ = (measure(_GENERATORS[source], crystals, workers) for workers in (1, cpu_count()))
+    one, all_ = (measure(_GENERATORS[source], crystals, workers) for workers in (1, processors()))
     assert [joined(d) for d in one.described] == [joined(d) for d in all_.described]
     gain = one.wall_seconds / all_.wall_seconds
     click.echo(
         f"{source}: {len(crystals) / one.wall_seconds:.1f} structures/s with one process, "
-        f"{len(crystals) / all_.wall_seconds:.1f} with {cpu_count()}: {gain:.2f} x "
-        f"({100 * gain / cpu_count():.0f} % of linear), {all_.peak_megabytes:.0f} MB each, "
+        f"{len(crystals) / all_.wall_seconds:.1f} with {processors()}: {gain:.2f} x "
+        f"({100 * gain / processors():.0f} % of linear), {all_.peak_megabytes:.0f} MB each, "
         f"start {all_.warm_up_seconds:.1f} s"
     )
     return one, all_
@@ -60,7 +60,7 @@ def main(
 ) -> None:
     """Measure every stage on random structures; project to ``--materials`` of the same kind."""
     crystals = [crystal for _, crystal in choose(archive, n, seed)]
-    cores = cpu_count()
+    cores = processors()
     start = time.process_time()
     for crystal in crystals:
         analyse(crystal)

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from featurestore.crystal import Crystal
-from featurestore.machine.workers import cpu_count
+from featurestore.machine.processors import processors
 from featurestore.registry import load_registry
 from featurestore.store import FeatureStore
 from ingest.sample import sample_archive
@@ -50,13 +50,13 @@ def main(archive: Path, steps: int) -> None:
                 registry=load_registry(),
                 run=run,
                 progress=_Silent(),
-                workers=cpu_count(),
+                workers=processors(),
             )
         seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     total = outcome.written + len(outcome.failures)
-    print(f"{total} materials, {targets.written} targets in {seconds:.1f} s with {cpu_count()} ")
+    print(f"{total} materials, {targets.written} targets in {seconds:.1f} s with {processors()} ")
     print(f"processes: {total / seconds:.0f} materials/s; {len(outcome.failures)} failed")
     print(f"peak memory: {peak:.0f} MiB, and {worker:.0f} MiB in the largest worker")
 

@@ -32,11 +32,14 @@ class Property:
         place, see `featurestore.classes`.
     plausible : tuple of float
         Lowest and highest plausible value, in ``unit``; by default every one is.
+    title : str
+        What figures and pages call it; empty where that is its name.
     """
 
     name: str
     unit: str
     plausible: tuple[float, float] = (-math.inf, math.inf)
+    title: str = ""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -152,7 +155,10 @@ def _parse(content: Mapping[str, Any], origin: str) -> dict[str, Property]:
                 f'{origin}: [{name}] needs unit = "…" and range = [low, high], finite, with '
                 "low < high"
             ) from error
-        entries[name] = Property(name, entry["unit"], (low, high))
+        title = entry.get("title", "")
+        if not isinstance(title, str):
+            raise InvalidInputError(f"{origin}: [{name}] has a title that is no text")
+        entries[name] = Property(name, entry["unit"], (low, high), title)
     return entries
 
 

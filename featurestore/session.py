@@ -151,11 +151,13 @@ class Session:
         with _errors(), _ctrl_c():
             return self._tables.relation(sql, parameters).to_arrow_table()
 
-    def read_only_query(self, sql: str, parameters: Parameters = ()) -> pa.Table:
+    def read_only_query(
+        self, sql: str, parameters: Parameters = (), *, first: int | None = None
+    ) -> pa.Table:
         """Like `query`, for SQL from outside: within this session's limits.
 
         Values of types that Arrow lacks (times with a zone, bit strings, integers of more than 38
-        digits) come as text, as DuckDB writes them.
+        digits) come as text, as DuckDB writes them. With ``first`` only so many rows are read.
 
         Raises
         ------
@@ -169,7 +171,7 @@ class Session:
         self._check_reading(sql)
         self._warn_of_orders(sql, parameters)
         with self._in_time(), _errors(), _ctrl_c():
-            return self._limited(as_arrow_has_it(self._tables.relation(sql, parameters)))
+            return self._limited(as_arrow_has_it(self._tables.relation(sql, parameters)), first)
 
     def _warn_of_orders(self, sql: str, parameters: Parameters) -> None:
         """Warn where a column is compared with a formula or chemical system written otherwise."""
@@ -189,16 +191,18 @@ class Session:
                     stacklevel=4,
                 )
 
-    def _limited(self, relation: Any) -> pa.Table:
+    def _limited(self, relation: Any, first: int | None) -> pa.Table:
         """The rows of a relation, unless they are more than this session's limits allow."""
         rows, memory = self._limits.rows, self._limits.memory
-        if rows is None and memory is None:
+        if rows is None and memory is None and first is None:
             return relation.to_arrow_table()
         reader = relation.to_arrow_reader(_ROWS_A_BATCH)
         batches, count, size = [], 0, 0
         for batch in reader:
             batches.append(batch)
             count, size = count + batch.num_rows, size + batch.nbytes
+            if first is not None and count >= first:
+                break
             if rows is not None and count > rows:
                 raise QueryError(
                     f"the query gives more than {rows:,} rows; add LIMIT, or allow more"
@@ -207,7 +211,7 @@ class Session:
                 raise QueryError(
                     f"the rows of the query take more than {memory / 1e6:,.0f} MB; select less"
                 )
-        return pa.Table.from_batches(batches, reader.schema)
+        return pa.Table.from_batches(batches, reader.schema).slice(0, first)
 
     @contextmanager
     def _in_time(self) -> Iterator[None]:

@@ -12,7 +12,8 @@ from featurestore.catalogue import Encoder, Generator, find_encoder, find_genera
 from featurestore.crystal import Crystal
 from featurestore.errors import MissingDataError, UnknownNameError
 from featurestore.failure import Failure
-from featurestore.machine.workers import WorkerPool, cpu_count
+from featurestore.machine.processors import processors
+from featurestore.machine.workers import WorkerPool
 from featurestore.output.progress import progress_bar
 from featurestore.plugins import Setting
 from featurestore.preparation import MissingVersionError, ReadMaterials
@@ -66,7 +67,7 @@ class ModelPreparation:
         named = [str(one) for one in sources]
         rule, files = IdRule.parse(id_from), expand_sources(named)
         name = dataset or dataset_name(named)
-        workers = min(cpu_count(), len(files))
+        workers = min(processors(), len(files))
         pool = self._pool(
             "files", workers, lambda: WorkerPool(workers, memory_limit=_BYTES_A_READER)
         )
@@ -91,7 +92,7 @@ class ModelPreparation:
                 registry=load_registry(),
                 run=run,
                 progress=progress,
-                workers=cpu_count(),
+                workers=processors(),
             )
             run.counts = {kind: count for kind, count in outcome.counts().items() if count}
         return ReadMaterials(_stored(store, seen), dict(outcome.failures), outcome.passed_over)
@@ -128,7 +129,7 @@ class ModelPreparation:
                 return {}
             generator = find_generator(session, generator_id)
             settings = _settings_of_generator(session, generator)
-        workers = min(cpu_count(), len(lacking))
+        workers = min(processors(), len(lacking))
         pool = self._pool(
             generator_id, workers, lambda: describing_pool(generator.source, settings, workers)
         )

@@ -22,7 +22,7 @@ from here import train_here
 from tiny_alignn import write_tiny_alignn
 from tiny_bert import write_tiny_bert
 
-import featurestore.machine.workers
+import featurestore.machine.processors
 import ingest.providers.optimade.databases
 import ingest.stages.text
 import ingest.weights.cache
@@ -51,6 +51,7 @@ DOCUMENTS = ["README.md"] + [
         "features",
         "python",
         "search",
+        "explore",
         "weights",
         "extending",
         "predicting",
@@ -71,6 +72,8 @@ DOCUMENTS = ["README.md"] + [
         "growing",
         "study",
         "glossary",
+        # last: it brings further encoders of both kinds
+        "text_learning",
     )
 ]
 _BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -136,7 +139,7 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for module in (ingest.weights.registry, ingest.weights.cache):
             patch.setattr(module, "registry", lambda: entries)
         # Each process of Robocrystallographer needs ten seconds before its first sentence.
-        patch.setattr(featurestore.machine.workers, "cpu_count", lambda: 1)
+        patch.setattr(featurestore.machine.processors, "processors", lambda: 1)
         patch.setattr(train.benchmark.run, "train_cells", train_here)
         yield
 

@@ -16,6 +16,7 @@ DOORS = {
     ("featurestore/query/macros.py", "source"),
     ("featurestore/store.py", "query"),
     ("featurestore/query/running.py", "sql"),
+    ("explain/explore/sql.py", "query"),
     ("featurestore/query/conditions.py", "text"),
     ("featurestore/quoting.py", """_storable(text).replace("'", "''")"""),
     ("featurestore/quoting.py", """_storable(name).replace('"', '""')"""),

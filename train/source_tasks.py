@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from featurestore.catalogue import Encoder
 
@@ -25,6 +26,8 @@ class SourceTask:
     near: frozenset[str]
 
 
+# The same quantity under the names of two data sets, and what follows from it.
+_ENERGIES = frozenset({"formation_energy_peratom", "formation_energy_per_atom", "ehull"})
 _ALIGNN_FF = SourceTask(
     "energies and forces of JARVIS-DFT",
     frozenset({"formation_energy_peratom", "ehull", "optb88vdw_total_energy"}),
@@ -43,10 +46,33 @@ def source_task(encoder: Encoder) -> SourceTask | None:
     """What the encoder's source model learned, known by its weights or its name; None if not."""
     if task := _BY_WEIGHTS.get(str(encoder.fingerprint.get("weights_sha256"))):
         return task
+    if isinstance(learned := encoder.fingerprint.get("learned"), Mapping):
+        return _learned_here(learned)
     if found := _JARVIS_MODEL.fullmatch(encoder.name):
         target = found.group(1).replace("supercon_tc", "Tc_supercon")
         return SourceTask(f"{target} of JARVIS-DFT", frozenset({target}))
     return _BY_NAME.get(encoder.name)
+
+
+def _learned_here(learned: Mapping[str, Any]) -> SourceTask | None:
+    """What a model that was trained from a store says of itself."""
+    told = learned.get("projected")
+    known = {
+        task
+        for digest in (told.values() if isinstance(told, Mapping) else ())
+        if (task := _BY_WEIGHTS.get(str(digest)))
+    }
+    if known:
+        words = " and ".join(sorted(task.learned for task in known))
+        near = frozenset[str]().union(*(task.near for task in known))
+        return SourceTask(f"from vectors that have learned {words}", near)
+    names = learned.get("properties")
+    if not isinstance(names, list) or not names:
+        return None
+    near = frozenset(map(str, names))
+    if near & _ENERGIES:
+        near |= _ENERGIES
+    return SourceTask(" and ".join(map(str, names)), near)
 
 
 def optimistic(encoder: Encoder, property: str) -> str | None:

@@ -33,6 +33,7 @@ from train.predictors.registry import classifies
 from train.property_inputs import property_input_notes
 from train.source_tasks import source_warnings
 from train.tasks.choose import task_of
+from train.threads import threads_for
 
 #: Of a model that rehearses, the fold that the rehearsal leaves out and the training does not.
 REHEARSED_FOLD = "val"
@@ -206,7 +207,8 @@ def timed_fit(
             Examples(learned[folds[fold]], view.targets[folds[fold]], view.segments, n_classes)
             for fold in ("train", "val")
         )
-        fitted = recipe.fit(train, val, seed, progress)
+        with threads_for(len(train) + len(val)):
+            fitted = recipe.fit(train, val, seed, progress)
     return fitted, time.perf_counter() - start
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @models_options("hybrid models")
 @fold_option
 @also_by_options(at_least=5)
-@figure_option("PNG file for a chart; the models are then of one property.")
+@figure_option("PNG, SVG or PDF file for a chart; the models are then of one property.")
 @store_option
 @format_option
 def segments(

@@ -13,6 +13,7 @@ from explain.cli.options import also_by_options, encode_option, erasure_option, 
 from explain.tags.table import tags_table
 from featurestore.cli.options import (
     CONTEXT,
+    figure_format_option,
     fold_option,
     folder_option,
     format_option,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 @encode_option
 @click.option("--stored", is_flag=True, help="Only read what an earlier run has stored.")
 @folder_option("Folder for the heatmap.", default=Path("reports"), show_default=True)
+@figure_format_option
 @store_option
 @format_option
 def tags(
@@ -70,6 +72,7 @@ def tags(
     encode: bool,
     stored: bool,
     folder: Path,
+    suffix: str,
     store_uri: str,
     output_format: str,
 ) -> None:
@@ -120,8 +123,9 @@ def tags(
     print_captioned(table, output_format, shared)
     for sentence in _notes(results):
         note(f"Note: {sentence}")
-    suffix = tagger if erasure == "deletion" else f"{tagger}_{erasure}"
-    path = folder / file_name("tags", request.property or "models", fold, suffix, suffix=".png")
+    how = tagger if erasure == "deletion" else f"{tagger}_{erasure}"
+    name = file_name("tags", request.property or "models", fold, how, suffix=suffix)
+    path = folder / name
     write_tag_heatmap(results, path)
     note(f"Wrote {path}")
 
@@ -148,7 +152,7 @@ def _read(
 def _notes(results: Sequence[StoredEffects]) -> list[str]:
     """Truncation and the strongest interaction, which the table has no place for."""
     from explain.erasing.outputs import output_unit
-    from train.display.labels import printed_unit
+    from featurestore.output.labels import printed_unit
 
     notes = []
     for result in results:

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 @click.option("--seed", default=0, show_default=True, type=int, help="Of the random orders.")
 @file_option(
     "path",
-    "HTML page (.html) with all that is measured, or the coloured text as an image (.png).",
+    "Page with all that is measured (.html), or the coloured text (.png, .svg, .pdf).",
 )
 @encode_option
 @store_option
@@ -91,11 +91,12 @@ def words(
     from explain.words.curves import curves_table
     from explain.words.figure import write_text_figure
     from explain.words.page import write_words_page
+    from featurestore.output.figures import FIGURE_SUFFIXES
     from featurestore.store import FeatureStore
     from train.display.printing import print_captioned
 
-    if path is not None and path.suffix not in (".html", ".png"):
-        raise click.UsageError("The file's name ends in .html or .png.")
+    if path is not None and path.suffix.lower() not in (".html", *FIGURE_SUFFIXES):
+        raise click.UsageError("The file's name ends in .html, .png, .svg or .pdf.")
     if curves and "word" not in kinds:
         raise click.UsageError("--curves ranks words: add --unit word.")
     kinds = tuple(dict.fromkeys(kinds))
@@ -119,7 +120,7 @@ def words(
         shared += ["erasure", "target", "prediction", "unit"]
         table = pa.concat_tables([contributions_table(one) for one in found])
         print_captioned(table, output_format, shared)
-    if path is not None and path.suffix == ".html":
+    if path is not None and path.suffix.lower() == ".html":
         write_words_page(found, drawn, path)
     elif path is not None:
         write_text_figure(of_words or found[0], path)

@@ -33,9 +33,15 @@ def tint(level: float) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def hexadecimal(level: float) -> str:
-    """The same as ``#rrggbb``."""
-    return "#{:02x}{:02x}{:02x}".format(*tint(level))
+def translucent(level: float) -> str:
+    """The same on white as ``#rrggbbaa``, and on a dark page dark enough for light letters.
+
+    >>> translucent(0.5)
+    '#d55e0059'
+    """
+    share = 0.0 if math.isnan(level) else _STRONGEST * min(abs(level), 1.0)
+    red, green, blue = RAISES if level > 0 else LOWERS
+    return f"#{red:02x}{green:02x}{blue:02x}{round(255 * share):02x}"
 
 
 def direction(level: float) -> str:

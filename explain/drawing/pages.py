@@ -7,10 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from explain.drawing.colours import direction, hexadecimal
+from explain.drawing.colours import direction, translucent
 from explain.drawing.printed import after_value, fixed, number, over_seeds, signed
+from explain.words.control import control_said, levels
+from featurestore.output.labels import (
+    formula_html,
+    printed_after,
+    printed_in_brackets,
+    property_axis,
+    property_title,
+    space_group_html,
+)
 from featurestore.output.rows import atomic_path
-from train.display.labels import printed_after, printed_in_brackets
 
 _LABEL_MARGIN = 0.03
 
@@ -65,6 +73,7 @@ def write_page(template: str, path: Path, **values: Any) -> None:
 def render_page(template: str, **values: Any) -> str:
     """The page as text."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         loader=PackageLoader("explain"),
@@ -81,7 +90,14 @@ def render_page(template: str, **values: Any) -> str:
         "unit": printed_after,
         "in_unit": printed_in_brackets,
         "fixed": fixed,
-        "tint": hexadecimal,
+        "tint": translucent,
         "direction": direction,
+        "levels": levels,
+        "control_said": control_said,
+        "formula": lambda formula: Markup(formula_html(formula)),
+        "space_group": lambda symbol: Markup(space_group_html(symbol)),
+        "title": property_title,
+        "sentence": lambda text: text[:1].upper() + text[1:],
+        "axis": property_axis,
     }
     return environment.get_template(template).render(**values)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from explain.drawing.printed import number, signed
 from explain.words.contributions import Contribution, Contributions
-from train.display.labels import printed_after
+from featurestore.output.labels import printed_after
 from train.display.rounding import rounded
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The errors of a model on each fold, its parity chart and its materials."""
+"""The errors of a model on each fold, and its materials."""
 
 from __future__ import annotations
 
@@ -6,21 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from explain.drawing.printed import number
 from explain.erasing.rows import StoredPredictions
-from explain.report.model import FoldRow, MaterialRow, MetFormulas, Parity
+from explain.report.model import FoldRow, MaterialRow, MetFormulas
 from featurestore.errors import MissingDataError
 from featurestore.session import Session
 from train.analysis.resampling import mean_estimates
-from train.display.labels import printed_unit
 from train.metrics import regression_metrics
-from train.models import StoredModel
-
-_TITLED_POINTS = 3000
-
-
-# The frame of the parity plot in the units of its drawing.
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 332.0, 6.0, 292.0
 
 
 def fold_row(stored: StoredPredictions, fold: str) -> FoldRow:
@@ -63,47 +54,6 @@ def by_error(stored: StoredPredictions) -> list[int]:
     """The test rows, the best predicted first."""
     errors = stored.errors
     return sorted(np.flatnonzero(stored.in_fold("test")).tolist(), key=lambda i: errors[i])
-
-
-def parity(stored: StoredPredictions, model: StoredModel) -> Parity:
-    """Predictions of the test fold against targets, as points of a drawing."""
-    from matplotlib.ticker import MaxNLocator
-
-    test = stored.in_fold("test")
-    targets, predictions = stored.targets[test], stored.predictions[:, test].mean(axis=0)
-    ids = [one for one, wanted in zip(stored.material_ids, test, strict=True) if wanted]
-    both = np.concatenate([targets, predictions])
-    margin = 0.04 * max(float(np.ptp(both)), 1e-12)
-    low, high = float(both.min()) - margin, float(both.max()) + margin
-
-    def across(value: float) -> float:
-        return round(_LEFT + (_RIGHT - _LEFT) * (value - low) / (high - low), 1)
-
-    def down(value: float) -> float:
-        return round(_BOTTOM - (_BOTTOM - _TOP) * (value - low) / (high - low), 1)
-
-    titled = len(ids) <= _TITLED_POINTS
-    points = [
-        {
-            "x": across(x),
-            "y": down(y),
-            "title": f"{one}: target {number(x)}, prediction {number(y)}" if titled else "",
-        }
-        for one, x, y in zip(ids, targets.tolist(), predictions.tolist(), strict=True)
-    ]
-    ticks = [
-        {"x": across(value), "y": down(value), "label": f"{value:.6g}".replace("-", "−")}
-        for value in MaxNLocator(5).tick_values(low, high)
-        if low <= value <= high
-    ]
-    p = model.parameters
-    unit = "" if p.unit == "1" else f" in {printed_unit(p.unit)}"
-    return Parity(
-        f"Prediction against target of {p.property}{unit}, {len(ids):,} test materials",
-        points,
-        ticks,
-        float(np.clip(60 / len(ids) ** 0.75, 0.08, 0.7)),
-    )
 
 
 def material_rows(session: Session, stored: StoredPredictions) -> list[MaterialRow]:

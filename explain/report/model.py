@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from explain.drawing.pages import Scale, scale
 from explain.words.contributions import Contributions
@@ -13,6 +13,10 @@ from featurestore.history.nodes import Node
 from train.analysis.groups import GroupErrors
 from train.analysis.resampling import Estimate
 from train.models import SeedGroup, StoredModel
+
+if TYPE_CHECKING:
+    from explain.report.parity import Parity
+    from explain.report.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -24,16 +28,6 @@ class FoldRow:
     mae: Estimate
     seeds_std: float | None
     r2: float | None
-
-
-@dataclass(frozen=True)
-class Parity:
-    """Predicted against target: points and ticks in the units of the drawing."""
-
-    title: str
-    points: list[dict[str, Any]]
-    ticks: list[dict[str, Any]]
-    opacity: float
 
 
 @dataclass(frozen=True)
@@ -126,6 +120,7 @@ class Report:
     """Everything on the page; errors and effects are of the test fold."""
 
     models: SeedGroup
+    verdict: Verdict
     notes: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
     folds: tuple[FoldRow, ...]
@@ -164,6 +159,11 @@ class Report:
     def group_scale(self) -> Scale:
         """The width on which the errors of the groups are drawn."""
         return scale([x for group in self.groups for x in (group.error.value, group.error.high)])
+
+    @property
+    def has_small_groups(self) -> bool:
+        """Whether a group has too few materials for an interval."""
+        return any(math.isnan(group.error.low) for group in self.groups)
 
     @property
     def effect_scale(self) -> Scale:

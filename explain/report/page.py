@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from explain.drawing.pages import write_page
@@ -18,18 +20,21 @@ from explain.report.folds import (
     fold_row,
     material_rows,
     met_formulas,
-    parity,
 )
 from explain.report.materials import worked_materials
 from explain.report.model import Report
+from explain.report.parity import parity
 from explain.report.reliance import relied_on
 from explain.report.training import model_facts, training_notes
+from explain.report.verdict import verdict
 from featurestore.errors import InvalidInputError
 from featurestore.history.lineage import model_lineage
 from featurestore.session import Session
 from featurestore.views.request import FOLDS
 from featurestore.views.view import load_view
-from train.analysis.groups import group_errors
+from train.analysis.groups import LEAST, GroupErrors, group_errors
+from train.analysis.resampling import Estimate
+from train.models import SeedGroup
 
 _WORST = 10
 _LEAST_IN_GROUP = 5
@@ -93,20 +98,31 @@ def collect(
     test = stored.in_fold("test")
     known = material_rows(session, stored)
     parts, note = relied_on(session, models, store_uri)
+    folds = tuple(fold_row(stored, fold) for fold in FOLDS if stored.in_fold(fold).any())
+    constant = constant_error(stored)
+    p = first.parameters
     return Report(
         models=models,
+        verdict=verdict(folds, constant, p.property, p.unit),
         notes=training_notes(view, first),
         facts=model_facts(session, models, view, lineage),
-        folds=tuple(fold_row(stored, fold) for fold in FOLDS if stored.in_fold(fold).any()),
-        constant=constant_error(stored),
+        folds=folds,
+        constant=constant,
         met=met_formulas(stored, known),
-        parity=parity(stored, first) if test.any() else None,
-        groups=group_errors(session, [models], "crystal_system", _LEAST_IN_GROUP)[0].groups
-        if test.any()
-        else (),
+        parity=parity(session, models, stored, known) if test.any() else None,
+        groups=_groups(session, models) if test.any() else (),
         worst=tuple(known[i] for i in by_error(stored)[::-1][:_WORST]),
         parts=parts,
         effect_note=note,
         materials=worked_materials(session, models, stored, known, view, materials, store_uri),
         lineage=lineage,
+    )
+
+
+def _groups(session: Session, models: SeedGroup) -> tuple[GroupErrors, ...]:
+    """Errors by crystal system; without intervals where a bootstrap would say little."""
+    found = group_errors(session, [models], "crystal_system", _LEAST_IN_GROUP)[0].groups
+    return tuple(
+        one if one.n >= LEAST else replace(one, error=Estimate(one.error.value, math.nan, math.nan))
+        for one in found
     )

@@ -28,7 +28,8 @@ def relied_on(session: Session, models: SeedGroup, store_uri: str) -> tuple[tupl
     )
     note = (
         "p is of a two-sided sign-flip test, corrected by Holm's method for the number of rows of "
-        "its table. The tables share one scale. Bars are 95 % intervals over materials."
+        "its table; open marks are p ≥ 0.05. The tables share one scale. Bars are 95 % intervals "
+        "over materials."
     )
     return parts, note if any(part.rows for part in parts) else ""
 

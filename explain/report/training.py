@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from featurestore.history.nodes import Node, RunRecord
+from featurestore.output.labels import printed_unit
 from featurestore.session import Session
 from featurestore.views.renamed import view_then
 from featurestore.views.request import FOLDS
 from featurestore.views.view import TrainingView
-from train.display.labels import predictor_label, printed_unit
+from train.display.labels import predictor_label
 from train.models import StoredModel
 
 

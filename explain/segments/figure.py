@@ -10,9 +10,12 @@ from typing import Any
 from explain.erasing.outputs import output_unit
 from explain.erasing.subsets import ALL
 from explain.segments.analysis import SegmentEffect, SegmentEffects, is_text
+from featurestore.output.figure import Figure
+from featurestore.output.figures import write_figure
+from featurestore.output.labels import printed_in_brackets, property_title
+from featurestore.output.style import COLOURS, GREY, along_x, new_figure, styled
 from train.analysis.resampling import Estimate
-from train.display.drawing import COLOURS, GREY, along_x, write_png
-from train.display.labels import distinctions, features_label, predictor_label, printed_in_brackets
+from train.display.labels import distinctions, features_label, predictor_label
 
 _STRUCTURE, _TEXT = COLOURS[:2]
 _MARKERS = "os^vDP"
@@ -20,31 +23,35 @@ _ROW_INCHES = 0.3
 
 
 def write_segments_figure(results: Sequence[SegmentEffects], path: Path) -> None:
-    """Write a PNG: a dot and a 95 % interval for each part, structure and text by colour.
-
-    The left panel has the change of the MAE, the right one the mean absolute change of the
-    prediction. Several models of one property have a marker each.
+    """Write what `segments_figure` draws to a PNG, SVG or PDF file.
 
     Raises
     ------
     StorageError
         If the file cannot be written.
     """
-    figure = segments_figure(results)
-    write_png(figure, path, (model for result in results for model in result.models))
+    write_figure(segments_figure(results), path)
 
 
-def segments_figure(results: Sequence[SegmentEffects]) -> Any:
-    """The same as a matplotlib figure; every model with at least one effect, of one property."""
-    from matplotlib.figure import Figure
+@styled
+def segments_figure(results: Sequence[SegmentEffects]) -> Figure:
+    """A dot and a 95 % interval for each part, structure and text by colour.
 
+    The left panel has the change of the MAE, the right one the mean absolute change of the
+    prediction. An open dot is a change that is not significant after Holm's correction (p ≥ 0.05).
+    Several models of one property have a marker each.
+
+    Parameters
+    ----------
+    results : sequence of SegmentEffects
+        Of one property, each with at least one effect.
+    """
     positions, labels, headings = _rows(results)
     labelled = _labels(results)
     several = len(results) > 1
     height = 1.1 + _ROW_INCHES * (max(positions.values()) + 1) * (1 + 0.25 * (len(results) - 1))
-    figure = Figure(
-        figsize=(8, height + 0.25 * several * len(results)), dpi=150, layout="constrained"
-    )
+    models = [model.model_id for result in results for model in result.models]
+    figure = new_figure(8, height + 0.25 * several * len(results), models)
     left, right = figure.subplots(1, 2, sharey=True)
     for number, (result, label) in enumerate(zip(results, labelled, strict=True)):
         shift = (number - (len(results) - 1) / 2) * min(0.7 / len(results), 0.25)
@@ -52,7 +59,8 @@ def segments_figure(results: Sequence[SegmentEffects]) -> Any:
         for effect in result.effects:
             y = positions[effect.group, effect.segment] + shift
             for axes, estimate in ((left, effect.difference), (right, effect.change)):
-                _dot(axes, estimate, y, _colour(effect.segment), marker)
+                sure = axes is right or (effect.p is not None and effect.p < 0.05)
+                _dot(axes, estimate, y, _colour(effect.segment), marker, sure)
         if several:
             left.plot([], [], marker, color=GREY, markersize=5, label=label)
     left.axvline(0, color=GREY, linewidth=1, zorder=0)
@@ -74,13 +82,15 @@ def segments_figure(results: Sequence[SegmentEffects]) -> Any:
     p = results[0].models.parameters
     unit = printed_in_brackets(output_unit(results[0].models.first))
     error = "1 - p(predicted)" if p.classes else "MAE"
-    left.set_xlabel(f"change of the {results[0].fold} {error} of\n{p.property}{unit}", fontsize=8)
-    right.set_xlabel(f"mean absolute change of the\nprediction{unit}", fontsize=8)
+    left.set_xlabel(f"change of the {results[0].fold} {error}{unit}\nfilled: p < 0.05 after Holm")
+    right.set_xlabel(f"mean absolute change of\nthe prediction{unit}")
+    n = ", ".join(f"{n:,}" for n in sorted({result.n for result in results}))
+    left.set_title(f"{property_title(p.property)}, n = {n}", loc="left")
     right.set_xlim(left=0)
     for axes in (left, right):
         along_x(axes)
     if several:
-        figure.legend(loc="outside lower center", ncols=1, frameon=False, fontsize=8)
+        figure.legend(loc="outside lower center", ncols=1)
     return figure
 
 
@@ -116,9 +126,10 @@ def _rows(
     return positions, labels, headings
 
 
-def _dot(axes: Any, estimate: Estimate, y: float, colour: str, marker: str) -> None:
+def _dot(axes: Any, estimate: Estimate, y: float, colour: str, marker: str, sure: bool) -> None:
     axes.plot([estimate.low, estimate.high], [y, y], color=colour, linewidth=1.6)
-    axes.plot(estimate.value, y, marker, color=colour, markersize=5)
+    face = colour if sure else "white"
+    axes.plot(estimate.value, y, marker, color=colour, markerfacecolor=face, markersize=5)
 
 
 def _colour(segment: str) -> str:

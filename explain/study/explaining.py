@@ -110,7 +110,8 @@ def _segments(shop: Workshop, step: Step, name: str, models: Sequence[StoredMode
 
 
 def _groups(shop: Workshop, step: Step, name: str, models: Sequence[StoredModel]) -> Explained:
-    from train.analysis.groups import group_errors, groups_table, write_groups_figure
+    from train.analysis.groups import group_errors, groups_table
+    from train.analysis.groups_figure import write_groups_figure
 
     by = step.said.get("by", "crystal_system")
     with shop.store.session() as session:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -16,49 +17,54 @@ import numpy.typing as npt
 
 from explain.erasing.effects_table import Measure, StoredEffects
 from explain.erasing.outputs import output_unit
-from train.display.drawing import COLOURS, GREY, along_x, write_png
-from train.display.labels import distinctions, printed_unit
+from featurestore.output.figure import Figure
+from featurestore.output.figures import write_figure
+from featurestore.output.labels import printed_unit, property_title
+from featurestore.output.style import COLOURS, GREY, along_x, new_figure, styled
+from train.display.labels import distinctions
 
-_CELL_INCHES = (1.25, 0.6)
+_CELL_INCHES = (1.45, 0.6)
 _COLOUR_MAP = "PuOr_r"
 _FULL_TEXT = "(full text)"
+#: The ends of the colours, in per cent: the same in every figure, so that two can be compared.
+_LIMIT = 30.0
+_SURE = 0.05
 
 
 def write_tag_heatmap(results: Sequence[StoredEffects], path: Path) -> None:
-    """Write a PNG: the MAE after the erasure of each tag, and its change with a 95 % interval.
-
-    The heatmap has the form of Fig. 5 of Li et al., Digital Discovery 2025, 4, 376: colour is the
-    relative change. In the second panel a grey diamond is the control: as many random sentences
-    erased; a filled dot a change that stays significant after Holm's correction (p < 0.05).
-
-    Parameters
-    ----------
-    results : sequence of StoredEffects
-        Those of one text source make up a row of panels.
-    path : Path
-        The file.
+    """Write what `tags_figure` draws to a PNG, SVG or PDF file.
 
     Raises
     ------
     StorageError
         If the file cannot be written.
     """
-    from matplotlib.figure import Figure
+    write_figure(tags_figure(results), path)
 
+
+@styled
+def tags_figure(results: Sequence[StoredEffects]) -> Figure:
+    """The MAE after the erasure of each tag, and its change with a 95 % interval.
+
+    The heatmap has the form of Fig. 5 of Li et al., Digital Discovery 2025, 4, 376: colour is the
+    relative change, up to 30 % either way. Only changes that stay significant after Holm's
+    correction (p < 0.05) are coloured. In the second panel a grey diamond is the control: as many
+    random sentences erased; a filled dot is a significant change.
+
+    Parameters
+    ----------
+    results : sequence of StoredEffects
+        Those of one text source make up a row of panels.
+    """
     ordered = sorted(results, key=_panel)
     panels = [list(group) for _, group in groupby(ordered, key=_panel)]
     shown = [_tags(columns) for columns in panels]
-    changes = [_relative(result, tag) for result in results for tag in _tags([result])]
-    limit = max([1.0, *(abs(value) for value in changes if np.isfinite(value))])
     widest = max(len(columns) for columns in panels)
     heights = [len(tags) + 1 for tags in shown]
-    figure = Figure(
-        figsize=(
-            _CELL_INCHES[0] * widest + 6.8,
-            _CELL_INCHES[1] * sum(heights) + 1.1 * len(panels) + 0.5,
-        ),
-        dpi=150,
-        layout="constrained",
+    figure = new_figure(
+        _CELL_INCHES[0] * widest + 6.8,
+        _CELL_INCHES[1] * sum(heights) + 1.1 * len(panels) + 0.6,
+        [model.model_id for result in results for model in result.models],
     )
     grid = figure.subplots(
         len(panels),
@@ -67,21 +73,21 @@ def write_tag_heatmap(results: Sequence[StoredEffects], path: Path) -> None:
         height_ratios=heights,
         width_ratios=[_CELL_INCHES[0] * widest + 0.4, 3.4],
     )
+    for axes in grid[1:, 1]:
+        axes.sharex(grid[0, 1])
     images = []
     for (left, right), columns, tags in zip(grid, panels, shown, strict=True):
-        images.append(_draw_heatmap(left, columns, tags, limit))
-        left.set_title(columns[0].text, fontsize=10, pad=8)
+        images.append(_draw_heatmap(left, columns, tags))
+        left.set_title(columns[0].text, pad=8)
         _draw_intervals(right, columns, tags)
-    bar = figure.colorbar(images[0], ax=list(grid[:, 1]), shrink=0.7, pad=0.03, aspect=30)
-    bar.set_label("change of the MAE (%)", fontsize=9)
-    bar.ax.tick_params(labelsize=8)
+    bar = figure.colorbar(
+        images[0], ax=list(grid[:, 1]), shrink=0.7, pad=0.03, aspect=30, extend="both"
+    )
+    bar.set_label("change of the MAE (%), where p < 0.05 after Holm")
     bar.outline.set_visible(False)
     what = {"deletion": "deleted", "mask": "masked"}[results[0].parameters["erasure"]]
-    figure.suptitle(
-        f"Sentences {what}, {results[0].parameters['fold']} fold",
-        fontsize=10,
-    )
-    write_png(figure, path, (model for result in results for model in result.models))
+    figure.suptitle(f"Sentences {what}, {results[0].parameters['fold']} fold", fontsize=10)
+    return figure
 
 
 def _panel(result: StoredEffects) -> tuple[str, tuple[str, ...]]:
@@ -109,16 +115,26 @@ def _relative(result: StoredEffects, tag: str) -> float:
     return 100 * found.value / mae if found and mae else np.nan
 
 
-def _draw_heatmap(
-    axes: Any, columns: Sequence[StoredEffects], tags: Sequence[str], limit: float
-) -> Any:
+def _is_sure(found: Measure | None) -> bool:
+    return found is not None and found.p_holm is not None and found.p_holm < _SURE
+
+
+def _draw_heatmap(axes: Any, columns: Sequence[StoredEffects], tags: Sequence[str]) -> Any:
     values: npt.NDArray[np.float64] = np.array(
         [
             [0.0 if _mae(column) else np.nan for column in columns],
             *([_relative(column, tag) for column in columns] for tag in tags),
         ]
     )
-    image = axes.imshow(values, cmap=_COLOUR_MAP, vmin=-limit, vmax=limit, aspect="auto")
+    sure = np.array(
+        [
+            [False] * len(columns),
+            *([_is_sure(column.find("comprehensiveness", tag)) for column in columns]
+              for tag in tags),
+        ]
+    )  # fmt: skip
+    coloured = np.where(sure | np.isnan(values), values, 0.0)
+    image = axes.imshow(coloured, cmap=_COLOUR_MAP, vmin=-_LIMIT, vmax=_LIMIT, aspect="auto")
     for x, column in enumerate(columns):
         whole = _mae(column)
         for y, tag in enumerate(["", *tags]):
@@ -127,8 +143,11 @@ def _draw_heatmap(
                 continue
             change = values[y, x]
             text = _three_digits(whole + (found.value if found else 0.0))
-            text += f"\n{_percent(change)}" if y and np.isfinite(change) else ""
-            colour = "white" if abs(change) > 0.65 * limit else "black"
+            if found is not None and np.isfinite(change):
+                text += f"\n{_percent(change)}{_printed_p(found.p_holm)}"
+            colour = "black" if sure[y, x] or not tag else "#666666"
+            if sure[y, x] and abs(change) > 0.65 * _LIMIT:
+                colour = "white"
             axes.text(x, y, text, ha="center", va="center", fontsize=8, color=colour)
     axes.set_yticks(range(len(tags) + 1), [_FULL_TEXT, *tags], fontsize=9)
     axes.set_xticks(range(len(columns)), _column_labels(columns), fontsize=8)
@@ -155,8 +174,7 @@ def _draw_intervals(axes: Any, columns: Sequence[StoredEffects], tags: Sequence[
             control = column.find("control", tag)
             shift = 0.22 * step if control else 0.0
             if found and mae:
-                sure = found.p_holm is not None and found.p_holm < 0.05
-                face = colour if sure else "white"
+                face = colour if _is_sure(found) else "white"
                 _draw_estimate(axes, found, mae, middle - shift, colour, "o", face)
             if control and mae:
                 label = "" if labelled else "as many random sentences"
@@ -169,9 +187,9 @@ def _draw_intervals(axes: Any, columns: Sequence[StoredEffects], tags: Sequence[
     axes.set_ylim(len(tags) + 0.5, -0.5)
     axes.set_yticks(range(1, len(tags) + 1), [_with_counts(columns, tag) for tag in tags])
     along_x(axes, axis=False)
-    axes.set_xlabel("change of the MAE (%), 95 % interval; filled: p < 0.05 after Holm", fontsize=8)
+    axes.set_xlabel("change of the MAE (%), 95 % interval; filled: p < 0.05 after Holm")
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(loc="upper right", frameon=False, fontsize=7, borderaxespad=0.0)
+        axes.legend(loc="upper right", fontsize=7, borderaxespad=0.0)
 
 
 def _draw_estimate(
@@ -219,15 +237,24 @@ def _column_labels(columns: Sequence[StoredEffects]) -> list[str]:
     for column, model, words in zip(columns, models, differing, strict=True):
         p = model.parameters
         unit = output_unit(model)
-        lines = [p.property] + ([f"({printed_unit(unit)})"] if unit != "1" else []) + words
+        lines = [fill(property_title(p.property), 22)]
+        lines += ([f"({printed_unit(unit)})"] if unit != "1" else []) + words
         if len(column.models) > 1:
             lines.append(f"mean of {len(column.models)} seeds")
+        mae = column.find("mae")
+        lines += [f"n = {mae.n:,}"] if mae else []
         labels.append("\n".join(lines))
     return labels
 
 
 def _percent(change: float) -> str:
     return f"{change:+z.{1 if abs(change) < 10 else 0}f} %".replace("-", "−")
+
+
+def _printed_p(p: float | None) -> str:
+    if p is None:
+        return ""
+    return ", p < 0.001" if p < 0.001 else f", p = {p:.2g}"
 
 
 def _three_digits(mae: float) -> str:

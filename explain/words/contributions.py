@@ -15,8 +15,8 @@ from explain.erasing.stored import stored_erasures
 from explain.erasing.texts import ErasedText
 from explain.words.description import Description, Unit
 from featurestore.output.display import Showing, Shown
+from featurestore.output.labels import formula_text, printed_after, property_title
 from featurestore.session import Session
-from train.display.labels import printed_after
 from train.models import SeedGroup, StoredModel
 
 
@@ -117,7 +117,7 @@ class Contributions(Shown):
 
     @property
     def largest(self) -> float:
-        """The largest absolute contribution, to which colours are scaled; never zero."""
+        """The largest absolute contribution; never zero."""
         return max(*(abs(part.mean) for part in self.parts), 0.0) or 1.0
 
     @property
@@ -136,14 +136,15 @@ class Contributions(Shown):
 def caption(found: Contributions) -> list[str]:
     """Two lines: whose text it is, and what was predicted from it."""
     p, description = found.models.parameters, found.description
+    title = property_title(p.property)
     unit = printed_after(output_unit(found.models.first))
     seeds = f", mean of {len(found.models)} seeds" if len(found.models) > 1 else ""
     target = "" if found.target is None else f"target {number(found.target)}{unit}, "
     return [
-        f"{description.formula} ({description.material_id}), {description.source}",
-        f"{p.property}: probability of the predicted class {number(found.prediction)}{seeds}"
+        f"{formula_text(description.formula)} ({description.material_id}), {description.source}",
+        f"{title}: probability of the predicted class {number(found.prediction)}{seeds}"
         if p.classes
-        else f"{p.property}: {target}prediction {number(found.prediction)}{unit}{seeds}",
+        else f"{title}: {target}prediction {number(found.prediction)}{unit}{seeds}",
     ]
 
 

@@ -3,36 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
-from explain.drawing.colours import direction, hexadecimal
+from explain.drawing.colours import direction, translucent
 from explain.drawing.printed import number
 from explain.erasing.outputs import output_unit
 from explain.words.contributions import Contributions, caption
-from train.display.drawing import write_png
-from train.display.labels import printed_after
+from explain.words.control import control_said, levels
+from featurestore.output.figure import Figure
+from featurestore.output.figures import write_figure
+from featurestore.output.labels import printed_after
+from featurestore.output.style import new_figure, styled
 
 _WIDTH_INCHES, _DPI, _SIZE = 8.0, 150, 10.0
 _MARGIN, _LINE, _GAP, _PAD = 0.25, 0.27, 0.055, 0.025
 
 
 def write_text_figure(found: Contributions, path: Path) -> None:
-    """Write a PNG of the text, each word on the colour of what it adds to the prediction.
+    """Write what `text_figure` draws to a PNG, SVG or PDF file.
 
     Raises
     ------
     StorageError
         If the file cannot be written.
     """
-    write_png(_figure(found), path, found.models, tight=False)
+    write_figure(text_figure(found), path, tight=False)
 
 
-def _figure(found: Contributions) -> Any:
+@styled
+def text_figure(found: Contributions) -> Figure:
+    """The text, each word on the colour of what it adds to the prediction beyond the control.
+
+    See `explain.words.control`.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.font_manager import FontProperties
 
-    figure = Figure(figsize=(_WIDTH_INCHES, 1), dpi=_DPI)
+    figure = new_figure(_WIDTH_INCHES, 1, [model.model_id for model in found.models])
+    figure.set_layout_engine("none")
     renderer = FigureCanvasAgg(figure).get_renderer()
     font = FontProperties(size=_SIZE)
 
@@ -41,7 +50,7 @@ def _figure(found: Contributions) -> Any:
         return float(renderer.get_text_width_height_descent(text, font, False)[0]) / _DPI
 
     placed, x, line = [], _MARGIN, 0
-    values = found.by_word() / found.largest
+    values = levels(found)
     for word, value in zip(found.description.words, values, strict=True):
         width = inches(word)
         if x > _MARGIN and x + width > _WIDTH_INCHES - _MARGIN:
@@ -49,7 +58,8 @@ def _figure(found: Contributions) -> Any:
         placed.append((word, float(value), x, line, width))
         x += width + _GAP
     head = caption(found)
-    height = 2 * _MARGIN + _LINE * (line + 1) + 0.2 * (len(head) + 2)
+    foot = fill(control_said(found), 110).splitlines()
+    height = 2 * _MARGIN + _LINE * (line + 1) + 0.2 * (len(head) + 2 + len(foot))
     figure.set_size_inches(_WIDTH_INCHES, height)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, _WIDTH_INCHES), ylim=(height, 0))
@@ -63,7 +73,10 @@ def _figure(found: Contributions) -> Any:
     for word, value, x, line, width in placed:
         middle = top + _LINE * line
         _word(axes, word, value, x, middle, width)
-    _key(axes, found, top + _LINE * (placed[-1][3] + 1) + 0.1, inches)
+    y = top + _LINE * (placed[-1][3] + 1) + 0.1
+    _key(axes, found, y, inches)
+    for row, text in enumerate(foot, 1):
+        _write(axes, _MARGIN, y + 0.2 * row, text, size=8, color="#555555")
     return figure
 
 
@@ -76,7 +89,7 @@ def _word(axes: Any, word: str, value: float, x: float, middle: float, width: fl
 
     corner = (x - _PAD, middle - 0.42 * _LINE)
     axes.add_patch(
-        Rectangle(corner, width + 2 * _PAD, 0.84 * _LINE, color=hexadecimal(value), linewidth=0)
+        Rectangle(corner, width + 2 * _PAD, 0.84 * _LINE, color=translucent(value), linewidth=0)
     )
     _write(axes, x, middle, word, size=_SIZE, color="black")
     style = {"raises": "-", "lowers": ":"}.get(direction(value))

@@ -10,7 +10,8 @@ from explain.drawing.colours import direction, tint
 from explain.drawing.printed import after_value, number, signed
 from explain.erasing.outputs import output_unit
 from explain.words.contributions import Contributions, caption
-from train.display.labels import printed_after
+from explain.words.control import control_said, levels
+from featurestore.output.labels import printed_after
 
 _STRONGEST = 10
 
@@ -20,7 +21,7 @@ def coloured_text(found: Contributions, width: int) -> str:
 
     A word that raises the prediction is underlined, too, so that colour is not all that tells.
     """
-    values = found.by_word() / found.largest
+    values = levels(found)
     words = found.description.words
     # textwrap counts letters; the colours come afterwards.
     lines = textwrap.wrap(" ".join(words), width, break_long_words=False, break_on_hyphens=False)
@@ -52,6 +53,7 @@ def summary(found: Contributions) -> str:
         + " "
         + click.style(" raises ", fg=(0, 0, 0), bg=tint(1.0), underline=True)
         + f" the prediction by up to {number(found.largest)}{unit}; {found.how}",
+        *([f"{said[0].upper()}{said[1:]}."] if (said := control_said(found)) else []),
         "",
         *(
             f"{signed(part.mean):>10}{unit}"

@@ -18,6 +18,7 @@ from featurestore.errors import (
     MissingRowsWarning,
     NameOrderWarning,
 )
+from featurestore.machine.processors import set_up_threads
 from featurestore.output.terminal import guard_streams
 
 __all__ = ["main", "root"]
@@ -30,6 +31,7 @@ def main() -> None:
     """Run the command line; errors of the store are one line and exit code 1, misuse is 2."""
     signal.signal(signal.SIGTERM, _interrupt)
     guard_streams()
+    set_up_threads()
     warnings.showwarning = _show_warning
     try:
         code = root.main(prog_name="featurestore", standalone_mode=False)

@@ -87,3 +87,5 @@ def demo(demo_store: str, output: str) -> None:
     click.echo("The figures:")
     for path in sorted(Path(output).glob("*.png")):
         click.echo(f"  {path.resolve()}")
+    click.echo("Its pages in a browser:")
+    click.echo(f"  featurestore explore {demo_store}")

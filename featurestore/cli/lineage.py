@@ -54,12 +54,13 @@ def lineage(
         store_namespace,
         tree_lines,
     )
+    from featurestore.output.figures import FIGURE_SUFFIXES
     from featurestore.output.rows import atomic_path
     from featurestore.store import FeatureStore
 
     store = FeatureStore.open(store_uri, at=at)
     with store.session() as session:
-        if what.lower().endswith(".png"):
+        if what.lower().endswith(FIGURE_SUFFIXES):
             node = figure_lineage(session, Path(what))
         elif material is not None:
             node = told_lineage(session, what, material)

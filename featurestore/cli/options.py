@@ -87,10 +87,43 @@ def folder_option(what: str, **settings: Any) -> Callable[[Command], Command]:
 
 
 def figure_option(
-    what: str = "PNG file for a chart.", **settings: Any
+    what: str = "PNG, SVG or PDF file for a chart.",
+    *names: str,
+    **settings: Any,
 ) -> Callable[[Command], Command]:
-    """``-o FILE``, for commands that draw a chart; the command gets it as ``figure``."""
-    return file_option("figure", what, **settings)
+    """``-o FILE``, or by other names, for a chart; the command gets it as ``figure``.
+
+    What names no figure's format is refused before anything is computed.
+    """
+    return click.option(
+        *(names or ("-o", "--output")),
+        "figure",
+        type=click.Path(dir_okay=False, path_type=Path),
+        callback=_checked_figure,
+        help=what,
+        **settings,
+    )
+
+
+def figure_format_option(command: Command) -> Command:
+    """Add ``--figure-format``, for commands that name their figures; they get a ``suffix``."""
+    return click.option(
+        "--figure-format",
+        "suffix",
+        type=click.Choice(["png", "svg", "pdf"]),
+        default="png",
+        show_default=True,
+        callback=lambda context, parameter, value: f".{value}",
+        help="Of the figures.",
+    )(command)
+
+
+def _checked_figure(context: click.Context, parameter: Any, path: Path | None) -> Path | None:
+    from featurestore.output.figures import check_figure_path
+
+    if path is not None:
+        check_figure_path(path)
+    return path
 
 
 def output_option(command: Command) -> Command:

@@ -45,6 +45,7 @@ _SUMMARIES = {
     "train": "Train predictors on training views.",
     "explain": "Say which part of a text a model relies on.",
     "study": "Make a whole study from one file.",
+    "explore": "Show the store in a browser.",
     "status": "Say what is lacking since new data came.",
     "update": "Make what is lacking: texts, vectors, folds, models.",
 }

@@ -94,7 +94,7 @@ def like(material: str, space: str, asked: Asked, store_uri: str, at: str | None
 )
 @click.option(
     "--method",
-    type=click.Choice(["pca", "tsne"]),
+    type=click.Choice(["pca", "tsne", "umap"]),
     default="pca",
     show_default=True,
     help="Principal components, or t-SNE, which takes minutes for tens of thousands.",
@@ -131,7 +131,8 @@ def map_(
       featurestore search map --colour formation_energy_peratom -o map.png
     """
     from featurestore.output.rows import write_table
-    from featurestore.search.map import draw_map, space_map
+    from featurestore.search.map import space_map
+    from featurestore.search.map_figure import draw_map
     from featurestore.store import FeatureStore
 
     drawn = space_map(

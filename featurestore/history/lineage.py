@@ -22,7 +22,7 @@ from featurestore.views.sql import view_sql
 
 
 def figure_lineage(session: Session, path: Path) -> Node:
-    """A PNG that `featurestore train report` or `featurestore explain` wrote.
+    """A figure that `featurestore train report` or `featurestore explain` wrote.
 
     Raises
     ------

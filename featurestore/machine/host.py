@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.identity import sha256_hex
+from featurestore.machine.processors import processors
 
 
 def host_facts() -> dict[str, Any]:
@@ -31,7 +32,7 @@ def host_facts() -> dict[str, Any]:
     return {
         "platform": platform.platform(),
         "python": platform.python_version(),
-        "processors": _processors(),
+        "processors": processors(),
         "threads": threads,
         "device": device,
         "machine": _machine(),
@@ -97,10 +98,6 @@ def _process_start(pid: int) -> str | None:
     except OSError:
         return None
     return "alive"
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _read(path: Path) -> str:

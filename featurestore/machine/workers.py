@@ -29,11 +29,6 @@ _MOST_BREAKS = 2
 _IN_FLIGHT_A_WORKER = 4
 
 
-def cpu_count() -> int:
-    """Number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def no_initializer() -> None:
     """For workers that need none."""
 

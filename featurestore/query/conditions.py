@@ -21,8 +21,10 @@ from featurestore.session_tables import MATERIAL_COLUMNS
 _UNKNOWN_COLUMN = re.compile(r'[Cc]olumn "([^"]+)" not found')
 
 _ALL = SQL("FROM materials")
+_NOTHING = SQL("")
 
-_STRING = re.compile(r"'(?:[^']|'')*'")
+# A quoted name may hold what looks like a string; it is a name nevertheless.
+_STRING = re.compile(r"""'(?:[^']|'')*'|("(?:[^"]|"")*")""")
 
 
 def materials_where(
@@ -64,14 +66,49 @@ def materials_where(
     QueryError
         If DuckDB cannot run it.
     """
+    shown = SQL(", ".join(map(identifier, columns)))
+    return select_materials(
+        session,
+        shown,
+        where,
+        naming=columns,
+        among=among,
+        parameters=parameters,
+        property_source=property_source,
+    )
+
+
+def select_materials(
+    session: Session,
+    shown: SQL,
+    where: str | None,
+    *,
+    naming: Sequence[str] = (),
+    then: SQL = _NOTHING,
+    among: SQL = _ALL,
+    parameters: Sequence[Any] = (),
+    property_source: str | None = None,
+) -> pa.Table:
+    """Our own selection from the materials for which a condition holds.
+
+    Parameters
+    ----------
+    shown : str
+        What stands after SELECT.
+    naming : sequence of str
+        The columns and properties that ``shown`` and ``then`` name.
+    then : str
+        What stands after the condition, such as an order.
+    where, among, parameters, property_source
+        As for `materials_where`, whose errors it raises.
+    """
     condition = SQL(f"WHERE {as_condition(where)}" if where is not None else "")
-    named = property_sources(session, [where or "", *columns], property_source)
+    named = property_sources(session, [where or "", *map(identifier, naming)], property_source)
     of_classes = properties_of_classes(session, named)
-    shown = ", ".join(map(identifier, columns))
     try:
         # Read-only and with external access off, like every query from outside.
         return session.read_only_query(
-            f"SELECT {shown} FROM {with_properties(named, among, of_classes)} {condition}",
+            f"SELECT {shown} FROM {with_properties(named, among, of_classes)} {condition} {then}",
             parameters,
         )
     except QueryError as error:
@@ -161,7 +198,7 @@ def as_expression(text: str, what: str = "expression") -> SQL:
 def named_properties(session: Session, texts: Iterable[str]) -> list[str]:
     """The stored properties whose names occur in SQL outside its strings, but for columns'."""
     columns = {name.lower() for name in MATERIAL_COLUMNS}
-    text = "\n".join(_STRING.sub("''", text) for text in texts)
+    text = "\n".join(_STRING.sub(lambda found: found[1] or "''", text) for text in texts)
     return [
         name
         for name in _all_properties(session)

@@ -14,13 +14,13 @@ from featurestore.search.exact import Rows
 from featurestore.search.hits import HoldsWords
 from featurestore.search.questions import texts_of
 from featurestore.search.spaces import Space, open_space
-from featurestore.search.words import WordIndex
+from featurestore.search.words import TextLengths, text_lengths
 from featurestore.session import Session
 from featurestore.tables.schemas import embedding_table
 
 
 class SearchCache:
-    """The vectors, texts and word indexes that the searches of one store have read."""
+    """The vectors, texts and lengths of texts that the searches of one store have read."""
 
     def __init__(self) -> None:
         self._spaces: dict[str, Space] = {}
@@ -49,13 +49,15 @@ class SearchCache:
             ).combine_chunks()
         return self._texts[key], key
 
-    def words(self, session: Session, question: HoldsWords) -> tuple[pa.Table, WordIndex]:
-        """What `links` gives for a question's texts, and an index of their words."""
-        links, key = self.links(session, question.generator, question.variant)
-        words = (*key, "words")
-        if words not in self._texts:
-            self._texts[words] = WordIndex(links["text"].combine_chunks())
-        return links, self._texts[words]
+    def lengths(self, session: Session, question: HoldsWords) -> TextLengths:
+        """Which texts a question is about, and how long they are."""
+        version = session.versions.get("sentences")
+        key = (version, question.generator.generator_id, question.variant, "lengths")
+        if key not in self._texts:
+            self._texts = {known: v for known, v in self._texts.items() if known[0] == version}
+            self._texts[key] = text_lengths(session, question)
+        lengths: TextLengths = self._texts[key]
+        return lengths
 
     def content_rows(
         self,

@@ -12,6 +12,7 @@ from featurestore.catalogue import Encoder, Generator, generators
 from featurestore.search.exact import ExactSearch
 from featurestore.search.hits import HoldsWords, NearVector
 from featurestore.search.spaces import Space
+from featurestore.search.stems import stem
 from featurestore.search.words import query_words, words_in
 from featurestore.session import Session
 
@@ -132,10 +133,10 @@ def _holding(
         "AND s.generator_id = ? ORDER BY s.position",
         [ids, generator.generator_id],
     ).to_pylist()
-    wanted = query_words(query)
+    wanted = {stem(word) for word in query_words(query)}
     found: dict[str, list[tuple[int, int, str]]] = {one: [] for one in ids}
     for row in rows:
-        count = len(set(wanted) & set(words_in(row["sentence"])))
+        count = len(wanted & {stem(word) for word in words_in(row["sentence"])})
         if count:
             found[row["material_id"]].append((-count, row["position"], row["sentence"]))
     return [

@@ -1,28 +1,21 @@
-"""A map of a space: its materials in two dimensions, coloured by a property or by symmetry."""
+"""A map of a space: its materials in two dimensions, with a property or their symmetry."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.classes import classes_of
 from featurestore.errors import InvalidInputError, MissingDataError
-from featurestore.output.rows import atomic_path
 from featurestore.query.conditions import materials_where
-from featurestore.search.exact import Vectors
+from featurestore.search.projection import check_method, project
 
 if TYPE_CHECKING:
     from featurestore.store import FeatureStore
 
-METHODS = ("pca", "tsne")
-_CATEGORIES = 10
-_COMPONENTS_FOR_TSNE = 50
 _FEWEST = 3
 
 
@@ -66,17 +59,14 @@ def space_map(
 ) -> SpaceMap:
     """Project an encoder's vectors of materials onto two dimensions.
 
-    Principal components are those of the vectors as they are, by a singular value decomposition;
-    t-SNE (L. van der Maaten and G. Hinton, JMLR 9 (2008) 2579) is scikit-learn's, of the first 50
-    components, started from the first two.
+    For the methods see `project`.
 
     Raises
     ------
     InvalidInputError, UnknownNameError, MissingDataError, QueryError
         For names, methods and conditions that the store does not know, or too few materials.
     """
-    if method not in METHODS:
-        raise InvalidInputError(f"the method is one of {', '.join(METHODS)}, not {method!r}")
+    check_method(method)
     search = store.search
     with store.session() as session:
         space, links = search.contents(session, encoder, text_source=text_source, variant=variant)
@@ -104,7 +94,7 @@ def space_map(
         )
     rows = place.filter(there).to_numpy()
     vectors = space.exact.vectors[rows]
-    coordinates, axes = _projected(vectors, method, seed)
+    coordinates, axes = project(vectors, method, seed)
     left_out = facts.num_rows - shown.num_rows
     note = f"; {left_out:,} without a vector or a value are left out" if left_out else ""
     points = pa.table(
@@ -123,116 +113,6 @@ def space_map(
         encoder_id=space.encoder.encoder_id,
         note=note,
     )
-
-
-def principal_components(
-    vectors: Vectors, count: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Coordinates along the first principal axes, and each axis's share of the variance.
-
-    Parameters
-    ----------
-    vectors : ndarray, shape (n, width), float32
-        Rows; they are centred, not scaled.
-    count : int
-        Axes wanted.
-
-    Returns
-    -------
-    coordinates : ndarray, shape (n, count), float64
-        The sign of an axis is such that its largest loading is positive.
-    shares : ndarray, shape (count,), float64
-        Shares of the total variance.
-    """
-    centred = vectors - vectors.mean(axis=0, dtype=np.float64)
-    # The right singular vectors of many rows are those of their small Gram matrix.
-    _, values, axes = np.linalg.svd(centred.T @ centred, hermitian=True)
-    count = min(count, len(values))
-    chosen = axes[:count]
-    signs = np.sign(chosen[np.arange(count), np.abs(chosen).argmax(axis=1)])
-    total = values.sum()
-    return (centred @ (chosen * signs[:, None]).T), values[:count] / (total or 1.0)
-
-
-def draw_map(drawn: SpaceMap, path: Path) -> None:
-    """Draw a map into a PNG file, which appears whole or not at all."""
-    if path.suffix.lower() != ".png":
-        raise InvalidInputError(f"a map is a PNG file: name one that ends in .png, not {path}")
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7.5, 6), layout="constrained")
-    try:
-        _scatter(figure, axes, drawn)
-        axes.set(
-            xlabel=drawn.axes[0],
-            ylabel=drawn.axes[1],
-            title=f"{drawn.encoder_id}: {drawn.points.num_rows:,} materials",
-        )
-        axes.spines[["top", "right"]].set_visible(False)
-        with atomic_path(path) as temporary:
-            figure.savefig(temporary, dpi=150, format="png")
-    finally:
-        plt.close(figure)
-
-
-def _scatter(figure: Any, axes: Any, drawn: SpaceMap) -> None:
-    x, y = (drawn.points[name].to_numpy() for name in ("x", "y"))
-    column = drawn.points[drawn.colour]
-    size = float(np.clip(20_000 / len(x), 2, 30))
-    look = {"s": size, "linewidths": 0, "alpha": 0.7, "rasterized": True}
-    label = drawn.colour.replace("_", " ") + (f" ({drawn.unit})" if drawn.unit else "")
-    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        values = column.to_numpy().astype(np.float64)
-        # A few extremes would leave all others one colour.
-        low, high = np.percentile(values, [1, 99])
-        order = np.argsort(values, kind="stable")
-        points = axes.scatter(
-            x[order], y[order], c=values[order], cmap="viridis", vmin=low, vmax=high, **look
-        )
-        extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[
-            (int(values.min() < low), int(values.max() > high))
-        ]
-        figure.colorbar(points, ax=axes, label=label, extend=extend)
-        return
-    names = np.array([str(value) for value in column.to_pylist()])
-    counts = sorted(zip(*np.unique(names, return_counts=True), strict=True), key=lambda c: -c[1])
-    shown = [str(name) for name, _ in counts[:_CATEGORIES]]
-    palette = [f"C{number}" for number in range(_CATEGORIES)]
-    others = ~np.isin(names, shown)
-    if others.any():
-        axes.scatter(x[others], y[others], color="0.75", label=f"others ({others.sum():,})", **look)
-    for name, colour in zip(shown, palette, strict=False):
-        chosen = names == name
-        axes.scatter(x[chosen], y[chosen], color=colour, label=f"{name} ({chosen.sum():,})", **look)
-    legend = figure.legend(
-        loc="outside right upper", title=label, frameon=False, markerscale=(30 / size) ** 0.5
-    )
-    for handle in legend.legend_handles:
-        handle.set_alpha(1)
-
-
-def _projected(
-    vectors: Vectors, method: str, seed: int
-) -> tuple[npt.NDArray[np.float64], tuple[str, str]]:
-    count = 2 if method == "pca" else _COMPONENTS_FOR_TSNE
-    components, shares = principal_components(vectors, count)
-    if components.shape[1] < 2:
-        components = np.column_stack([components, np.zeros(len(components))])
-        shares = np.append(shares, 0.0)
-    if method == "pca":
-        return components, (
-            f"first principal component ({shares[0]:.0%} of the variance)",
-            f"second principal component ({shares[1]:.0%})",
-        )
-    from sklearn.manifold import TSNE  # brings SciPy, which no other search needs
-
-    start = components[:, :2] / (components[:, 0].std() or 1.0) * 1e-4
-    perplexity = min(30.0, (len(vectors) - 1) / 3)
-    projected = TSNE(init=start, perplexity=perplexity, random_state=seed).fit_transform(components)
-    return np.asarray(projected, np.float64), ("t-SNE 1", "t-SNE 2")
 
 
 def _unit(session: Any, colour: str) -> str:

@@ -7,7 +7,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from featurestore.catalogue import Encoder, Generator, choose_encoder, find_generator, generators
+from featurestore.catalogue import (
+    Encoder,
+    Generator,
+    choose_encoder,
+    encoders,
+    find_generator,
+    generators,
+)
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.search.hits import HoldsWords, NearVector
 from featurestore.session import Session
@@ -36,6 +43,35 @@ def question_maker(
         return lambda vector: NearVector(found, vector)
     generator, kept = texts_of(session, text_source, variant)
     return lambda vector: NearVector(found, vector, generator, kept)
+
+
+def partner(session: Session, encoder: Encoder) -> Encoder:
+    """The encoder of the other kind whose vectors can be compared with this one's.
+
+    Raises
+    ------
+    InvalidInputError
+        If the encoder is no side of a joint space, or the other side has several versions.
+    MissingDataError
+        If nothing of the other side is stored.
+    """
+    space = encoder.fingerprint.get("space")
+    other = {"structure": "text", "text": "structure"}[encoder.kind]
+    if space is None:
+        raise InvalidInputError(
+            f"vectors of {encoder.encoder_id} can be compared with no {other}'s: name an encoder "
+            "of a joint space (featurestore train align)"
+        )
+    found = [one for one in encoders(session, other) if one.fingerprint.get("space") == space]
+    if not found:
+        raise MissingDataError(
+            f"the {other} encoder of the joint space of {encoder.encoder_id} has no vectors here: "
+            "featurestore ingest embeddings --encoder the folder that train align wrote beside it"
+        )
+    if len(found) > 1:
+        ids = ", ".join(one.encoder_id for one in found)
+        raise InvalidInputError(f"several {other} encoders share that joint space: {ids}")
+    return found[0]
 
 
 def kinds_of(space: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from featurestore.search.fusion import depth, fused
 from featurestore.search.hits import Among, Hits, HoldsWords, NearVector
 from featurestore.search.metrics import check_count, check_metric, checked_queries
 from featurestore.search.questions import Question, question_maker
+from featurestore.search.words import word_scores
 from featurestore.session import Session
 
 _SHOWN = ("formula", "space_group", "crystal_system")
@@ -192,12 +193,12 @@ def _by_words(
     wanted: int,
     notes: list[str],
 ) -> pa.Table:
-    links, words = cache.words(session, question)
-    scores, absent = words.scores(question.query)
+    texts = cache.lengths(session, question)
+    scores, absent = word_scores(session, question, texts)
     if absent:
         named = ", ".join(map(repr, absent))
         notes.append(f"no text of {question.generator.source} holds {named}")
-    places = pc.index_in(candidates["structure_id"], links["structure_id"].combine_chunks())
+    places = pc.index_in(candidates["structure_id"], texts.ids)
     there = pc.is_valid(places)
     found = scores[places.filter(there).to_numpy()]
     ranking = pa.table(

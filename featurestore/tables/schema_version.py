@@ -48,7 +48,8 @@ def check_not_newer(dataset: Any, table: str, uri: str) -> None:
 
 def declared_schema(dataset: Any, table: str) -> TableSchema | None:
     """The schema declared for a table; None if the design has no such table."""
-    vector = dataset.schema.field("vector").type if "vector" in dataset.schema.names else None
+    schema = dataset.schema
+    vector = schema.field("vector").type if "vector" in schema.names else None
     try:
         return table_schema(table, getattr(vector, "list_size", None))
     except UnknownNameError:

@@ -86,12 +86,13 @@ def form_problem(dataset: Any, table: str) -> str | None:
     if expected is None:
         is_vectors = table.startswith((STRUCTURE_EMBEDDINGS, TEXT_EMBEDDINGS))
         return "it has no column vector of a fixed width" if is_vectors else None
+    types = {field.name: field.type for field in dataset.schema}  # made anew at each look
     for field in expected.schema:
-        if field.name not in dataset.schema.names:
+        kind = types.get(field.name)
+        if kind is None:
             if field.name in expected.key:
                 return f"it has no column {field.name}"
-        elif not dataset.schema.field(field.name).type.equals(field.type):
-            kind = dataset.schema.field(field.name).type
+        elif not kind.equals(field.type):
             return f"column {field.name} is {kind}, not {field.type}"
     return None
 
@@ -99,7 +100,8 @@ def form_problem(dataset: Any, table: str) -> str | None:
 def unsound_rows(table: str, dataset: Any) -> list[tuple[dict[str, Any], str]]:
     """Key and problem of each row of a Lance dataset that is not sound; columns may lack."""
     wanted = CHECKED_COLUMNS[table]
-    there = [name for name in wanted if name in dataset.schema.names]
+    has = set(dataset.schema.names)
+    there = [name for name in wanted if name in has]
     rows: pa.Table = dataset.to_table(columns=there)
     key = TABLES[table].key
     found = []

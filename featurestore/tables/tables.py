@@ -12,10 +12,10 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from featurestore.errors import ReadOnlyStoreError, StorageError
 from featurestore.quoting import SQL
+from featurestore.tables.comparison import compared
 from featurestore.tables.schema_version import check_not_newer
 from featurestore.tables.schemas import TableSchema, table_schema
 from featurestore.tables.storage import Storage, storage_errors
@@ -87,7 +87,7 @@ class Tables:
 
     @cached_property
     def _database(self) -> Any:
-        import lancedb  # takes over a second: readers never need it
+        import lancedb  # takes a second: only who makes a table needs it
 
         return lancedb.connect(
             self.uri,
@@ -222,7 +222,7 @@ class Tables:
         self.writable()
         if self.dataset(name) is not None:
             with self._access("delete from", name):
-                _retrying(lambda: self._database.open_table(name).delete(condition))
+                _retrying(lambda: self._existing(name).delete(condition))
             self._note_written(name)
 
     def update(self, name: str, condition: SQL, values: Mapping[str, SQL]) -> None:
@@ -236,11 +236,7 @@ class Tables:
         self.writable()
         if self.dataset(name) is not None:
             with self._access("write", name):
-                _retrying(
-                    lambda: self._database.open_table(name).update(
-                        where=condition, values_sql=dict(values)
-                    )
-                )
+                _retrying(lambda: self._existing(name).update(dict(values), where=condition))
             self._note_written(name)
 
     def restore(self, name: str, version: int | str) -> None:
@@ -256,6 +252,13 @@ class Tables:
         with self._access("restore", name):
             _retrying(commit)
         self._note_written(name)
+
+    def _existing(self, name: str) -> Any:
+        """The newest version of a table that was there a moment ago."""
+        dataset = self.dataset(name)
+        if dataset is None:
+            raise StorageError(f"table {name!r} in {self.uri} is gone; was the store removed?")
+        return dataset
 
     def _note_written(self, name: str) -> None:
         dataset = self.dataset(name)
@@ -297,21 +300,9 @@ class Tables:
 
     def _compared(self, rows: pa.Table, expected: TableSchema) -> tuple[pa.Array, pa.Array]:
         """Numbers of the rows whose key is new, and of those whose content would change."""
-        key, content = list(expected.key), list(expected.content)
-        numbered = rows.select(key + content).append_column(
-            "__row", pa.array(range(rows.num_rows), pa.int64())
-        )
         dataset = self.dataset(expected.name)
-        if dataset is None:
-            return numbered["__row"].combine_chunks(), pa.array([], pa.int64())
         with self._access("read", expected.name):
-            there = dataset.to_table(columns=key + content)
-        new = numbered.select([*key, "__row"]).join(there.select(key), key, join_type="left anti")
-        pairs = numbered.join(there, key, join_type="inner", right_suffix="__there")
-        differs = pa.chunked_array([pa.repeat(False, pairs.num_rows)])
-        for column in content:
-            differs = pc.or_(differs, pc.not_equal(pairs[column], pairs[column + "__there"]))
-        return _sorted(new["__row"]), _sorted(pairs["__row"].filter(differs))
+            return compared(rows, dataset, expected)
 
     def _commit(self, name: str, rows: pa.Table, expected: TableSchema, replace: bool) -> int:
         if self.dataset(name) is None:
@@ -321,13 +312,12 @@ class Tables:
                     for column in expected.schema
                 ]
             )
-            table = self._database.create_table(name, schema=marked, exist_ok=True)
-        else:
-            table = self._database.open_table(name)
-        merge = table.merge_insert(list(expected.key)).when_not_matched_insert_all()
+            self._database.create_table(name, schema=marked, exist_ok=True)
+        dataset = self._existing(name)
+        merge = dataset.merge_insert(list(expected.key)).when_not_matched_insert_all()
         if replace:
             merge = merge.when_matched_update_all()
-        stored = table.schema  # columns that were declared later stand at its end
+        stored = dataset.schema  # columns that were declared later stand at its end
         unknown = sorted(set(stored.names) - set(expected.schema.names))
         if unknown:
             raise StorageError(
@@ -336,8 +326,8 @@ class Tables:
             )
         result = merge.execute(rows.select(stored.names).cast(stored))
         if name != "runs":
-            self.written[name] = int(result.version)
-        return int(result.num_inserted_rows + result.num_updated_rows)
+            self.written[name] = int(dataset.version)
+        return int(result["num_inserted_rows"] + result["num_updated_rows"])
 
 
 def _is_conflict(error: BaseException) -> bool:
@@ -361,7 +351,3 @@ def _retrying(action: Callable[[], Result], seconds: float = _SECONDS_FOR_RETRIE
                 raise
         time.sleep(random.uniform(0, longest))
         longest = min(2 * longest, _LONGEST_PAUSE)
-
-
-def _sorted(numbers: pa.ChunkedArray) -> pa.Array:
-    return numbers.combine_chunks().sort()

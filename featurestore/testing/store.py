@@ -225,7 +225,7 @@ class StoreContract:
     def test_refusal_of_the_storage_is_an_error_and_harms_nothing(
         self, place: Place, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from lancedb.merge import LanceMergeInsertBuilder
+        from lance.dataset import MergeInsertBuilder
 
         store.merge("splits", made_up("splits", range(3)))
 
@@ -233,7 +233,7 @@ class StoreContract:
             raise OSError("No space left on device")
 
         with monkeypatch.context() as patch:
-            patch.setattr(LanceMergeInsertBuilder, "execute", full)
+            patch.setattr(MergeInsertBuilder, "execute", full)
             with pytest.raises(StorageError, match=r"'splits' in .*No space left on device"):
                 store.merge("splits", made_up("splits", range(3, 6)))
             with pytest.raises(StorageError, match="'materials'"):

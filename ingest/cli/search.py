@@ -28,12 +28,26 @@ _WEIGHTS = click.option(
 )
 
 
+_FIND = click.option(
+    "--find",
+    type=click.Choice(["structure", "text"]),
+    help="What is compared: structures or descriptions. The other than what is given needs an "
+    "encoder of a joint space ('train align').  [default: what is given]",
+)
+
+
 @click.command(context_settings=CONTEXT)
 @click.argument("file", type=click.Path(path_type=Path))
 @_WEIGHTS
+@_FIND
 @search_options
 def structure(
-    file: Path, weights: str | None, asked: Asked, store_uri: str, at: str | None
+    file: Path,
+    weights: str | None,
+    find: str | None,
+    asked: Asked,
+    store_uri: str,
+    at: str | None,
 ) -> None:
     """Find the materials nearest to the structure in FILE (CIF, POSCAR, pymatgen or ASE JSON).
 
@@ -43,19 +57,24 @@ def structure(
     Example:
       featurestore search structure POSCAR -k 5
     """
-    from featurestore.search.questions import encoders_of, question_maker
+    from featurestore.search.hits import NearVector
+    from featurestore.search.questions import encoders_of, partner, question_maker, texts_of
     from featurestore.store import FeatureStore
 
     crystal = _crystal(file)
     store = FeatureStore.open(store_uri, at=at)
     with store.session() as session:
         named = encoders_of(session, asked.encoders, ("structure",))
-        make = question_maker(session, "structure", encoder=named.get("structure"))
         encoder = store.search.encoder(session, "structure", named.get("structure"))
         vector = _encoded(encoder, weights, crystal, str(file))
+        if find == "text":
+            texts = texts_of(session, asked.text_source, asked.variant)
+            question = NearVector(partner(session, encoder), vector, *texts)
+        else:
+            question = question_maker(session, "structure", encoder=encoder.encoder_id)(vector)
         hits = store.search.find(
             session,
-            [make(vector)],
+            [question],
             asked.among(),
             metric=asked.metric,
             explain=asked.explain,
@@ -70,38 +89,57 @@ def structure(
 @click.option(
     "--by",
     type=click.Choice(["embedding", "words", "both"]),
-    default="both",
-    show_default=True,
-    help="Compare text vectors, look for the words (BM25), or both by reciprocal rank fusion.",
+    help="Compare text vectors, look for the words (BM25), or both by reciprocal rank fusion.  "
+    "[default: both; with --find structure: embedding]",
 )
 @_WEIGHTS
+@_FIND
 @search_options
 def text(
-    query: str, by: str, weights: str | None, asked: Asked, store_uri: str, at: str | None
+    query: str,
+    by: str | None,
+    weights: str | None,
+    find: str | None,
+    asked: Asked,
+    store_uri: str,
+    at: str | None,
 ) -> None:
     """Find materials whose descriptions fit QUERY.
 
     \b
     Example:
       featurestore search text "edge-sharing octahedra, layered oxide" --by words
+      featurestore search text "a layered oxide" --encoder my-joint-text --find structure
     """
+    from featurestore.catalogue import choose_encoder
     from featurestore.search.hits import HoldsWords, NearVector
-    from featurestore.search.questions import encoders_of, texts_of
+    from featurestore.search.questions import encoders_of, partner, texts_of
     from featurestore.search.words import query_words
     from featurestore.store import FeatureStore
 
     query_words(query)
     store = FeatureStore.open(store_uri, at=at)
+    across = find == "structure"
+    if across and by not in (None, "embedding"):
+        raise click.UsageError(f"--by {by} looks into descriptions: leave out --find structure.")
+    by = by or ("embedding" if across else "both")
     with store.session() as session:
-        generator, variant = texts_of(session, asked.text_source, asked.variant)
         questions: list[NearVector | HoldsWords] = []
-        if by != "words":
+        if across:
             named = encoders_of(session, asked.encoders, ("text",))
-            encoder = store.search.encoder(session, "text", named.get("text"))
-            vector = _encoded(encoder, weights, query, "the query")
-            questions.append(NearVector(encoder, vector, generator, variant))
-        if by != "embedding":
-            questions.append(HoldsWords(query, generator, variant))
+            # Of the text side nothing need be stored: what is found has no description, maybe.
+            encoder = choose_encoder(session, named.get("text"), "text")
+            other = partner(session, encoder)
+            questions.append(NearVector(other, _encoded(encoder, weights, query, "the query")))
+        else:
+            generator, variant = texts_of(session, asked.text_source, asked.variant)
+            if by != "words":
+                named = encoders_of(session, asked.encoders, ("text",))
+                encoder = store.search.encoder(session, "text", named.get("text"))
+                vector = _encoded(encoder, weights, query, "the query")
+                questions.append(NearVector(encoder, vector, generator, variant))
+            if by != "embedding":
+                questions.append(HoldsWords(query, generator, variant))
         hits = store.search.find(
             session,
             questions,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from featurestore.machine.workers import cpu_count
+from featurestore.machine.processors import processors
 from featurestore.store import FeatureStore
 from ingest.library.arguments import ALL, work_arguments
 from ingest.recording import Ingested, ingested, recorded
@@ -39,7 +39,7 @@ def find_duplicates(
         outcome = ingest_duplicates(
             store,
             selection=selection,
-            workers=workers or cpu_count(),
+            workers=workers or processors(),
             time_limit=time_limit,
             retry_failures=retry_failures,
             run=run,

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from featurestore.machine.workers import WorkerPool, cpu_count
+from featurestore.machine.processors import processors
+from featurestore.machine.workers import WorkerPool
 from featurestore.output.progress import progress_bar
 from featurestore.registry import load_registry
 from featurestore.store import FeatureStore
@@ -85,7 +86,7 @@ def add_structures(
     files = [*(file.path for file in found if not file.irregular), *tables]
     with (
         recorded(store, "structures", arguments, files) as run,
-        WorkerPool(cpu_count(), memory_limit=_BYTES_A_READER) as pool,
+        WorkerPool(processors(), memory_limit=_BYTES_A_READER) as pool,
     ):
         records = read_sources(found, rule, ordered is not None, pool)
         if not targets:
@@ -137,7 +138,7 @@ def _materials(
             registry=registry,
             run=run,
             progress=progress,
-            workers=cpu_count(),
+            workers=processors(),
             replace=replace,
         )
     if tables:

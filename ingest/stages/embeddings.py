@@ -34,6 +34,7 @@ from ingest.pipeline.engines import InThisProcess
 from ingest.pipeline.failures import still_to_do
 from ingest.pipeline.job import Job, run_job
 from ingest.pipeline.outcome import Outcome
+from ingest.stages.projection import Projecting, project_stored
 from ingest.stages.selection import Selection
 from ingest.stages.variants import texts_asked_for
 
@@ -63,6 +64,7 @@ def ingest_structure_embeddings(
         todo = _missing(
             store, session, encoder.spec, selection.structure_ids(session), retry_failures, outcome
         )
+        todo = _projected(store, session, encoder, todo, outcome, run)
         _encode(store, encoder, stored_crystals(session, todo), len(todo), outcome, run)
     return outcome
 
@@ -104,6 +106,7 @@ def ingest_text_embeddings(
         todo = _missing(store, session, encoder.spec, sorted(texts), retry_failures, outcome)
         if asked > len(texts):
             outcome.notes.append(f"{asked:,} texts asked for, {len(texts):,} of them distinct")
+        todo = _projected(store, session, encoder, todo, outcome, run)
         items = ((text_id, texts[text_id]) for text_id in todo)
         _encode(store, encoder, items, len(todo), outcome, run)
     return outcome
@@ -158,6 +161,21 @@ def _missing(
     key = f"{spec.kind}_id"
     present = set() if dataset is None else set(dataset.to_table([key])[key].to_pylist())
     return still_to_do(store, "embeddings", spec.encoder_id, ids, present, retry_failures, outcome)
+
+
+def _projected(
+    store: FeatureStore,
+    session: Session,
+    encoder: StructureEncoder | TextEncoder,
+    todo: list[str],
+    outcome: Outcome,
+    run: Run,
+) -> list[str]:
+    """What is left to encode after what follows from stored vectors."""
+    if not todo or not isinstance(encoder, Projecting):
+        return todo
+    register_encoder(store, encoder.spec, run)
+    return project_stored(store, session, encoder, todo, outcome, run)
 
 
 def _encode(

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from featurestore.configuration.reading import read_configuration
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.files import read_json
+from featurestore.machine.cache import cache_folder
 from ingest.weights.registry import is_hub_id, named_weights, registry
 
 RECORD = "weights.json"
 
 
 def weights_root() -> Path:
-    """``weights`` in the configured cache, else in ``featurestore`` of the user's cache folder.
-
-    Configured is ``$FEATURESTORE_CACHE``, or ``cache`` in featurestore.toml.
-    """
-    if root := read_configuration().get("cache"):
-        return Path(root).expanduser() / "weights"
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "featurestore" / "weights"
+    """The folder ``weights`` in the user's cache; see `cache_folder`."""
+    return cache_folder("weights")
 
 
 def cached_folder(name: str) -> Path:

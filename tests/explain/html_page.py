@@ -76,7 +76,7 @@ def check_alone(source: str) -> Page:
                 assert value.startswith("#"), value
                 assert ("id", value[1:]) in {i for _, a in page.elements for i in a.items()}
             if name == "style":
-                assert re.fullmatch(r"((left|width):-?[\d.]+%;?|background:#[0-9a-f]{6})+", value)
+                assert re.fullmatch(r"((left|width):-?[\d.]+%;?|background:#[0-9a-f]{8})+", value)
     assert "url(" not in page.styles and "@import" not in page.styles
     assert not re.search(r"https?://", page.styles)
     policy = [a["content"] for t, a in page.elements if "content-security-policy" in
@@ -84,5 +84,5 @@ def check_alone(source: str) -> Page:
     assert len(policy) == 1 and policy[0].startswith("default-src 'none'")
     names = [attributes.get("name") for tag, attributes in page.elements if tag == "meta"]
     assert "viewport" in names
-    assert "@media print" in page.styles and "color-scheme: light" in page.styles
+    assert "@media print" in page.styles and "color-scheme: light dark" in page.styles
     return page

@@ -127,8 +127,9 @@ def test_a_vector_leads_to_its_sentences(session):
         vector_lineage(session, "0" * 64)
 
 
-def test_a_figure_names_its_models(session, model_id, tmp_path):
-    path = tmp_path / "parity.png"
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_a_figure_names_its_models(session, model_id, tmp_path, suffix):
+    path = tmp_path / f"parity{suffix}"
     write_parity_plot(session, ablation_rows(session, stored_models(session)), path)
     assert figure_models(path) == [model_id]
     node = figure_lineage(session, path)
@@ -148,6 +149,10 @@ def test_figures_of_other_programs_say_nothing(tmp_path):
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"\xff\xff\xff\xfftEXtfeaturestore.models\0[")
     with pytest.raises(InvalidInputError, match="damaged"):
         figure_models(path)
+    for suffix in (".svg", ".pdf"):
+        Figure().savefig(tmp_path / f"other{suffix}")
+        with pytest.raises(InvalidInputError, match="does not say which models"):
+            figure_models(tmp_path / f"other{suffix}")
     with pytest.raises(InvalidInputError, match="cannot read"):
         figure_models(tmp_path / "none.png")
 

@@ -188,7 +188,7 @@ def test_a_map_is_of_principal_components(store, tmp_path):
     [
         (["map", "--colour", "mbj_bandgp"], UnknownNameError, "mbj_bandgap"),
         (["map", "--colour", "species"], InvalidInputError, "gives no colour"),
-        (["map", "-o", "map.pdf"], InvalidInputError, "ends in .png"),
+        (["map", "-o", "map.tiff"], InvalidInputError, "ends in .png, .svg or .pdf"),
         (["like", "toy-007", "--where", "true; DELETE FROM runs"], InvalidInputError, "expression"),
         (["like", "toy-007", "--encoder", TEXT_ENCODER], InvalidInputError, "encodes texts"),
         (["like", "toy-007", "-k", "-3"], InvalidInputError, "not -3"),

@@ -7,22 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.errors import MissingDataError
-from train.display.drawing import COLOURS, GREY, write_png
-from train.display.labels import features_label, predictor_label, printed_in_brackets
+from featurestore.output.figure import Figure
+from featurestore.output.figures import write_figure
+from featurestore.output.labels import printed_in_brackets, property_title
+from featurestore.output.style import (
+    COLOURS,
+    GREY,
+    new_figure,
+    plain_logarithm,
+    styled,
+    whole_numbers,
+)
+from train.display.labels import features_label, predictor_label
 from train.models import StoredModel
 
 
 def write_loss_curve(model: StoredModel, history: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write a PNG with the mean absolute errors by epoch and a mark at the epoch that was kept.
-
-    Parameters
-    ----------
-    model : StoredModel
-        The model.
-    history : sequence of mapping
-        ``epoch``, ``train_mae`` and ``val_mae`` (in the unit of the property).
-    path : Path
-        The file.
+    """Write what `loss_curve_figure` draws to a PNG, SVG or PDF file.
 
     Raises
     ------
@@ -31,8 +32,25 @@ def write_loss_curve(model: StoredModel, history: Sequence[Mapping[str, Any]], p
     StorageError
         If the file cannot be written.
     """
-    from matplotlib.figure import Figure
+    write_figure(loss_curve_figure(model, history), path)
 
+
+@styled
+def loss_curve_figure(model: StoredModel, history: Sequence[Mapping[str, Any]]) -> Figure:
+    """The mean absolute errors by epoch, with a mark at the epoch that was kept.
+
+    Parameters
+    ----------
+    model : StoredModel
+        The model.
+    history : sequence of mapping
+        ``epoch``, ``train_mae`` and ``val_mae`` (in the unit of the property).
+
+    Raises
+    ------
+    MissingDataError
+        If the model was not trained by epochs.
+    """
     if len(history) < 2:
         raise MissingDataError(
             f"model {model.model_id} ({model.predictor}) has no loss curve: it was trained in "
@@ -40,18 +58,20 @@ def write_loss_curve(model: StoredModel, history: Sequence[Mapping[str, Any]], p
         )
     p = model.parameters
     epochs = [entry["epoch"] for entry in history]
-    figure = Figure(figsize=(5.0, 3.4), dpi=150, layout="constrained")
+    figure = new_figure(5.0, 3.4, [model.model_id])
     axes = figure.subplots()
     blue, orange = COLOURS[:2]
     for name, label, colour in (("train_mae", "train", blue), ("val_mae", "validation", orange)):
-        axes.plot(epochs, [entry[name] for entry in history], color=colour, lw=1.2, label=label)
+        axes.plot(epochs, [entry[name] for entry in history], color=colour, lw=1.4, label=label)
     best = model.metrics["best_epoch"]
     axes.axvline(best, color=GREY, lw=1, ls=":", label=f"kept: epoch {best}")
     unit = printed_in_brackets(model.task.error_unit)
     what = "1 - probability of the true class" if p.classes else "MAE"
-    axes.set(xlabel="epoch", ylabel=f"{what} of {p.property}{unit}", yscale="log")
-    axes.set_title(f"{predictor_label(model)}, {features_label(model)}, seed {model.seed}")
-    axes.title.set_fontsize(9)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
-    write_png(figure, path, [model], tight=False)
+    axes.set(xlabel="epoch", ylabel=f"{what}{unit}", yscale="log")
+    plain_logarithm(axes.yaxis)
+    whole_numbers(axes.xaxis)
+    axes.grid(axis="y")
+    of = f"{predictor_label(model)}, {features_label(model)}, seed {model.seed}"
+    axes.set_title(f"{property_title(p.property)}\n{of}", loc="left")
+    axes.legend()
+    return figure

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -16,15 +15,14 @@ from featurestore.query.conditions import as_condition
 from featurestore.session import Session
 from train.analysis.predictions import fold_errors
 from train.analysis.resampling import Estimate, draws, interval
-from train.display.drawing import COLOURS, along_x, write_png
-from train.display.labels import distinctions, features_label, predictor_label, printed_in_brackets
+from train.display.labels import distinctions, features_label, predictor_label
 from train.models import SeedGroup
 from train.predictors.registry import reads
 
+#: A bootstrap of fewer materials says little: their intervals are not drawn.
+LEAST = 10
 #: The share of test materials that counts as predicted best, as in the paper.
 BEST = 0.1
-
-_MARKERS = "os^v"
 
 
 @dataclass(frozen=True)
@@ -145,51 +143,6 @@ def groups_table(found: Sequence[ModelGroups]) -> pa.Table:
             for group in model.groups
         ]
     )
-
-
-def write_groups_figure(found: Sequence[ModelGroups], by: str, path: Path) -> None:
-    """Write a PNG: by group the MAE, and the share of the best predicted tenth, with intervals.
-
-    A grey bar is the group's share of all test materials.
-
-    Raises
-    ------
-    StorageError
-        If the file cannot be written.
-    """
-    from matplotlib.figure import Figure
-
-    first = found[0].groups
-    p = found[0].models.parameters
-    height = 1.2 + len(first) * max(0.3, 0.13 * len(found)) + 0.22 * len(found)
-    figure = Figure(figsize=(8, height), dpi=150, layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    for number, model in enumerate(found):
-        shift = (number - (len(found) - 1) / 2) * min(0.7 / len(found), 0.25)
-        colour = COLOURS[number % len(COLOURS)]
-        marker = _MARKERS[number // len(COLOURS) % len(_MARKERS)]
-        for position, group in enumerate(model.groups):
-            for axes, estimate in ((left, group.error), (right, group.best_share)):
-                y = position + shift
-                axes.plot([estimate.low, estimate.high], [y, y], color=colour, linewidth=1.4)
-                axes.plot(estimate.value, y, marker, color=colour, markersize=4.5)
-        left.plot(
-            [], [], f"{marker}-", color=colour, markersize=4.5, linewidth=1.4, label=model.label
-        )
-    right.barh(range(len(first)), [group.share for group in first], color="#dedede", height=0.8)
-    left.barh([0], [0], color="#dedede", label="share of all test materials")
-    left.set_yticks(range(len(first)), [f"{group.group} ({group.n})" for group in first])
-    left.set_ylim(len(first) - 0.4, -0.6)
-    left.set_ylabel(by, fontsize=8)
-    task = found[0].models.first.task
-    unit = printed_in_brackets(task.error_unit)
-    left.set_xlabel(f"test {task.error_name} of {p.property}{unit}", fontsize=8)
-    right.set_xlabel("share of the tenth predicted best", fontsize=8)
-    for axes in (left, right):
-        axes.set_xlim(left=0)
-        along_x(axes)
-    figure.legend(loc="outside lower center", ncols=1, frameon=False, fontsize=8)
-    write_png(figure, path, (model for row in found for model in row.models))
 
 
 def group_names(session: Session, materials: Sequence[str], by: str, at_least: int) -> list[str]:

@@ -131,7 +131,9 @@ def leakage(
         )
     folds = session.query(f"SELECT material_id, fold FROM ({rows}) ORDER BY ALL", given)
     fold_of = dict(zip(folds["material_id"].to_pylist(), folds["fold"].to_pylist(), strict=True))
-    known = encoders(session, "structure")
+    # Of text models only those that were trained from a store have met materials at all.
+    readers = [one for one in encoders(session, "text") if "trained_on" in one.fingerprint]
+    known = [*encoders(session, "structure"), *readers]
     notes += source_warnings(known, property)
     for name, ids in _source_models(known, seen, notes).items():
         leaks += _seen(name, ids, fold_of, sizes)
@@ -257,11 +259,11 @@ def _of_split(
 
 
 def _source_models(
-    structure_encoders: Sequence[Encoder], seen: Path | None, notes: list[str]
+    source_models: Sequence[Encoder], seen: Path | None, notes: list[str]
 ) -> dict[str, set[str]]:
     """The training materials of the source models that are known."""
     known = {} if seen is None else {f"{seen.name}": read_seen(seen)}
-    for encoder in structure_encoders:
+    for encoder in source_models:
         trained_on = encoder.fingerprint.get("trained_on")
         if isinstance(trained_on, list):
             # An empty list: nothing was learned from materials.

@@ -7,11 +7,15 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from featurestore.errors import MissingDataError
+from featurestore.output.figure import Figure
+from featurestore.output.figures import write_figure
+from featurestore.output.labels import printed_in_brackets, property_title
+from featurestore.output.style import COLOURS, GREY, along_x, new_figure, styled
 from train.benchmark.output import features_name, published_beside
 from train.benchmark.published import Published
 from train.benchmark.rows import BenchmarkRow
-from train.display.drawing import COLOURS, GREY, along_x, write_png
-from train.display.labels import predictor_label, printed_in_brackets
+from train.display.labels import predictor_label
 
 _COLOURS = (*COLOURS, "#000000")
 _PANELS_A_ROW = 2
@@ -20,7 +24,21 @@ _PANELS_A_ROW = 2
 def write_benchmark_figure(
     rows: Sequence[BenchmarkRow], path: Path, published: Sequence[Published] = ()
 ) -> None:
-    """Write a PNG: the test error of each row with its 95 % interval, a colour for each predictor.
+    """Write what `benchmark_figure` draws to a PNG, SVG or PDF file.
+
+    Raises
+    ------
+    MissingDataError
+        If no row has test materials.
+    StorageError
+        If the file cannot be written.
+    """
+    write_figure(benchmark_figure(rows, published), path)
+
+
+@styled
+def benchmark_figure(rows: Sequence[BenchmarkRow], published: Sequence[Published] = ()) -> Figure:
+    """The test error of each row with its 95 % interval, a colour for each predictor.
 
     Small dots are the seeds; open diamonds the published errors.
 
@@ -28,47 +46,33 @@ def write_benchmark_figure(
     ----------
     rows : sequence of BenchmarkRow
         Rows of a property stand together; one without test materials is left out.
-    path : Path
-        The file.
     published : sequence of Published
         Drawn on the line with the same features.
 
     Raises
     ------
-    StorageError
-        If the file cannot be written.
+    MissingDataError
+        If no row has test materials.
     """
-    from matplotlib.figure import Figure
-
     drawn = [row for row in rows if row.errors.size]
     panels = [list(group) for _, group in groupby(drawn, lambda row: row.cell.request.property)]
     if not panels:
-        return
+        raise MissingDataError("there is nothing to draw: no model has predictions of a test fold")
     predictors = list(dict.fromkeys(predictor_label(row.models.first) for row in drawn))
     colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(predictors)}
     across = min(_PANELS_A_ROW, len(panels))
     down = -(-len(panels) // across)
     lines = max(len(_lines(panel)) for panel in panels)
-    figure = Figure(
-        figsize=(5.2 * across, down * (0.9 + 0.34 * max(lines, 3)) + 0.5),
-        dpi=150,
-        layout="constrained",
-    )
+    models = [model.model_id for row in drawn for model in row.models]
+    figure = new_figure(5.2 * across, down * (0.9 + 0.34 * max(lines, 3)) + 0.5, models)
     grid = figure.subplots(down, across, squeeze=False).flat
     for axes, panel in zip(grid, panels, strict=False):
         _draw(axes, panel, colours, published)
     for axes in list(grid)[len(panels) :]:
         axes.remove()
-    figure.legend(handles=_legend(colours, drawn, published), **_LEGEND)
-    write_png(figure, path, (model for row in drawn for model in row.models))
-
-
-_LEGEND: dict[str, Any] = {
-    "loc": "outside lower center",
-    "ncols": 4,
-    "frameon": False,
-    "fontsize": 8,
-}
+    handles = _legend(colours, drawn, published)
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    return figure
 
 
 def _line(row: BenchmarkRow) -> str:
@@ -127,8 +131,9 @@ def _draw(
     axes.set_ylim(len(lines) - 0.4, -0.6)
     task = first.models.first.task
     unit = printed_in_brackets(task.error_unit)
-    axes.set_xlabel(f"test {task.error_name}{unit}", fontsize=8)
-    axes.set_title(f"{first.cell.request.property}, n = {first.fold_sizes['test']:,}", fontsize=9)
+    axes.set_xlabel(f"test {task.error_name}{unit}")
+    title = property_title(first.cell.request.property)
+    axes.set_title(f"{title}, n = {first.fold_sizes['test']:,}", loc="left")
 
 
 def _legend(

@@ -11,12 +11,13 @@ from typing import Any
 import click
 import pyarrow as pa
 
+from featurestore.output.labels import printed_unit
 from featurestore.output.rows import print_table
 from featurestore.views.request import FOLDS
 from train.analysis.resampling import Estimate
 from train.benchmark.published import Published
 from train.benchmark.rows import BenchmarkRow, Comparison
-from train.display.labels import predictor_label, printed_unit
+from train.display.labels import predictor_label
 from train.display.rounding import spread_of_seeds
 from train.tasks.columns import errors_of, measured_of, measures_of
 

@@ -189,9 +189,11 @@ def benchmark(
         note(f"{result.trained} models trained, {result.found} were there.")
     for sentence in result.notes:
         note(f"Note: {sentence}")
-    if figure is not None and result.rows:
+    if figure is not None and any(row.errors.size for row in result.rows):
         write_benchmark_figure(result.rows, figure, published)
         note(f"Wrote {figure}")
+    elif figure is not None:
+        note(f"Note: nothing to draw, {figure} is not written")
     if result.failures:
         _print_failures(result.failures)
         raise CellsFailedError(

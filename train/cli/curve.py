@@ -13,7 +13,7 @@ from featurestore.output.notes import note
 
 @click.command(context_settings=CONTEXT)
 @click.argument("model", shell_complete=stored("models"))
-@figure_option("PNG file for a chart.  [default: MODEL_curve.png]")
+@figure_option("PNG, SVG or PDF file for a chart.  [default: MODEL_curve.png]")
 @store_option
 @at_option
 def curve(model: str, figure: Path | None, store_uri: str, at: str | None) -> None:

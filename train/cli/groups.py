@@ -49,7 +49,8 @@ def groups(
       featurestore train groups --property Tc_supercon --split paper --by prototype -o groups.png
     """
     from featurestore.store import FeatureStore
-    from train.analysis.groups import group_errors, groups_table, write_groups_figure
+    from train.analysis.groups import group_errors, groups_table
+    from train.analysis.groups_figure import write_groups_figure
     from train.display.printing import print_captioned
     from train.models import requested_models, seed_groups
 

@@ -10,6 +10,7 @@ from featurestore.cli.options import (
     CONTEXT,
     at_option,
     count_option,
+    figure_option,
     format_option,
     output_option,
     store_option,
@@ -36,12 +37,7 @@ from train.screening.names import REPLAYED, USUAL
     type=click.Choice(REPLAYED),
     help="A rule to pick by (repeatable). Default: expected-improvement, greedy and random.",
 )
-@click.option(
-    "--figure",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="PNG file for a chart of what is found against the picks.",
-)
+@figure_option("PNG, SVG or PDF file: what is found against the picks.", "--figure")
 @output_option
 @format_option
 @store_option

@@ -10,6 +10,7 @@ import click
 from featurestore.cli.options import (
     CONTEXT,
     at_option,
+    figure_format_option,
     folder_option,
     format_option,
     store_option,
@@ -22,12 +23,14 @@ from train.model_request import ModelRequest
 @click.command(context_settings=CONTEXT)
 @model_filters()
 @folder_option("Folder for the plots.", default=Path("reports"), show_default=True)
+@figure_format_option
 @store_option
 @at_option
 @format_option
 def report(
     request: ModelRequest,
     folder: Path,
+    suffix: str,
     store_uri: str,
     at: str | None,
     output_format: str,
@@ -43,6 +46,7 @@ def report(
     Example:
       featurestore train report --property mbj_bandgap -o reports
     """
+    from featurestore.errors import MissingDataError
     from featurestore.output.names import file_name
     from featurestore.store import FeatureStore
     from train.analysis.ablation import ablation_rows, ablation_table, comparison_warnings
@@ -78,6 +82,13 @@ def report(
             drawn = list(group)
             classes = bool(drawn[0].first.parameters.classes)
             what = "reliability" if classes else "parity"
-            path = folder / file_name(what, name, of_split, suffix=".png")
-            (write_reliability_plot if classes else write_parity_plot)(session, drawn, path)
-            note(f"Wrote {path}")
+            path = folder / file_name(what, name, of_split, suffix=suffix)
+            try:
+                if classes:
+                    write_reliability_plot(drawn, path)
+                else:
+                    write_parity_plot(session, drawn, path)
+            except MissingDataError as error:
+                note(f"Note: {name}, {of_split}: {error}")
+            else:
+                note(f"Wrote {path}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from featurestore.cli.options import CONTEXT
+from train.cli.align import align
 from train.cli.benchmark import benchmark
 from train.cli.cross_validate import cross_validate, final
 from train.cli.curve import curve
@@ -16,6 +17,7 @@ from train.cli.leakage import leakage
 from train.cli.list import list_models
 from train.cli.parity import parity
 from train.cli.report import report
+from train.cli.text_models import language_model, text_source
 
 
 @click.group(context_settings=CONTEXT)
@@ -25,6 +27,7 @@ def train() -> None:
 
 for command in (
     *(fit, mlp, ensemble, gbt, scratch, source),
+    *(align, text_source, language_model),
     *(cross_validate, final),
     *(benchmark, report, list_models, curve, parity),
     *(groups, leakage, leaderboard),

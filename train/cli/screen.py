@@ -8,6 +8,7 @@ import click
 
 from featurestore.cli.options import (
     CONTEXT,
+    figure_option,
     format_option,
     output_option,
     store_option,
@@ -98,12 +99,7 @@ def screen() -> None:
     help="Of these files.",
 )
 @keeping_options
-@click.option(
-    "--figure",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="PNG file for a chart of the chosen and of all candidates.",
-)
+@figure_option("PNG, SVG or PDF file: the chosen and all candidates.", "--figure")
 @output_option
 @format_option
 @store_option

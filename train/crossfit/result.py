@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.output.display import Showing, Shown
+from featurestore.output.labels import printed_after
 from train.analysis.resampling import Estimate, mean_estimates, paired_difference
-from train.display.labels import printed_after
 from train.display.rounding import rounded
 from train.models import StoredModel
 from train.tasks.base import Task

@@ -8,21 +8,6 @@ from featurestore.identity import canonical_json
 from train.models import StoredModel
 
 
-def printed_unit(unit: str) -> str:
-    """A unit as figures show it."""
-    return unit.replace("mu_B", "μB")
-
-
-def printed_after(unit: str) -> str:
-    """A unit after a number: with a blank, and nothing for a pure number."""
-    return "" if unit == "1" else f" {printed_unit(unit)}"
-
-
-def printed_in_brackets(unit: str) -> str:
-    """A unit after a name: in brackets, and nothing for a pure number."""
-    return "" if unit == "1" else f" ({printed_unit(unit)})"
-
-
 def predictor_label(model: StoredModel) -> str:
     """The predictor's name, with the settings in which it departs from its defaults."""
     from train.predictors.registry import changed_settings

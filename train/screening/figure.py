@@ -9,8 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from train.display.drawing import COLOURS, GREY, along_x, write_png
-from train.display.labels import printed_in_brackets
+from featurestore.output.figure import Figure
+from featurestore.output.figures import write_figure
+from featurestore.output.labels import formula_text, property_axis
+from featurestore.output.style import (
+    COLOURS,
+    GREY,
+    SEQUENTIAL,
+    along_x,
+    figure_note,
+    new_figure,
+    robust_limits,
+    styled,
+)
 from train.screening.candidates import Told
 from train.screening.distribution import BEYOND
 from train.screening.result import Screening
@@ -21,7 +32,19 @@ _PREDICTED, _KNOWN, _WINDOW = COLOURS[0], COLOURS[1], COLOURS[2]
 
 
 def write_screening_figure(screening: Screening, path: Path) -> None:
-    """Write a PNG: a line for each chosen candidate, a panel for each want.
+    """Write what `screening_figure` draws to a PNG, SVG or PDF file.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written.
+    """
+    write_figure(screening_figure(screening), path)
+
+
+@styled
+def screening_figure(screening: Screening) -> Figure:
+    """A line for each chosen candidate, a panel for each want.
 
     Dots are predictions with the middle 90 %, diamonds known values, windows are shaded, and the
     last of these panels shows the probabilities. With two wants or more a map of all candidates
@@ -31,38 +54,27 @@ def write_screening_figure(screening: Screening, path: Path) -> None:
     ----------
     screening : Screening
         With at least one that is chosen; of more than 30 the first are drawn.
-    path : Path
-        The file.
-
-    Raises
-    ------
-    StorageError
-        If the file cannot be written.
     """
-    from matplotlib.figure import Figure
-
     rows = list(screening.chosen[:_MOST_LINES])
     told = screening.told
     has_map = len(told) > 1
     widths = [2.6] * len(told) + [1.7] + ([3.9] if has_map else [])
     height = max(1.4 + 0.22 * len(rows), 3.6 if has_map else 2.0)
-    figure = Figure(figsize=(sum(widths) + 1.6, height), dpi=150, layout="constrained")
+    models = [model.model_id for group in screening.models for model in group]
+    figure = new_figure(sum(widths) + 1.6, height, models)
     panels = list(figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0])
     for number, one in enumerate(told):
         _draw_values(panels[number], one, rows)
     _draw_probabilities(panels[len(told)], screening, rows)
-    names = [f"{screening.materials[row].formula}  {_short(screening, row)}" for row in rows]
+    formulas = [formula_text(screening.materials[row].formula) for row in rows]
+    names = [f"{of}  {_short(screening, row)}" for of, row in zip(formulas, rows, strict=True)]
     for number, axes in enumerate(panels[: len(told) + 1]):
         axes.set_yticks(range(len(rows)), names if number == 0 else [""] * len(rows), fontsize=7.5)
         axes.set_ylim(len(rows) - 0.4, -0.6)
     if has_map:
         _draw_map(panels[-1], screening)
-    figure.legend(handles=_legend(screening), loc="outside lower center", ncols=5, **_PLAIN)
-    groups = screening.models
-    write_png(figure, path, (model for group in groups for model in group))
-
-
-_PLAIN: dict[str, Any] = {"frameon": False, "fontsize": 8}
+    figure.legend(handles=_legend(screening), loc="outside lower center", ncols=5)
+    return figure
 
 
 def _short(screening: Screening, row: int) -> str:
@@ -88,14 +100,14 @@ def _draw_values(axes: Any, told: Told, rows: Sequence[int]) -> None:
     if told.want.goal is not None:
         axes.axvline(told.outlook.best, color=GREY, linewidth=1, linestyle="--", zorder=1)
     axes.set_title(str(told.want), fontsize=8.5)
-    axes.set_xlabel(_axis(told), fontsize=8)
+    axes.set_xlabel(_axis(told))
 
 
 def _axis(told: Told) -> str:
     """What a column of values is: the property with its unit, or the probability of classes."""
     if told.want.classes:
         return f"P({told.want})"
-    return f"{told.want.property}{printed_in_brackets(told.unit)}"
+    return property_axis(told.want.property, told.unit)
 
 
 def _shade(axes: Any, want: Want, limits: tuple[float, float], along: str) -> None:
@@ -124,32 +136,35 @@ def _draw_probabilities(axes: Any, screening: Screening, rows: Sequence[int]) ->
     along_x(axes)
     axes.set_xlim(0, 1)
     axes.set_title("probability" if len(screening.told) == 1 else "joint probability", fontsize=8.5)
-    axes.set_xlabel("of all that is wanted", fontsize=8)
+    axes.set_xlabel("of all that is wanted")
 
 
 def _draw_map(axes: Any, screening: Screening) -> None:
     first, second = screening.told[:2]
-    x, y = first.outlook.values.centre, second.outlook.values.centre
+    values = [np.asarray(one.outlook.values.centre) for one in (first, second)]
+    ends = [robust_limits(of) for of in values]
+    x, y = (np.clip(of, *limits) for of, limits in zip(values, ends, strict=True))
+    axes.set(xlim=ends[0], ylim=ends[1])
     drawn = axes.scatter(
         x,
         y,
         c=screening.joint,
         s=float(np.clip(4000 / len(x), 5, 24)),
-        cmap="viridis",
+        cmap=SEQUENTIAL,
         vmin=0,
         linewidths=0,
+        clip_on=False,
     )
     front, chosen = np.flatnonzero(screening.pareto), list(screening.chosen)
     ring: dict[str, Any] = {"facecolors": "none", "zorder": 3}
     axes.scatter(x[front], y[front], s=44, edgecolors=COLOURS[3], linewidths=0.9, **ring)
     axes.scatter(x[chosen], y[chosen], s=90, edgecolors="black", linewidths=0.9, **ring)
-    axes.tick_params(labelsize=8, color=GREY)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
     _shade(axes, first.want, axes.get_xlim(), along="x")
     _shade(axes, second.want, axes.get_ylim(), along="y")
-    axes.set_xlabel(_axis(first), fontsize=8)
-    axes.set_ylabel(_axis(second), fontsize=8)
+    if beyond := int(((x != values[0]) | (y != values[1])).sum()):
+        figure_note(axes, f"{beyond:,} beyond the frame, at its rim")
+    axes.set_xlabel(_axis(first))
+    axes.set_ylabel(_axis(second))
     axes.set_title(f"all {len(x):,} candidates", fontsize=8.5)
     bar = axes.figure.colorbar(drawn, ax=axes, pad=0.02)
     bar.ax.tick_params(labelsize=7)

@@ -7,14 +7,28 @@ from typing import Any
 
 import numpy as np
 
-from train.display.drawing import COLOURS, GREY, write_png
-from train.display.labels import printed_in_brackets
+from featurestore.output.figure import Figure
+from featurestore.output.figures import write_figure
+from featurestore.output.labels import property_axis
+from featurestore.output.style import COLOURS, GREY, new_figure, styled, whole_numbers
 from train.screening.names import RANDOM
 from train.screening.replay import Replay
 
 
 def write_replay_figure(replay: Replay, path: Path) -> None:
-    """Write a PNG: for each rule the mean over starts, the starts as thin lines.
+    """Write what `replay_figure` draws to a PNG, SVG or PDF file.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written.
+    """
+    write_figure(replay_figure(replay), path)
+
+
+@styled
+def replay_figure(replay: Replay) -> Figure:
+    """For each rule the mean over starts, the starts as thin lines.
 
     To the left how many of the best are found, to the right the best target known so far.
 
@@ -22,17 +36,8 @@ def write_replay_figure(replay: Replay, path: Path) -> None:
     ----------
     replay : Replay
         The campaigns.
-    path : Path
-        The file.
-
-    Raises
-    ------
-    StorageError
-        If the file cannot be written.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8.4, 3.6), dpi=150, layout="constrained")
+    figure = new_figure(8.4, 3.6)
     left, right = figure.subplots(1, 2)
     colours = iter(COLOURS)
     for rule in replay.rules:
@@ -43,20 +48,17 @@ def write_replay_figure(replay: Replay, path: Path) -> None:
     s = replay.plan
     chance = np.arange(s.picks + 1) * s.top / (replay.n - s.known)
     left.plot(chance, color=GREY, linewidth=1, linestyle="--", label="by chance")
-    left.set_ylabel(f"of the {s.top} best found", fontsize=8)
-    right.set_ylabel(f"best {replay.target} known{printed_in_brackets(replay.unit)}", fontsize=8)
+    left.set_ylabel(f"of the {s.top} best found")
+    right.set_ylabel(f"best known {property_axis(replay.target, replay.unit)}")
     for axes in (left, right):
-        axes.set_xlabel(f"picks after {s.known} known, {s.batch} at once", fontsize=8)
-        axes.tick_params(labelsize=8, color=GREY)
-        axes.grid(axis="y", color="#e4e4e4", linewidth=0.6)
-        axes.set_axisbelow(True)
+        axes.set_xlabel(f"picks after {s.known} known, {s.batch} at once")
+        axes.grid(axis="y")
         axes.set_xlim(0, s.picks)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color(GREY)
+        whole_numbers(axes.xaxis)
     left.set_ylim(bottom=0)
-    legend: dict[str, Any] = {"frameon": False, "fontsize": 8, "ncols": 4}
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", **legend)
-    write_png(figure, path, ())
+    whole_numbers(left.yaxis)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
 
 
 def _draw(axes: Any, values: Any, colour: str, label: str) -> None:

@@ -12,12 +12,15 @@ import torch
 
 from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
+from featurestore.files import read_json
 from featurestore.texts.variants import MASK
 from ingest.encoders.base import EncoderSpec, Precision, Segment, TextEncoder, TextVector
 from ingest.encoders.bert.model import Transformer, load_transformer, weights_file
+from ingest.encoders.bert.numbers import NumberForm, number_form
 from ingest.encoders.bert.packing import pack_by_length
 from ingest.encoders.bert.tokens import TOKENIZER_FILES, Tokenizer, Tokens
 from ingest.encoders.parallel import all_cores
+from ingest.encoders.schooling import schooling
 from ingest.weights.cache import file_sha256, weights_folder
 
 Pooling = Literal["mean", "cls"]
@@ -44,9 +47,9 @@ def load_bert_encoder(
     [CLS] and [SEP], at most 512 tokens.
 
     The fingerprint holds the SHA-256 of the weights and of the tokenizer files, the architecture,
-    and every parameter below but ``device``. Device, library versions and the company of other
-    texts in a batch change a float32 vector by less than 1e-5 of its length, which is less than
-    what they change in each other; they are not part of it.
+    every parameter below but ``device`` and, of a model that was trained here, what from. Device,
+    library versions and the company of other texts in a batch change a float32 vector by less than
+    1e-5 of its length, which is less than what they change in each other; they are no part of it.
 
     Parameters
     ----------
@@ -91,6 +94,8 @@ def load_bert_encoder(
             f"max_tokens is {max_tokens}; {folder} takes 3 to {transformer.max_positions}"
         )
     tokenizer = Tokenizer(folder, transformer.config, max_tokens)
+    config = read_json(folder / "config.json")
+    numbers = number_form(config)
     dimension = transformer.architecture["hidden_size"]
     n_layers = transformer.architecture["num_hidden_layers"]
     spec = EncoderSpec(
@@ -112,9 +117,11 @@ def load_bert_encoder(
             "max_tokens": max_tokens,
             "special_tokens": special_tokens,
             "precision": precision,
+            **numbers.said(),
+            **schooling(config),
         },
     )
-    return BertEncoder(spec, tokenizer, transformer, torch.device(device))
+    return BertEncoder(spec, tokenizer, transformer, torch.device(device), numbers)
 
 
 class BertEncoder:
@@ -131,8 +138,10 @@ class BertEncoder:
         tokenizer: Tokenizer,
         transformer: Transformer,
         device: torch.device,
+        numbers: NumberForm,
     ) -> None:
         self.spec = spec
+        self._numbers = numbers
         self._tokenizer = tokenizer
         self._device = device
         dtype = getattr(torch, spec.fingerprint["precision"])
@@ -160,7 +169,8 @@ class BertEncoder:
                 continue
             readable.append(text)
         usable: list[tuple[str, Tokens]] = []
-        for text, tokens in zip(readable, self._tokenizer(readable), strict=True):
+        shaped = [self._numbers(text) for text in readable]
+        for text, tokens in zip(readable, self._tokenizer(shaped), strict=True):
             if (failure := self._refusal(tokens)) is not None:
                 results[text] = failure
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,23 @@ def load_transformer(folder: Path, layer: int) -> Transformer:
     _load_strictly(module, state, path)
     encoder: Any = module.encoder
     encoder.layer = encoder.layer[:keep]
+    return _told(module, config)
+
+
+def built(values: Mapping[str, Any]) -> Transformer:
+    """A model with random weights, of the configuration that ``config.json`` would hold.
+
+    Raises
+    ------
+    InvalidInputError
+        If no model can be built of it.
+    """
+    here = Path("a new model")
+    config = _config(here, dict(values))
+    return _told(_build(here, config), config)
+
+
+def _told(module: torch.nn.Module, config: Any) -> Transformer:
     values = config.to_dict()
     offset = config.pad_token_id + 1 if config.model_type == "mpnet" else 0
     return Transformer(
@@ -109,11 +127,14 @@ def load_transformer(folder: Path, layer: int) -> Transformer:
 
 
 def _read_config(folder: Path) -> Any:
+    path = folder / "config.json"
+    return _config(path, read_json(path))
+
+
+def _config(path: Path, values: dict[str, Any]) -> Any:
     from transformers import BertConfig, MPNetConfig
 
     families = {"bert": BertConfig, "mpnet": MPNetConfig}
-    path = folder / "config.json"
-    values = read_json(path)
     try:
         # SciBERT and other conversions of 2019 do not say what they are.
         family = values.pop("model_type", "bert")

@@ -81,6 +81,8 @@ class Tokenizer:
         The model's configuration: its family and the number of rows of its embedding.
     max_tokens : int
         Special tokens included.
+    probe : bool
+        Whether it must know the words of a crystal description.
 
     Raises
     ------
@@ -89,23 +91,8 @@ class Tokenizer:
         hardly a word of a crystal description.
     """
 
-    def __init__(self, folder: Path, config: Any, max_tokens: int) -> None:
-        from transformers import AutoTokenizer
-
-        if not any((folder / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
-            raise InvalidInputError(f"{folder} has neither vocab.txt nor tokenizer.json")
-        for name in _READ_BY_TRANSFORMERS:
-            if os.path.lexists(folder / name):
-                check_regular(folder / name, _MOST_BYTES)
-        try:
-            # Not the class's constructor: in transformers 5 BertTokenizerFast(vocab_file=…)
-            # silently builds a vocabulary of five tokens.
-            loaded: Any = AutoTokenizer.from_pretrained(
-                folder, config=config, local_files_only=True
-            )
-        # The tokenizers library raises bare Exception for a damaged file.
-        except Exception as error:
-            raise InvalidInputError(f"the tokenizer in {folder} cannot be read: {error}") from error
+    def __init__(self, folder: Path, config: Any, max_tokens: int, *, probe: bool = True) -> None:
+        loaded = _loaded(folder, config)
         self.pad_id: int = loaded.pad_token_id or 0
         self._mask: str | None = loaded.mask_token
         self._unknown_id: int | None = loaded.unk_token_id
@@ -114,12 +101,55 @@ class Tokenizer:
         self._backend.no_padding()
         self._backend.no_truncation()
         self._n_words = max_tokens - self._backend.num_special_tokens_to_add(False)
-        self._check(folder, config.vocab_size)
+        self._check(folder, config.vocab_size, probe)
 
     @property
     def can_mask(self) -> bool:
         """Whether the model has a mask token."""
         return self._mask is not None
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of tokens that it knows."""
+        return int(self._backend.get_vocab_size(with_added_tokens=True))
+
+    @property
+    def mask_id(self) -> int:
+        """Id of the mask token.
+
+        Raises
+        ------
+        InvalidInputError
+            If the model has none.
+        """
+        if self._mask is None:
+            raise InvalidInputError("the tokenizer has no mask token: nothing can be masked")
+        return int(self._backend.token_to_id(self._mask))
+
+    def words(self, text: str) -> list[str]:
+        """The words of a text as it is cut before each is looked up, normalised."""
+        normaliser, cutter = self._backend.normalizer, self._backend.pre_tokenizer
+        shaped = text if normaliser is None else normaliser.normalize_str(text)
+        if cutter is None:
+            return shaped.split()
+        return [word for word, _ in cutter.pre_tokenize_str(shaped)]
+
+    def knows_whole(self, word: str) -> bool:
+        """Whether a word, normalised, is a token."""
+        return self._backend.token_to_id(word) is not None
+
+    def digits_kept(self, texts: Sequence[str]) -> float:
+        """Share of the texts' digits that stand in a token other than the unknown one."""
+        there = kept = 0
+        for text, encoding in zip(
+            texts, self._backend.encode_batch(list(texts), add_special_tokens=False), strict=True
+        ):
+            places = {place for place, character in enumerate(text) if character.isdigit()}
+            there += len(places)
+            for token, (start, stop) in zip(encoding.ids, encoding.offsets, strict=True):
+                if token != self._unknown_id:
+                    kept += len(places.intersection(range(start, stop)))
+        return kept / there if there else 1.0
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokens of each text, in order; ``[MASK]`` in it becomes the model's mask token."""
@@ -139,7 +169,7 @@ class Tokenizer:
             n_unknown=whole.ids.count(self._unknown_id),
         )
 
-    def _check(self, folder: Path, n_embeddings: int) -> None:
+    def _check(self, folder: Path, n_embeddings: int, probe: bool) -> None:
         n_vocabulary = self._backend.get_vocab_size(with_added_tokens=True)
         if not 0 <= n_embeddings - n_vocabulary < _PADDING_ROWS:
             raise InvalidInputError(
@@ -147,10 +177,42 @@ class Tokenizer:
                 f"tokens, the model's embedding {n_embeddings} rows; use the tokenizer files that "
                 "were published with the weights"
             )
-        [probe] = self([_PROBE])
-        if probe.mostly_unknown:
+        if not probe:
+            return
+        [found] = self([_PROBE])
+        if found.mostly_unknown:
             raise InvalidInputError(
                 f"the tokenizer in {folder} does not know most words of a crystal description "
-                f"({probe.n_unknown} of {len(probe.ids)} tokens are unknown): its vocabulary is "
+                f"({found.n_unknown} of {len(found.ids)} tokens are unknown): its vocabulary is "
                 "incomplete, or made for another language"
             )
+
+
+def vocabulary_of(folder: Path) -> tuple[int, int]:
+    """How many tokens the tokenizer in a folder knows, and the id of the one that pads.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no usable tokenizer.
+    """
+    loaded = _loaded(folder, None)
+    return loaded.backend_tokenizer.get_vocab_size(with_added_tokens=True), loaded.pad_token_id or 0
+
+
+def _loaded(folder: Path, config: Any) -> Any:
+    """The tokenizer as transformers reads it."""
+    from transformers import AutoTokenizer
+
+    if not any((folder / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
+        raise InvalidInputError(f"{folder} has neither vocab.txt nor tokenizer.json")
+    for name in _READ_BY_TRANSFORMERS:
+        if os.path.lexists(folder / name):
+            check_regular(folder / name, _MOST_BYTES)
+    try:
+        # Not the class's constructor: in transformers 5 BertTokenizerFast(vocab_file=…)
+        # silently builds a vocabulary of five tokens.
+        return AutoTokenizer.from_pretrained(folder, config=config, local_files_only=True)
+    # The tokenizers library raises bare Exception for a damaged file.
+    except Exception as error:
+        raise InvalidInputError(f"the tokenizer in {folder} cannot be read: {error}") from error

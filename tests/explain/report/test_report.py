@@ -269,7 +269,9 @@ document.body.textContent = JSON.stringify({
   title: page.title, scroll: page.documentElement.scrollWidth,
   client: page.documentElement.clientWidth, dots: page.querySelectorAll('.dot').length,
   outside: outside.length, circles: page.querySelectorAll('circle').length,
-  wide: wide.map(e => e.outerHTML.slice(0, 80)), dark: getComputedStyle(page.body).backgroundColor,
+  beyond: page.querySelectorAll('path.beyond').length,
+  wide: wide.map(e => e.outerHTML.slice(0, 80)), paper: getComputedStyle(page.body).backgroundColor,
+  ink: getComputedStyle(page.body).color,
 });
 """
 
@@ -287,10 +289,30 @@ def test_a_browser_shows_it_on_a_phone_and_a_desk(source: str, tmp_path: Path, w
     assert found["title"].startswith(HOSTILE_PROPERTY), "no script of the page has run"
     assert found["scroll"] == found["client"], "nothing but tables scrolls sideways"
     assert found["wide"] == []
-    assert found["circles"] == 13
+    assert (found["circles"], found["beyond"]) == (12, 1), "the hostile one is far from all others"
     assert found["dots"] == 3 + 1 + 4 + 3, "folds, groups, parts of the vector, tags"
     assert found["outside"] == 0
-    assert found["dark"] == "rgb(255, 255, 255)"
+    assert found["paper"] == "rgb(255, 255, 255)"
+
+
+def test_a_browser_shows_it_dark_where_people_prefer_it(source: str, tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text(source, "utf-8")
+    (tmp_path / "frame.html").write_text(
+        "<body><iframe id=f src=report.html></iframe>"
+        f"<script>onload = () => {{ {_MEASURE} }}</script>"
+    )
+    dark = "--blink-settings=preferredColorScheme=0"
+    shown = _browse(tmp_path, dark, "--dump-dom", f"file://{tmp_path}/frame.html")
+    assert '"paper":"rgb(22, 24, 27)"' in shown and '"ink":"rgb(232, 232, 230)"' in shown
+
+
+def test_the_error_comes_first_and_where_it_comes_from_is_folded(source: str) -> None:
+    page = Page(source)
+    assert "mean absolute error of" in page.text[:600], "within the first lines"
+    assert source.index("<figure") < source.index("By fold") < source.index("<details")
+    facts = source.index('<dl class="facts">')
+    assert "<details" in source[source.index("What it relies on</h2>") : facts]
+    assert "</details>" not in source[:facts], "and the facts stand inside the first of them"
 
 
 def test_a_browser_prints_it(source: str, tmp_path: Path) -> None:

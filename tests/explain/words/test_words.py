@@ -26,9 +26,10 @@ from explain.drawing.colours import direction, tint
 from explain.erasing.rows import seed_siblings
 from explain.report.page import write_report
 from explain.words.analysis import word_curves, word_effects
-from explain.words.contributions import Contributions, stored_contributions
+from explain.words.contributions import Contribution, Contributions, stored_contributions
+from explain.words.control import control_said, control_spread, levels
 from explain.words.curves import SHARES, curve_variants, random_orders, ranking, top
-from explain.words.description import describe, is_number
+from explain.words.description import Description, Sentence, Unit, describe, is_number
 from explain.words.page import write_words_page
 from explain.words.terminal import coloured_text, summary
 from featurestore.catalogue import find_generator
@@ -280,6 +281,42 @@ def test_colours_are_light_enough_for_black_letters_and_mirrored() -> None:
     ]  # fmt: skip
 
 
+def _found(text: str, values: Sequence[float], controls: Sequence[float] = ()) -> Contributions:
+    words = tuple(text.split())
+    parts = tuple(
+        Contribution(Unit("word", f"word:{i}", word, (i,)), (value,), tuple(controls))
+        for i, (word, value) in enumerate(zip(words, values, strict=True))
+    )
+    sentence = Sentence("summary", words, 0)
+    description = Description("m", "NaCl", "s", GENERATOR, ROBO, (sentence,))
+    model = SimpleNamespace(parameters=SimpleNamespace(classes=(), unit="eV"))
+    group = SimpleNamespace(first=model)
+    return Contributions(group, None, description, "word", "deletion", None, 1.0, parts)  # type: ignore[arg-type]
+
+
+def test_only_what_exceeds_the_function_words_is_coloured() -> None:
+    found = _found(
+        "The Fe atom is in the octahedra of O atoms and a Cr site",
+        [0.1, 0.9, 0.05, -0.1, 0.1, 0.2, -0.5, 0.1, 0.15, 0.0, -0.1, 0.1, 0.01, -0.02],
+    )
+    spread = control_spread(found)
+    assert spread == pytest.approx(np.percentile([0.1, 0.1, 0.1, 0.2, 0.1, 0.1, 0.1], 95))
+    expected = np.zeros(14)
+    expected[1], expected[6] = 1.0, -(0.5 - spread) / (0.9 - spread)
+    assert levels(found) == pytest.approx(expected), "'the' with 0.2 is a control as well"
+    assert "as 95 % of the 7 function words (is, the, of …) do" in control_said(found)
+    quiet = _found("the of is a in Fe", [0.1, 0.1, 0.1, 0.1, 0.1, 0.05])
+    assert not levels(quiet).any() and control_said(quiet).endswith("here all")
+
+
+def test_too_few_function_words_are_no_control_and_random_sentences_are_one() -> None:
+    found = _found("Fe the O", [0.5, -0.25, 0.0])
+    assert levels(found) == pytest.approx([1, -0.5, 0]) and control_said(found) == ""
+    drawn = _found("Fe O", [0.5, -0.25], controls=[0.2, -0.4])
+    assert levels(drawn) == pytest.approx([1, 0])
+    assert "no more than as many random sentences do" in control_said(drawn)
+
+
 @pytest.fixture
 def words(store: FeatureStore) -> Contributions:
     return word_effects(store, [_train(store)], MATERIAL, ["word"], "deletion")[0]
@@ -357,7 +394,7 @@ def test_the_command_prints_a_table_and_draws(store: FeatureStore, tmp_path: Pat
     assert figure_models(path) == [model]
     image = matplotlib.image.imread(path)
     assert image.shape[1] == 1200 and 150 < image.shape[0] < 600
-    assert _run(store, MATERIAL, "--model", model, "-o", "w.pdf").exit_code == 2
+    assert _run(store, MATERIAL, "--model", model, "-o", "w.txt").exit_code == 2
     assert _run(store, MATERIAL, "--model", model, "--unit", "tag", "--curves").exit_code == 2
 
 

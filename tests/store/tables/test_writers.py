@@ -165,24 +165,24 @@ def conflicts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_conflict_is_tried_again_on_what_the_other_has_written(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch, conflicts: list[str]
 ) -> None:
-    from lancedb.merge import LanceMergeInsertBuilder
+    from lance.dataset import MergeInsertBuilder
 
     place = Place(str(tmp_path / "store"))
     store, other = place.open(), place.open()
     store.merge("materials", made_up("materials", range(2)))
-    execute = LanceMergeInsertBuilder.execute
+    execute = MergeInsertBuilder.execute
 
     def beaten(self: Any, *arguments: Any) -> Any:
         if len(conflicts) < 3:
             conflicts.append("")
             if len(conflicts) == 1:
                 with monkeypatch.context() as patch:
-                    patch.setattr(LanceMergeInsertBuilder, "execute", execute)
+                    patch.setattr(MergeInsertBuilder, "execute", execute)
                     other.merge("materials", made_up("materials", [2], "other"))
             raise OSError("Too many concurrent writers. Attempted 10 times, but failed on retry")
         return execute(self, *arguments)
 
-    monkeypatch.setattr(LanceMergeInsertBuilder, "execute", beaten)
+    monkeypatch.setattr(MergeInsertBuilder, "execute", beaten)
     result = store.merge("materials", made_up("materials", range(4)))
     assert (result.written, result.present) == (1, 2)
     assert result.conflicts == [{"material_id": "material_id-2"}]
@@ -192,20 +192,20 @@ def test_a_conflict_is_tried_again_on_what_the_other_has_written(
 def test_a_key_that_another_writer_inserts_in_between(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lancedb.merge import LanceMergeInsertBuilder
+    from lance.dataset import MergeInsertBuilder
 
     place = Place(str(tmp_path / "store"))
     store = place.open()
     store.merge("materials", made_up("materials", range(2)))
-    execute = LanceMergeInsertBuilder.execute
+    execute = MergeInsertBuilder.execute
 
     def late(self: Any, *arguments: Any) -> Any:
-        monkeypatch.setattr(LanceMergeInsertBuilder, "execute", execute)
+        monkeypatch.setattr(MergeInsertBuilder, "execute", execute)
         place.open().merge("materials", made_up("materials", [2], "other"))
         place.open().merge("materials", made_up("materials", [3]))
         return execute(self, *arguments)
 
-    monkeypatch.setattr(LanceMergeInsertBuilder, "execute", late)
+    monkeypatch.setattr(MergeInsertBuilder, "execute", late)
     result = store.merge("materials", made_up("materials", range(5)))
     assert (result.written, result.present) == (1, 3)
     assert result.conflicts == [{"material_id": "material_id-2"}]

@@ -17,6 +17,7 @@ from featurestore.views.view import TrainingView
 from train.models import stored_weights
 from train.predictors.base import Examples, Predictor, Recipe
 from train.predictors.ensemble import gaussian_process, networks
+from train.predictors.ensemble import recipe as recipe_module
 from train.predictors.ensemble.gaussian_process import GaussianProcess
 from train.predictors.ensemble.kernel import Tuned, matern, squared_distances, tuned_kernel
 from train.predictors.ensemble.networks import NetworkSettings, forward, train_networks
@@ -161,6 +162,27 @@ def test_it_learns_from_the_validation_rows_unless_told_not_to() -> None:
     assert error(taught.rehearsed) > 4
 
 
+def test_networks_without_a_share_are_not_trained_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = _random(60, 4)
+    targets = features[:, 0]
+    train, val = _examples(targets[:45], features[:45]), _examples(targets[45:], features[45:])
+    fitted = {}
+    for share in (1.0, 0.75):
+        monkeypatch.setattr(recipe_module, "_best_share", lambda *_, share=share: share)
+        progress = _Count()
+        fitted[share] = QUICK.fit(train, val, 0, progress)
+        assert progress.done == QUICK.max_epochs
+    alone, both = fitted[1.0].predictor, fitted[0.75].predictor
+    assert isinstance(alone, EnsemblePredictor) and isinstance(both, EnsemblePredictor)
+    assert not any(name.startswith("networks.") for name in load_arrays(alone.to_bytes()))
+    process, networks = both.parts(val.features)
+    # As with the networks at a weight of zero, to the bit.
+    assert alone.predict(val.features).tobytes() == (1.0 * process + 0.0 * networks).tobytes()
+    again = EnsemblePredictor.from_bytes({}, alone.to_bytes())
+    assert again.predict(val.features).tobytes() == alone.predict(val.features).tobytes()
+    assert again.to_bytes() == alone.to_bytes()
+
+
 def test_a_single_member_is_enough() -> None:
     features = _random(60, 2)
     examples = _examples(features[:, 0], features)
@@ -173,7 +195,8 @@ def test_weights_of_older_models_load() -> None:
     features = _random(60, 2)
     examples = _examples(features[:, 0], features)
     recipe = replace(QUICK, depth=1)
-    predictor = recipe.fit(examples, examples, 0, _Count()).predictor
+    predictor = recipe.fit(examples, examples, 0, _Count()).rehearsed
+    assert isinstance(predictor, EnsemblePredictor)
     arrays = load_arrays(predictor.to_bytes())
     old = {name: a for name, a in arrays.items() if not name.startswith("network_targets")}
     old["networks.second"] = old.pop("networks.hidden")[0]

@@ -55,8 +55,8 @@ class EnsembleOfClasses:
         How frequent the classes are.
     spread : float
         Standard deviation of the centred indicators.
-    networks : Networks
-        With an output for each class.
+    networks : Networks or None
+        With an output for each class; None where their weight is zero.
     temperature_of_process, temperature_of_networks : float
         Of their probabilities; see `tempered`.
     share : float
@@ -67,7 +67,7 @@ class EnsembleOfClasses:
     process: GaussianProcess = field(repr=False)
     centre: Floats
     spread: float
-    networks: Networks = field(repr=False)
+    networks: Networks | None = field(repr=False)
     temperature_of_process: float
     temperature_of_networks: float
     share: float
@@ -83,21 +83,24 @@ class EnsembleOfClasses:
         return self.share * process + (1 - self.share) * networks
 
     def parts(self, features: npt.NDArray[Any]) -> tuple[Floats, Floats]:
-        """Probabilities of the process and of the networks, each of shape (n, k)."""
+        """Probabilities of the process and of the networks, each of shape (n, k).
+
+        Where there are no networks, theirs are those of the process.
+        """
         inputs = self.projection(features)
         process = normalised(self.process.mean(inputs) * self.spread + self.centre)
+        process = tempered(process, self.temperature_of_process)
+        if self.networks is None:
+            return process, process
         networks = mean_softmax(self.networks.members(inputs))
-        return (
-            tempered(process, self.temperature_of_process),
-            tempered(networks, self.temperature_of_networks),
-        )
+        return process, tempered(networks, self.temperature_of_networks)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Everything as arrays."""
         parts = {
             "projection": self.projection.to_arrays(),
             "process": self.process.to_arrays(),
-            "networks": self.networks.to_arrays(),
+            "networks": {} if self.networks is None else self.networks.to_arrays(),
         }
         arrays = {f"{p}.{name}": value for p, of in parts.items() for name, value in of.items()}
         numbers = [self.spread, *(getattr(self, name) for name in _NUMBERS)]
@@ -117,7 +120,7 @@ class EnsembleOfClasses:
             process=GaussianProcess.from_arrays(part("process")),
             centre=arrays["centre"],
             spread=spread,
-            networks=Networks.from_arrays(part("networks")),
+            networks=Networks.from_arrays(networks) if (networks := part("networks")) else None,
             **dict(zip(_NUMBERS, numbers, strict=True)),
         )
 
@@ -132,7 +135,8 @@ class EnsembleForClasses(EnsembleSettings):
     leave-one-out log loss. The networks are a deep ensemble on the log loss (Lakshminarayanan et
     al., NeurIPS 2017). In the rehearsal on the training rows the validation rows choose the
     networks' temperature, and the shares of both in the average, by the log loss; with these fixed,
-    both parts learn from training and validation rows together.
+    both parts learn from training and validation rows together; networks whose share is zero are
+    not trained again.
     """
 
     def learn(self, train: Examples, val: Examples, seed: int, progress: Progress) -> Learned:
@@ -159,7 +163,9 @@ class EnsembleForClasses(EnsembleSettings):
         trained = rehearsed
         if self.learn_from_val:
             rows = joined(train, val)
-            trained, _ = self._trained(rows, kernel, chosen, generator, progress)
+            trained, _ = self._trained(
+                rows, kernel, chosen, generator, progress, networks=share < 1
+            )
         details = {
             "temperature_of_process": temperature,
             "temperature_of_networks": of_networks,
@@ -194,6 +200,7 @@ class EnsembleForClasses(EnsembleSettings):
         generator: torch.Generator,
         progress: Progress,
         val: Examples | None = None,
+        networks: bool = True,
     ) -> tuple[EnsembleOfClasses, list[Epoch]]:
         projection = self.projection(rows)
         inputs = projection(rows.features)
@@ -220,20 +227,24 @@ class EnsembleForClasses(EnsembleSettings):
             history.append(Epoch(epoch, error, other))
             progress.update()
 
-        networks = train_networks(
-            inputs * sizes,
-            np.tile(indicators, (self.members, 1, 1)),
-            self.network_settings,
-            generator,
-            watch,
-            cross_entropy,
-        ).behind(sizes)
+        trained = None
+        if networks:
+            trained = train_networks(
+                inputs * sizes,
+                np.tile(indicators, (self.members, 1, 1)),
+                self.network_settings,
+                generator,
+                watch,
+                cross_entropy,
+            ).behind(sizes)
+        else:
+            progress.update(self.epochs)
         scorer = EnsembleOfClasses(
             projection=projection,
             process=process,
             centre=centre,
             spread=spread,
-            networks=networks,
+            networks=trained,
             **dict(zip(_NUMBERS, numbers, strict=True)),
         )
         return scorer, history

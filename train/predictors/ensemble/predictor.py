@@ -34,8 +34,8 @@ class EnsemblePredictor(OnVectors):
         The one part.
     process_targets : TargetScale
         On which it predicts.
-    networks : Networks
-        The other part.
+    networks : Networks or None
+        The other part; None where its weight is zero.
     network_targets : TargetScale
         On which they predict.
     share : float
@@ -47,7 +47,7 @@ class EnsemblePredictor(OnVectors):
     projection: Projection = field(repr=False)
     process: GaussianProcess = field(repr=False)
     process_targets: TargetScale
-    networks: Networks = field(repr=False)
+    networks: Networks | None = field(repr=False)
     network_targets: TargetScale
     share: float
     calibration: Calibration | None
@@ -62,9 +62,14 @@ class EnsemblePredictor(OnVectors):
         return blend(*self.parts(features), self.share)
 
     def parts(self, features: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
-        """Predictions of the process and of the networks, each float64 of shape (n,)."""
+        """Predictions of the process and of the networks, each float64 of shape (n,).
+
+        Where there are no networks, theirs are those of the process.
+        """
         inputs = self.projection(features)
         process = self.process_targets.in_unit(self.process.mean(inputs))
+        if self.networks is None:
+            return process, process
         return process, mean_in_unit(self.network_targets, self.networks.members(inputs))
 
     def uncertainty(self, features: npt.NDArray[np.float32]) -> Uncertainty | None:
@@ -87,7 +92,7 @@ class EnsemblePredictor(OnVectors):
             "projection": self.projection.to_arrays(),
             "process": self.process.to_arrays(),
             "targets": self.process_targets.to_arrays(),
-            "networks": self.networks.to_arrays(),
+            "networks": {} if self.networks is None else self.networks.to_arrays(),
             "network_targets": self.network_targets.to_arrays(),
         }
         arrays = {
@@ -122,7 +127,7 @@ class EnsemblePredictor(OnVectors):
             Projection.from_arrays(part("projection")),
             GaussianProcess.from_arrays(part("process")),
             TargetScale.from_arrays(part("targets")),
-            Networks.from_arrays(part("networks")),
+            Networks.from_arrays(networks) if (networks := part("networks")) else None,
             TargetScale.from_arrays(network_targets),
             float(arrays["share"][0]),
             None

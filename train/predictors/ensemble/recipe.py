@@ -38,7 +38,7 @@ class Ensemble(EnsembleSettings, OnVectors):
     and the validation rows choose the same for the networks (half of the members learn either), the
     shares of both parts in the average, and the calibration of the uncertainty. With all of that
     fixed, process and networks (a deep ensemble, Lakshminarayanan et al., NeurIPS 2017) learn from
-    training and validation rows together.
+    training and validation rows together; networks whose share is zero are not trained again.
 
     The settings are those of `EnsembleSettings`.
     """
@@ -76,7 +76,7 @@ class Ensemble(EnsembleSettings, OnVectors):
         rows = joined(train, val) if self.learn_from_val else train
         of_networks = [rehearsed.network_targets.transformation]
         [(trained, _)] = self._trained(
-            rows, kernel, transformation, of_networks, generator, progress
+            rows, kernel, transformation, of_networks, generator, progress, networks=share < 1
         )
         details = {
             "transformation": transformation,
@@ -117,6 +117,7 @@ class Ensemble(EnsembleSettings, OnVectors):
         generator: torch.Generator,
         progress: Progress,
         val: Examples | None = None,
+        networks: bool = True,
     ) -> list[tuple[EnsemblePredictor, list[Epoch]]]:
         """For each of the networks' transformations, which the members share, all trained."""
         projection = self.projection(rows)
@@ -133,16 +134,20 @@ class Ensemble(EnsembleSettings, OnVectors):
         if val is not None:
             val = replace(val, features=projection(val.features) * sizes)
         watch = _Watch(scales, rows, val, progress)
-        networks = train_networks(
-            inputs * sizes, wanted, self.network_settings, generator, watch
-        ).behind(sizes)
+        trained = None
+        if networks:
+            trained = train_networks(
+                inputs * sizes, wanted, self.network_settings, generator, watch
+            ).behind(sizes)
+        else:
+            progress.update(self.epochs)
         return [
             (
                 EnsemblePredictor(
                     projection=projection,
                     process=process,
                     process_targets=process_targets,
-                    networks=networks.some(learners),
+                    networks=trained and trained.some(learners),
                     network_targets=scale,
                     share=1.0,
                     calibration=None,

@@ -6,9 +6,7 @@ energies; this makes such a model from any property in the store.
 
 from __future__ import annotations
 
-import csv
 import json
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,7 +17,7 @@ import numpy as np
 from safetensors.torch import save as save_tensors
 
 from featurestore.catalogue import find_property
-from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.errors import MissingDataError
 from featurestore.failure import Failure
 from featurestore.identity import sha256_hex
 from featurestore.output.progress import progress_bar
@@ -28,14 +26,11 @@ from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
 from featurestore.views.request import FOLDS
+from train.encoders.folder import CHECKPOINT, WEIGHTS, check_new, write_materials
 from train.metrics import regression_metrics
 from train.predictors.graph.examples import ATOM_FEATURES, GraphExample, graph_example
 from train.predictors.graph.network import AlignnRegressor
 from train.predictors.graph.trainer import GraphRows, GraphTrainer, GraphTraining, predict
-
-WEIGHTS = "model.safetensors"
-CHECKPOINT = "resume.pt"
-MATERIALS = "materials.csv"
 
 
 @dataclass(frozen=True)
@@ -154,12 +149,7 @@ def train_source(
     TrainingError
         If the training diverges.
     """
-    if not re.search(r"[A-Za-z0-9]", folder.resolve().name):
-        raise InvalidInputError(f"the folder {folder} names the encoder: use letters or digits")
-    if (folder / WEIGHTS).exists():
-        raise InvalidInputError(
-            f"{folder} holds a finished model; choose another folder, or delete it to train again"
-        )
+    check_new(folder)
     start = time.perf_counter()
     checkpoint = folder / CHECKPOINT
     trainer = GraphTrainer(settings, rows.rows["train"], rows.rows["val"], seed, checkpoint)
@@ -180,7 +170,7 @@ def train_source(
         "seconds": round(time.perf_counter() - start, 1),
         "epochs_in_that_time": len(trainer.history) - begun,
     }
-    _write_materials(folder / MATERIALS, rows)
+    write_materials(folder, rows.material_ids)
     config = _config(rows, settings, seed, metrics, [vars(epoch) for epoch in trainer.history])
     with atomic_path(folder / "config.json") as path:
         path.write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
@@ -208,14 +198,6 @@ def _graphs(
 
 def _contiguous(network: AlignnRegressor) -> dict[str, Any]:
     return {name: value.contiguous() for name, value in network.checkpoint_state().items()}
-
-
-def _write_materials(path: Path, rows: SourceRows) -> None:
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["material_id", "fold"])
-        for fold, ids in rows.material_ids.items():
-            writer.writerows([material_id, fold] for material_id in ids)
 
 
 def _config(

@@ -1,0 +1,156 @@
+"""What narrows a list of materials: crystal systems, elements and values, with their counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from explain.explore.axes import robust_ends
+from explain.explore.elements import ELEMENTS
+from explain.explore.find import Finding, Reading, conditions, read
+from explain.explore.sessions import Source
+from featurestore.classes import classes_of
+from featurestore.errors import FeatureStoreError
+from featurestore.query.conditions import materials_where, select_materials
+from featurestore.quoting import SQL
+from featurestore.session import Session
+
+SYSTEMS = (
+    *("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic"),
+)
+_BARS = 30
+
+
+@dataclass(frozen=True)
+class Property:
+    """A property of the store: how many values, and their unit; ``classes`` of one of classes."""
+
+    name: str
+    unit: str
+    n: int
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of a property's values among the materials that are found.
+
+    Parameters
+    ----------
+    property : Property
+        Whose.
+    n : int
+        Materials that have a value.
+    edges : tuple of float
+        Of the bars, one more than these; the outer ones hold what lies beyond. None of classes.
+    counts : tuple of int
+        Of each bar, or class.
+    below, above : int
+        Values beyond the outer edges.
+    problem : str
+        Why there is none.
+    """
+
+    property: Property
+    n: int = 0
+    edges: tuple[float, ...] = ()
+    counts: tuple[int, ...] = ()
+    below: int = 0
+    above: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Facets:
+    """The counts beside a list.
+
+    Parameters
+    ----------
+    systems, elements : dict of str to int
+        Materials of each, the facet's own choice left out of the condition for systems.
+    properties : tuple of Property
+        All that the store has.
+    histogram : Histogram or None
+        Of the property that is looked at.
+    """
+
+    systems: dict[str, int]
+    elements: dict[str, int]
+    properties: tuple[Property, ...]
+    histogram: Histogram | None
+
+
+def stored_properties(session: Session) -> tuple[Property, ...]:
+    """All properties by name."""
+    rows = session.query(
+        "SELECT property, count(DISTINCT material_id) AS n, min(unit) AS unit FROM properties "
+        "GROUP BY property ORDER BY property"
+    ).to_pylist()
+    return tuple(
+        Property(
+            row["property"],
+            "" if classes_of(row["unit"]) else row["unit"],
+            row["n"],
+            classes_of(row["unit"]),
+        )
+        for row in rows
+    )
+
+
+def facets(source: Source, finding: Finding) -> Facets:
+    """The facets of what is looked for; raises as `find`."""
+    session = source.session
+    reading = read(source, finding)
+    among = _Among(session, finding, reading)
+    properties = stored_properties(session)
+    chosen = next((one for one in properties if one.name == finding.histogram), None)
+    return Facets(
+        systems=among.counts(SQL("crystal_system"), "systems", SYSTEMS),
+        elements=among.counts(SQL("unnest(elements)"), "", tuple(ELEMENTS)),
+        properties=properties,
+        histogram=None if chosen is None else among.histogram(chosen),
+    )
+
+
+class _Among:
+    """Counts among the materials of a finding; those of words are all that the rest allows."""
+
+    def __init__(self, session: Session, finding: Finding, reading: Reading) -> None:
+        self._session, self._finding, self._reading = session, finding, reading
+
+    def counts(self, what: SQL, leave_out: str, names: Sequence[str]) -> dict[str, int]:
+        where = conditions(self._finding, self._reading, leave_out)
+        inner = SQL(f"{what} AS name")
+        rows = select_materials(self._session, inner, where)["name"].value_counts().to_pylist()
+        found = {row["values"]: row["counts"] for row in rows}
+        known = {name: found[name] for name in names if name in found}
+        return known | {str(name): n for name, n in found.items() if name not in known}
+
+    def histogram(self, chosen: Property) -> Histogram:
+        where = conditions(self._finding, self._reading, f"range {chosen.name}")
+        try:
+            rows = materials_where(self._session, where, [chosen.name])
+        except FeatureStoreError as error:
+            # For example values of several sources, of which none is chosen.
+            return Histogram(chosen, problem=str(error))
+        values = rows[chosen.name].drop_null()
+        if chosen.classes:
+            counted = {row["values"]: row["counts"] for row in values.value_counts().to_pylist()}
+            counts = tuple(counted.get(name, 0) for name in chosen.classes)
+            return Histogram(chosen, len(values), counts=counts)
+        numbers = values.to_numpy().astype(np.float64)
+        if not len(numbers):
+            return Histogram(chosen, problem="none of these materials has a value")
+        low, high = robust_ends(numbers, 1.0)
+        edges = np.linspace(low, high, _BARS + 1)
+        counts_of, _ = np.histogram(np.clip(numbers, low, high), edges)
+        return Histogram(
+            chosen,
+            len(numbers),
+            tuple(float(f"{edge:.4g}") for edge in edges),
+            tuple(map(int, counts_of)),
+            int((numbers < low).sum()),
+            int((numbers > high).sum()),
+        )

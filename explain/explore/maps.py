@@ -1,0 +1,309 @@
+"""Maps of spaces: two coordinates for every material, computed once and kept, and their colours."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from explain.explore.axes import robust_ends
+from explain.explore.sessions import Source
+from featurestore.classes import classes_of
+from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.identity import canonical_json
+from featurestore.output.rows import atomic_path
+from featurestore.query.conditions import materials_where
+from featurestore.search.projection import check_method, project
+from featurestore.session import Session
+from train.models import find_model
+
+_FEWEST = 3
+#: Categories with a colour of their own.
+MOST_CATEGORIES = 10
+_MARGIN = 0.03
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """Materials with coordinates.
+
+    Parameters
+    ----------
+    material_ids : pyarrow.Array
+        Of the n materials that have a vector, ascending.
+    xy : ndarray, shape (n, 2), float32
+        Coordinates.
+    axes : tuple of str
+        What they are.
+    encoder_id : str
+        Whose space.
+    method : str
+        See `featurestore.search.projection.project`.
+    """
+
+    material_ids: pa.Array
+    xy: npt.NDArray[np.float32]
+    axes: tuple[str, str]
+    encoder_id: str
+    method: str
+
+    @property
+    def limits(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Ends of both axes, that no outlier squeezes the others."""
+        found = []
+        for values in self.xy.T.astype(np.float64):
+            low, high = robust_ends(values, 0.6)
+            margin = _MARGIN * (high - low)
+            found.append((low - margin, high + margin))
+        return found[0], found[1]
+
+
+@dataclass(frozen=True)
+class MapRequest:
+    """Which map: an encoder, a method, and for texts whose."""
+
+    encoder: str
+    method: str = "pca"
+    text_source: str | None = None
+    seed: int = 0
+
+
+def make_map(source: Source, request: MapRequest, folder: Path) -> Map:
+    """A map, from the folder where it has been made before.
+
+    Parameters
+    ----------
+    source : Source
+        The store.
+    request : MapRequest
+        Which.
+    folder : Path
+        Where maps are kept; it is made if need be.
+
+    Raises
+    ------
+    InvalidInputError, UnknownNameError, MissingDataError
+        For names and methods that are not known, or too few materials.
+    """
+    check_method(request.method)
+    search = source.store.search
+    space, links = search.contents(
+        source.session, request.encoder, text_source=request.text_source, variant="full"
+    )
+    facts = source.session.query(
+        "SELECT material_id, structure_id FROM materials ORDER BY material_id"
+    )
+    ids = facts["structure_id"]
+    if links is not None:
+        place = pc.index_in(ids, links["structure_id"].combine_chunks()).combine_chunks()
+        ids = links["text_id"].combine_chunks().take(place)
+    place = pc.index_in(ids, space.ids)
+    there = pc.is_valid(place)
+    shown = facts["material_id"].filter(there).combine_chunks()
+    if len(shown) < _FEWEST:
+        raise MissingDataError(
+            f"{len(shown)} materials have a vector of {space.encoder.encoder_id}; a map needs at "
+            f"least {_FEWEST}"
+        )
+    vectors = space.exact.vectors[place.filter(there).to_numpy()]
+    path = folder / f"{_digest(request, space.encoder.encoder_id, shown, vectors)}.npz"
+    kept = _kept(path, len(shown))
+    if kept is None:
+        coordinates, axes = project(vectors, request.method, request.seed)
+        kept = np.asarray(coordinates, np.float32), axes
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, xy=kept[0], axes=np.array(kept[1]))
+    return Map(shown, kept[0], kept[1], space.encoder.encoder_id, request.method)
+
+
+def _digest(
+    request: MapRequest, encoder_id: str, ids: pa.Array, vectors: npt.NDArray[np.float32]
+) -> str:
+    """What names a map: the materials, every byte of their vectors, and how it is made."""
+    digest = hashlib.sha256(
+        canonical_json([encoder_id, request.method, request.seed]).encode("utf-8")
+    )
+    for one in ids:
+        digest.update(one.as_py().encode("utf-8") + b"\0")
+    digest.update(np.ascontiguousarray(vectors).data)
+    return digest.hexdigest()[:32]
+
+
+def _kept(path: Path, n: int) -> tuple[npt.NDArray[np.float32], tuple[str, str]] | None:
+    """A map that was made before; None if there is none, or it is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            xy, axes = held["xy"], held["axes"].tolist()
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+    if xy.shape != (n, 2) or xy.dtype != np.float32 or len(axes) != 2:
+        return None
+    return xy, (str(axes[0]), str(axes[1]))
+
+
+@dataclass(frozen=True, eq=False)
+class Colouring:
+    """A value of each material of a map.
+
+    Parameters
+    ----------
+    label, unit : str
+        What it is.
+    values : ndarray, shape (n,), float32
+        NaN where there is none; places in ``categories`` where these are not empty.
+    categories : tuple of str
+        The most frequent first; the last is "others" where there are more.
+    low, high : float
+        Ends of the scale, the 1st and 99th percentile.
+    """
+
+    label: str
+    unit: str
+    values: npt.NDArray[np.float32]
+    categories: tuple[str, ...] = ()
+    low: float = 0.0
+    high: float = 1.0
+
+
+def colouring(source: Source, drawn: Map, colour: str) -> Colouring:
+    """The colours of a map.
+
+    Parameters
+    ----------
+    colour : str
+        "crystal_system", "n_atoms", "volume", ``property:NAME``, ``error:MODEL`` (of the stored
+        predictions), or ``fold:SPLIT:PROPERTY``.
+
+    Raises
+    ------
+    InvalidInputError, UnknownNameError, QueryError
+        If there is no such property, model or split.
+    """
+    session = source.session
+    kind, _, name = colour.partition(":")
+    unit = ""
+    if kind == "property":
+        rows = materials_where(session, None, ["material_id", name]).rename_columns(["id", "v"])
+        [first] = session.query(
+            "SELECT min(unit) AS unit FROM properties WHERE property = ?", [name]
+        ).to_pylist()
+        unit = "" if first["unit"] is None or classes_of(first["unit"]) else first["unit"]
+        label = name
+    elif kind == "error":
+        model = find_model(session, name)
+        rows = session.query(
+            "SELECT material_id AS id, abs(prediction - target) AS v FROM predictions "
+            "WHERE model_id = ?",
+            [model.model_id],
+        )
+        label = f"absolute error of {model.model_id}"
+        unit = "" if model.parameters.classes else model.parameters.unit
+    elif kind == "fold":
+        split, _, of = name.partition(":")
+        rows = session.query(
+            "SELECT material_id AS id, min(fold) AS v FROM splits WHERE split = ? AND "
+            "property IN (?, '*') GROUP BY material_id",
+            [split, of],
+        )
+        label = f"fold of {split}, {of}"
+    elif colour in ("crystal_system", "n_atoms", "volume"):
+        rows = materials_where(session, None, ["material_id", colour]).rename_columns(["id", "v"])
+        label, unit = colour.replace("_", " "), "Å³" if colour == "volume" else ""
+    else:
+        raise InvalidInputError(
+            "a colour is crystal_system, n_atoms, volume, property:NAME, error:MODEL or "
+            f"fold:SPLIT:PROPERTY, not {colour!r}"
+        )
+    place = pc.index_in(drawn.material_ids, rows["id"].combine_chunks())
+    values = rows["v"].combine_chunks().take(place)
+    if pa.types.is_string(values.type):
+        return _of_categories(label, values)
+    numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float32)
+    there = numbers[np.isfinite(numbers)]
+    if not len(there):
+        return Colouring(label, unit, numbers)
+    low, high = (float(x) for x in np.percentile(there, [1, 99]))
+    return Colouring(label, unit, numbers, low=low, high=high if high > low else low + 1)
+
+
+def _of_categories(label: str, values: pa.Array) -> Colouring:
+    counted = values.drop_null().value_counts().to_pylist()
+    names = [row["values"] for row in sorted(counted, key=lambda r: (-r["counts"], r["values"]))]
+    shown = names if len(names) <= MOST_CATEGORIES else [*names[: MOST_CATEGORIES - 1], "others"]
+    places = pc.index_in(values, pa.array(names, pa.string())).to_numpy(zero_copy_only=False)
+    numbers = np.minimum(places.astype(np.float32), max(len(shown) - 1, 0))
+    return Colouring(label, "", numbers, tuple(shown))
+
+
+def packed(drawn: Map, coloured: Colouring) -> bytes:
+    """A map in few bytes, as the page reads it.
+
+    Four bytes with the length of the header, little-endian; the header, JSON; float32 x and y of
+    each material, one after the other; float32 colours; a JSON list of the ids.
+    """
+    header = {
+        "n": len(drawn.material_ids),
+        "axes": drawn.axes,
+        "limits": drawn.limits,
+        "encoder": drawn.encoder_id,
+        "label": coloured.label,
+        "unit": coloured.unit,
+        "categories": coloured.categories,
+        "low": coloured.low,
+        "high": coloured.high,
+    }
+    head = json.dumps(header).encode("utf-8")
+    # Arrays of floats begin at a multiple of four.
+    head += b" " * (-len(head) % 4)
+    ids = json.dumps(drawn.material_ids.to_pylist(), ensure_ascii=False, separators=(",", ":"))
+    return b"".join(
+        (
+            struct.pack("<I", len(head)),
+            head,
+            drawn.xy.astype("<f4").tobytes(),
+            coloured.values.astype("<f4").tobytes(),
+            ids.encode("utf-8", "replace"),
+        )
+    )
+
+
+def map_table(drawn: Map, coloured: Colouring) -> pa.Table:
+    """The same as rows: material_id, x, y and colour."""
+    colour: Any = pa.array(coloured.values.astype(np.float64), from_pandas=True)
+    if coloured.categories:
+        colour = pa.array(list(coloured.categories)).take(colour.cast(pa.int64()))
+    return pa.table(
+        {
+            "material_id": drawn.material_ids,
+            "x": drawn.xy[:, 0],
+            "y": drawn.xy[:, 1],
+            "colour": colour,
+        }
+    )
+
+
+def colours(session: Session) -> list[tuple[str, str]]:
+    """What a map can be coloured by: (value of ``colour``, how it is called)."""
+    found = [(one, one.replace("_", " ")) for one in ("crystal_system", "n_atoms", "volume")]
+    names = session.query("SELECT DISTINCT property FROM properties ORDER BY property")
+    found += [(f"property:{one}", one) for one in names["property"].to_pylist()]
+    models = session.query(
+        "SELECT min(model_id) AS model_id FROM models GROUP BY property, view_fingerprint, "
+        "predictor, settings ORDER BY model_id"
+    )["model_id"].to_pylist()
+    found += [(f"error:{one}", f"error of {one}") for one in models]
+    splits = session.query("SELECT DISTINCT split, property FROM splits ORDER BY ALL").to_pylist()
+    found += [
+        (f"fold:{row['split']}:{row['property']}", f"fold of {row['split']}, {row['property']}")
+        for row in splits
+    ]
+    return found

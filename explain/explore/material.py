@@ -1,0 +1,361 @@
+"""Everything the store has of one material."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from explain.erasing.kinds import ERASURES
+from explain.erasing.texts import erased_texts
+from explain.explore.sessions import Source
+from explain.words.contributions import Contributions, stored_contributions
+from explain.words.description import Description, describe
+from featurestore.catalogue import encoders, generators, structure_of
+from featurestore.classes import class_names, classes_of
+from featurestore.crystal import Crystal
+from featurestore.errors import FeatureStoreError, MissingContentError
+from featurestore.history.nodes import RunRecord, runs_of
+from featurestore.output.structure_files import cell_parameters
+from featurestore.search.hits import Among
+from featurestore.session import Session
+from featurestore.stored_structures import crystal_from_row
+from train.models import SeedGroup, seed_groups, stored_models
+
+_NEIGHBOURS = 6
+
+
+@dataclass(frozen=True)
+class Value:
+    """A property of the material as a source has it; classes are named."""
+
+    property: str
+    shown: float | str
+    unit: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of the material, mean over its seeds.
+
+    Parameters
+    ----------
+    property, unit : str
+        What is predicted.
+    model_id : str
+        Of the first seed.
+    label : str
+        The features and the predictor.
+    seeds : int
+        Models.
+    shown : float or str
+        The value, or the class.
+    lower, upper : float or None
+        The 90 % interval of the first seed, or of the forecast.
+    fold : str
+        Of the training; "forecast" for a material that the model has not met.
+    target : float or str or None
+        What it was to say.
+    """
+
+    property: str
+    unit: str
+    model_id: str
+    label: str
+    seeds: int
+    shown: float | str
+    lower: float | None
+    upper: float | None
+    fold: str
+    target: float | str | None
+
+
+@dataclass(frozen=True)
+class Text:
+    """A description, with what its sentences or words do where a model's effects are stored."""
+
+    description: Description
+    generator_id: str
+    contributions: tuple[Contributions, ...]
+
+
+@dataclass(frozen=True)
+class Near:
+    """The nearest materials in one space."""
+
+    space: str
+    kind: str
+    rows: tuple[dict[str, Any], ...]
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a page on a material shows."""
+
+    row: dict[str, Any]
+    crystal: Crystal
+    cell: tuple[float, float, float, float, float, float]
+    values: tuple[Value, ...]
+    predictions: tuple[Prediction, ...]
+    texts: tuple[Text, ...]
+    same_structure: tuple[str, ...]
+    made: tuple[tuple[str, str, RunRecord], ...] = field(repr=False)
+
+    @property
+    def density(self) -> float:
+        """In atoms per 1000 Å³: masses are not among what the store has."""
+        return 1000 * self.crystal.n_atoms / self.crystal.volume
+
+
+def material(source: Source, material_id: str) -> Material:
+    """Everything of one material but its neighbours.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none of that id.
+    """
+    session = source.session
+    structure_of(session, material_id)
+    [row] = session.query(
+        "SELECT * FROM materials WHERE material_id = ?", [material_id]
+    ).to_pylist()
+    crystal = crystal_from_row(row)
+    shown = {
+        name: value
+        for name, value in row.items()
+        if name not in ("lattice", "species", "frac_coords")
+    }
+    same = session.query(
+        "SELECT material_id FROM materials WHERE structure_id = ? AND material_id <> ? "
+        "ORDER BY material_id LIMIT 20",
+        [row["structure_id"], material_id],
+    )
+    return Material(
+        row=shown,
+        crystal=crystal,
+        cell=cell_parameters(crystal),
+        values=_values(session, material_id),
+        predictions=_predictions(session, material_id),
+        texts=_texts(session, material_id),
+        same_structure=tuple(same["material_id"].to_pylist()),
+        made=_made(session, material_id, row),
+    )
+
+
+def crystal_of(source: Source, material_id: str) -> tuple[Crystal, str]:
+    """The structure of a material and its formula; raises as `material`."""
+    structure_of(source.session, material_id)
+    [row] = source.session.query(
+        "SELECT lattice, species, frac_coords, formula FROM materials WHERE material_id = ?",
+        [material_id],
+    ).to_pylist()
+    return crystal_from_row(row), row["formula"]
+
+
+def spaces(session: Session) -> list[tuple[str, str]]:
+    """The encoders whose vectors neighbours are looked for among: (id, kind)."""
+    standings = session.standings()
+    return [
+        (one.encoder_id, one.kind)
+        for one in encoders(session)
+        if standings.get(one.encoder_id) != "retired"
+    ]
+
+
+def neighbours(
+    source: Source, material_id: str, encoder_id: str, kind: str, k: int = _NEIGHBOURS
+) -> Near:
+    """The nearest materials in one space, each with its formula and its values."""
+    try:
+        texts = [one.source for one in generators(source.session)] if kind == "text" else [None]
+        hits = source.store.search.materials_like(
+            material_id,
+            kind,
+            Among(k=k, without=material_id),
+            encoders=[encoder_id],
+            text_source=texts[0] if texts else None,
+        )
+    except MissingContentError as error:
+        return Near(encoder_id, kind, (), error.message)
+    except FeatureStoreError as error:
+        return Near(encoder_id, kind, (), str(error))
+    rows = hits.table.to_pylist()
+    known = _values_of(source.session, [row["material_id"] for row in rows])
+    return Near(
+        encoder_id,
+        kind,
+        tuple(row | {"values": known.get(row["material_id"], [])} for row in rows),
+    )
+
+
+def _values_of(session: Session, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    rows = session.query(
+        "SELECT material_id, property, source, value, unit FROM properties "
+        "WHERE list_contains(?, material_id) ORDER BY property, source",
+        [list(ids)],
+    ).to_pylist()
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        row["value"] = _named(row["value"], row["unit"])
+        row["unit"] = "" if classes_of(row["unit"]) else row["unit"]
+        found.setdefault(row.pop("material_id"), []).append(row)
+    return found
+
+
+def _values(session: Session, material_id: str) -> tuple[Value, ...]:
+    rows = _values_of(session, [material_id]).get(material_id, [])
+    return tuple(Value(row["property"], row["value"], row["unit"], row["source"]) for row in rows)
+
+
+def _named(value: float, unit: str) -> float | str:
+    return class_names([value], unit)[0] if classes_of(unit) else value
+
+
+def _predictions(session: Session, material_id: str) -> tuple[Prediction, ...]:
+    rows = {
+        row["model_id"]: row
+        for row in session.query(
+            "SELECT model_id, fold, target, prediction, lower, upper FROM predictions "
+            "WHERE material_id = ?",
+            [material_id],
+        ).to_pylist()
+    }
+    told = session.query(
+        "SELECT model_ids, prediction, lower, upper FROM forecasts WHERE material_id = ? "
+        "ORDER BY created_at DESC",
+        [material_id],
+    ).to_pylist()
+    if not rows and not told:
+        return ()
+    models = stored_models(session)
+    groups = seed_groups(model for model in models if model.model_id in rows)
+    found = [_of_group(group, [rows[one] for one in group.model_ids]) for group in groups]
+    by_id = {model.model_id: group for group in seed_groups(models) for model in group}
+    for one in told:
+        group = by_id.get(next(iter(one["model_ids"]), ""))
+        if group is not None:
+            found.append(_of_group(group, [one | {"fold": "forecast", "target": None}]))
+    return tuple(found)
+
+
+def _of_group(group: SeedGroup, rows: Sequence[dict[str, Any]]) -> Prediction:
+    from train.display.labels import features_label
+
+    first, unit = group.first, group.parameters.unit
+    mean = sum(row["prediction"] for row in rows) / len(rows)
+    of_classes = classes_of(unit)
+    target = rows[0]["target"]
+    return Prediction(
+        property=group.parameters.property,
+        unit="" if of_classes else unit,
+        model_id=first.model_id,
+        label=f"{features_label(first)}, {first.predictor}",
+        seeds=len(group),
+        shown=_named(rows[0]["prediction"], unit) if of_classes else mean,
+        lower=None if of_classes else rows[0]["lower"],
+        upper=None if of_classes else rows[0]["upper"],
+        fold=rows[0]["fold"],
+        target=None if target is None else _named(target, unit),
+    )
+
+
+def _texts(session: Session, material_id: str) -> tuple[Text, ...]:
+    found = []
+    for generator in generators(session):
+        try:
+            description = describe(session, material_id, generator.generator_id)
+        except MissingContentError:
+            continue
+        effects = _contributions(session, description)
+        found.append(Text(description, generator.generator_id, effects))
+    return tuple(found)
+
+
+def _contributions(session: Session, description: Description) -> tuple[Contributions, ...]:
+    """What is stored of the effects of this text's parts, for each model."""
+    measured = session.query(
+        "SELECT DISTINCT model_id FROM erasures WHERE material_id = ? AND "
+        "(contains(variant, ':word:') OR contains(variant, ':sentence:'))",
+        [description.material_id],
+    )["model_id"].to_pylist()
+    if not measured:
+        return ()
+    groups = [
+        group
+        for group in seed_groups(stored_models(session))
+        if set(group.model_ids) & set(measured)
+    ]
+    found = []
+    for group in groups:
+        for text in erased_texts(session, group.first):
+            if text.generator.generator_id != description.generator_id:
+                continue
+            for kind in ("word", "sentence"):
+                for erasure in ERASURES:
+                    one = _stored(session, group, text, description, kind, erasure)
+                    found += [one] if one is not None else []
+    return tuple(found)
+
+
+def _stored(
+    session: Session, group: SeedGroup, text: Any, description: Description, kind: str, how: str
+) -> Contributions | None:
+    try:
+        return stored_contributions(session, group, text, description, kind, how)
+    except FeatureStoreError:
+        return None  # a text of one sentence has no others to be compared with
+
+
+def _made(
+    session: Session, material_id: str, row: dict[str, Any]
+) -> tuple[tuple[str, str, RunRecord], ...]:
+    """What was made of the material, by which run: (table, what, run), oldest first."""
+    structure = row["structure_id"]
+    parts: list[tuple[str, str, str]] = [("structure", row["source_file"], row["run_id"])]
+    for one in session.query(
+        "SELECT DISTINCT property, run_id FROM properties WHERE material_id = ? ORDER BY property",
+        [material_id],
+    ).to_pylist():
+        parts.append(("value", one["property"], one["run_id"]))
+    for one in session.query(
+        "SELECT generator_id, min(run_id) AS run_id, count(*) AS n FROM sentences "
+        "WHERE structure_id = ? GROUP BY generator_id ORDER BY generator_id",
+        [structure],
+    ).to_pylist():
+        parts.append(("text", f"{one['n']} sentences by {one['generator_id']}", one["run_id"]))
+    parts += _vectors(session, structure)
+    for one in session.query(
+        "SELECT model_id, run_id FROM predictions WHERE material_id = ? ORDER BY model_id",
+        [material_id],
+    ).to_pylist():
+        parts.append(("prediction", one["model_id"], one["run_id"]))
+    runs = {run.run_id: run for run in runs_of(session, list({part[2] for part in parts}))}
+    return tuple((kind, what, runs[run_id]) for kind, what, run_id in parts)
+
+
+def _vectors(session: Session, structure_id: str) -> list[tuple[str, str, str]]:
+    from featurestore.quoting import identifier, quoted
+    from featurestore.tables.schemas import embedding_table
+
+    found = []
+    for encoder in encoders(session):
+        dataset = session.dataset(embedding_table(encoder.kind, encoder.encoder_id))
+        if dataset is None:
+            continue
+        table = identifier(embedding_table(encoder.kind, encoder.encoder_id))
+        if encoder.kind == "structure":
+            where = f"structure_id = {quoted(structure_id)}"
+        else:
+            where = (
+                "text_id IN (SELECT text_id FROM full_texts WHERE structure_id = "
+                f"{quoted(structure_id)})"
+            )
+        rows = session.query(f"SELECT run_id FROM {table} WHERE {where}")
+        found += [
+            (f"{encoder.kind} vector", encoder.encoder_id, run_id)
+            for run_id in rows["run_id"].to_pylist()
+        ]
+    return found

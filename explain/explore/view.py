@@ -1,0 +1,148 @@
+"""Pages from templates: every value escaped, formulas and space groups as chemists write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from functools import cache
+from importlib import metadata
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+import pyarrow as pa
+from markupsafe import Markup, escape
+
+from explain.drawing.printed import number, signed
+from explain.explore.replies import plain
+from featurestore.output.labels import printed_unit
+from featurestore.output.rows import rows_of
+from featurestore.output.terminal import escaped
+
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)")
+_SCREW = re.compile(r"_(\d)")
+_BAR = re.compile(r"-(\d)")
+_LONGEST_CELL = 300
+_WORDS = {
+    "n_atoms": "atoms",
+    "material_id": "material",
+    "space_group_number": "space group no.",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "r2": "R²",
+    "ece": "ECE",
+}
+
+
+def formula(text: str) -> Markup:
+    """A formula with its numbers as subscripts.
+
+    >>> str(formula("Fe3O4"))
+    'Fe<sub>3</sub>O<sub>4</sub>'
+    """
+    return Markup(_AMOUNT.sub(r"<sub>\1</sub>", str(escape(shown(text)))))
+
+
+def space_group(text: str) -> Markup:
+    """A Hermann-Mauguin symbol with screw axes as subscripts and bars over rotoinversions.
+
+    >>> str(space_group("P2_1/c"))
+    'P2<sub>1</sub>/c'
+    """
+    marked = _SCREW.sub(r"<sub>\1</sub>", str(escape(shown(text))))
+    return Markup(_BAR.sub("\\1\u0305", marked))
+
+
+def shown(value: Any) -> str:
+    """A text in which marks that hide or reorder others are shown as what they are."""
+    return escaped(str(value))
+
+
+def cell(value: Any) -> str:
+    """A value of a table as people read it; a long one is cut."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.4g}".replace("-", "−").replace("nan", "–")
+    if isinstance(value, int):
+        return (
+            f"{value:,}".replace("-", "−") if abs(value) >= 1000 else str(value).replace("-", "−")
+        )
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    text = shown(plain(value))
+    return text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…"
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value stands at the right of its cell."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def unit(text: str) -> str:
+    """A unit after a number, with a narrow blank; nothing for a pure number."""
+    return "" if text in ("", "1") else f"\u202f{printed_unit(shown(text))}"
+
+
+def in_unit(text: str) -> str:
+    """A unit after a name, in brackets."""
+    return "" if text in ("", "1") else f" ({printed_unit(shown(text))})"
+
+
+def link(path: str, **pairs: Any) -> str:
+    """An address of this server."""
+    query = urlencode([(name, value) for name, value in pairs.items() if value is not None])
+    return f"{path}?{query}" if query else path
+
+
+def words(name: str) -> str:
+    """A column's name as words: "n_atoms" is "atoms"."""
+    return _WORDS.get(name, shown(name).replace("_", " "))
+
+
+def cells_of(table: pa.Table) -> list[list[tuple[str, Any]]]:
+    """Name and value of each cell, row by row; columns may share a name."""
+    names = table.column_names
+    columns = [[row["v"] for row in rows_of(pa.table({"v": column}))] for column in table.columns]
+    return [list(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+@cache
+def environment() -> Any:
+    """The templates of this package."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    made = Environment(
+        loader=PackageLoader("explain.explore"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "formula": formula,
+        "space_group": space_group,
+        "shown": shown,
+        "cell": cell,
+        "number": number,
+        "signed": signed,
+        "unit": unit,
+        "in_unit": in_unit,
+        "words": words,
+        "quote": quote,
+        "zip_with": zip,
+    }
+    made.tests["numeric"] = is_number
+    made.globals |= {
+        "finding_pairs": lambda finding: parse_qsl(finding.query(page=1)),
+        "link": link,
+        "rows_of": cells_of,
+        "version": metadata.version("materials-featurestore"),
+    }
+    return made
+
+
+def render(template: str, **values: Any) -> str:
+    """A page as text."""
+    return str(environment().get_template(template).render(**values))

@@ -1,0 +1,1 @@
+"""Encoders of a joint space of structures and texts, which `train align` makes."""

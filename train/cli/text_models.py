@@ -1,0 +1,332 @@
+"""``featurestore train text-source`` and ``language-model``: text models that learn here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from featurestore.cli.options import (
+    CONTEXT,
+    Command,
+    count_option,
+    folder_option,
+    format_option,
+    store_option,
+    together,
+)
+from featurestore.output.notes import note
+from train.cli.align import hold_out_option
+from train.cli.options import seed_option
+
+if TYPE_CHECKING:
+    from train.encoders.text.language import LanguageModel
+    from train.encoders.text.source import TextSource
+
+#: How texts are read and steps taken, by whatever learns from them.
+text_options = together(
+    click.option(
+        "--text",
+        "sources",
+        required=True,
+        multiple=True,
+        metavar="SOURCE",
+        help="Text source (may be repeated).",
+    ),
+    click.option(
+        "--variant", default="full", show_default=True, help="Text variant, as for ingest."
+    ),
+    count_option("--max-tokens", 256, "Tokens after which a text is cut.", at_least=3),
+    count_option("--passes", 3, "Passes over the texts."),
+    count_option("--texts-a-round", 2000, "Texts after which it is judged, and kept on disk."),
+    count_option("--patience", 5, "Rounds without a better one after which it stops."),
+    count_option("--batch-size", 16, "Texts of a step."),
+    click.option(
+        "--digits", is_flag=True, help="Read numbers digit by digit, each a word of its own."
+    ),
+    click.option(
+        "--decimals", type=click.IntRange(0, 9), help="Round decimal fractions to so many places."
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["float32", "bfloat16"]),
+        default="float32",
+        show_default=True,
+        help="Of matrix products; bfloat16 on a GPU alone.",
+    ),
+    click.option(
+        "--device", default="cpu", show_default=True, help="Where it computes: cpu or cuda."
+    ),
+)
+
+
+def rate_option(default: float) -> Callable[[Command], Command]:
+    """``--learning-rate``, of the highest of the schedule."""
+    return click.option(
+        "--learning-rate", type=float, default=default, show_default=True, help="The highest."
+    )
+
+
+@click.command(context_settings=CONTEXT)
+@click.option(
+    "--property",
+    "properties",
+    required=True,
+    multiple=True,
+    metavar="NAME",
+    help="What to learn (may be repeated: all at once).",
+)
+@click.option(
+    "--weights",
+    default="minilm",
+    show_default=True,
+    metavar="NAME|FOLDER",
+    help="The model it starts from, of the BERT family.",
+)
+@folder_option("Folder of the model; its name is the encoder's.", required=True)
+@click.option(
+    "--learn",
+    type=click.Choice(["all", "upper", "lora"]),
+    default="all",
+    show_default=True,
+    help="Which weights: all, those of the --upper-layers, or LoRA's beside the attention's.",
+)
+@count_option("--upper-layers", 2, "Layers that learn with --learn upper.", at_least=0)
+@count_option("--rank", 8, "Of LoRA's matrices.")
+@click.option("--limit", type=click.IntRange(20), help="Only so many structures, at random.")
+@hold_out_option
+@seed_option("Of folds, order and dropout.")
+@rate_option(5e-5)
+@text_options
+@store_option
+def text_source(
+    properties: tuple[str, ...],
+    weights: str,
+    folder: Path,
+    learn: str,
+    upper_layers: int,
+    rank: int,
+    limit: int | None,
+    hold_out: tuple[str, ...],
+    seed: int,
+    sources: tuple[str, ...],
+    variant: str,
+    digits: bool,
+    decimals: int | None,
+    store_uri: str,
+    **training: Any,
+) -> None:
+    """Fine-tune a text model on properties, from stored sentences, to encode texts with.
+
+    The state is kept after each round: the same command goes on after an interruption.
+
+    \b
+    Example:
+      featurestore train text-source --property formation_energy_peratom --text chemnlp \\
+          --learn upper -o my-reader
+      featurestore ingest embeddings --encoder my-reader --text chemnlp --max-tokens 256
+    """
+    from featurestore.store import FeatureStore
+    from ingest.encoders.bert.numbers import NumberForm
+    from train.encoders.text.corpus import stored_corpus
+    from train.encoders.text.network import Learning
+    from train.encoders.text.regression import TextTraining
+    from train.encoders.text.source import train_text_source
+
+    settings = TextTraining(
+        learning=Learning(learn, upper_layers, rank),
+        numbers=NumberForm(digits, decimals),
+        **training,
+    )
+    store = FeatureStore.open(store_uri)
+    arguments = {
+        "properties": list(properties),
+        "text": list(sources),
+        "variant": variant,
+        "weights": weights,
+        "limit": limit,
+        "hold_out": list(hold_out),
+        "seed": seed,
+        "settings": {**vars(settings), "learning": learn, "numbers": settings.numbers.said()},
+    }
+    with store.run("train text-source", arguments) as run:
+        with store.session() as session:
+            corpus = stored_corpus(
+                session,
+                properties,
+                sources,
+                variant=variant,
+                hold_out=hold_out,
+                limit=limit,
+                seed=seed,
+            )
+        for said in corpus.folds.notes:
+            note(f"note: {said}")
+        model = train_text_source(corpus, weights, folder, settings, seed)
+        run.counts = corpus.folds.counts
+    _print(model, corpus.folds.counts, len(corpus), settings.max_tokens, sources)
+
+
+def _print(
+    model: TextSource, counts: dict[str, int], texts: int, max_tokens: int, sources: tuple[str, ...]
+) -> None:
+    numbers = ", ".join(f"{n:,} {fold}" for fold, n in counts.items())
+    click.echo(f"{texts:,} texts of structures: {numbers}")
+    if model.truncated:
+        note(
+            f"note: {model.truncated:,} of them are longer than {max_tokens} tokens and were cut "
+            f"there (the longest has {model.longest:,}); see --max-tokens"
+        )
+    for error in model.errors:
+        click.echo(
+            f"  {error.property}, {error.fold} MAE {error.mae:.4g} {error.unit} "
+            f"(a constant: {error.constant:.4g}; {error.n:,} texts)"
+        )
+        if error.mae >= error.constant:
+            note(
+                f"note: on the {error.fold} fold the model is no better than a constant: it has "
+                f"not learned {error.property}"
+            )
+    click.echo(
+        f"Trained {model.rounds} rounds in {model.seconds:.0f} s, the weights of round "
+        f"{model.best_round} kept in {model.folder}."
+    )
+    for source in sources:
+        click.echo(
+            f"Encode with it: featurestore ingest embeddings --encoder {model.folder} --text "
+            f"{source} --max-tokens {max_tokens}"
+        )
+
+
+@click.command(context_settings=CONTEXT)
+@folder_option("Folder of the model; its name is the encoder's.", required=True)
+@click.option(
+    "--weights",
+    metavar="NAME|FOLDER",
+    help="Go on from this model of the BERT family, with more words. Default: a new small model.",
+)
+@count_option("--vocabulary", 4000, "Most tokens of a new model; or words added.", at_least=0)
+@click.option(
+    "--kind",
+    type=click.Choice(["wordpiece", "bpe"]),
+    default="wordpiece",
+    show_default=True,
+    help="Of a new model's tokenizer.",
+)
+@click.option(
+    "--tokenizer",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="A folder whose tokenizer a new model takes.",
+)
+@count_option("--layers", 4, "Of a new model.")
+@count_option("--hidden", 256, "Width of a new model.", at_least=4)
+@count_option("--heads", 4, "Of a new model's attention.")
+@click.option(
+    "--compare",
+    default="minilm",
+    show_default=True,
+    metavar="NAME|FOLDER",
+    help="The model whose tokenizer is reported beside.",
+)
+@click.option("--limit", type=click.IntRange(20), help="Only so many structures, at random.")
+@hold_out_option
+@seed_option("Of folds, weights, masks and order.")
+@rate_option(5e-4)
+@text_options
+@store_option
+@format_option
+def language_model(
+    folder: Path,
+    weights: str | None,
+    vocabulary: int,
+    kind: str,
+    tokenizer: Path | None,
+    layers: int,
+    hidden: int,
+    heads: int,
+    compare: str,
+    limit: int | None,
+    hold_out: tuple[str, ...],
+    seed: int,
+    sources: tuple[str, ...],
+    variant: str,
+    digits: bool,
+    decimals: int | None,
+    store_uri: str,
+    output_format: str,
+    **training: Any,
+) -> None:
+    """Train a language model on stored sentences: its tokenizer, then to tell masked tokens.
+
+    It prints what its tokenizer makes of texts it has not seen, beside a published one's. The state
+    is kept after each round: the same command goes on after an interruption.
+
+    \b
+    Example:
+      featurestore train language-model --text robocrystallographer -o my-language
+      featurestore train text-source --weights my-language --property formation_energy_peratom \\
+          --text robocrystallographer -o my-reader
+    """
+    from featurestore.store import FeatureStore
+    from ingest.encoders.bert.new import Sizes
+    from ingest.encoders.bert.numbers import NumberForm
+    from train.encoders.text.language import Start, stored_sentences, train_language_model
+    from train.encoders.text.masked import MaskedTraining
+
+    if weights is not None and tokenizer is not None:
+        raise click.UsageError("--weights brings its own tokenizer: leave out --tokenizer.")
+    settings = MaskedTraining(numbers=NumberForm(digits, decimals), **training)
+    start = Start(
+        weights=weights,
+        vocabulary=vocabulary,
+        kind=kind,
+        tokenizer=tokenizer,
+        sizes=Sizes(layers, hidden, heads),
+        compare=compare,
+    )
+    store = FeatureStore.open(store_uri)
+    arguments = {
+        "text": list(sources),
+        "variant": variant,
+        "start": {**vars(start), "tokenizer": str(tokenizer or ""), "sizes": vars(start.sizes)},
+        "limit": limit,
+        "hold_out": list(hold_out),
+        "seed": seed,
+        "settings": {**vars(settings), "numbers": settings.numbers.said()},
+    }
+    with store.run("train language-model", arguments) as run:
+        with store.session() as session:
+            sentences = stored_sentences(
+                session, sources, variant=variant, hold_out=hold_out, limit=limit, seed=seed
+            )
+        for said in sentences.folds.notes:
+            note(f"note: {said}")
+        model = train_language_model(sentences, start, folder, settings, seed)
+        run.counts = sentences.folds.counts
+    _print_language(model, output_format, sources, settings.max_tokens)
+
+
+def _print_language(
+    model: LanguageModel, output_format: str, sources: tuple[str, ...], max_tokens: int
+) -> None:
+    import pyarrow as pa
+
+    from featurestore.output.rows import print_table
+
+    print_table(pa.Table.from_pylist([vars(report) for report in model.reports]), output_format)
+    if model.added:
+        note(f"{model.added:,} words added to the vocabulary")
+    note(
+        f"Trained {model.rounds} rounds in {model.seconds:.0f} s, the weights of round "
+        f"{model.best_round} kept in {model.folder}: 1 - p of masked tokens {model.error:.3f} on "
+        f"the validation texts (by frequency alone {model.of_frequencies:.3f})"
+    )
+    if model.error >= model.of_frequencies:
+        note("note: it knows no more than how frequent tokens are")
+    for source in sources:
+        note(
+            f"Encode with it: featurestore ingest embeddings --encoder {model.folder} --text "
+            f"{source} --max-tokens {max_tokens}"
+        )

@@ -1,0 +1,1 @@
+"""A joint space of structures and texts, learned from stored vectors."""

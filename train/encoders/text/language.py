@@ -1,0 +1,315 @@
+"""Trains a language model on a store's sentences, and writes it as an encoder."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featurestore.catalogue import find_generator
+from featurestore.errors import InvalidInputError
+from featurestore.identity import sha256_hex
+from featurestore.output.progress import progress_bar
+from featurestore.session import Session
+from featurestore.texts.variants import parse_variant
+from featurestore.views.request import FOLDS
+from ingest.encoders.bert.model import Transformer, load_transformer, weights_file
+from ingest.encoders.bert.new import Sizes, enlarge, new_transformer, write_enlarged_tokenizer
+from ingest.encoders.bert.numbers import NumberForm
+from ingest.encoders.bert.tokens import TOKENIZER_FILES, Tokenizer, vocabulary_of
+from ingest.encoders.bert.writing import write_model
+from ingest.encoders.schooling import LEARNED, TRAINED_ON, TRAINING
+from train.encoders.folder import CHECKPOINT, check_new, write_materials
+from train.encoders.folds import Folds, encoder_folds
+from train.encoders.text.corpus import first_materials
+from train.encoders.text.masked import MaskedTrainer, MaskedTraining
+from train.encoders.text.source import base_folder
+from train.encoders.text.vocabulary import (
+    TokenReport,
+    check_numbers,
+    check_texts,
+    new_words,
+    token_report,
+    train_tokenizer,
+)
+
+_SHARE = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Sentences:
+    """Texts to learn a language from; n rows, one for each structure and source.
+
+    Parameters
+    ----------
+    generator_ids : tuple of str
+    structure_ids, texts : list of str
+        Of each row.
+    material_ids : dict of str to str
+        The first material of each structure.
+    folds : Folds
+        Of the structures.
+    """
+
+    generator_ids: tuple[str, ...]
+    structure_ids: list[str]
+    texts: list[str]
+    material_ids: dict[str, str]
+    folds: Folds
+
+    def of(self, fold: str) -> list[str]:
+        """The distinct texts of a fold, in order."""
+        rows = zip(self.structure_ids, self.texts, strict=True)
+        return list(dict.fromkeys(text for one, text in rows if self.folds.of[one] == fold))
+
+    def materials(self, fold: str) -> list[str]:
+        """The materials of a fold."""
+        return sorted(self.material_ids[one] for one in self.folds.members(fold))
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a language model starts from.
+
+    Parameters
+    ----------
+    weights : str or None
+        A model of the BERT family, whose vocabulary is enlarged; None: random weights and a
+        tokenizer of its own.
+    vocabulary : int
+        Most tokens of a new tokenizer, or words added to the model's.
+    kind : {"wordpiece", "bpe"}
+        Of a new tokenizer.
+    tokenizer : Path or None
+        A folder with a tokenizer to use with random weights.
+    sizes : Sizes
+        Of a new model.
+    compare : str
+        The model whose tokenizer the report compares with.
+    """
+
+    weights: str | None = None
+    vocabulary: int = 4000
+    kind: str = "wordpiece"
+    tokenizer: Path | None = None
+    sizes: Sizes = field(default_factory=Sizes)
+    compare: str = "minilm"
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A finished language model.
+
+    Parameters
+    ----------
+    folder : Path
+    reports : list of TokenReport
+        Of its tokenizer and the one compared with, on the validation texts.
+    rounds, best_round : int
+        Done, and whose weights were kept.
+    error, of_frequencies : float
+        Mean of 1 - p over the masked validation tokens, and that of one who knows only how
+        frequent tokens are.
+    added : int
+        Words added to the vocabulary it started with.
+    seconds : float
+    """
+
+    folder: Path
+    reports: list[TokenReport]
+    rounds: int
+    best_round: int
+    error: float
+    of_frequencies: float
+    added: int
+    seconds: float
+
+
+def stored_sentences(
+    session: Session,
+    sources: Sequence[str],
+    *,
+    variant: str = "full",
+    hold_out: Sequence[str] = (),
+    limit: int | None = None,
+    seed: int = 0,
+) -> Sentences:
+    """Read the texts of sources; arguments as for `stored_corpus`.
+
+    Raises
+    ------
+    UnknownNameError
+        If a source or split is unknown.
+    MissingDataError
+        If there are fewer than 20 texts to learn from.
+    """
+    generators = [find_generator(session, source) for source in sources]
+    found: list[tuple[str, str]] = []
+    for generator in generators:
+        kept = str(parse_variant(variant, generator.tags, generator.reference_tags))
+        rows = session.query(
+            "SELECT structure_id, text FROM texts(?, variant := ?) ORDER BY structure_id",
+            [generator.generator_id, kept],
+        )
+        pairs = zip(rows["structure_id"].to_pylist(), rows["text"].to_pylist(), strict=True)
+        found += [(one, text) for one, text in pairs if text]
+    check_texts([text for _, text in found])
+    ids = sorted({one for one, _ in found})
+    found = _limited(found, ids, limit, seed)
+    ids = sorted({one for one, _ in found})
+    folds = encoder_folds(
+        session, ids, hold_out=hold_out, val_share=_SHARE, test_share=_SHARE, seed=seed
+    )
+    return Sentences(
+        generator_ids=tuple(one.generator_id for one in generators),
+        structure_ids=[one for one, _ in found],
+        texts=[text for _, text in found],
+        material_ids=first_materials(session),
+        folds=folds,
+    )
+
+
+def train_language_model(
+    sentences: Sentences, start: Start, folder: Path, settings: MaskedTraining, seed: int = 0
+) -> LanguageModel:
+    """Train, and write a folder that `ingest embeddings --encoder FOLDER` takes.
+
+    After each round the state is kept in ``resume.pt``, from which the same call goes on.
+
+    Raises
+    ------
+    InvalidInputError
+        If the folder holds another model, the tokenizer drops numbers, or what it starts from
+        cannot be used.
+    MissingDataError
+        If there are too few texts.
+    TrainingError
+        If the training diverges.
+    """
+    check_new(folder)
+    train, val = sentences.of("train"), sentences.of("val")
+    check_texts(train)
+    begun = time.perf_counter()
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / CHECKPOINT
+    with tempfile.TemporaryDirectory() as made:
+        transformer, tokenizer, added, origin = _begin(
+            start, train, Path(made), settings.max_tokens, seed
+        )
+        reports = [token_report(folder.name, tokenizer, val, settings.numbers)]
+        check_numbers(reports[0])
+        reports += _compared(start.compare, val, settings.max_tokens)
+        trainer = MaskedTrainer(
+            settings, train, val, transformer, tokenizer, origin, seed, checkpoint
+        )
+        with progress_bar(trainer.max_epochs, folder.name, "rounds") as progress:
+            trainer.fit(progress)
+        done = LanguageModel(
+            folder=folder,
+            reports=reports,
+            rounds=len(trainer.history),
+            best_round=trainer.best.best_epoch,
+            error=trainer.history[trainer.best.best_epoch - 1].val_mae,
+            of_frequencies=trainer.of_frequencies,
+            added=added,
+            seconds=round(time.perf_counter() - begun, 1),
+        )
+        write_materials(folder, {fold: sentences.materials(fold) for fold in FOLDS})
+        config = {key: v for key, v in transformer.config.to_dict().items() if key != TRAINING}
+        told = _told(done, sentences, start, settings, trainer)
+        further = {**settings.numbers.said(), TRAINING: told}
+        write_model(folder, trainer.model.encoder, config, Path(made), further)
+    checkpoint.unlink(missing_ok=True)
+    return done
+
+
+def _begin(
+    start: Start, train: Sequence[str], made: Path, max_tokens: int, seed: int
+) -> tuple[Transformer, Tokenizer, int, str]:
+    """The model, its tokenizer (in the folder ``made``), how many words were added, and of what."""
+    if start.weights is None:
+        if start.tokenizer is None:
+            train_tokenizer(train, start.kind, start.vocabulary, made)
+        else:
+            _copy_tokenizer(start.tokenizer, made)
+        size, pad_id = vocabulary_of(made)
+        transformer = new_transformer(start.sizes, size, pad_id, seed)
+        _check_length(max_tokens, transformer, "the new model")
+        tokenizer = Tokenizer(made, transformer.config, max_tokens, probe=False)
+        return transformer, tokenizer, 0, "new"
+    base = base_folder(start.weights)
+    transformer = load_transformer(base, -1)
+    _check_length(max_tokens, transformer, str(base))
+    old = Tokenizer(base, transformer.config, max_tokens)
+    words = new_words(old, train, start.vocabulary)
+    write_enlarged_tokenizer(base, made, words, old.vocabulary_size)
+    larger = enlarge(transformer, old, words)
+    origin = sha256_hex(weights_file(base).read_bytes())
+    return larger, Tokenizer(made, larger.config, max_tokens), len(words), origin
+
+
+def _check_length(max_tokens: int, transformer: Transformer, what: str) -> None:
+    if not 3 <= max_tokens <= transformer.max_positions:
+        raise InvalidInputError(
+            f"max_tokens is {max_tokens}; {what} takes 3 to {transformer.max_positions}"
+        )
+
+
+def _copy_tokenizer(source: Path, folder: Path) -> None:
+    there = [name for name in TOKENIZER_FILES if (source / name).is_file()]
+    if not there:
+        raise InvalidInputError(f"{source} holds no tokenizer: {', '.join(TOKENIZER_FILES[:2])}")
+    for name in there:
+        shutil.copyfile(source / name, folder / name)
+
+
+def _compared(name: str, texts: Sequence[str], max_tokens: int) -> list[TokenReport]:
+    """The report of a published tokenizer, on the texts as they are."""
+    base = base_folder(name)
+    transformer = load_transformer(base, -1)
+    tokenizer = Tokenizer(base, transformer.config, min(max_tokens, transformer.max_positions))
+    return [token_report(base.name, tokenizer, texts, NumberForm())]
+
+
+def _limited(
+    found: list[tuple[str, str]], ids: list[str], limit: int | None, seed: int
+) -> list[tuple[str, str]]:
+    if limit is None or limit >= len(ids):
+        return found
+    chosen = np.random.default_rng(seed).choice(len(ids), limit, replace=False)
+    kept = {ids[place] for place in chosen}
+    return [row for row in found if row[0] in kept]
+
+
+def _told(
+    done: LanguageModel,
+    sentences: Sentences,
+    start: Start,
+    settings: MaskedTraining,
+    trainer: MaskedTrainer,
+) -> dict[str, Any]:
+    """What ``config.json`` says of the training."""
+    return {
+        TRAINED_ON: sentences.materials("train"),
+        LEARNED: {"task": f"masked tokens of {', '.join(sentences.generator_ids)}"},
+        "start": start.weights or "random weights",
+        "words_added": done.added,
+        "materials": sentences.folds.counts,
+        "settings": asdict(settings),
+        "seed": trainer.seed,
+        "tokens": [asdict(one) for one in done.reports],
+        "error": done.error,
+        "error_of_frequencies": done.of_frequencies,
+        "best_round": done.best_round,
+        "history": [
+            {"round": one.epoch, "train": one.train_mae, "val": one.val_mae}
+            for one in trainer.history
+        ],
+        "seconds": done.seconds,
+    }
