@@ -99,7 +99,7 @@ def test_processors_without_affinity(monkeypatch):
 def test_limits_are_asked_for_on_linux_alone(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setitem(sys.modules, "resource", None)  # its import would fail
-    workers._limit_memory(1)
+    workers.limit_memory(1)
     guard._limit_memory(None)  # type: ignore[arg-type]
 
 
