@@ -127,8 +127,7 @@ def _digest(
     digest = hashlib.sha256(
         canonical_json([encoder_id, request.method, request.seed]).encode("utf-8")
     )
-    for one in ids:
-        digest.update(one.as_py().encode("utf-8") + b"\0")
+    digest.update(canonical_json(ids.to_pylist()).encode("utf-8"))
     digest.update(np.ascontiguousarray(vectors).data)
     return digest.hexdigest()[:32]
 

@@ -80,7 +80,7 @@ def test_every_page_is_a_page_and_hostile_texts_are_text(served: Served) -> None
         ("Na Cl", "elements", 60),
         ("Na-Cl", "system", 60),
         ("n_atoms <= 2 AND crystal_system = 'cubic'", "sql", 61),
-        ("material 7", "words", None),
+        ("summarises material 8", "words", None),
         ("Xe", "elements", 0),
     ],
 )
@@ -92,7 +92,7 @@ def test_what_is_typed_is_read_as_what_it_looks_like(
     if total is not None:
         assert found["total"] == total
     if kind == "words":
-        assert found["rows"][0]["material_id"] == "toy-007"
+        assert found["rows"][0]["material_id"] == "toy-008"
 
 
 def test_an_order_pages_and_downloads_are_those_of_the_store(served: Served) -> None:
@@ -318,10 +318,12 @@ def test_a_store_that_changes_below_the_server_is_seen(tmp_path: Path) -> None:
             folder.rename(tmp_path / "away")
             gone = client.get("/api/find")
             assert gone.status_code in (404, 503), gone.text
-            toy.make_store(folder, 6)
-            assert client.get("/api/find").json()["total"] == 6
+            toy.make_store(folder, 5)
+            FeatureStore.open(folder).merge_rows("materials", [toy._material(71)])
+            rows = client.get("/api/find").json()["rows"]
+            assert rows[-1]["material_id"] == "toy-071", "its versions are those of the other"
             ids = client.get("/api/find", params={"q": "toy-070"}).json()
-            assert ids["total"] == 0, "the replaced store, though its versions are the same"
+            assert ids["total"] == 0
 
 
 def test_the_periodic_table_has_every_element_once() -> None:
