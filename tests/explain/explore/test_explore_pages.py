@@ -241,6 +241,8 @@ def test_a_map_is_made_once_and_kept_outside_the_store(served: Served, cache: Pa
     assert np.allclose(xy, [[row["x"], row["y"]] for row in rows["rows"]], atol=1e-5)
     low, high = rows["limits"][0]
     assert low < np.median(xy[:, 0]) < high
+    by_cluster = served.client.get("/api/map", params=asked | {"colour": "cluster"}).json()
+    assert 3 < len({row["colour"] for row in by_cluster["rows"]}) <= 10
     for colour in (
         "n_atoms",
         "crystal_system",
