@@ -10,7 +10,7 @@ from explain.explore import maps
 from explain.explore.engine import Engine
 from explain.explore.find import PAGE, Found
 from explain.explore.finding import Finding
-from explain.explore.map_colours import Colouring, colouring
+from explain.explore.map_colours import Colouring, clusters, colouring
 from explain.explore.sessions import Source
 from featurestore.errors import InvalidInputError
 from featurestore.machine.cache import cache_folder
@@ -85,9 +85,12 @@ async def map_of(engine: Engine, request: Request) -> tuple[maps.Map, Colouring]
         return engine.kept(source, ("map", wanted), lambda: maps.make_map(source, wanted, folder))
 
     def coloured(source: Source, of: maps.Map) -> Colouring:
-        return engine.kept(
-            source, ("colours", wanted, colour), lambda: colouring(source, of.material_ids, colour)
-        )
+        def made() -> Colouring:
+            if colour == "cluster":
+                return clusters(maps.vectors_of(source, wanted)[1])
+            return colouring(source, of.material_ids, colour)
+
+        return engine.kept(source, ("colours", wanted, colour), made)
 
     # Neighbours of all points take minutes; principal components do not.
     made = await (engine.ask if wanted.method == "pca" else engine.ask_long)(drawn)
