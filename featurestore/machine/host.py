@@ -90,6 +90,10 @@ def _process_start(pid: int) -> str | None:
         fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
         # A zombie has ended although its entry is still there.
         return None if not fields or fields[0] == "Z" else fields[19]
+    if sys.platform == "win32":
+        from featurestore.machine.windows import is_alive
+
+        return "alive" if is_alive(pid) else None
     try:
         os.kill(pid, 0)
     except PermissionError:

@@ -19,6 +19,21 @@ def _chemnlp(request: Request) -> TextGenerator:
     return ChemNLP(**request.settings)
 
 
+def _composition(request: Request) -> TextGenerator:
+    from ingest.text.composition import Composition
+
+    return Composition(**request.settings)
+
+
+COMPOSITION = TextPart(
+    name="composition",
+    summary="The reduced formula alone: a control, by which a description is measured.",
+    make=_composition,
+    tags=("formula",),
+    trained_on=(),
+    licence="MIT",
+)
+
 ROBOCRYSTALLOGRAPHER = TextPart(
     name="robocrystallographer",
     summary="Robocrystallographer's sentences on dimensionality, sites, polyhedra and bonds.",

@@ -50,6 +50,12 @@ class TestBert(EncoderContract):
         return write_tiny_bert(tmp_path_factory.mktemp("weights") / "tiny-bert")
 
 
+class TestProseNumbers(EncoderContract):
+    @pytest.fixture
+    def part(self) -> EncoderPart:
+        return load_part(ENCODERS, "prose-numbers", EncoderPart)
+
+
 @pytest.mark.skipif(not importlib.util.find_spec("chgnet"), reason="chgnet is not installed")
 class TestChgnet(EncoderContract):
     other_values: ClassVar = {"device": None}

@@ -12,12 +12,13 @@ from train.cli.curve import curve
 from train.cli.fit import ensemble, fit, gbt, mlp
 from train.cli.graph import scratch, source
 from train.cli.groups import groups
+from train.cli.language_model import language_model
 from train.cli.leaderboard import leaderboard
 from train.cli.leakage import leakage
 from train.cli.list import list_models
 from train.cli.parity import parity
 from train.cli.report import report
-from train.cli.text_models import language_model, text_source
+from train.cli.text_models import text_source
 
 
 @click.group(context_settings=CONTEXT)

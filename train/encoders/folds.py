@@ -57,7 +57,7 @@ def encoder_folds(
         and likewise for validation; so is what `ingest duplicates` found to be the same crystal.
         The shares then concern the structures that are left.
     val_share, test_share : float
-        Of the structures, at random; ``test_share`` only where nothing is held out.
+        Of the structures, at random, for a fold that holds nothing otherwise.
     seed : int
         Of the random folds.
 
@@ -77,7 +77,7 @@ def encoder_folds(
     random = np.random.default_rng(seed)
     left = [one for one in ids if one not in of]
     order = [left[i] for i in random.permutation(len(left))]
-    n_test = 0 if hold_out else max(1, round(test_share * len(ids)))
+    n_test = 0 if "test" in of.values() else max(1, round(test_share * len(ids)))
     n_val = 0 if "val" in of.values() else max(1, round(val_share * len(ids)))
     of |= dict.fromkeys(order[:n_test], "test")
     of |= dict.fromkeys(order[n_test : n_test + n_val], "val")

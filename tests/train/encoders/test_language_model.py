@@ -22,8 +22,8 @@ from ingest.encoders.bert.new import Sizes, enlarge, new_transformer, write_enla
 from ingest.encoders.bert.numbers import NumberForm
 from ingest.encoders.bert.tokens import Tokenizer, vocabulary_of
 from ingest.encoders.load import load_encoder
-from train.encoders.text.language import stored_sentences
 from train.encoders.text.masked import MaskedTrainer, MaskedTraining, masked
+from train.encoders.text.sentences import stored_sentences
 from train.encoders.text.vocabulary import (
     check_numbers,
     new_words,

@@ -50,6 +50,12 @@ class TestBoostedTrees(Shipped):
     other_values: ClassVar = {"losses": ("squared_error",)}
 
 
+class TestAttention(Shipped):
+    name = "attention"
+    settings: ClassVar = {"members": 2, "width": 8, "layers": 1, "heads": 2, "max_epochs": 3}
+    other_values: ClassVar = {"heads": 4, "width": 16}
+
+
 class TestMean(Shipped):
     name = "mean"
 
@@ -100,6 +106,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "mlp": TestMLP.settings,
     "ensemble": TestEnsemble.settings,
     "gbt": TestBoostedTrees.settings,
+    "attention": TestAttention.settings,
     "sklearn": TestForest.settings,
     "mean": {},
     "median": {},
@@ -116,7 +123,7 @@ def test_what_ships_is_registered_like_anybodys_and_tested_above() -> None:
     assert sorted(ours) == sorted({*SMALL, "alignn", "frequencies"})
 
 
-@pytest.mark.parametrize("name", ["mlp", "ensemble", "gbt", "alignn", "mean", "median", "sklearn"])
+@pytest.mark.parametrize("name", [*SMALL, "alignn"])
 def test_the_declared_defaults_are_the_recipes(name: str) -> None:
     made = make_recipe(name)
     plain = type(made)(name) if name in ("mean", "median") else type(made)()

@@ -10,14 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from featurestore.catalogue import find_generator
 from featurestore.errors import InvalidInputError
 from featurestore.identity import sha256_hex
 from featurestore.output.progress import progress_bar
-from featurestore.session import Session
-from featurestore.texts.variants import parse_variant
 from featurestore.views.request import FOLDS
 from ingest.encoders.bert.model import Transformer, load_transformer, weights_file
 from ingest.encoders.bert.new import Sizes, enlarge, new_transformer, write_enlarged_tokenizer
@@ -26,9 +21,8 @@ from ingest.encoders.bert.tokens import TOKENIZER_FILES, Tokenizer, vocabulary_o
 from ingest.encoders.bert.writing import write_model
 from ingest.encoders.schooling import LEARNED, TRAINED_ON, TRAINING
 from train.encoders.folder import CHECKPOINT, check_new, write_materials
-from train.encoders.folds import Folds, encoder_folds
-from train.encoders.text.corpus import first_materials
 from train.encoders.text.masked import MaskedTrainer, MaskedTraining
+from train.encoders.text.sentences import Sentences
 from train.encoders.text.source import base_folder
 from train.encoders.text.vocabulary import (
     TokenReport,
@@ -38,39 +32,6 @@ from train.encoders.text.vocabulary import (
     token_report,
     train_tokenizer,
 )
-
-_SHARE = 0.05
-
-
-@dataclass(frozen=True, eq=False)
-class Sentences:
-    """Texts to learn a language from; n rows, one for each structure and source.
-
-    Parameters
-    ----------
-    generator_ids : tuple of str
-    structure_ids, texts : list of str
-        Of each row.
-    material_ids : dict of str to str
-        The first material of each structure.
-    folds : Folds
-        Of the structures.
-    """
-
-    generator_ids: tuple[str, ...]
-    structure_ids: list[str]
-    texts: list[str]
-    material_ids: dict[str, str]
-    folds: Folds
-
-    def of(self, fold: str) -> list[str]:
-        """The distinct texts of a fold, in order."""
-        rows = zip(self.structure_ids, self.texts, strict=True)
-        return list(dict.fromkeys(text for one, text in rows if self.folds.of[one] == fold))
-
-    def materials(self, fold: str) -> list[str]:
-        """The materials of a fold."""
-        return sorted(self.material_ids[one] for one in self.folds.members(fold))
 
 
 @dataclass(frozen=True)
@@ -129,50 +90,6 @@ class LanguageModel:
     of_frequencies: float
     added: int
     seconds: float
-
-
-def stored_sentences(
-    session: Session,
-    sources: Sequence[str],
-    *,
-    variant: str = "full",
-    hold_out: Sequence[str] = (),
-    limit: int | None = None,
-    seed: int = 0,
-) -> Sentences:
-    """Read the texts of sources; arguments as for `stored_corpus`.
-
-    Raises
-    ------
-    UnknownNameError
-        If a source or split is unknown.
-    MissingDataError
-        If there are fewer than 20 texts to learn from.
-    """
-    generators = [find_generator(session, source) for source in sources]
-    found: list[tuple[str, str]] = []
-    for generator in generators:
-        kept = str(parse_variant(variant, generator.tags, generator.reference_tags))
-        rows = session.query(
-            "SELECT structure_id, text FROM texts(?, variant := ?) ORDER BY structure_id",
-            [generator.generator_id, kept],
-        )
-        pairs = zip(rows["structure_id"].to_pylist(), rows["text"].to_pylist(), strict=True)
-        found += [(one, text) for one, text in pairs if text]
-    check_texts([text for _, text in found])
-    ids = sorted({one for one, _ in found})
-    found = _limited(found, ids, limit, seed)
-    ids = sorted({one for one, _ in found})
-    folds = encoder_folds(
-        session, ids, hold_out=hold_out, val_share=_SHARE, test_share=_SHARE, seed=seed
-    )
-    return Sentences(
-        generator_ids=tuple(one.generator_id for one in generators),
-        structure_ids=[one for one, _ in found],
-        texts=[text for _, text in found],
-        material_ids=first_materials(session),
-        folds=folds,
-    )
 
 
 def train_language_model(
@@ -275,16 +192,6 @@ def _compared(name: str, texts: Sequence[str], max_tokens: int) -> list[TokenRep
     transformer = load_transformer(base, -1)
     tokenizer = Tokenizer(base, transformer.config, min(max_tokens, transformer.max_positions))
     return [token_report(base.name, tokenizer, texts, NumberForm())]
-
-
-def _limited(
-    found: list[tuple[str, str]], ids: list[str], limit: int | None, seed: int
-) -> list[tuple[str, str]]:
-    if limit is None or limit >= len(ids):
-        return found
-    chosen = np.random.default_rng(seed).choice(len(ids), limit, replace=False)
-    kept = {ids[place] for place in chosen}
-    return [row for row in found if row[0] in kept]
 
 
 def _told(

@@ -1,0 +1,1 @@
+"""The control of text encoders: what a regular expression reads from a description."""

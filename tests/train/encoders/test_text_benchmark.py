@@ -1,0 +1,48 @@
+"""The plan of the whole table: every command in it is one, and the control is another's text."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from benchmarks.shuffled_texts import shuffled
+from benchmarks.text_learning import PRESETS, main
+from featurestore.catalogue import find_encoder
+from featurestore.cli.root import root
+from featurestore.store import FeatureStore
+from featurestore.vectors import Vectors
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_planned_command_parses(preset, tmp_path):
+    planned = CliRunner().invoke(main, ["--preset", preset, "--plan", "--work", str(tmp_path)])
+    assert planned.exit_code == 0, planned.output
+    commands = [shlex.split(line)[1:] for line in planned.stdout.splitlines()]
+    names = {" ".join(words[:2]) for words in commands}
+    assert {"train text-source", "train language-model", "train align", "train benchmark"} < names
+    for words in commands:
+        command, context = root, click.Context(root)
+        while isinstance(command, click.Group):
+            command = command.get_command(context, words.pop(0))
+        command.make_context("x", words)
+
+
+def test_the_shuffled_control_gives_every_text_another_vector(told_original, tmp_path):
+    shutil.copytree(told_original, tmp_path / "store")
+    store = FeatureStore.open(tmp_path / "store")
+    control = shuffled(store, "tiny")
+    assert shuffled(store, "tiny") == control
+    with store.session() as session:
+        vectors = [
+            Vectors.of(session, find_encoder(session, name, "text"))
+            for name in ("tiny", "shuffled")
+        ]
+        ids = sorted(vectors[0].ids.to_pylist())
+        ours, theirs = (one.read(ids) for one in vectors)
+    assert not (ours == theirs).all(axis=1).any()
+    np.testing.assert_array_equal(np.sort(ours, axis=0), np.sort(theirs, axis=0))

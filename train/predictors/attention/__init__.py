@@ -1,0 +1,1 @@
+"""Fusion by attention across the parts of the features."""
