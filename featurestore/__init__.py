@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from featurestore.errors import FeatureStoreError
     from featurestore.query.result import QueryResult
     from featurestore.search.hits import Among, Hits
+    from featurestore.search.map import SpaceMap, space_map
     from featurestore.store import FeatureStore
     from featurestore.views.define import define_feature_set
     from featurestore.views.request import ViewRequest
@@ -28,9 +29,11 @@ __all__ = [
     "FeatureStoreError",
     "Hits",
     "QueryResult",
+    "SpaceMap",
     "TrainingView",
     "ViewRequest",
     "define_feature_set",
+    "space_map",
 ]
 
 # Lance warns of every commit that lost a race and is tried again; the store reports what matters.
@@ -46,8 +49,10 @@ __getattr__, __dir__ = lazily(
         "FeatureStoreError": "featurestore.errors",
         "Hits": "featurestore.search.hits",
         "QueryResult": "featurestore.query.result",
+        "SpaceMap": "featurestore.search.map",
         "TrainingView": "featurestore.views.view",
         "ViewRequest": "featurestore.views.request",
         "define_feature_set": "featurestore.views.define",
+        "space_map": "featurestore.search.map",
     },
 )

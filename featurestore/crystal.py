@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from featurestore.identity import canonical_json, sha256_hex
+from featurestore.output.display import Showing, Shown
 
 
-@dataclass(frozen=True, eq=False)
-class Crystal:
+@dataclass(frozen=True, eq=False, repr=False)
+class Crystal(Shown):
     """An ordered periodic structure.
 
     Parameters
@@ -38,6 +42,48 @@ class Crystal:
     def volume(self) -> float:
         """Cell volume in Å³."""
         return float(abs(np.linalg.det(self.lattice)))
+
+    @property
+    def formula(self) -> str:
+        """The atoms in the cell, in order of the sites: ``Na4Cl4``."""
+        counts = Counter(self.species)
+        return "".join(f"{element}{n if n > 1 else ''}" for element, n in counts.items())
+
+    @property
+    def cell(self) -> tuple[float, float, float, float, float, float]:
+        """a, b and c in Å; alpha, beta and gamma in degrees."""
+        a, b, c = (float(length) for length in np.linalg.norm(self.lattice, axis=1))
+        products = self.lattice @ self.lattice.T
+        cosines = (products[1, 2] / (b * c), products[0, 2] / (a * c), products[0, 1] / (a * b))
+        alpha, beta, gamma = (math.degrees(math.acos(max(-1.0, min(1.0, x)))) for x in cosines)
+        return a, b, c, alpha, beta, gamma
+
+    def showing(self) -> Showing:
+        """The cell, with a picture in a notebook."""
+        from featurestore.output.labels import formula_text
+
+        a, b, c, alpha, beta, gamma = self.cell
+        return Showing(
+            f"Crystal {formula_text(self.formula)}, {self.n_atoms} "
+            f"atom{'s' if self.n_atoms > 1 else ''}",
+            {
+                "a, b, c": f"{a:.4f}, {b:.4f}, {c:.4f} Å",
+                "α, β, γ": f"{alpha:.2f}, {beta:.2f}, {gamma:.2f}°",
+                "volume": f"{self.volume:.3f} Å³",
+            },
+            picture=self._picture,
+        )
+
+    def _picture(self) -> str:
+        from featurestore.output.structure_picture import structure_svg
+
+        return structure_svg(self)
+
+    def to_ase(self) -> Any:
+        """The structure as ``ase.Atoms``, which notebooks' viewers take: `nglview.show_ase`."""
+        from ase import Atoms
+
+        return Atoms(self.species, cell=self.lattice, scaled_positions=self.frac_coords, pbc=True)
 
     @cached_property
     def wrapped_coords(self) -> npt.NDArray[np.float64]:

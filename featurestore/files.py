@@ -12,6 +12,8 @@ from typing import Any
 
 from featurestore.errors import InvalidInputError
 
+#: A FIFO without a writer does not block, and Windows turns no line end into another.
+OPENING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 #: Bytes of a settings file: configurations, registries, records.
 SETTINGS_SIZE = 16 * 2**20
 #: Bytes of a file of rows: targets, folds, tokenizers.
@@ -28,7 +30,7 @@ def read_regular(path: Path, most: int = SETTINGS_SIZE) -> bytes:
     """
     try:
         # A FIFO without a writer would block even in being opened.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(path, os.O_RDONLY | OPENING)
         with open(descriptor, "rb") as file:  # noqa: PTH123
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise InvalidInputError(f"{path} is no regular file")

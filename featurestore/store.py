@@ -32,6 +32,7 @@ from featurestore.query.result import QueryResult
 from featurestore.quoting import SQL, quoted
 from featurestore.redaction import redacted
 from featurestore.session import Parameters, Session
+from featurestore.stored_structures import stored_crystal
 from featurestore.summary import summarise
 from featurestore.tables.runs import Run, record_ended, recorded_run
 from featurestore.tables.schemas import table_schema
@@ -42,6 +43,7 @@ from featurestore.views.request import ViewRequest
 from featurestore.views.view import TrainingView, select_view
 
 if TYPE_CHECKING:
+    from featurestore.crystal import Crystal
     from featurestore.search.searcher import Search
 
 
@@ -169,6 +171,17 @@ class FeatureStore(Shown):
         """
         with self.session(limits) as session:
             return QueryResult(session.read_only_query(query, parameters))
+
+    def crystal(self, material_id: str) -> Crystal:
+        """The structure of a material, which draws itself in a notebook.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such material.
+        """
+        with self.session() as session:
+            return stored_crystal(session, material_id)
 
     @cached_property
     def search(self) -> Search:

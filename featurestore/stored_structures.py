@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from featurestore.catalogue import structure_of
 from featurestore.crystal import Crystal
 from featurestore.session import Session
 
@@ -21,6 +22,18 @@ def crystal_from_row(row: dict[str, Any]) -> Crystal:
         tuple(row["species"]),
         np.array(row["frac_coords"], dtype=np.float64).reshape(-1, 3),
     )
+
+
+def stored_crystal(session: Session, material_id: str) -> Crystal:
+    """The structure of a stored material.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such material.
+    """
+    ((_, crystal),) = stored_crystals(session, [structure_of(session, material_id)])
+    return crystal
 
 
 def stored_crystals(

@@ -12,6 +12,7 @@ from featurestore.catalogue import Encoder, Generator, find_encoder, find_genera
 from featurestore.crystal import Crystal
 from featurestore.errors import MissingDataError, UnknownNameError
 from featurestore.failure import Failure
+from featurestore.machine.pool import Pool, default_workers
 from featurestore.machine.processors import processors
 from featurestore.machine.workers import WorkerPool
 from featurestore.output.progress import progress_bar
@@ -36,7 +37,7 @@ class ModelPreparation:
 
     def __init__(self) -> None:
         self._encoders: dict[str, Any] = {}
-        self._pools: dict[str, tuple[int, WorkerPool]] = {}
+        self._pools: dict[str, tuple[int, Pool]] = {}
 
     def close(self) -> None:
         """End the worker processes and forget the encoders."""
@@ -92,7 +93,7 @@ class ModelPreparation:
                 registry=load_registry(),
                 run=run,
                 progress=progress,
-                workers=processors(),
+                workers=default_workers(),
             )
             run.counts = {kind: count for kind, count in outcome.counts().items() if count}
         return ReadMaterials(_stored(store, seen), dict(outcome.failures), outcome.passed_over)
@@ -129,7 +130,7 @@ class ModelPreparation:
                 return {}
             generator = find_generator(session, generator_id)
             settings = _settings_of_generator(session, generator)
-        workers = min(processors(), len(lacking))
+        workers = min(default_workers(), len(lacking))
         pool = self._pool(
             generator_id, workers, lambda: describing_pool(generator.source, settings, workers)
         )
@@ -210,7 +211,7 @@ class ModelPreparation:
                 ) from error
         return self._encoders[encoder.encoder_id]
 
-    def _pool(self, name: str, workers: int, make: Any) -> WorkerPool:
+    def _pool(self, name: str, workers: int, make: Any) -> Pool:
         """Processes for one kind of work; more of them only where more work comes."""
         there = self._pools.get(name)
         if there is None or there[0] < workers:

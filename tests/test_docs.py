@@ -7,8 +7,10 @@ nothing is downloaded; the outputs shown in the documents come from the real one
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import shlex
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -19,6 +21,7 @@ import click
 import optimade_server
 import pytest
 from here import train_here
+from notebooks import code_cells, kinds, run_cells
 from tiny_alignn import write_tiny_alignn
 from tiny_bert import write_tiny_bert
 
@@ -38,6 +41,7 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = ["README.md"] + [
     f"docs/{name}.md"
     for name in (
+        "tutorial",
         "ingestion",
         "configuration",
         "targets",
@@ -46,6 +50,7 @@ DOCUMENTS = ["README.md"] + [
         "sql",
         "quality",
         "export",
+        "publishing",
         "features",
         "python",
         "search",
@@ -241,3 +246,27 @@ def test_the_demonstration_runs_and_its_ingestion_is_then_a_no_op(
     summaries = re.findall(r": ([\d,]+) written, ([\d,]+) already there", capsys.readouterr().out)
     assert len(summaries) == 8
     assert all(written == "0" and there != "0" for written, there in summaries)
+
+
+NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
+
+
+def test_notebooks_run_and_end_with_what_they_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demonstration: Path
+) -> None:
+    shutil.copytree(demonstration / "demo-store", tmp_path / "demo-store")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        ingest.stages.text,
+        "InWorkers",
+        lambda *, initargs, **_: demonstrated(demonstration, initargs[0]),
+    )
+    assert len(NOTEBOOKS) == 6
+    for path in NOTEBOOKS:
+        text = path.read_text("utf-8")
+        assert len(text) < 250_000 and not re.search(r"/(home|root|tmp|work|Users)/", text), path
+        notebook = json.loads(text)
+        assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+        assert notebook["cells"][0]["source"][0].startswith("# ")
+        stored = [kinds(cell["outputs"]) for cell in code_cells(notebook)]
+        assert [kinds(outputs) for outputs in run_cells(notebook, path.name)] == stored, path

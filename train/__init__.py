@@ -13,6 +13,7 @@ from featurestore.lazy import lazily
 if TYPE_CHECKING:
     from train.benchmark.run import Benchmark
     from train.crossfit.result import CrossValidated
+    from train.figures import draw_groups, draw_loss, draw_parity
     from train.forecasts.predictor import Predictor
     from train.forecasts.result import Forecasts
     from train.library import (
@@ -55,6 +56,9 @@ __all__ = [
     "Want",
     "compare",
     "cross_validate",
+    "draw_groups",
+    "draw_loss",
+    "draw_parity",
     "final",
     "fit",
     "load",
@@ -89,6 +93,9 @@ __getattr__, __dir__ = lazily(
         "Want": "train.screening.wants",
         "compare": "train.library",
         "cross_validate": "train.library",
+        "draw_groups": "train.figures",
+        "draw_loss": "train.figures",
+        "draw_parity": "train.figures",
         "final": "train.library",
         "fit": "train.library",
         "load": "train.library",

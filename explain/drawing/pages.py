@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from explain.drawing.colours import direction, translucent
 from explain.drawing.printed import after_value, fixed, number, over_seeds, signed
@@ -20,7 +20,18 @@ from featurestore.output.labels import (
 )
 from featurestore.output.rows import atomic_path
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from explain.words.contributions import Contributions
+
 _LABEL_MARGIN = 0.03
+# As style.css has them, without its colours, since a notebook may be light or dark.
+_MARKS = (
+    ".featurestore .text{line-height:1.9}.featurestore .w{padding:.08em .1em;border-radius:2px}"
+    ".featurestore .raises{text-decoration:underline solid 2px;text-underline-offset:3px}"
+    ".featurestore .lowers{text-decoration:underline dotted 2px;text-underline-offset:3px}"
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +83,17 @@ def write_page(template: str, path: Path, **values: Any) -> None:
 
 def render_page(template: str, **values: Any) -> str:
     """The page as text."""
+    return str(_environment().get_template(template).render(**values))
+
+
+def render_coloured(found: Contributions) -> str:
+    """The coloured text of a page with its key, as HTML that stands in a notebook."""
+    text = _environment().get_template("text.html").module
+    unit = found.unit_of_contributions
+    return f"<style>{_MARKS}</style>{text.text(found, unit)}{text.key(found, unit)}"  # type: ignore[attr-defined]
+
+
+def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -100,4 +122,4 @@ def render_page(template: str, **values: Any) -> str:
         "sentence": lambda text: text[:1].upper() + text[1:],
         "axis": property_axis,
     }
-    return environment.get_template(template).render(**values)
+    return environment

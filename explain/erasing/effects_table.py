@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,13 +17,16 @@ import pyarrow.compute as pc
 from explain.erasing.outputs import output_unit
 from featurestore.errors import MissingDataError
 from featurestore.identity import canonical_json, versioned_id
-from featurestore.output.display import Showing, Shown
+from featurestore.output.display import Showing, Shown, figure_html, no_picture
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 from featurestore.tables.schemas import TABLES
 from featurestore.views.features import without_fingerprints
 from train.models import SeedGroup, StoredModel
+
+if TYPE_CHECKING:
+    from featurestore.output.figure import Figure
 
 #: The part of what is about the whole text.
 WHOLE = "text"
@@ -115,11 +118,15 @@ class StoredEffects(Shown):
         rows = self.table
         wanted = pc.is_in(rows["measure"], pa.array(["mae", "comprehensiveness", "over_control"]))
         shown = rows.filter(pc.and_(wanted, pc.equal(rows["subset"], "all")))
-        return Showing(
-            f"Erasure from {self.text}: {p.property} ({output_unit(self.models.first)})",
-            facts,
-            shown,
-        )
+        title = f"Erasure from {self.text}: {p.property} ({output_unit(self.models.first)})"
+        picture = (lambda: figure_html(self.figure(), title)) if self.tags else no_picture
+        return Showing(title, facts, shown, picture=picture)
+
+    def figure(self) -> Figure:
+        """The heatmap and the intervals, see `explain.tags.heatmap.tags_figure`."""
+        from explain.tags.heatmap import tags_figure
+
+        return tags_figure([self])
 
     def find(self, measure: str, part: str = WHOLE, subset: str = "all") -> Measure | None:
         """The measure of that name; None if the analysis does not have it."""

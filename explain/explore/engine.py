@@ -12,6 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -165,8 +166,14 @@ class Engine:
 
     def warm(self) -> None:
         """Start the worker processes and open the store, so that the first request need not."""
+        self._threads.submit(self._warmed)
         if self._pool is not None:
             self._guarded.submit(self._in_process, _nothing, (), {})
+
+    def _warmed(self) -> None:
+        # What is wrong with the store is said to whoever asks for it.
+        with suppress(FeatureStoreError):
+            self.answer(_nothing)
 
     def close(self) -> None:
         """Stop what is under way."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from explain.explore.axes import robust_ends
 from explain.explore.elements import ELEMENTS
-from explain.explore.find import Finding, Reading, conditions, read
+from explain.explore.finding import Finding
+from explain.explore.reading import Reading, conditions, read
 from explain.explore.sessions import Source
 from featurestore.classes import classes_of
 from featurestore.errors import FeatureStoreError

@@ -6,23 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from explain.erasing.kinds import ERASURES
-from explain.erasing.texts import erased_texts
+from explain.explore.described import Text, texts_of_material
+from explain.explore.neighbours import named, values_of
 from explain.explore.sessions import Source
-from explain.words.contributions import Contributions, stored_contributions
-from explain.words.description import Description, describe
-from featurestore.catalogue import encoders, generators, structure_of
-from featurestore.classes import class_names, classes_of
+from featurestore.catalogue import encoders, structure_of
+from featurestore.classes import classes_of
 from featurestore.crystal import Crystal
-from featurestore.errors import FeatureStoreError, MissingContentError
 from featurestore.history.nodes import RunRecord, runs_of
 from featurestore.output.structure_files import cell_parameters
-from featurestore.search.hits import Among
 from featurestore.session import Session
 from featurestore.stored_structures import crystal_from_row
 from train.models import SeedGroup, seed_groups, stored_models
-
-_NEIGHBOURS = 6
 
 
 @dataclass(frozen=True)
@@ -69,25 +63,6 @@ class Prediction:
     upper: float | None
     fold: str
     target: float | str | None
-
-
-@dataclass(frozen=True)
-class Text:
-    """A description, with what its sentences or words do where a model's effects are stored."""
-
-    description: Description
-    generator_id: str
-    contributions: tuple[Contributions, ...]
-
-
-@dataclass(frozen=True)
-class Near:
-    """The nearest materials in one space."""
-
-    space: str
-    kind: str
-    rows: tuple[dict[str, Any], ...]
-    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,7 +114,7 @@ def material(source: Source, material_id: str) -> Material:
         cell=cell_parameters(crystal),
         values=_values(session, material_id),
         predictions=_predictions(session, material_id),
-        texts=_texts(session, material_id),
+        texts=texts_of_material(session, material_id),
         same_structure=tuple(same["material_id"].to_pylist()),
         made=_made(session, material_id, row),
     )
@@ -155,63 +130,9 @@ def crystal_of(source: Source, material_id: str) -> tuple[Crystal, str]:
     return crystal_from_row(row), row["formula"]
 
 
-def spaces(session: Session) -> list[tuple[str, str]]:
-    """The encoders whose vectors neighbours are looked for among: (id, kind)."""
-    standings = session.standings()
-    return [
-        (one.encoder_id, one.kind)
-        for one in encoders(session)
-        if standings.get(one.encoder_id) != "retired"
-    ]
-
-
-def neighbours(
-    source: Source, material_id: str, encoder_id: str, kind: str, k: int = _NEIGHBOURS
-) -> Near:
-    """The nearest materials in one space, each with its formula and its values."""
-    try:
-        texts = [one.source for one in generators(source.session)] if kind == "text" else [None]
-        hits = source.store.search.materials_like(
-            material_id,
-            kind,
-            Among(k=k, without=material_id),
-            encoders=[encoder_id],
-            text_source=texts[0] if texts else None,
-        )
-    except MissingContentError as error:
-        return Near(encoder_id, kind, (), error.message)
-    except FeatureStoreError as error:
-        return Near(encoder_id, kind, (), str(error))
-    rows = hits.table.to_pylist()
-    known = _values_of(source.session, [row["material_id"] for row in rows])
-    return Near(
-        encoder_id,
-        kind,
-        tuple(row | {"values": known.get(row["material_id"], [])} for row in rows),
-    )
-
-
-def _values_of(session: Session, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    rows = session.query(
-        "SELECT material_id, property, source, value, unit FROM properties "
-        "WHERE list_contains(?, material_id) ORDER BY property, source",
-        [list(ids)],
-    ).to_pylist()
-    found: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        row["value"] = _named(row["value"], row["unit"])
-        row["unit"] = "" if classes_of(row["unit"]) else row["unit"]
-        found.setdefault(row.pop("material_id"), []).append(row)
-    return found
-
-
 def _values(session: Session, material_id: str) -> tuple[Value, ...]:
-    rows = _values_of(session, [material_id]).get(material_id, [])
+    rows = values_of(session, [material_id]).get(material_id, [])
     return tuple(Value(row["property"], row["value"], row["unit"], row["source"]) for row in rows)
-
-
-def _named(value: float, unit: str) -> float | str:
-    return class_names([value], unit)[0] if classes_of(unit) else value
 
 
 def _predictions(session: Session, material_id: str) -> tuple[Prediction, ...]:
@@ -254,59 +175,12 @@ def _of_group(group: SeedGroup, rows: Sequence[dict[str, Any]]) -> Prediction:
         model_id=first.model_id,
         label=f"{features_label(first)}, {first.predictor}",
         seeds=len(group),
-        shown=_named(rows[0]["prediction"], unit) if of_classes else mean,
+        shown=named(rows[0]["prediction"], unit) if of_classes else mean,
         lower=None if of_classes else rows[0]["lower"],
         upper=None if of_classes else rows[0]["upper"],
         fold=rows[0]["fold"],
-        target=None if target is None else _named(target, unit),
+        target=None if target is None else named(target, unit),
     )
-
-
-def _texts(session: Session, material_id: str) -> tuple[Text, ...]:
-    found = []
-    for generator in generators(session):
-        try:
-            description = describe(session, material_id, generator.generator_id)
-        except MissingContentError:
-            continue
-        effects = _contributions(session, description)
-        found.append(Text(description, generator.generator_id, effects))
-    return tuple(found)
-
-
-def _contributions(session: Session, description: Description) -> tuple[Contributions, ...]:
-    """What is stored of the effects of this text's parts, for each model."""
-    measured = session.query(
-        "SELECT DISTINCT model_id FROM erasures WHERE material_id = ? AND "
-        "(contains(variant, ':word:') OR contains(variant, ':sentence:'))",
-        [description.material_id],
-    )["model_id"].to_pylist()
-    if not measured:
-        return ()
-    groups = [
-        group
-        for group in seed_groups(stored_models(session))
-        if set(group.model_ids) & set(measured)
-    ]
-    found = []
-    for group in groups:
-        for text in erased_texts(session, group.first):
-            if text.generator.generator_id != description.generator_id:
-                continue
-            for kind in ("word", "sentence"):
-                for erasure in ERASURES:
-                    one = _stored(session, group, text, description, kind, erasure)
-                    found += [one] if one is not None else []
-    return tuple(found)
-
-
-def _stored(
-    session: Session, group: SeedGroup, text: Any, description: Description, kind: str, how: str
-) -> Contributions | None:
-    try:
-        return stored_contributions(session, group, text, description, kind, how)
-    except FeatureStoreError:
-        return None  # a text of one sentence has no others to be compared with
 
 
 def _made(

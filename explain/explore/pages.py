@@ -10,12 +10,24 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from explain.explore import api, lineage_picture, maps, material, models, overview, sql, trying
+from explain.explore import (
+    api,
+    asking,
+    lineage_picture,
+    map_colours,
+    material,
+    models,
+    neighbours,
+    overview,
+    sql,
+    trying,
+)
 from explain.explore.cell import svg
 from explain.explore.elements import GRID
 from explain.explore.engine import Engine, RefusedError
 from explain.explore.facets import SYSTEMS, Facets, stored_properties
-from explain.explore.find import COLUMNS, OTHER_COLUMNS, PAGE, READINGS, Found
+from explain.explore.find import PAGE, Found
+from explain.explore.finding import COLUMNS, OTHER_COLUMNS, READINGS
 from explain.explore.sessions import Source
 from explain.explore.view import render
 from featurestore.catalogue import encoders, generators
@@ -38,10 +50,10 @@ async def page(engine: Engine, request: Request, template: str, **values: Any) -
 
 async def _find(engine: Engine, request: Request) -> Response:
     problem, found, counts = "", None, None
-    wanted = api.finding(request)
+    wanted = asking.finding(request)
     try:
         found, counts = await asyncio.gather(
-            api.find(engine, wanted, None, PAGE), api.facets(engine, wanted)
+            asking.find(engine, wanted, None, PAGE), asking.facets(engine, wanted)
         )
     except (FeatureStoreError, RefusedError) as error:
         problem = str(error)
@@ -97,9 +109,9 @@ def _bars(counts: Facets | None) -> list[dict[str, Any]]:
 
 
 async def _material(engine: Engine, request: Request) -> Response:
-    material_id = api.given(request, "id")
+    material_id = asking.given(request, "id")
     found = await engine.ask(material.material, material_id)
-    spaces = await engine.ask(lambda source: material.spaces(source.session))
+    spaces = await engine.ask(lambda source: neighbours.spaces(source.session))
     return await page(
         engine,
         request,
@@ -119,13 +131,13 @@ def _tags(found: material.Material) -> dict[str, int]:
 
 async def _neighbours(engine: Engine, request: Request) -> Response:
     """A part of the page on a material, brought after the rest: vectors may have to be read."""
-    material_id, encoder = api.given(request, "id"), api.given(request, "encoder")
+    material_id, encoder = asking.given(request, "id"), asking.given(request, "encoder")
 
-    def near(source: Source) -> material.Near:
-        kinds = dict(material.spaces(source.session))
+    def near(source: Source) -> neighbours.Near:
+        kinds = dict(neighbours.spaces(source.session))
         if encoder not in kinds:
             raise InvalidInputError(f"the store has no encoder {encoder!r}")
-        return material.neighbours(source, material_id, encoder, kinds[encoder])
+        return neighbours.neighbours(source, material_id, encoder, kinds[encoder])
 
     return HTMLResponse(render("neighbours.html", near=await engine.ask(near)))
 
@@ -136,7 +148,7 @@ async def _map(engine: Engine, request: Request) -> Response:
         return {
             "encoders": encoders(session),
             "generators": generators(session),
-            "colours": maps.colours(session),
+            "colours": map_colours.colours(session),
         }
 
     found = await engine.ask(known)
@@ -156,7 +168,7 @@ async def _models(engine: Engine, request: Request) -> Response:
 
 
 async def _model(engine: Engine, request: Request) -> Response:
-    name = api.given(request, "id")
+    name = asking.given(request, "id")
 
     def made(source: Source) -> models.ModelPage:
         return engine.kept(source, ("model", name), lambda: models.model_page(source, name))
@@ -165,7 +177,7 @@ async def _model(engine: Engine, request: Request) -> Response:
 
 
 async def _model_lineage(engine: Engine, request: Request) -> Response:
-    found = await engine.ask(overview.model_lineage_of, api.given(request, "id"))
+    found = await engine.ask(overview.model_lineage_of, asking.given(request, "id"))
     return await page(engine, request, "lineage.html", node=found)
 
 

@@ -117,6 +117,9 @@ class Checks:
             except ClientDisconnect:
                 if not body.is_over:
                     raise
+            except asyncio.CancelledError:
+                # The server ends; that an answer was under way is no fault of the application's.
+                return
         else:
             await answer(scope, receive, sending)
 

@@ -146,7 +146,11 @@ class Why(Shown):
             "nearest known": near or "none",
         }
         title = f"Why {f.property} of {f.material_id} ({f.formula})"
-        return Showing(title, facts, rows.select(names), self.notes)
+        return Showing(title, facts, rows.select(names), self.notes, self._coloured)
+
+    def _coloured(self) -> str:
+        """The texts coloured by their sentences."""
+        return "".join(one.coloured() for one in self.texts if one.kind == "sentence")
 
     def text(self) -> str:
         """As a terminal shows it."""

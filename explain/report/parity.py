@@ -127,7 +127,7 @@ def parity(
     """
     from matplotlib.ticker import MaxNLocator
 
-    test = np.flatnonzero(stored.in_fold("test"))
+    test = np.flatnonzero(stored.in_fold("test")).tolist()
     targets, predictions = stored.targets[test], stored.predictions[:, test].mean(axis=0)
     frame = _Frame(*robust_limits(np.concatenate([targets, predictions]), reach=1.5))
     rows = [known[int(i)] for i in test]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +22,16 @@ from explain.erasing.rows import ExplainedRows, check_fold, chosen_places, expla
 from explain.erasing.stored import ErasureRows, erasure_table, stored_erasures
 from explain.erasing.subsets import material_subsets
 from featurestore.errors import InvalidInputError, MissingDataError
-from featurestore.output.display import Showing, Shown
+from featurestore.output.display import Showing, Shown, figure_html, no_picture
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 from featurestore.views.view import view_parts
 from train.analysis.resampling import holm
 from train.models import SeedGroup, StoredModel, seed_groups
+
+if TYPE_CHECKING:
+    from featurestore.output.figure import Figure
 
 #: The name of this analysis in the ``erasures`` table.
 METHOD = "training mean"
@@ -90,9 +94,15 @@ class SegmentEffects(Shown):
         ]
         shown = self.table.select(names) if self.effects else None
         facts = {"features": p.features_name, "fold": self.fold, "materials": f"{self.n:,}"}
-        return Showing(
-            f"Parts of the features: {p.property} ({output_unit(self.models.first)})", facts, shown
-        )
+        title = f"Parts of the features: {p.property} ({output_unit(self.models.first)})"
+        picture = (lambda: figure_html(self.figure(), title)) if self.effects else no_picture
+        return Showing(title, facts, shown, picture=picture)
+
+    def figure(self) -> Figure:
+        """Dots and intervals, see `explain.segments.figure.segments_figure`."""
+        from explain.segments.figure import segments_figure
+
+        return segments_figure([self])
 
 
 def segment_effects(

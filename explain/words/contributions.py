@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,9 @@ from featurestore.output.display import Showing, Shown
 from featurestore.output.labels import formula_text, printed_after, property_title
 from featurestore.session import Session
 from train.models import SeedGroup, StoredModel
+
+if TYPE_CHECKING:
+    from featurestore.output.figure import Figure
 
 
 class OverSeeds:
@@ -108,7 +112,19 @@ class Contributions(Shown):
         """The parts with their contributions."""
         title, of = caption(self)
         shown = self.table.select(["tag", "text", "contribution", "seeds_std"])
-        return Showing(f"{title}, {self.how}", {"prediction": of}, shown)
+        return Showing(f"{title}, {self.how}", {"prediction": of}, shown, picture=self.coloured)
+
+    def coloured(self) -> str:
+        """The coloured text as HTML, as it stands on the page."""
+        from explain.drawing.pages import render_coloured
+
+        return render_coloured(self)
+
+    def figure(self) -> Figure:
+        """The coloured text as a figure, see `explain.words.figure.text_figure`."""
+        from explain.words.figure import text_figure
+
+        return text_figure(self)
 
     @property
     def how(self) -> str:

@@ -10,7 +10,7 @@ from featurestore.cli.completion import stored
 from featurestore.cli.options import CONTEXT, at_option, formats_option, store_option, view_options
 from featurestore.views.request import ViewRequest
 
-_FORMATS = ("parquet", "csv", "npy", "datasets", "torch")
+_FORMATS = ("parquet", "csv", "npy", "datasets", "hub", "torch")
 
 
 @click.command(context_settings=CONTEXT)
@@ -18,7 +18,8 @@ _FORMATS = ("parquet", "csv", "npy", "datasets", "torch")
 @view_options
 @formats_option(
     _FORMATS,
-    "npy: a NumPy .npz; datasets: for datasets.load_from_disk; torch: a safetensors file.",
+    "npy: a NumPy .npz; datasets: for datasets.load_from_disk; hub: for the Hugging Face Hub; "
+    "torch: a safetensors file.",
 )
 @click.option(
     "-o",

@@ -291,3 +291,44 @@ def set_option(parts: str) -> Callable[[Command], Command]:
         help="Any setting (may be repeated); which there are, with their values and defaults, says "
         f"'featurestore parts {parts} NAME'.",
     )
+
+
+def cluster_options(command: Command) -> Command:
+    """Add ``--ray`` and what a worker takes; the command runs on the cluster that they name."""
+
+    @functools.wraps(command)
+    def on_the_cluster(
+        ray: str | None, cpus_per_worker: float, gpus_per_worker: float, **given: Any
+    ) -> Any:
+        from featurestore.machine.cluster import Cluster, on_cluster
+
+        cluster = Cluster(ray, cpus_per_worker, gpus_per_worker) if ray else None
+        with on_cluster(cluster):
+            return command(**given)
+
+    return _cluster_options(on_the_cluster)  # type: ignore[return-value]
+
+
+_cluster_options = together(
+    click.option(
+        "--ray",
+        envvar="FEATURESTORE_RAY",
+        show_envvar=True,
+        metavar="HOST:PORT|local",
+        help="Work on this Ray cluster; 'local' tries one out on this machine.",
+    ),
+    click.option(
+        "--cpus-per-worker",
+        type=click.FloatRange(0, min_open=True),
+        default=1.0,
+        show_default=True,
+        help="Of the cluster, for each worker.",
+    ),
+    click.option(
+        "--gpus-per-worker",
+        type=click.FloatRange(0),
+        default=0.0,
+        show_default=True,
+        help="Of the cluster, for each worker.",
+    ),
+)

@@ -13,6 +13,7 @@ _BUILT_IN = {
     "coverage": ("featurestore.cli.coverage:coverage", "Say which materials lack what."),
     "quality": ("featurestore.cli.quality:quality", "Look for odd vectors and targets."),
     "export": ("featurestore.cli.export:export", "Write a training view with its data card."),
+    "publish": ("featurestore.cli.publish:publish", "Say what would be sent to publish a folder."),
     "search": ("featurestore.cli.search:search", "Find materials like one, or by their texts."),
     "view": ("featurestore.cli.view:view", "Assemble the training view of a property."),
     "features": ("featurestore.cli.features:features", "Name lists of features for views."),

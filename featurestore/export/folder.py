@@ -11,6 +11,7 @@ from pathlib import Path
 from featurestore.errors import InvalidInputError, StorageError
 from featurestore.export.data_card import card_facts, render_card
 from featurestore.export.flat_csv import write_csv
+from featurestore.export.hub import front_matter, write_hub_folder
 from featurestore.export.hugging_face import write_datasets_folder
 from featurestore.export.tensors import write_tensors
 from featurestore.store import FeatureStore
@@ -38,6 +39,11 @@ _WRITERS: Mapping[str, tuple[Callable[[TrainingView, Path], None], str]] = {
         write_datasets_folder,
         'from datasets import load_from_disk\n\ndata = load_from_disk(".").with_format("torch")',
     ),
+    "hub": (
+        write_hub_folder,
+        'import pyarrow.parquet as pq\n\ntable = pq.read_table("data/train.parquet")\n'
+        '# or, from the Hub: datasets.load_dataset("OWNER/NAME")',
+    ),
     "torch": (
         lambda view, folder: write_tensors(view, folder / "data.safetensors"),
         "from safetensors.torch import load_file\n\n"
@@ -56,7 +62,7 @@ def export_view(
 
     Parameters
     ----------
-    output_format : {"parquet", "csv", "npy", "datasets", "torch"}
+    output_format : {"parquet", "csv", "npy", "datasets", "hub", "torch"}
         One of `FORMATS`.
 
     Returns
@@ -82,7 +88,8 @@ def export_view(
             facts = card_facts(session, selected)
         view = selected.read()
         write(view, folder)
-        (folder / CARD).write_text(render_card(view, facts, usage), "utf-8")
+        begin = front_matter(view, list(facts.datasets)) if output_format == "hub" else ""
+        (folder / CARD).write_text(begin + render_card(view, facts, usage), "utf-8")
     return view
 
 

@@ -17,8 +17,12 @@ _MATERIALS_PROJECT = (
 )
 # By the name under which a data set is in the store, which is that of its file.
 _TERMS = (
-    (re.compile(r"jarvis|(^|_)j?dft_[23]d|jvasp", re.IGNORECASE), _NIST),
-    (re.compile(r"^mp([-_]|$)|materials_?project|megnet", re.IGNORECASE), _MATERIALS_PROJECT),
+    (re.compile(r"jarvis|(^|_)j?dft_[23]d|jvasp", re.IGNORECASE), _NIST, "other"),
+    (
+        re.compile(r"^mp([-_]|$)|materials_?project|megnet", re.IGNORECASE),
+        _MATERIALS_PROJECT,
+        "cc-by-4.0",
+    ),
 )
 
 
@@ -27,7 +31,12 @@ def terms_of(dataset: str) -> str:
 
     A hint, not advice: a file may have been renamed.
     """
-    for pattern, terms in _TERMS:
+    for pattern, terms, _ in _TERMS:
         if pattern.search(dataset):
             return f"{code(dataset)}, by its name: {terms}."
     return f"{code(dataset)}: its licence and citation are not known here; ask where it comes from."
+
+
+def licence_of(dataset: str) -> str:
+    """The Hub's name of the licence, as far as the data set's name tells; else ``unknown``."""
+    return next((name for pattern, _, name in _TERMS if pattern.search(dataset)), "unknown")

@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.identity import sha256_hex
+from featurestore.machine.cluster import chosen_cluster
 from featurestore.machine.processors import processors
 
 
 def host_facts() -> dict[str, Any]:
     """What a result or a duration can depend on, and who the process is.
 
-    ``processors`` are those this process may use; ``threads`` and ``device`` are torch's, where it
-    has been imported, else ``threads`` is the limit set by ``OMP_NUM_THREADS``. ``machine`` is a
-    digest that says nothing about the machine but tells it from others; ``boot`` and
-    ``process_start`` tell a process from a later one with the same number.
+    ``processors`` are those this process may use, ``cluster`` is the Ray cluster it works on;
+    ``threads`` and ``device`` are torch's, where it has been imported, else ``threads`` is the
+    limit set by ``OMP_NUM_THREADS``. ``machine`` is a digest that says nothing about the machine
+    but tells it from others; ``boot`` and ``process_start`` tell a process from a later one with
+    the same number.
     """
     torch = sys.modules.get("torch")
     limit = os.environ.get("OMP_NUM_THREADS", "")
@@ -29,6 +31,7 @@ def host_facts() -> dict[str, Any]:
         threads = torch.get_num_threads()
         if torch.cuda.is_initialized():
             device = torch.cuda.get_device_name()
+    cluster = chosen_cluster()
     return {
         "platform": platform.platform(),
         "python": platform.python_version(),
@@ -38,7 +41,7 @@ def host_facts() -> dict[str, Any]:
         "machine": _machine(),
         "boot": _boot(),
         "process_start": _process_start(os.getpid()),
-    }
+    } | ({} if cluster is None else {"cluster": cluster.address})
 
 
 def is_gone(pid: int | None, facts: dict[str, Any]) -> bool:
@@ -87,6 +90,10 @@ def _process_start(pid: int) -> str | None:
         fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
         # A zombie has ended although its entry is still there.
         return None if not fields or fields[0] == "Z" else fields[19]
+    if sys.platform == "win32":
+        from featurestore.machine.windows import is_alive
+
+        return "alive" if is_alive(pid) else None
     try:
         os.kill(pid, 0)
     except PermissionError:

@@ -121,7 +121,9 @@ class WorkerPool:
         while True:
             room = self._workers * _IN_FLIGHT_A_WORKER - len(pending)
             for key, item in islice(remaining, room):
-                future = self._pool.schedule(_attempt, args=[work, item], timeout=time_limit)
+                future = self._pool.schedule(
+                    _attempt_if_started, args=[work, item], timeout=time_limit
+                )
                 pending[future] = key, item
             if not pending:
                 return
@@ -167,10 +169,14 @@ def _outcome(future: Any, time_limit: float | None) -> Any:
     return result
 
 
-def _attempt(work: Callable[[Item], Result], item: Item) -> Result | Failure | _NotStarted:
+def _attempt_if_started(
+    work: Callable[[Item], Result], item: Item
+) -> Result | Failure | _NotStarted:
+    return attempt(work, item) if _not_started is None else _not_started
+
+
+def attempt(work: Callable[[Item], Result], item: Item) -> Result | Failure:
     """Runs in a worker. An exception stays here: many cannot be sent to another process."""
-    if _not_started is not None:
-        return _not_started
     try:
         return work(item)
     except MemoryError:
@@ -189,12 +195,13 @@ def _start(
     try:
         initializer(*initargs)
         if memory_limit is not None:
-            _limit_memory(memory_limit)
+            limit_memory(memory_limit)
     except Exception as error:
         _not_started = _NotStarted(f"{type(error).__name__}: {error}")
 
 
-def _limit_memory(limit: int) -> None:
+def limit_memory(limit: int) -> None:
+    """Let this process allocate at most so many bytes, where the operating system can."""
     if sys.platform == "linux":
         import resource
 

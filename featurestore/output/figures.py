@@ -66,14 +66,14 @@ def write_figure(figure: Figure, path: Path, *, tight: bool = True) -> None:
     check_figure_path(path)
     kind = path.suffix.lower().removeprefix(".")
     models = json.dumps(sorted(set(figure.models)))
-    kinds: dict[str, dict[str, Any]] = {
+    said: dict[str, dict[str, Any]] = {
         "png": {_KEY: models},
         "svg": {"Description": f"{_KEY} {models}", "Date": None},
         "pdf": {"Keywords": f"{_KEY} {models}", "CreationDate": None},
     }
     with atomic_path(path) as temporary, figure_style():
         figure.savefig(
-            temporary, format=kind, bbox_inches="tight" if tight else None, metadata=kinds[kind]
+            temporary, format=kind, bbox_inches="tight" if tight else None, metadata=said[kind]
         )
 
 

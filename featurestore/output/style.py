@@ -160,7 +160,7 @@ def robust_limits(values: npt.NDArray[np.float64], reach: float = 0.5) -> tuple[
     """
     ordered = np.sort(values)
     trimmed = max(1, len(ordered) // 100) if len(ordered) > 4 else 0
-    low, high = ordered[trimmed], ordered[len(ordered) - 1 - trimmed]
+    low, high = float(ordered[trimmed]), float(ordered[len(ordered) - 1 - trimmed])
     most = reach * (high - low) or np.inf
     low, high = max(ordered[0], low - most), min(ordered[-1], high + most)
     margin = 0.04 * (high - low) or 1.0

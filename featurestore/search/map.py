@@ -10,17 +10,19 @@ import pyarrow.compute as pc
 
 from featurestore.classes import classes_of
 from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.output.display import Showing, Shown, figure_html
 from featurestore.query.conditions import materials_where
 from featurestore.search.projection import check_method, project
 
 if TYPE_CHECKING:
+    from featurestore.output.figure import Figure
     from featurestore.store import FeatureStore
 
 _FEWEST = 3
 
 
-@dataclass(frozen=True)
-class SpaceMap:
+@dataclass(frozen=True, repr=False)
+class SpaceMap(Shown):
     """Materials with two coordinates.
 
     Parameters
@@ -43,6 +45,19 @@ class SpaceMap:
     axes: tuple[str, str]
     encoder_id: str
     note: str
+
+    def showing(self) -> Showing:
+        """How many materials it has, and in a notebook the map."""
+        title = f"Map of {self.encoder_id}: {self.points.num_rows:,} materials"
+        facts = {"colour": self.colour, "axes": ", ".join(self.axes)}
+        notes = (self.note.removeprefix("; "),) if self.note else ()
+        return Showing(title, facts, notes=notes, picture=lambda: figure_html(self.figure(), title))
+
+    def figure(self) -> Figure:
+        """The drawing, see `featurestore.search.map_figure.map_figure`."""
+        from featurestore.search.map_figure import map_figure
+
+        return map_figure(self)
 
 
 def space_map(

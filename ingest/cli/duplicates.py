@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from featurestore.cli.options import CONTEXT, store_option
+from featurestore.cli.options import CONTEXT, cluster_options, store_option
 from ingest.cli.options import retry_option, selection_options, workers_options
 from ingest.cli.printing import print_ingested
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.command(context_settings=CONTEXT)
 @selection_options
 @workers_options("formula")
+@cluster_options
 @retry_option
 @store_option
 def duplicates(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from featurestore.cli.options import CONTEXT, set_option, store_option
+from featurestore.cli.options import CONTEXT, cluster_options, set_option, store_option
 from ingest.cli.options import retry_option, selection_options
 from ingest.cli.printing import print_ingested
 
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 @click.option("--max-tokens", type=click.IntRange(3), help="BERT: default 512.")
 @set_option("encoders")
 @selection_options
+@cluster_options
 @retry_option
 @store_option
 def embeddings(

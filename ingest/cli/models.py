@@ -108,4 +108,6 @@ def pull_model(name: str, local: Path | None) -> None:
         )
         for file in pulled.unpinned:
             click.echo(f"  {pulled.sha256[file]}  {file}")
-    click.echo(named_weights(name).note)
+    weights = named_weights(name)
+    click.echo(f"Licence: {weights.licence}")
+    click.echo(weights.note)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from featurestore.cli.options import CONTEXT, store_option
+from featurestore.cli.options import CONTEXT, cluster_options, store_option
 from ingest.cli.options import ordered_option, registry_option
 from ingest.cli.printing import print_ingested
 
@@ -42,6 +42,7 @@ from ingest.cli.printing import print_ingested
     help="Take targets that stand with structures: in archives and documents, VASP runs, extended "
     "XYZ, ASE's data bases.",
 )
+@cluster_options
 @store_option
 def structures(
     sources: tuple[str, ...],

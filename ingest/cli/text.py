@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from featurestore.cli.options import CONTEXT, set_option, store_option
+from featurestore.cli.options import CONTEXT, cluster_options, set_option, store_option
 from ingest.cli.options import retry_option, selection_options, workers_options
 from ingest.cli.printing import print_ingested
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     help="Memory that a process may take; a structure that needs more counts as failed. Default: "
     "all together four fifths of the machine's.",
 )
+@cluster_options
 @retry_option
 @store_option
 def text(

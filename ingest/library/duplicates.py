@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from featurestore.machine.processors import processors
+from featurestore.machine.pool import default_workers
 from featurestore.store import FeatureStore
 from ingest.library.arguments import ALL, work_arguments
 from ingest.recording import Ingested, ingested, recorded
@@ -39,7 +39,7 @@ def find_duplicates(
         outcome = ingest_duplicates(
             store,
             selection=selection,
-            workers=workers or processors(),
+            workers=workers or default_workers(),
             time_limit=time_limit,
             retry_failures=retry_failures,
             run=run,

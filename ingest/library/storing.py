@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from featurestore.errors import FeatureStoreError, InvalidInputError
-from featurestore.machine.processors import processors
+from featurestore.machine.pool import default_workers
 from featurestore.output.progress import progress_bar
 from featurestore.registry import PropertyRegistry
 from featurestore.store import FeatureStore
@@ -99,7 +99,7 @@ def stored(
             registry=registry,
             run=run,
             progress=progress,
-            workers=processors(),
+            workers=default_workers(),
             replace=replace,
             a_batch=_A_BATCH,
             written=written,

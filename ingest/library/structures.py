@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from featurestore.machine.pool import default_workers
 from featurestore.machine.processors import processors
 from featurestore.machine.workers import WorkerPool
 from featurestore.output.progress import progress_bar
@@ -86,6 +87,7 @@ def add_structures(
     files = [*(file.path for file in found if not file.irregular), *tables]
     with (
         recorded(store, "structures", arguments, files) as run,
+        # Files are read where they lie.
         WorkerPool(processors(), memory_limit=_BYTES_A_READER) as pool,
     ):
         records = read_sources(found, rule, ordered is not None, pool)
@@ -138,7 +140,7 @@ def _materials(
             registry=registry,
             run=run,
             progress=progress,
-            workers=processors(),
+            workers=default_workers(),
             replace=replace,
         )
     if tables:

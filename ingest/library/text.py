@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from featurestore.machine.processors import processors
+from featurestore.machine.pool import default_workers
 from featurestore.plugins import checked_settings
 from featurestore.store import FeatureStore
 from ingest.library.arguments import ALL, assignments, work_arguments
@@ -66,7 +66,7 @@ def describe(
             source,
             settings=chosen,
             selection=selection,
-            workers=workers or processors(),
+            workers=workers or default_workers(),
             time_limit=time_limit,
             memory_limit=None if worker_memory is None else int(worker_memory * 2**30),
             retry_failures=retry_failures,

@@ -52,7 +52,11 @@ def encode(
     """
     from ingest.encoders.base import StructureEncoder, TextEncoder
     from ingest.encoders.registry import named_encoder
-    from ingest.stages.embeddings import ingest_structure_embeddings, ingest_text_embeddings
+    from ingest.stages.embeddings import (
+        Named,
+        ingest_structure_embeddings,
+        ingest_text_embeddings,
+    )
 
     chosen = dict(settings or {})
     loaded = named_encoder(encoder).load(chosen)
@@ -70,7 +74,11 @@ def encode(
         **vars(selection),
         "retry_failures": retry_failures,
     }
-    work: dict[str, Any] = {"selection": selection, "retry_failures": retry_failures}
+    work: dict[str, Any] = {
+        "selection": selection,
+        "retry_failures": retry_failures,
+        "named": Named(encoder, chosen),
+    }
     with recorded(store, "embeddings", arguments) as run:
         if structures:
             outcome = ingest_structure_embeddings(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from featurestore.crystal import Crystal
 from featurestore.errors import FeatureStoreError, InvalidInputError, MissingContentError
 from featurestore.failure import Failure
 from featurestore.identity import canonical_json, text_id
+from featurestore.machine.cluster import chosen_cluster
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
@@ -30,7 +31,7 @@ from ingest.encoders.base import (
     TextEncoder,
     TextVector,
 )
-from ingest.pipeline.engines import InThisProcess
+from ingest.pipeline.engines import BatchesInWorkers, Engine, InThisProcess
 from ingest.pipeline.failures import still_to_do
 from ingest.pipeline.job import Job, run_job
 from ingest.pipeline.outcome import Outcome
@@ -41,6 +42,19 @@ from ingest.stages.variants import texts_asked_for
 # Large enough for an encoder to pack its batches well, small enough to lose little to a kill.
 _ITEMS_A_CALL = 256
 _ITEMS_A_WRITE = 4096
+# On a cluster: some seconds of work, which are lost where a worker is.
+_ITEMS_A_WORKER = 32
+_SECONDS_A_CALL = 600.0
+
+_worker_encoder: StructureEncoder | TextEncoder | None = None
+
+
+@dataclass(frozen=True)
+class Named:
+    """How workers of a cluster get an encoder: by its name or folder, and its settings."""
+
+    name: str
+    settings: Mapping[str, Any]
 
 
 def ingest_structure_embeddings(
@@ -50,8 +64,11 @@ def ingest_structure_embeddings(
     selection: Selection,
     retry_failures: bool,
     run: Run,
+    named: Named | None = None,
 ) -> Outcome:
     """Encode every chosen structure that this encoder has not encoded yet.
+
+    On a cluster its workers load an encoder that is ``named``; without, this process encodes.
 
     Raises
     ------
@@ -65,7 +82,7 @@ def ingest_structure_embeddings(
             store, session, encoder.spec, selection.structure_ids(session), retry_failures, outcome
         )
         todo = _projected(store, session, encoder, todo, outcome, run)
-        _encode(store, encoder, stored_crystals(session, todo), len(todo), outcome, run)
+        _encode(store, encoder, stored_crystals(session, todo), len(todo), outcome, run, named)
     return outcome
 
 
@@ -78,6 +95,7 @@ def ingest_text_embeddings(
     selection: Selection,
     retry_failures: bool,
     run: Run,
+    named: Named | None = None,
 ) -> Outcome:
     """Encode every distinct text of the chosen structures and variants that lacks a vector.
 
@@ -108,7 +126,7 @@ def ingest_text_embeddings(
             outcome.notes.append(f"{asked:,} texts asked for, {len(texts):,} of them distinct")
         todo = _projected(store, session, encoder, todo, outcome, run)
         items = ((text_id, texts[text_id]) for text_id in todo)
-        _encode(store, encoder, items, len(todo), outcome, run)
+        _encode(store, encoder, items, len(todo), outcome, run, named)
     return outcome
 
 
@@ -185,32 +203,21 @@ def _encode(
     total: int,
     outcome: Outcome,
     run: Run,
+    named: Named | None,
 ) -> None:
     if not total:
         return
     spec = encoder.spec
     register_encoder(store, spec, run)
-
-    def encode(values: Sequence[Any]) -> list[StructureVector | TextVector | Failure]:
-        among = f"{len(values)} {spec.kind}s, from {_name(values[0])} to {_name(values[-1])}"
-        try:
-            results = list(encoder.encode(values))
-        except (FeatureStoreError, MemoryError):
-            raise
-        # Whatever a stranger's code raises; one item it cannot encode should have been a Failure.
-        except Exception as error:
-            raise InvalidInputError(
-                f"the encoder {spec.encoder_id} failed on {among}: {type(error).__name__}: {error}"
-            ) from error
-        if len(results) != len(values):
-            raise InvalidInputError(
-                f"the encoder {spec.encoder_id} gave {len(results)} results for {among}: which "
-                "belongs to which cannot be known, none of these is stored"
-            )
-        return [
-            _checked(result, value, spec) for result, value in zip(results, values, strict=True)
-        ]
-
+    engine: Engine = InThisProcess(partial(_encoded, encoder), _ITEMS_A_CALL)
+    if named is not None and chosen_cluster() is not None:
+        engine = BatchesInWorkers(
+            work=_encoded_by_worker,
+            items_a_call=_ITEMS_A_WORKER,
+            initializer=_start_worker,
+            initargs=(named, spec.encoder_id),
+            time_limit=_SECONDS_A_CALL,
+        )
     job = Job(
         stage="embeddings",
         context=spec.encoder_id,
@@ -220,7 +227,48 @@ def _encode(
         write=partial(_write, store, spec, run),
         items_a_write=_ITEMS_A_WRITE,
     )
-    run_job(store, job, InThisProcess(encode, _ITEMS_A_CALL), items, total, outcome, run)
+    run_job(store, job, engine, items, total, outcome, run)
+
+
+def _encoded(
+    encoder: StructureEncoder | TextEncoder, values: Sequence[Any]
+) -> list[StructureVector | TextVector | Failure]:
+    spec = encoder.spec
+    among = f"{len(values)} {spec.kind}s, from {_name(values[0])} to {_name(values[-1])}"
+    try:
+        results = list(encoder.encode(values))
+    except (FeatureStoreError, MemoryError):
+        raise
+    # Whatever a stranger's code raises; one item it cannot encode should have been a Failure.
+    except Exception as error:
+        raise InvalidInputError(
+            f"the encoder {spec.encoder_id} failed on {among}: {type(error).__name__}: {error}"
+        ) from error
+    if len(results) != len(values):
+        raise InvalidInputError(
+            f"the encoder {spec.encoder_id} gave {len(results)} results for {among}: which "
+            "belongs to which cannot be known, none of these is stored"
+        )
+    return [_checked(result, value, spec) for result, value in zip(results, values, strict=True)]
+
+
+def _start_worker(named: Named, encoder_id: str) -> None:
+    """Load the encoder, which has to be the very one that the driver has."""
+    from ingest.encoders.load import load_encoder
+
+    global _worker_encoder
+    loaded = load_encoder(named.name, **named.settings)
+    if loaded.spec.encoder_id != encoder_id:
+        raise InvalidInputError(
+            f"{named.name} is {loaded.spec.encoder_id} there, not {encoder_id}: its weights or "
+            "versions are others"
+        )
+    _worker_encoder = loaded
+
+
+def _encoded_by_worker(values: Sequence[Any]) -> list[StructureVector | TextVector | Failure]:
+    assert _worker_encoder is not None
+    return _encoded(_worker_encoder, values)
 
 
 def _checked(

@@ -10,7 +10,7 @@ from typing import Any
 
 from featurestore.crystal import Crystal
 from featurestore.failure import Failure
-from featurestore.machine.workers import WorkerPool
+from featurestore.machine.pool import Pool, worker_pool
 from featurestore.output.progress import Progress
 from featurestore.registry import PropertyRegistry
 from featurestore.store import FeatureStore
@@ -76,7 +76,7 @@ def ingest_structures(
         stop_on_interrupt() as interruption,
         kept_failures(store, "structures", dataset, materials, run) as succeeded,
         kept_failures(store, "targets", dataset, targets, run) as solved_targets,
-        WorkerPool(workers) as pool,
+        worker_pool(workers) as pool,
         read_ahead(_batches(records, a_batch or _BATCH), _BATCHES_AHEAD) as batches,
     ):
         for batch in interruption.until_asked(batches):
@@ -189,7 +189,7 @@ def _batches(records: Iterable[MaterialRecord], size: int) -> Iterator[list[Mate
 
 
 def _analysed(
-    batch: Sequence[MaterialRecord], known: Mapping[str, str], pool: WorkerPool
+    batch: Sequence[MaterialRecord], known: Mapping[str, str], pool: Pool
 ) -> list[Analysis | Failure | None]:
     """The symmetry of each structure, or why it is refused; None for known ones."""
     results: list[Analysis | Failure | None] = [

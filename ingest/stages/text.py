@@ -8,9 +8,11 @@ from functools import partial
 from typing import Any
 
 from featurestore.crystal import Crystal
+from featurestore.errors import InvalidInputError
 from featurestore.identity import canonical_json
+from featurestore.machine.cluster import chosen_cluster
 from featurestore.machine.memory import machine_memory
-from featurestore.machine.workers import WorkerPool
+from featurestore.machine.pool import Pool, worker_pool
 from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
 from featurestore.tables.runs import Run
@@ -39,7 +41,7 @@ def ingest_text(
     memory_limit: int | None = None,
     retry_failures: bool,
     run: Run,
-    pool: WorkerPool | None = None,
+    pool: Pool | None = None,
 ) -> Outcome:
     """Describe every chosen structure that this generator has not described yet.
 
@@ -56,7 +58,7 @@ def ingest_text(
     memory_limit : int, optional
         Bytes that a process may allocate; a structure that needs more is a failure. Default: all
         of them together four fifths of the machine's.
-    pool : WorkerPool, optional
+    pool : Pool, optional
         Of `describing_pool`, which goes on living; by default processes for this call alone.
 
     Raises
@@ -91,7 +93,7 @@ def ingest_text(
             work=_describe,
             workers=workers,
             initializer=_start_worker,
-            initargs=(source, dict(settings)),
+            initargs=(source, dict(settings), spec.generator_id),
             time_limit=time_limit,
             memory_limit=memory_limit or _memory_of_each(workers),
             pool=pool,
@@ -109,12 +111,16 @@ def ingest_text(
     return outcome
 
 
-def describing_pool(source: str, settings: Mapping[str, Any], workers: int) -> WorkerPool:
+def describing_pool(source: str, settings: Mapping[str, Any], workers: int) -> Pool:
     """Processes that describe by one generator, for several calls of `ingest_text`."""
-    return WorkerPool(workers, _start_worker, (source, dict(settings)), _memory_of_each(workers))
+    initargs = (source, dict(settings), None)
+    return worker_pool(workers, _start_worker, initargs, _memory_of_each(workers))
 
 
-def _memory_of_each(workers: int) -> int:
+def _memory_of_each(workers: int) -> int | None:
+    """An equal share of this machine's; on a cluster Ray watches the memory of each node."""
+    if chosen_cluster() is not None:
+        return None
     return int(machine_memory() * _SHARE_OF_MEMORY / workers)
 
 
@@ -150,10 +156,15 @@ def _write(
     store.merge_rows("sentences", rows)
 
 
-def _start_worker(source: str, settings: Mapping[str, Any]) -> None:
+def _start_worker(source: str, settings: Mapping[str, Any], generator_id: str | None) -> None:
     global _worker_generator
     part = text_part(source)
     made = part.generator(settings)
+    if generator_id not in (None, made.spec.generator_id):
+        raise InvalidInputError(
+            f"{source} makes {made.spec.generator_id} there, not {generator_id}: it has other "
+            "versions or settings"
+        )
     made.warm_up()
     _worker_generator = part, made
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from featurestore.crystal import Crystal
 from featurestore.errors import FeatureStoreError
 from featurestore.failure import Failure
-from featurestore.machine.workers import WorkerPool
+from featurestore.machine.pool import Pool
 from ingest.structures.checks import check_structure
 from ingest.structures.symmetry import Symmetry, symmetry
 
@@ -38,7 +38,7 @@ def analyse(crystal: Crystal) -> Analysis | Failure:
         return Failure.of(error)
 
 
-def analyse_all(crystals: Sequence[Crystal], pool: WorkerPool) -> list[Analysis | Failure]:
+def analyse_all(crystals: Sequence[Crystal], pool: Pool) -> list[Analysis | Failure]:
     """`analyse` of each structure, in order; large numbers and large cells go to the pool.
 
     spglib takes minutes for a large cell that is nearly symmetric, and no signal stops it: each has
@@ -57,7 +57,7 @@ def analyse_all(crystals: Sequence[Crystal], pool: WorkerPool) -> list[Analysis 
     return [slow[number] if number in large else next(found) for number in range(len(crystals))]
 
 
-def _analyse_small(crystals: Sequence[Crystal], pool: WorkerPool) -> list[Analysis | Failure]:
+def _analyse_small(crystals: Sequence[Crystal], pool: Pool) -> list[Analysis | Failure]:
     if len(crystals) < _ENOUGH_FOR_WORKERS:
         return [analyse(crystal) for crystal in crystals]
     tasks = {

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
+from featurestore.files import OPENING
 from ingest.structures.refusals import LimitError, UnreadableFileError
 
 LARGEST_FILE = 256 << 20  # bytes, unpacked
@@ -131,7 +132,7 @@ def open_regular(path: Path) -> io.BufferedReader:
     OSError
         If it cannot be opened.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    descriptor = os.open(path, os.O_RDONLY | OPENING)
     with ExitStack() as stack:
         stack.callback(os.close, descriptor)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
-from featurestore.machine.workers import WorkerPool
+from featurestore.machine.pool import Pool
 from ingest.structures.archives import is_packed, members
 from ingest.structures.files import Unit, read_unit
 from ingest.structures.ids import IdRule
@@ -122,7 +122,7 @@ def read_sources(
     files: Sequence[SourceFile],
     rule: IdRule | None = None,
     nearest_order: bool = False,
-    pool: WorkerPool | None = None,
+    pool: Pool | None = None,
 ) -> Iterator[MaterialRecord]:
     """The materials of the files, in order; a file or block that cannot be read is a `Failure`.
 
@@ -134,7 +134,7 @@ def read_sources(
         How materials get their ids; by default from the stems of their files.
     nearest_order : bool
         Whether a disordered site takes its most abundant element instead of being refused.
-    pool : WorkerPool, optional
+    pool : Pool, optional
         Reads single files in processes, each within `SECONDS_A_FILE`; by default they are read
         here.
 
@@ -212,7 +212,7 @@ def _here(units: Iterable[Unit]) -> Iterator[MaterialRecord]:
         yield from read_unit(unit)
 
 
-def _in_processes(units: Iterable[Unit], pool: WorkerPool) -> Iterator[MaterialRecord]:
+def _in_processes(units: Iterable[Unit], pool: Pool) -> Iterator[MaterialRecord]:
     """`read_unit` of each in the pool; records in the order of the units."""
     waiting: dict[int, Unit] = {}
 

@@ -54,7 +54,7 @@ def fake_part(fake: FakeGenerator | None = None) -> TextPart:
     )
 
 
-def start_fake(behaviour: dict[float, str], _: object) -> None:
+def start_fake(behaviour: dict[float, str], *_: object) -> None:
     """Take the place of the stage's initializer in a worker."""
     stage._worker_generator = fake_part(), FakeGenerator(behaviour)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -11,7 +12,7 @@ from featurestore.catalogue import find_encoder
 from featurestore.errors import MissingDataError
 from featurestore.failure import Failure
 from featurestore.identity import canonical_json
-from featurestore.output.display import Showing, Shown
+from featurestore.output.display import Showing, Shown, figure_html, no_picture
 from featurestore.output.progress import progress_bar
 from featurestore.session import Session
 from featurestore.store import FeatureStore
@@ -25,6 +26,9 @@ from train.benchmark.workers import Trained, train_cells
 from train.models import StoredModel, stored_models
 from train.source_tasks import source_warnings
 from train.tasks.columns import errors_of
+
+if TYPE_CHECKING:
+    from featurestore.output.figure import Figure
 
 _STAGE = "benchmark"
 
@@ -70,7 +74,16 @@ class Benchmark(Shown):
             for suffix in ("", "_std", "_low", "_high")
         ]
         shown = self.table.select([*_SHOWN, *errors, *_COMPARED]) if self.rows else None
-        return Showing(title, {}, shown, (*self.notes, *verdicts(self.rows), *failed))
+        notes = (*self.notes, *verdicts(self.rows), *failed)
+        drawn = any(row.errors.size for row in self.rows)
+        picture = (lambda: figure_html(self.figure(), title)) if drawn else no_picture
+        return Showing(title, {}, shown, notes, picture)
+
+    def figure(self) -> Figure:
+        """The errors with intervals, see `train.benchmark.figure.benchmark_figure`."""
+        from train.benchmark.figure import benchmark_figure
+
+        return benchmark_figure(self.rows)
 
 
 @dataclass

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from featurestore.failure import Failure
-from featurestore.machine.workers import WorkerPool
+from featurestore.machine.pool import worker_pool
 from featurestore.store import FeatureStore
 from featurestore.views.request import ViewRequest
 from featurestore.views.view import TrainingView
@@ -42,7 +43,7 @@ def train_cells(
     Parameters
     ----------
     store_uri : str
-        The store; each worker opens it itself.
+        The store; each worker opens it itself: on a cluster, by the same path or bucket.
     cells : sequence of Cell
         Neighbours with the same training view read its vectors once.
     changes : mapping
@@ -50,8 +51,10 @@ def train_cells(
     jobs : int
         Number of processes.
     """
+    if "://" not in store_uri:
+        store_uri = str(Path(store_uri).absolute())  # a cluster's workers start elsewhere
     items = ((cell, (store_uri, cell, changes.get(cell.predictor))) for cell in cells)
-    with _environment(_THREADS), WorkerPool(jobs, _start) as pool:
+    with _environment(_THREADS), worker_pool(jobs, _start) as pool:
         yield from pool.run(_train, items)
 
 
@@ -92,5 +95,8 @@ def _start() -> None:
     # The parent reports progress; a worker's own would run into it.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     import torch
+    from threadpoolctl import threadpool_limits
 
+    # Also where the libraries were loaded with more, as in a cluster's worker of several CPUs.
+    threadpool_limits(1)
     torch.set_num_threads(1)

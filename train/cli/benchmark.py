@@ -9,6 +9,7 @@ import click
 
 from featurestore.cli.options import (
     CONTEXT,
+    cluster_options,
     count_option,
     figure_option,
     formats_option,
@@ -114,6 +115,7 @@ class CellsFailedError(FeatureStoreError):
 )
 @figure_option()
 @formats_option(_FORMATS, "How rows are printed; csv, json and ndjson have every number.")
+@cluster_options
 @store_option
 def benchmark(
     properties: tuple[str, ...],

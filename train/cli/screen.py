@@ -8,6 +8,7 @@ import click
 
 from featurestore.cli.options import (
     CONTEXT,
+    cluster_options,
     figure_option,
     format_option,
     output_option,
@@ -102,6 +103,7 @@ def screen() -> None:
 @figure_option("PNG, SVG or PDF file: the chosen and all candidates.", "--figure")
 @output_option
 @format_option
+@cluster_options
 @store_option
 def candidates(
     sources: tuple[str, ...],

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from featurestore.errors import InvalidInputError, UnknownNameError
-from featurestore.output.display import Showing, Shown
+from featurestore.output.display import Showing, Shown, figure_html
 from featurestore.output.progress import progress_bar
 from featurestore.views.view import TrainingView
 from train.analysis.resampling import LEVEL, Estimate
@@ -19,6 +20,9 @@ from train.screening.names import GREEDY, RANDOM, REPLAYED, USUAL
 from train.screening.rules import Outlook, scores
 from train.screening.surrogate import predictive
 from train.screening.wants import LARGEST, SMALLEST, Want
+
+if TYPE_CHECKING:
+    from featurestore.output.figure import Figure
 
 Floats = npt.NDArray[np.float64]
 
@@ -190,7 +194,20 @@ class Replay(Shown):
             "target": f"{self.target} ({self.unit})",
             "materials": f"{self.n:,}, {s.known:,} known at the start",
         }
-        return Showing("Replayed campaigns", facts, self.summary, tuple(self.remarks()))
+        title = "Replayed campaigns"
+        return Showing(
+            title,
+            facts,
+            self.summary,
+            tuple(self.remarks()),
+            lambda: figure_html(self.figure(), title),
+        )
+
+    def figure(self) -> Figure:
+        """What is found after how many picks, see `train.screening.replay_figure`."""
+        from train.screening.replay_figure import replay_figure
+
+        return replay_figure(self)
 
 
 _SCHEMA = pa.schema(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +12,16 @@ import pyarrow as pa
 
 from featurestore.crystal import Crystal
 from featurestore.failure import Failure
-from featurestore.output.display import Showing, Shown
+from featurestore.output.display import Showing, Shown, figure_html, no_picture
 from train.display.rounding import rounded
 from train.models import SeedGroup
 from train.screening.candidates import Material, Told
 from train.screening.choice import Choice
 from train.screening.distribution import BEYOND
 from train.screening.names import PROBABILITY
+
+if TYPE_CHECKING:
+    from featurestore.output.figure import Figure
 
 Floats = npt.NDArray[np.float64]
 
@@ -172,7 +176,14 @@ class Screening(Shown):
         if self.failures:
             facts["failed"] = f"{len(self.failures):,}"
         title = f"{len(self.chosen):,} of {len(self.materials):,} candidates"
-        return Showing(title, facts, self.short, self.notes)
+        picture = (lambda: figure_html(self.figure(), title)) if self.chosen else no_picture
+        return Showing(title, facts, self.short, self.notes, picture)
+
+    def figure(self) -> Figure:
+        """The chosen and all candidates, see `train.screening.figure.screening_figure`."""
+        from train.screening.figure import screening_figure
+
+        return screening_figure(self)
 
 
 def _value(one: Told, row: int) -> str:

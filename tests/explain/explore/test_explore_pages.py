@@ -18,7 +18,7 @@ import explain.explore
 from explain.explore.api import ENDPOINTS
 from explain.explore.cell import scene
 from explain.explore.elements import ELEMENTS, GRID
-from explain.explore.find import Finding
+from explain.explore.finding import Finding
 from explain.explore.pages import PAGES
 from featurestore.crystal import Crystal
 from featurestore.errors import InvalidInputError

@@ -1,0 +1,241 @@
+"""The pool on a small Ray cluster: results, failures and what is refused; skipped without Ray."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from made_up_materials import entry, write_archive
+from ray_work import die, refuse, scale, work
+from tiny_bert import write_tiny_bert
+
+from featurestore.cli.root import root
+from featurestore.errors import InvalidInputError
+from featurestore.failure import Failure
+from featurestore.machine.cluster import Cluster, chosen_cluster, on_cluster
+from featurestore.machine.pool import default_workers, worker_pool
+from featurestore.machine.workers import WorkersError
+from featurestore.store import FeatureStore
+from featurestore.stored_structures import stored_crystals
+from featurestore.tables.schemas import embedding_table
+from ingest.encoders.load import load_encoder
+from ingest.text.registry import text_part
+
+pytest.importorskip("ray")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Two nodes of this machine, with a processor each."""
+    from ray.cluster_utils import Cluster as TestCluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        # Workers import what this file does.
+        here = Path(__file__).parent
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(here), os.environ.get("PYTHONPATH", "")]))
+        started = TestCluster(
+            initialize_head=True,
+            head_node_args={"num_cpus": 1, "include_dashboard": False},
+        )
+        started.add_node(num_cpus=1)
+        try:
+            yield Cluster(started.address)
+        finally:
+            started.shutdown()
+
+
+@pytest.fixture
+def there(cluster: Cluster) -> Iterator[Cluster]:
+    with on_cluster(cluster):
+        yield cluster
+
+
+def ran(items: list[Any], **limits: Any) -> dict[Any, Any]:
+    memory = limits.pop("memory_limit", None)
+    with worker_pool(2, scale, (3,), memory) as pool:
+        return dict(pool.run(work, enumerate(items), **limits))
+
+
+def test_every_item_has_its_result_and_failures_are_their_own(there, tmp_path):
+    assert default_workers() == 2
+    items = [*range(40), "raise", tmp_path / "once", "die", *range(40)]
+    results = ran(items)
+    assert sorted(results) == list(range(len(items)))
+    for number, item in enumerate(items):
+        if isinstance(item, int):
+            assert results[number] == 3 * item
+    assert results[40] == Failure("ValueError", "as it was told")
+    assert results[41] == "second"
+    assert results[42].error == "WorkerDied"
+
+
+def test_a_time_limit_and_a_memory_limit_are_an_items_own(there):
+    results = ran([1, "hang", 2, "memory", 3], time_limit=2.0, memory_limit=4 << 30)
+    assert [results[number] for number in (0, 2, 4)] == [3, 6, 9]
+    assert results[1] == Failure("TimeLimit", "took more than 2 s")
+    assert results[3].error == "MemoryError"
+
+
+def test_items_are_read_as_they_are_worked_on_and_a_pool_can_be_left(there):
+    read = []
+
+    def items() -> Iterator[tuple[int, int]]:
+        for number in range(100_000):
+            read.append(number)
+            yield number, number
+
+    with worker_pool(2, scale, (1,)) as pool:
+        results = pool.run(work, items())
+        for _ in range(5):
+            next(results)
+        results.close()
+        assert len(read) < 2_000
+        # The same workers go on with other work.
+        assert dict(pool.run(abs, [(1, -1)])) == {1: 1}
+
+
+@pytest.mark.parametrize(
+    ("initializer", "arguments", "message"),
+    [
+        (refuse, ("its weights are others",), "its weights are others"),
+        (die, (), "while they start"),
+    ],
+)
+def test_workers_that_cannot_start_are_an_error(there, initializer, arguments, message):
+    with worker_pool(2, initializer, arguments) as pool, pytest.raises(WorkersError, match=message):
+        list(pool.run(work, [(0, 0)]))
+
+
+def test_other_versions_are_refused_by_name(there, monkeypatch):
+    from featurestore.machine import ray_workers
+
+    mine = {**ray_workers.facts(), "duckdb": "0.0.1"}
+    monkeypatch.setattr(ray_workers, "facts", lambda: mine)
+    with (
+        worker_pool(1, scale, (1,)) as pool,
+        pytest.raises(WorkersError, match=r"duckdb .*0\.0\.1"),
+    ):
+        list(pool.run(work, [(0, 0)]))
+
+
+def test_nothing_of_rays_comes_on_the_standard_output(cluster, capfd):
+    with on_cluster(cluster):
+        assert ran(["die", 1])[1] == 3
+        print("mine")
+    assert capfd.readouterr().out == "mine\n"
+    assert chosen_cluster() is None
+
+
+def test_sigterm_stays_what_it_was(cluster):
+    before = signal.getsignal(signal.SIGTERM)
+    with on_cluster(cluster):
+        assert ran([1]) == {0: 3}
+        assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize("address", ["", "head", "ray://head:10001", "user:word@head:1", "a b:1"])
+def test_what_is_no_address_is_refused(address):
+    with pytest.raises(InvalidInputError, match="HOST:PORT"):
+        Cluster(address)
+
+
+def test_an_address_where_nothing_answers_is_an_error_at_once():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    began = time.monotonic()
+    with (
+        pytest.raises(WorkersError, match=f"127.0.0.1:{port}"),
+        on_cluster(Cluster(f"127.0.0.1:{port}")),
+    ):
+        pass
+    assert time.monotonic() - began < 20
+
+
+def test_more_than_the_cluster_has_is_refused(cluster):
+    much = Cluster(cluster.address, cpus_per_worker=64)
+    with on_cluster(much), pytest.raises(WorkersError, match="no room"):
+        default_workers()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
+    folder = tmp_path_factory.mktemp("ray")
+    archive = write_archive(folder / "six.json", [entry(f"m{i}", 4.0 + i / 9) for i in range(6)])
+    store = FeatureStore.open(folder / "store", create=True)
+    called("structures", str(archive), "--dataset", "six", store=store)
+    return store
+
+
+def called(*arguments: str, store: FeatureStore) -> Result:
+    result = CliRunner().invoke(
+        root, ["ingest", *arguments, "--store", store.uri], catch_exceptions=False
+    )
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_text_and_vectors_of_a_cluster_are_those_of_one_machine(cluster, store, tmp_path):
+    on_it = ("--ray", cluster.address)
+    made = called("text", "--text", "chemnlp", "--workers", "1", *on_it, store=store)
+    assert made.stdout == "structures described: 6 written, 0 already there, 0 failed\n"
+    folder = str(write_tiny_bert(tmp_path / "tiny"))
+    called("embeddings", "--encoder", folder, "--text", "chemnlp", *on_it, store=store)
+    with store.session() as session:
+        ids = session.query("SELECT structure_id FROM materials ORDER BY 1")["structure_id"]
+        crystals = dict(stored_crystals(session, ids.to_pylist()))
+        rows = session.query("FROM sentences ORDER BY structure_id, position").to_pylist()
+        texts = session.query("SELECT text_id, text FROM texts('chemnlp')").to_pylist()
+    generator = text_part("chemnlp").generator({})
+    for structure_id, crystal in crystals.items():
+        found = [row["sentence"] for row in rows if row["structure_id"] == structure_id]
+        assert found == [sentence.text for sentence in generator.describe(crystal)]
+    encoder = load_encoder(folder)
+    dataset = store.dataset(embedding_table("text", encoder.spec.encoder_id))
+    vectors = {row["text_id"]: row["vector"] for row in dataset.to_table().to_pylist()}
+    assert set(vectors) == {row["text_id"] for row in texts}
+    here = encoder.encode([row["text"] for row in texts])
+    # Other batches than here: the sums come in another order.
+    for row, result in zip(texts, here, strict=True):
+        np.testing.assert_allclose(vectors[row["text_id"]], result.vector, atol=1e-5)
+    hosts = store.sql("SELECT command, host FROM runs ORDER BY started_at").to_pylist()
+    on_which = [(run["command"], json.loads(run["host"]).get("cluster")) for run in hosts]
+    assert [place for command, place in on_which if command == "ingest structures"] == [None]
+    assert [place for command, place in on_which if command != "ingest structures"] == [
+        cluster.address
+    ] * 2
+
+
+def test_duplicates_and_symmetry_of_a_cluster(cluster, store, tmp_path, monkeypatch):
+    from ingest.structures import analysis
+
+    monkeypatch.setattr(analysis, "_ENOUGH_FOR_WORKERS", 1)
+    archive = write_archive(tmp_path / "two.json", [entry("again", 4.0), entry("new", 7.0)])
+    on_it = ("--ray", cluster.address)
+    called("structures", str(archive), "--dataset", "two", *on_it, store=store)
+    called("duplicates", *on_it, store=store)
+    facts = store.sql("SELECT space_group, count(*) AS n FROM materials GROUP BY ALL").to_pylist()
+    assert facts == [{"space_group": "Pm-3m", "n": 8}]
+    # Scaled to one volume all are the same crystal.
+    groups = store.sql("SELECT DISTINCT group_id FROM duplicates").to_pylist()
+    assert len(groups) == 1
+
+
+def test_a_worker_with_another_generator_or_encoder_refuses(tmp_path):
+    from ingest.stages import embeddings, text
+
+    with pytest.raises(InvalidInputError, match="not chemnlp_0000000000"):
+        text._start_worker("chemnlp", {}, "chemnlp_0000000000")
+    folder = str(write_tiny_bert(tmp_path / "tiny"))
+    with pytest.raises(InvalidInputError, match="its weights or versions are others"):
+        embeddings._start_worker(embeddings.Named(folder, {}), "tiny_0000000000")
