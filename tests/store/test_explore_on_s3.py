@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import pytest
 import synthetic_store as toy
 from starlette.testclient import TestClient
 
+from explain.explore import sessions
 from explain.explore.app import make_app
 from explain.explore.engine import Engine, Limits
 from explain.explore.safety import Guard
 from featurestore.store import FeatureStore
 
 
-def test_the_pages_of_a_store_in_a_bucket(s3_place) -> None:
+def test_the_pages_of_a_store_in_a_bucket(s3_place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "_SECONDS_BETWEEN_LOOKS", 0.0)
     store = FeatureStore.open(s3_place.uri, create=True)
     store.merge_rows("materials", map(toy._material, range(3)))
     app = make_app(Engine(store.uri, None, Limits(processes=0)), Guard())

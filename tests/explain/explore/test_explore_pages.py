@@ -11,17 +11,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import synthetic_store as toy
-from served_pages import Served
+from served_pages import Served, client_of
 from starlette.testclient import TestClient
 
 import explain.explore
 from explain.explore.api import ENDPOINTS
 from explain.explore.cell import scene
 from explain.explore.elements import ELEMENTS, GRID
+from explain.explore.engine import Limits
 from explain.explore.finding import Finding
 from explain.explore.pages import PAGES
+from explain.explore.safety import Guard
 from featurestore.crystal import Crystal
 from featurestore.errors import InvalidInputError
+from featurestore.store import FeatureStore
 from ingest.structures.sources import expand_sources, read_sources
 
 PACKAGE = Path(explain.explore.__file__).parent
@@ -300,32 +303,22 @@ def test_the_interface_is_described_and_the_pages_use_it_and_no_other(client: Te
     assert not re.findall(r"https?://(?!www\.w3\.org)", text), "nothing from elsewhere"
 
 
-def test_a_store_that_changes_below_the_server_is_seen(tmp_path: Path) -> None:
-    from served_pages import client_of
-
-    from explain.explore import sessions
-    from explain.explore.engine import Limits
-    from explain.explore.safety import Guard
-
+def test_a_store_that_changes_below_the_server_is_seen_at_once(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     toy.make_store(folder, 5)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sessions, "_SECONDS_BETWEEN_LOOKS", 0.0)
-        with client_of(str(folder), Guard(), Limits(processes=0)) as client:
-            assert client.get("/api/find").json()["total"] == 5
-            from featurestore.store import FeatureStore
-
-            FeatureStore.open(folder).merge_rows("materials", [toy._material(70)])
-            assert client.get("/api/find").json()["total"] == 6
-            folder.rename(tmp_path / "away")
-            gone = client.get("/api/find")
-            assert gone.status_code in (404, 503), gone.text
-            toy.make_store(folder, 5)
-            FeatureStore.open(folder).merge_rows("materials", [toy._material(71)])
-            rows = client.get("/api/find").json()["rows"]
-            assert rows[-1]["material_id"] == "toy-071", "its versions are those of the other"
-            ids = client.get("/api/find", params={"q": "toy-070"}).json()
-            assert ids["total"] == 0
+    with client_of(str(folder), Guard(), Limits(processes=0)) as client:
+        assert client.get("/api/find").json()["total"] == 5
+        FeatureStore.open(folder).merge_rows("materials", [toy._material(70)])
+        assert client.get("/api/find").json()["total"] == 6
+        folder.rename(tmp_path / "away")
+        gone = client.get("/api/find")
+        assert gone.status_code in (404, 503), gone.text
+        toy.make_store(folder, 5)
+        FeatureStore.open(folder).merge_rows("materials", [toy._material(71)])
+        rows = client.get("/api/find").json()["rows"]
+        assert rows[-1]["material_id"] == "toy-071", "its versions are those of the other"
+        ids = client.get("/api/find", params={"q": "toy-070"}).json()
+        assert ids["total"] == 0
 
 
 def test_the_periodic_table_has_every_element_once() -> None:
