@@ -179,8 +179,13 @@ def stored_segment_effects(
 
 
 def segments_table(results: Sequence[SegmentEffects]) -> pa.Table:
-    """One row for each model, group and segment; errors and changes in ``unit``."""
+    """One row for each model, group and segment; errors and changes in ``unit``.
+
+    Where a model attends to its parts, ``attention`` is the share that a part got on the validation
+    fold, beside what is lost without it and no substitute for that.
+    """
     rows = []
+    attends = any("attention" in one.metrics for result in results for one in result.models)
     for result in results:
         model, p = result.models.first, result.models.parameters
         for effect in result.effects:
@@ -208,12 +213,29 @@ def segments_table(results: Sequence[SegmentEffects]) -> pa.Table:
                 "change_high": effect.change.high,
                 "unit": output_unit(model),
             }
+            if attends:
+                row["attention"] = _attention(result.models, effect)
             rows.append(row)
     table = pa.Table.from_pylist(rows)
-    for name, kind in (("seeds_std", pa.float64()), ("text_source", pa.string())):
+    kinds = {"seeds_std": pa.float64(), "text_source": pa.string(), "attention": pa.float64()}
+    for name, kind in kinds.items():
+        if name not in table.column_names:
+            continue
         index = table.column_names.index(name)
         table = table.set_column(index, name, table[name].cast(kind))
     return table
+
+
+def _attention(models: SeedGroup, effect: SegmentEffect) -> float | None:
+    """The mean share over the seeds that a part, or all segments of it, got; None if not known."""
+    shares = [one.metrics["attention"] for one in models if "attention" in one.metrics]
+    if effect.group != "all" or not shares:
+        return None
+    within = (effect.segment, f"{effect.segment}.")
+    sums = [
+        sum(v for n, v in of.items() if n == within[0] or n.startswith(within[1])) for of in shares
+    ]
+    return float(np.mean(sums))
 
 
 def is_text(name: str) -> bool:

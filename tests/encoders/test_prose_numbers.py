@@ -13,7 +13,8 @@ from ingest.text.registry import text_part
 CHEMNLP = (
     "The chemical information include: The chemical has an atomic formula of MnBeV2 with a "
     "prototype of ABC2;Its molecular weight is 82.92 g/mol; The atomic fractions are {'Mn': 0.25, "
-    "'Be': 0.25, 'V': 0.5}. The structure information include: The lattice parameters are 2.91, "
+    "'Be': 0.25, 'V': 0.5}, and the atomic values X and Z are 1.55, 1.57, 1.63 and 25, 4, 23, "
+    "respectively. The structure information include: The lattice parameters are 2.91, "
     "2.92, 5.21 with angles 90.0, 90.0, 120.0 degrees; The space group number is 99 with the "
     "symbol P4mm; The top K XRD peaks are found at 17.0, 30.7, 34.4, 35.3, 44.0 degrees; The "
     "material has a density of 6.233 g/cm³, crystallizes in a tetragonal system; The number of "
@@ -38,7 +39,9 @@ def test_what_chemnlp_states():
         "molecular weight": 82.92, "density": 6.233, "space group number": 99,
         "lattice parameter 1": 2.91, "lattice parameter 3": 5.21, "lattice angle 3": 120,
         "atoms in cells 1": 4, "atoms in cells 2": 8, "XRD peak 1": 17.0, "XRD peak 5": 44.0,
-        "ChemNLP bond, least": 2.29, "tetragonal": 1, "cubic": 0,
+        "ChemNLP bond, least": 2.29, "ChemNLP bond, count": 3, "electronegativity, largest": 1.63,
+        "atomic number, least": 4, "atomic number, count": 3, "fraction, largest": 0.5,
+        "tetragonal": 1, "cubic": 0,
     }  # fmt: skip
     assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-6)
 

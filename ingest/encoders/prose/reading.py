@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ingest.structures.elements import BY_NUMBER
 
-VERSION = 1
+VERSION = 2
 ABSENT = -1.0
 
 _PLACE = {symbol: place for place, symbol in enumerate(BY_NUMBER)}
@@ -31,13 +31,16 @@ _PHRASES: tuple[tuple[str, str, int], ...] = (
     ("atoms in cells", r"conventional cells are", 2),
     ("XRD peak", r"XRD peaks are found at", 5),
 )
-#: Lists of numbers, of which count, least, mean, largest and spread are told: name, what the text
-#: must have said before, and a number of the list.
-_LISTS: tuple[tuple[str, str, str], ...] = (
-    ("length", "", rf"(?<![\w.]){_NUMBER}(?=(?: ?[–-] ?\d+\.\d+)? ?Å)"),
-    ("ChemNLP bond", "bond distances are as follows:", r"(?<![\w.])(\d+(?:\.\d+)?)(?!\w)"),
-    ("angle", "", rf"(?<![\w.]){_NUMBER}(?=°| degrees)"),
-    ("decimal", "", r"(?<![\w.])(\d+\.\d+)(?!\w)"),
+#: Lists of numbers, of which count, least, mean, largest and spread are told: name, where they
+#: stand (the first group; None: anywhere in the text), and a number of the list.
+_LISTS: tuple[tuple[str, str | None, str], ...] = (
+    ("length", None, rf"(?<![\w.]){_NUMBER}(?=(?: ?[–-] ?\d+\.\d+)? ?Å)"),
+    ("ChemNLP bond", r"bond distances are as follows:(.*)", r"(?<![\w.])(\d+(?:\.\d+)?)(?!\w)"),
+    ("electronegativity", r"atomic values X and Z are ([\d., ]+) and", _NUMBER),
+    ("atomic number", r"atomic values X and Z are [\d., ]+ and ([\d, ]+)", _NUMBER),
+    ("fraction", r"atomic fractions are \{([^}]*)\}", _NUMBER),
+    ("angle", None, rf"(?<![\w.]){_NUMBER}(?=°| degrees)"),
+    ("decimal", None, r"(?<![\w.])(\d+\.\d+)(?!\w)"),
 )
 _OF_A_LIST: tuple[tuple[str, Callable[[npt.NDArray[np.float64]], float]], ...] = (
     ("count", len),
@@ -126,9 +129,10 @@ def numbers(text: str) -> list[float]:
         found = re.search(phrase + r"((?:[ ,]|and|-?\d+(?:\.\d+)?)+)", text)
         given = [float(one) for one in re.findall(_NUMBER, found[1])] if found else []
         values += [*given, *[ABSENT] * count][:count]
-    for _, after, pattern in _LISTS:
-        _, said, rest = text.partition(after) if after else ("", " ", text)
-        values += _statistics([float(one) for one in re.findall(pattern, rest if said else "")])
+    for _, where, pattern in _LISTS:
+        place = re.search(where, text, re.DOTALL) if where else None
+        region = text if where is None else place[1] if place else ""
+        values += _statistics([float(one) for one in re.findall(pattern, region)])
     return values
 
 

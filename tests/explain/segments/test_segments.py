@@ -184,3 +184,20 @@ def test_the_command_prints_and_draws(store: FeatureStore, tmp_path: Path) -> No
     assert _run(store).exit_code == 2
     with pytest.raises(MissingDataError, match="no model of property 'slme'"):
         _run(store, "--property", "slme")
+
+
+def test_attention_stands_beside_what_is_lost(tmp_path):
+    from train.predictors.attention.recipe import Attention
+
+    store = toy.make_store(tmp_path / "store", 60, structure_segments=SEGMENTS)
+    view = store.training_view(toy.PROPERTY, **toy.view_request("structure+text"))
+    recipe = Attention(members=1, width=8, heads=2, max_epochs=3)
+    model = train_model(store, view, recipe, 0).model
+    [found] = segment_effects(store, [model], fold="test", by="n_atoms")
+    rows = {row["segment"]: row for row in found.table.to_pylist() if row["group"] == "all"}
+    kept = model.metrics["attention"]
+    assert rows["structure.bond"]["attention"] == pytest.approx(kept["structure.bond"])
+    assert rows["text"]["attention"] == pytest.approx(kept["text.all"])
+    parts = [rows[f"structure.{name}"]["attention"] for name, *_ in SEGMENTS]
+    assert rows["structure"]["attention"] == pytest.approx(sum(parts))
+    assert {r["attention"] for r in found.table.to_pylist() if r["group"] != "all"} == {None}
