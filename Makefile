@@ -67,7 +67,7 @@ lint: install
 	$(BIN)/lint-imports
 
 site: install
-	$(INSTALL) --constraint constraints.txt ".[docs]"
+	$(INSTALL) --constraint constraints.txt --editable ".[dev,docs]"
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 wheel: install

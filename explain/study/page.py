@@ -201,13 +201,14 @@ def _training_row(
 
 
 def _tag_row(row: dict[str, Any], removals: Any) -> dict[str, Any]:
-    full = row.get("mae_full")
-    ours = None if not full else 100 * row["difference"] / full
+    # A tag that no text has changes nothing that could be measured.
+    full, difference = row.get("mae_full"), row.get("difference")
+    ours = 100 * difference / full if full and difference is not None else None
     theirs = change(removals, row["property"], row["text_source"], row["tag"])
     kept = ("property", "text_source", "features", "predictor", "subset", "tag", "n", "n_with_tag")
     return {name: row.get(name) for name in kept} | {
         "MAE full": full,
-        "change": row.get("difference"),
+        "change": difference,
         "95 % from": row.get("low"),
         "to": row.get("high"),
         "p after Holm": row.get("p_holm"),

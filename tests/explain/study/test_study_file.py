@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from explain.study.file import read_study, shipped_studies
+from explain.study.page import _tag_row, _training_row
 from explain.study.published import change, kind_of_features, read_removals
 from explain.study.references import in_order
 from explain.study.schema import TABLES, StudyError
@@ -187,3 +188,24 @@ def test_every_key_is_documented():
         assert f"[{name}" in document
         for key in table.keys:
             assert f"`{key}`" in document or f"`{key} =" in document, (name, key)
+
+
+def test_rows_of_the_page_have_our_number_beside_the_published_one():
+    study = read_study("hybrid-llm-gnn")
+    report = study.tables["report"]
+    row = {"property": "slme", "unit": "%", "features": "both-chemnlp", "predictor": "mlp"}
+    row |= {"n_train": 5, "n_test": 1, "seeds": 1, "test_mae": 4.5}
+    errors = read_published(Path(report["published"]))
+    told = _training_row(row, study.tables, errors)
+    assert (told["MAE"], told["published"]) == (
+        4.5,
+        "ALIGNN-BERT-TL 4.8874; ALIGNN-MatBERT-TL 4.6579",
+    )
+    assert _training_row(row | {"features": "none"}, study.tables, errors)["published"] is None
+    removals = read_removals(Path(report["published-removals"]))
+    tag = {"property": "slme", "text_source": "chemnlp", "tag": "bond length", "mae_full": 4.0}
+    found = _tag_row(tag | {"difference": 0.2}, removals)
+    assert found["change %"] == pytest.approx(5.0)
+    assert found["published change %"] == pytest.approx(100 * (4.675 / 4.6827 - 1))
+    # no text of the fold has the tag
+    assert _tag_row(tag | {"difference": None}, removals)["change %"] is None
