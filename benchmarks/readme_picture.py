@@ -10,12 +10,17 @@ from pathlib import Path
 
 import click
 
+from featurestore.output.figure import Figure
+from featurestore.output.figures import write_figure
+from featurestore.output.labels import property_title
+from featurestore.output.style import COLOURS, along_x, new_figure, styled
+
 DOCS = Path(__file__).parents[1] / "docs"
 _ROW = re.compile(r"^\|([^|]*)\|([^|]*)\|\s*(\d*)\s*\|([^|]*)\|", re.MULTILINE)
 _DRAWN = {
-    "structure": ("structure: ALIGNN", "#0072b2", "o"),
-    "robocrystallographer": ("text: BERT on Robocrystallographer", "#d55e00", "s"),
-    "structure + robocrystallographer": ("both", "#009e73", "D"),
+    "structure": ("structure: ALIGNN", COLOURS[0], "o"),
+    "robocrystallographer": ("text: BERT on Robocrystallographer", COLOURS[1], "s"),
+    "structure + robocrystallographer": ("both", COLOURS[2], "D"),
 }
 
 
@@ -42,30 +47,28 @@ def errors(text: str) -> dict[str, dict[str, float]]:
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=DOCS / "errors.svg")
 def main(output: Path) -> None:
     """Draw the picture again."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    from matplotlib.figure import Figure
-
     text = (DOCS / "results_training.md").read_text("utf-8")
     found = errors(text.partition("## Does text help?")[2].partition("\n## ")[0])
-    matplotlib.rcParams |= {"svg.hashsalt": "featurestore", "svg.fonttype": "none"}
-    figure = Figure(figsize=(7.4, 3.2), layout="constrained")
+    write_figure(picture(found), output, tight=False)
+    click.echo(f"Wrote {output}")
+
+
+@styled
+def picture(found: dict[str, dict[str, float]]) -> Figure:
+    """The figure: a line for each property, a mark for each of the features."""
+    figure = new_figure(7.4, 3.2)
     axes = figure.subplots()
-    for place, name in enumerate(reversed(found)):
+    for place, name in enumerate(found):
         for key, value in found[name].items():
             label, colour, marker = _DRAWN[key]
-            first = label if not place else None
-            axes.plot(100 * value, place, marker, color=colour, markersize=7, label=first)
-    axes.set_yticks(range(len(found)), list(reversed(found)))
+            first = None if place else label
+            axes.plot(100 * value, place, marker, color=colour, markersize=6, label=first)
+    axes.set_yticks(range(len(found)), [property_title(name) for name in found])
+    axes.set_ylim(len(found) - 0.4, -0.6)
     axes.set(xlim=(0, 100), xlabel="test MAE, % of that of the training median")
-    axes.grid(axis="x", color="#dddddd")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(left=False)
-    figure.legend(loc="outside upper center", ncols=3, frameon=False)
-    figure.savefig(output, metadata={"Date": None})
-    click.echo(f"Wrote {output}")
+    along_x(axes, axis=False)
+    figure.legend(loc="outside upper center", ncols=3)
+    return figure
 
 
 if __name__ == "__main__":

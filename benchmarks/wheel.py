@@ -32,6 +32,7 @@ DATA = (
     "explain/study/studies/li-2025-errors.csv",
     "featurestore/py.typed",
 )
+_PATTERNS = ("*.py", "*.sql", "*.toml", "*.json", "*.csv", "*.html", "*.css", "*.js", "*.zip")
 COMMANDS = (
     ("--version",),
     ("--help",),
@@ -67,14 +68,14 @@ def build(folder: Path) -> list[Path]:
 
 
 def missing(wheel: Path) -> list[str]:
-    """What the wheel lacks of `DATA`, of the SQL files and of the modules of this checkout."""
+    """What the wheel lacks of `DATA`, and of the modules and data files of this checkout."""
     with zipfile.ZipFile(wheel) as archive:
         there = set(archive.namelist())
     rooms = ("featurestore", "ingest", "train", "explain")
     wanted = {
         str(path.relative_to(ROOT))
         for room in rooms
-        for pattern in ("*.py", "*.sql")
+        for pattern in _PATTERNS
         for path in (ROOT / room).rglob(pattern)
     }
     return sorted((wanted | set(DATA)) - there)

@@ -52,8 +52,10 @@ def _database(memory: int, process: int) -> duckdb.DuckDBPyConnection:
             "memory_limit": f"{memory}B",
         }
     )
-    # DuckDB shows one on standard output, among results, where Python runs no file (python -c).
-    database.execute("SET enable_progress_bar = false")
+    # DuckDB shows one on standard output, among results, where Python runs no file (python -c). In
+    # Jupyter without ipywidgets it has none and refuses every word about it.
+    if database.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
+        database.execute("SET enable_progress_bar = false")
     database.execute("SET lock_configuration = true")
     add_formulas(database)
     return database

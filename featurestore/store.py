@@ -271,7 +271,7 @@ class FeatureStore(Shown):
 
     def failed_items(self, stage: str, context: str) -> set[str]:
         """The items whose failure is on record."""
-        failures = self._tables.dataset("failures")
+        failures = self._tables.for_writing("failures")
         if failures is None:
             return set()
         where = SQL(f"stage = {quoted(stage)} AND context = {quoted(context)}")

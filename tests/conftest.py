@@ -16,6 +16,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("DGLBACKEND", "pytorch")
+# What whoever runs the tests has configured is not theirs.
+os.environ["FEATURESTORE_CONFIG"] = ""
 # pytest-xdist's processes ignore Ctrl-C, and their children would, too: its tests would never end.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

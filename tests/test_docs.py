@@ -25,7 +25,7 @@ from notebooks import code_cells, kinds, run_cells
 from tiny_alignn import write_tiny_alignn
 from tiny_bert import write_tiny_bert
 
-import featurestore.machine.processors
+import featurestore.machine.pool
 import ingest.providers.optimade.databases
 import ingest.stages.text
 import ingest.weights.cache
@@ -142,7 +142,7 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for module in (ingest.weights.registry, ingest.weights.cache):
             patch.setattr(module, "registry", lambda: entries)
         # Each process of Robocrystallographer needs ten seconds before its first sentence.
-        patch.setattr(featurestore.machine.processors, "processors", lambda: 1)
+        patch.setattr(featurestore.machine.pool, "processors", lambda: 1)
         patch.setattr(train.benchmark.run, "train_cells", train_here)
         yield
 

@@ -8,9 +8,9 @@ from explain.explore import facets as facet_counts
 from explain.explore import find as finding_of
 from explain.explore import maps
 from explain.explore.engine import Engine
-from explain.explore.find import Found
+from explain.explore.find import PAGE, Found
 from explain.explore.finding import Finding
-from explain.explore.map_colours import Colouring, colouring
+from explain.explore.map_colours import Colouring, clusters, colouring
 from explain.explore.sessions import Source
 from featurestore.errors import InvalidInputError
 from featurestore.machine.cache import cache_folder
@@ -46,9 +46,17 @@ def finding(request: Request) -> Finding:
 
 
 async def find(engine: Engine, wanted: Finding, first: int | None, most: int) -> Found:
-    """What is found; a condition that somebody typed is run apart."""
-    ask = engine.ask_guarded if wanted.has_sql else engine.ask
-    return await ask(finding_of.find, wanted, first, most)
+    """What is found, a page of it kept while the store stays; typed conditions are run apart."""
+    if wanted.has_sql:
+        return await engine.ask_guarded(finding_of.find, wanted, first, most)
+
+    def found(source: Source) -> Found:
+        if most > PAGE:
+            return finding_of.find(source, wanted, first, most)
+        key = ("find", wanted.query(page=wanted.page), first, most)
+        return engine.kept(source, key, lambda: finding_of.find(source, wanted, first, most))
+
+    return await engine.ask(found)
 
 
 async def facets(engine: Engine, wanted: Finding) -> facet_counts.Facets:
@@ -77,9 +85,12 @@ async def map_of(engine: Engine, request: Request) -> tuple[maps.Map, Colouring]
         return engine.kept(source, ("map", wanted), lambda: maps.make_map(source, wanted, folder))
 
     def coloured(source: Source, of: maps.Map) -> Colouring:
-        return engine.kept(
-            source, ("colours", wanted, colour), lambda: colouring(source, of.material_ids, colour)
-        )
+        def made() -> Colouring:
+            if colour == "cluster":
+                return clusters(maps.vectors_of(source, wanted)[1])
+            return colouring(source, of.material_ids, colour)
+
+        return engine.kept(source, ("colours", wanted, colour), made)
 
     # Neighbours of all points take minutes; principal components do not.
     made = await (engine.ask if wanted.method == "pca" else engine.ask_long)(drawn)

@@ -30,7 +30,8 @@ Work = Callable[Concatenate[Source, Given], Answer]
 _BESIDE = 4 * 2**30
 # A query that does not stop by itself at its limit is given so long.
 _GRACE = 2.0
-_ANSWERS_KEPT = 256
+# A map of a million materials is 12 MB.
+_ANSWERS_KEPT = 64
 
 
 class BusyError(FeatureStoreError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ SYSTEMS = (
     *("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic"),
 )
 _BARS = 30
+_SYMBOL = re.compile("[A-Z][a-z]?")
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,8 @@ def facets(source: Source, finding: Finding) -> Facets:
     properties = stored_properties(session)
     chosen = next((one for one in properties if one.name == finding.histogram), None)
     return Facets(
-        systems=among.counts(SQL("crystal_system"), "systems", SYSTEMS),
-        elements=among.counts(SQL("unnest(elements)"), "", tuple(ELEMENTS)),
+        systems=among.systems(),
+        elements=among.elements(),
         properties=properties,
         histogram=None if chosen is None else among.histogram(chosen),
     )
@@ -121,13 +123,26 @@ class _Among:
     def __init__(self, session: Session, finding: Finding, reading: Reading) -> None:
         self._session, self._finding, self._reading = session, finding, reading
 
-    def counts(self, what: SQL, leave_out: str, names: Sequence[str]) -> dict[str, int]:
+    def systems(self) -> dict[str, int]:
+        """Materials of each crystal system, in the order of symmetry; the chosen one aside."""
+        found = self._grouped(SQL("crystal_system"), "systems")
+        known = {name: found.pop(name) for name in SYSTEMS if name in found}
+        return known | found
+
+    def elements(self) -> dict[str, int]:
+        """Materials that hold each element."""
+        found: Counter[str] = Counter()
+        for formula, n in self._grouped(SQL("formula_alphabetical"), "").items():
+            for symbol in set(_SYMBOL.findall(formula)):
+                found[symbol] += n
+        known = {name: found.pop(name) for name in ELEMENTS if name in found}
+        return known | dict(found)
+
+    def _grouped(self, what: SQL, leave_out: str) -> dict[str, int]:
         where = conditions(self._finding, self._reading, leave_out)
-        inner = SQL(f"{what} AS name")
-        rows = select_materials(self._session, inner, where)["name"].value_counts().to_pylist()
-        found = {row["values"]: row["counts"] for row in rows}
-        known = {name: found[name] for name in names if name in found}
-        return known | {str(name): n for name, n in found.items() if name not in known}
+        counted = SQL(f"{what} AS name, count(*) AS n")
+        rows = select_materials(self._session, counted, where, then=SQL("GROUP BY ALL"))
+        return dict(zip(rows["name"].to_pylist(), rows["n"].to_pylist(), strict=True))
 
     def histogram(self, chosen: Property) -> Histogram:
         where = conditions(self._finding, self._reading, f"range {chosen.name}")

@@ -84,15 +84,15 @@ def _lines(boxes: tuple[Box, ...]) -> list[tuple[int, int, int, int]]:
 
 
 def _run_of(of: Material, kind: str) -> str:
-    return next((run.command for one, _, run in of.made if one == kind), "")
+    return next((one.command for one in of.made if one.kind == kind), "")
 
 
 def _boxes(of: Material, kind: str) -> list[tuple[str, str, str]]:
-    return [(kind, what, run.command) for one, what, run in of.made if one == kind][:_MOST]
+    return [(kind, one.what, one.command) for one in of.made if one.kind == kind][:_MOST]
 
 
 def _values(of: Material) -> list[tuple[str, str, str]]:
-    names = [what for kind, what, _ in of.made if kind == "value"]
+    names = [one.what for one in of.made if one.kind == "value"]
     if not names:
         return []
     shown = ", ".join(names[:2]) + (f" and {len(names) - 2} others" if len(names) > 2 else "")
@@ -100,7 +100,7 @@ def _values(of: Material) -> list[tuple[str, str, str]]:
 
 
 def _predictions(of: Material) -> list[tuple[str, str, str]]:
-    runs = Counter(run.command for kind, _, run in of.made if kind == "prediction")
+    runs = Counter(one.command for one in of.made if one.kind == "prediction")
     if not runs:
         return []
     n = sum(runs.values())

@@ -13,9 +13,12 @@ from explain.explore.sessions import Source
 from featurestore.classes import classes_of
 from featurestore.errors import InvalidInputError
 from featurestore.query.conditions import materials_where
+from featurestore.search.exact import Vectors
+from featurestore.search.projection import principal_components
 from featurestore.session import Session
 from train.models import find_model
 
+_COMPONENTS = 20
 #: Categories with a colour of their own.
 MOST_CATEGORIES = 10
 
@@ -92,7 +95,7 @@ def colouring(source: Source, material_ids: pa.Array, colour: str) -> Colouring:
         label, unit = colour.replace("_", " "), "Å³" if colour == "volume" else ""
     else:
         raise InvalidInputError(
-            "a colour is crystal_system, n_atoms, volume, property:NAME, error:MODEL or "
+            "a colour is crystal_system, n_atoms, volume, cluster, property:NAME, error:MODEL or "
             f"fold:SPLIT:PROPERTY, not {colour!r}"
         )
     place = pc.index_in(material_ids, rows["id"].combine_chunks())
@@ -107,6 +110,25 @@ def colouring(source: Source, material_ids: pa.Array, colour: str) -> Colouring:
     return Colouring(label, unit, numbers, low=low, high=high if high > low else low + 1)
 
 
+def clusters(vectors: Vectors) -> Colouring:
+    """Which of the clusters of a space each vector is in, the largest first.
+
+    k-means (D. Sculley, WWW 2010, 1177; scikit-learn's MiniBatchKMeans) on the first principal
+    components, into as many clusters as there are colours.
+    """
+    from sklearn.cluster import MiniBatchKMeans  # brings SciPy
+
+    components, _ = principal_components(vectors, _COMPONENTS)
+    k = min(MOST_CATEGORIES, len(vectors))
+    found = MiniBatchKMeans(k, random_state=0, n_init=3).fit_predict(components)
+    counts = np.bincount(found, minlength=k)
+    order = np.argsort(-counts, kind="stable")
+    rank = np.empty(k, np.float32)
+    rank[order] = np.arange(k)
+    names = tuple(f"cluster {i + 1} ({counts[c]:,})" for i, c in enumerate(order) if counts[c])
+    return Colouring("cluster", "", rank[found], names)
+
+
 def _of_categories(label: str, values: pa.Array) -> Colouring:
     counted = values.drop_null().value_counts().to_pylist()
     names = [row["values"] for row in sorted(counted, key=lambda r: (-r["counts"], r["values"]))]
@@ -118,7 +140,8 @@ def _of_categories(label: str, values: pa.Array) -> Colouring:
 
 def colours(session: Session) -> list[tuple[str, str]]:
     """What a map can be coloured by: (value of ``colour``, how it is called)."""
-    found = [(one, one.replace("_", " ")) for one in ("crystal_system", "n_atoms", "volume")]
+    named = ("crystal_system", "n_atoms", "volume", "cluster")
+    found = [(one, one.replace("_", " ")) for one in named]
     names = session.query("SELECT DISTINCT property FROM properties ORDER BY property")
     found += [(f"property:{one}", one) for one in names["property"].to_pylist()]
     models = session.query(

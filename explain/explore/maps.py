@@ -6,6 +6,7 @@ import hashlib
 import json
 import struct
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ import pyarrow.compute as pc
 from explain.explore.axes import robust_ends
 from explain.explore.map_colours import Colouring
 from explain.explore.sessions import Source
-from featurestore.errors import MissingDataError
+from featurestore.errors import MissingDataError, StorageError
 from featurestore.identity import canonical_json
 from featurestore.output.rows import atomic_path
+from featurestore.search.exact import Vectors
 from featurestore.search.projection import check_method, project
 
 _FEWEST = 3
@@ -90,8 +92,31 @@ def make_map(source: Source, request: MapRequest, folder: Path) -> Map:
         For names and methods that are not known, or too few materials.
     """
     check_method(request.method)
-    search = source.store.search
-    space, links = search.contents(
+    shown, vectors, encoder_id = vectors_of(source, request)
+    path = folder / f"{_digest(request, encoder_id, shown, vectors)}.npz"
+    kept = _kept(path, len(shown))
+    if kept is None:
+        coordinates, axes = project(vectors, request.method, request.seed)
+        kept = np.asarray(coordinates, np.float32), axes
+        # Where it cannot be kept, as on a full disk, it is there nevertheless.
+        with (
+            suppress(StorageError),
+            atomic_path(path) as temporary,
+            temporary.open("wb") as file,
+        ):
+            np.savez(file, xy=kept[0], axes=np.array(kept[1]))
+    return Map(shown, kept[0], kept[1], encoder_id, request.method)
+
+
+def vectors_of(source: Source, request: MapRequest) -> tuple[pa.Array, Vectors, str]:
+    """The materials of a map, ascending, their vectors, and whose these are.
+
+    Raises
+    ------
+    InvalidInputError, UnknownNameError, MissingDataError
+        As `make_map`.
+    """
+    space, links = source.store.search.contents(
         source.session, request.encoder, text_source=request.text_source, variant="full"
     )
     facts = source.session.query(
@@ -110,14 +135,7 @@ def make_map(source: Source, request: MapRequest, folder: Path) -> Map:
             f"least {_FEWEST}"
         )
     vectors = space.exact.vectors[place.filter(there).to_numpy()]
-    path = folder / f"{_digest(request, space.encoder.encoder_id, shown, vectors)}.npz"
-    kept = _kept(path, len(shown))
-    if kept is None:
-        coordinates, axes = project(vectors, request.method, request.seed)
-        kept = np.asarray(coordinates, np.float32), axes
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, xy=kept[0], axes=np.array(kept[1]))
-    return Map(shown, kept[0], kept[1], space.encoder.encoder_id, request.method)
+    return shown, vectors, space.encoder.encoder_id
 
 
 def _digest(
@@ -127,8 +145,7 @@ def _digest(
     digest = hashlib.sha256(
         canonical_json([encoder_id, request.method, request.seed]).encode("utf-8")
     )
-    for one in ids:
-        digest.update(one.as_py().encode("utf-8") + b"\0")
+    digest.update(canonical_json(ids.to_pylist()).encode("utf-8"))
     digest.update(np.ascontiguousarray(vectors).data)
     return digest.hexdigest()[:32]
 

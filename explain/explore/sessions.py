@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,15 +34,18 @@ class Source:
         The store, for its search and its models; it is only read.
     session : Session
         One state of its tables.
+    folders : dict of str to int
+        Which folders these are; see `_folders`.
     """
 
     store: FeatureStore
     session: Session
+    folders: Mapping[str, int]
 
     @property
-    def state(self) -> tuple[tuple[str, int], ...]:
+    def state(self) -> tuple[tuple[tuple[str, int], ...], ...]:
         """What names the state of the tables: the same state gives the same answers."""
-        return tuple(sorted(self.session.versions.items()))
+        return tuple(sorted(self.session.versions.items())), tuple(sorted(self.folders.items()))
 
 
 @dataclass
@@ -109,7 +112,7 @@ class Sessions:
             timer.start()
         sound = False
         try:
-            yield Source(self._opened(), kept.session)
+            yield Source(self._opened(), kept.session, kept.folders)
             sound = True
         except QueryError:
             if late.is_set():

@@ -30,6 +30,8 @@ _WORDS = {
     "rmse": "RMSE",
     "r2": "R²",
     "ece": "ECE",
+    "auc": "AUC",
+    "brier": "Brier score",
 }
 
 

@@ -30,6 +30,7 @@ _STYLE = """<style>
 .featurestore .n{text-align:right}
 .featurestore sub{font-size:.75em;line-height:0}
 .featurestore .soft{opacity:.75;font-size:.875em}
+.featurestore img{max-width:100%;height:auto}
 </style>"""
 
 

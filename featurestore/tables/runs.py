@@ -126,11 +126,11 @@ def recorded_run(tables: Tables, command: str, arguments: Mapping[str, Any]) -> 
         _write(tables, row | {"status": "running"})
 
     run.keep = keep
-    killed = [dead | {"status": "killed"} for dead in killed_runs(tables.dataset("runs"))]
+    killed = [dead | {"status": "killed"} for dead in killed_runs(tables.for_writing("runs"))]
     _write(tables, row | {"status": "running"}, *killed)
     status, message = "finished", None
     try:
-        check_alone(command, run.run_id, runs_under_way(tables.dataset("runs")))
+        check_alone(command, run.run_id, runs_under_way(tables.for_writing("runs")))
         yield run
     except KeyboardInterrupt:
         status = "interrupted"
@@ -192,7 +192,7 @@ def record_ended(tables: Tables, run_id: str) -> None:
     UnknownNameError
         If no run of that id is under way.
     """
-    open_ended = {row["run_id"]: row for row in runs_under_way(tables.dataset("runs"))}
+    open_ended = {row["run_id"]: row for row in runs_under_way(tables.for_writing("runs"))}
     if run_id not in open_ended:
         raise UnknownNameError("run under way", run_id, open_ended)
     _write(tables, open_ended[run_id] | {"status": "killed"})

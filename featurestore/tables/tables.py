@@ -34,6 +34,8 @@ _SECONDS_FOR_RETRIES = 300.0
 _SECONDS_FOR_COMPACTION = 5.0
 _FRAGMENTS_TO_JOIN = 8
 _LONGEST_PAUSE = 5.0
+_INDEX_CACHE = 2**30
+_METADATA_CACHE = 2**28
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,15 @@ class Tables:
             storage_options=self.storage.lance_options,
         )
 
+    @cached_property
+    def _session(self) -> Any:
+        """What Lance keeps of files that never change, from one opening of a table to the next."""
+        import lance
+
+        return lance.Session(
+            index_cache_size_bytes=_INDEX_CACHE, metadata_cache_size_bytes=_METADATA_CACHE
+        )
+
     def _access(self, action: str, name: str) -> AbstractContextManager[None]:
         hint = (
             "Its files are damaged or out of reach: mend permissions or restore a copy"
@@ -129,6 +140,17 @@ class Tables:
 
     def dataset_at(self, name: str, version: int | str | None) -> Any | None:
         """A version of a table by number or tag, the newest for None; None where there is none."""
+        return self._opened(name, version, None)
+
+    def for_writing(self, name: str) -> Any | None:
+        """The newest version for a write; None where there is no table.
+
+        Writes open a table several times and share what they have read of it. Who reads does not:
+        it counts what it reads.
+        """
+        return self._opened(name, None, self._session)
+
+    def _opened(self, name: str, version: int | str | None, session: Any) -> Any | None:
         import lance
 
         with self._access("read", name):
@@ -137,6 +159,7 @@ class Tables:
                     self.storage.table_uri(name),
                     version=version,
                     storage_options=self.storage.lance_options,
+                    session=session,
                 )
             except ValueError as error:
                 # Likewise the folder without a version that a process killed in making it leaves.
@@ -206,7 +229,7 @@ class Tables:
 
     def _add_new_columns(self, name: str, expected: TableSchema) -> None:
         """Give a table of an earlier schema the nullable columns that were declared since."""
-        dataset = self.dataset(name)
+        dataset = self.for_writing(name)
         if dataset is None:
             return
         added = [
@@ -220,7 +243,7 @@ class Tables:
     def delete(self, name: str, condition: SQL) -> None:
         """Remove the rows for which the SQL ``condition`` holds, in one atomic commit."""
         self.writable()
-        if self.dataset(name) is not None:
+        if self.for_writing(name) is not None:
             with self._access("delete from", name):
                 _retrying(lambda: self._existing(name).delete(condition))
             self._note_written(name)
@@ -234,7 +257,7 @@ class Tables:
             By column an expression over the row as it was. Keys have to stay unique.
         """
         self.writable()
-        if self.dataset(name) is not None:
+        if self.for_writing(name) is not None:
             with self._access("write", name):
                 _retrying(lambda: self._existing(name).update(dict(values), where=condition))
             self._note_written(name)
@@ -255,13 +278,13 @@ class Tables:
 
     def _existing(self, name: str) -> Any:
         """The newest version of a table that was there a moment ago."""
-        dataset = self.dataset(name)
+        dataset = self.for_writing(name)
         if dataset is None:
             raise StorageError(f"table {name!r} in {self.uri} is gone; was the store removed?")
         return dataset
 
     def _note_written(self, name: str) -> None:
-        dataset = self.dataset(name)
+        dataset = self.for_writing(name)
         if dataset is not None and name != "runs":
             self.written[name] = dataset.version
 
@@ -276,7 +299,7 @@ class Tables:
         self.writable()
 
         def commit() -> None:
-            dataset = self.dataset(name)
+            dataset = self.for_writing(name)
             if dataset is not None and len(dataset.get_fragments()) > _FRAGMENTS_TO_JOIN:
                 dataset.optimize.compact_files()
 
@@ -290,7 +313,7 @@ class Tables:
         return True
 
     def _expected(self, name: str, rows: pa.Table) -> TableSchema:
-        existing = self.dataset(name)
+        existing = self.for_writing(name)
         dimension = None
         if existing is not None and "vector" in existing.schema.names:
             dimension = existing.schema.field("vector").type.list_size
@@ -300,12 +323,12 @@ class Tables:
 
     def _compared(self, rows: pa.Table, expected: TableSchema) -> tuple[pa.Array, pa.Array]:
         """Numbers of the rows whose key is new, and of those whose content would change."""
-        dataset = self.dataset(expected.name)
+        dataset = self.for_writing(expected.name)
         with self._access("read", expected.name):
             return compared(rows, dataset, expected)
 
     def _commit(self, name: str, rows: pa.Table, expected: TableSchema, replace: bool) -> int:
-        if self.dataset(name) is None:
+        if self.for_writing(name) is None:
             marked = pa.schema(
                 [
                     column.with_metadata(_KEY_MARK) if column.name in expected.key else column

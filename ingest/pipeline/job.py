@@ -1,7 +1,8 @@
 """The pipeline of the stages that make something new of each item: read, work, write, overlapped.
 
 A thread reads ahead, the engine works, a thread writes behind. Each step waits for the next, so
-that memory is bounded by the items ahead, those in the engine and two batches of results.
+that memory is bounded by the items ahead, those in the engine and two batches of results, which
+grow where writes are slower than the work.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from ingest.pipeline.overlap import WriteBehind, read_ahead
 _ITEMS_AHEAD = 512
 # Often enough to lose little to a kill, seldom enough to keep the table in few fragments.
 _SECONDS_A_WRITE = 20.0
+# While a write is under way results gather for a larger one: a merge into a large table costs more
+# for the table than for the rows, and workers of a cluster would wait for it.
+_WRITES_IN_ONE = 8
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Job:
     write : callable
         Stores the results of some items, by key, in one atomic write.
     items_a_write : int
-        Results that are written at the latest.
+        Results after which a write begins; more of them only while another is under way.
     """
 
     stage: str
@@ -103,7 +107,8 @@ def run_job(
                     else:
                         waiting[key] = result
                     due = time.monotonic() - last_write > _SECONDS_A_WRITE
-                    if waiting and (due or len(waiting) >= job.items_a_write):
+                    due = (due or len(waiting) >= job.items_a_write) and writer.is_idle
+                    if waiting and (due or len(waiting) >= _WRITES_IN_ONE * job.items_a_write):
                         writer.submit(waiting)
                         waiting, last_write = {}, time.monotonic()
             finally:

@@ -83,6 +83,11 @@ class WriteBehind(Generic[Item]):
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="write-behind")
         self._under_way: Future[None] | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether a batch would be written at once."""
+        return self._under_way is None or self._under_way.done()
+
     def submit(self, batch: Item) -> None:
         """Write a batch as soon as the one before is written; waits for that one."""
         self._finish()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import socket
 import time
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -239,3 +242,35 @@ def test_a_worker_with_another_generator_or_encoder_refuses(tmp_path):
     folder = str(write_tiny_bert(tmp_path / "tiny"))
     with pytest.raises(InvalidInputError, match="its weights or versions are others"):
         embeddings._start_worker(embeddings.Named(folder, {}), "tiny_0000000000")
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "scaling.md"
+
+
+def documented_commands() -> list[list[str]]:
+    lines = DOCUMENT.read_text("utf-8").splitlines()
+    shown = [line for line in lines if "featurestore " in line and " --ray " in line]
+    return [shlex.split(line[line.index("featurestore ") :])[1:] for line in shown]
+
+
+def test_documented_commands_have_the_options_they_show():
+    commands = documented_commands()
+    assert len(commands) == 8
+    for words in commands:
+        command: click.Command = root
+        context = click.Context(root)
+        while isinstance(command, click.Group):
+            found = command.get_command(context, words.pop(0))
+            assert found is not None
+            command = found
+        address = words[words.index("--ray") + 1].replace("$(RAY_HEAD)", "10.0.0.5")
+        assert Cluster(address).address.endswith(":6379")
+        command.make_context(command.name, words)
+
+
+def test_documented_files_of_clusters_read():
+    yaml = pytest.importorskip("yaml")
+    blocks = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+    up, job = (yaml.safe_load(block) for block in blocks)
+    assert up["head_node_type"] in up["available_node_types"]
+    assert job["kind"] == "RayJob" and job["spec"]["entrypoint"].startswith("featurestore ingest")

@@ -90,9 +90,22 @@ def test_a_connection_reaches_nothing(tmp_path):
             connect().sql(sql).fetchall()
 
 
-def test_no_progress_is_shown_among_results():
-    """Where Python runs no file, as for ``-c``, DuckDB would write a bar to standard output."""
-    code = (
+# As a Jupyter kernel looks to DuckDB; ipywidgets are not installed.
+_KERNEL = (
+    "import sys, types\n"
+    "sys.modules['ipywidgets'] = None\n"
+    "sys.modules['IPython'] = kernel = types.ModuleType('IPython')\n"
+    "kernel.get_ipython = lambda: types.SimpleNamespace(config={'IPKernelApp': {}})\n"
+)
+
+
+@pytest.mark.parametrize("before", ["", _KERNEL], ids=["plain", "jupyter"])
+def test_no_progress_is_shown_among_results(before):
+    """Where Python runs no file, as for ``-c``, DuckDB would write a bar to standard output.
+
+    In a kernel without ipywidgets it has none, and raises where one is switched off.
+    """
+    code = before + (
         "from featurestore.connection import connect\n"
         "sql = \"SELECT value FROM duckdb_settings() WHERE name = 'enable_progress_bar'\"\n"
         "print(connect().sql(sql).fetchall())"

@@ -46,6 +46,11 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
+// A formula with its numbers as subscripts.
+export function formula(text) {
+  return text.split(/(\d+(?:\.\d+)?)/).map((part, i) => (i % 2 ? element("sub", {}, part) : part));
+}
+
 // A filled circle for a legend; styles in attributes are not allowed here, presentation attributes are.
 export function dot(colour) {
   const space = "http://www.w3.org/2000/svg";

@@ -1,6 +1,6 @@
 // The map of a space: points by WebGL, the chosen ones as a list; the address holds all of it.
 
-import { CATEGORIES, coloured, dot, element, onScale, written } from "./colours.js";
+import { CATEGORIES, coloured, dot, element, formula, onScale, written } from "./colours.js";
 import { Scatter } from "./scatter.js";
 
 const form = document.querySelector("#choice");
@@ -103,7 +103,7 @@ async function choose(plot, ids) {
   const answer = await fetch(`/api/rows?${new URLSearchParams(found.slice(0, SHOWN).map((id) => ["id", id]))}`);
   if (!answer.ok) return;
   for (const row of (await answer.json()).rows) {
-    const link = element("a", { href: `/material?${new URLSearchParams({ id: row.material_id })}` }, element("span", {}, row.formula), element("span", { class: "n" }, row.material_id));
+    const link = element("a", { href: `/material?${new URLSearchParams({ id: row.material_id })}` }, element("span", {}, ...formula(row.formula)), element("span", { class: "n" }, row.material_id));
     list.append(element("li", {}, link));
   }
 }

@@ -1,6 +1,6 @@
 // Predictions against targets, with names and intervals.
 
-import { element, rgb, written } from "./colours.js";
+import { element, formula, rgb, written } from "./colours.js";
 import { Scatter } from "./scatter.js";
 
 async function load(box) {
@@ -28,7 +28,7 @@ async function load(box) {
     if (i < 0) return;
     const row = rows[i];
     const interval = row.lower === null ? "" : `, 90 %: ${written(row.lower)} to ${written(row.upper)}`;
-    tip.replaceChildren(element("strong", {}, row.formula ?? ""), ` ${row.material_id}`, element("br"), `target ${written(row.target)}, prediction ${written(row.prediction)}${interval}`);
+    tip.replaceChildren(element("strong", {}, ...formula(row.formula ?? "")), ` ${row.material_id}`, element("br"), `target ${written(row.target)}, prediction ${written(row.prediction)}${interval}`);
     tip.style.left = `${Math.min(at[0] + 14, box.clientWidth - 200)}px`;
     tip.style.top = `${Math.min(at[1] + 14, box.clientHeight - 90)}px`;
   };

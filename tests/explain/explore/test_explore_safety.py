@@ -1,20 +1,21 @@
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import hostile_store as hostile
 import pytest
+import synthetic_store as toy
+from running_server import asked, running
 from served_pages import ADDRESS, Served, client_of
 from starlette.testclient import TestClient
 
 from explain.explore import connections, trying
 from explain.explore.app import make_app
-from explain.explore.connections import Server
 from explain.explore.engine import Engine, Limits
 from explain.explore.safety import Guard, is_loopback
 
@@ -165,34 +166,6 @@ def test_uploads_are_limited_while_they_come(client: TestClient) -> None:
     assert client.post("/try", content=b"x").status_code in (200, 400)
 
 
-@contextmanager
-def running(uri: str, limits: Limits) -> Iterator[tuple[str, int]]:
-    """A server in a thread, as the command runs it."""
-    server = Server(make_app(Engine(uri, None, limits), Guard()), "127.0.0.1", 0)
-    started = threading.Event()
-    server.when_started = started.set
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    assert started.wait(20)
-    try:
-        yield server.address
-    finally:
-        server.should_exit = True
-        thread.join(20)
-        assert not thread.is_alive(), "the server ends, whatever is under way"
-
-
-def asked(address: tuple[str, int], path: str) -> tuple[bytes, float]:
-    """The first bytes of an answer, and how long it took."""
-    begun = time.monotonic()
-    with socket.create_connection(address, 20) as line:
-        line.settimeout(20)
-        line.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
-        )
-        return line.recv(4096), time.monotonic() - begun
-
-
 def test_a_query_without_end_is_stopped_and_no_other_request_waits(served: Served) -> None:
     from urllib.parse import quote
 
@@ -260,3 +233,33 @@ def test_the_server_ends_while_a_query_runs(served: Served, tmp_path: Path) -> N
         time.sleep(0.5)
     line.close()
     assert time.monotonic() - begun < 15
+
+
+def test_fifty_readers_see_what_is_written_meanwhile(tmp_path: Path) -> None:
+    store = toy.make_store(tmp_path / "store", 10)
+    seen: dict[int, list[int]] = {number: [] for number in range(50)}
+    wrong: list[bytes] = []
+    with running(store.uri, Limits(processes=0)) as address:
+
+        def read(number: int) -> None:
+            for _ in range(3):
+                answer, _ = asked(address, "/api/find?sort=-n_atoms")
+                if b" 200 " not in answer[:20]:
+                    wrong.append(answer)
+                    return
+                found = json.loads(answer.partition(b"\r\n\r\n")[2])
+                assert len(found["rows"]) == min(found["total"], 50)
+                seen[number].append(found["total"])
+
+        readers = [threading.Thread(target=read, args=[number]) for number in seen]
+        for reader in readers:
+            reader.start()
+        for index in range(100, 105):
+            store.merge_rows("materials", [toy._material(index)])
+        for reader in readers:
+            reader.join()
+        last, _ = asked(address, "/api/find?q=toy-104")
+    assert wrong == []
+    assert all(totals == sorted(totals) and len(totals) == 3 for totals in seen.values())
+    assert {total for totals in seen.values() for total in totals} <= set(range(10, 16))
+    assert b'"total":1' in last

@@ -18,7 +18,7 @@ import featurestore.cli
 from explain.cli.root import explain
 from explain.erasing.effects_table import StoredEffects, stored_effects
 from explain.tags.analysis import TagAnalysis, tag_effects
-from explain.tags.heatmap import write_tag_heatmap
+from explain.tags.heatmap import tags_figure, write_tag_heatmap
 from featurestore.errors import (
     InvalidInputError,
     MissingContentError,
@@ -263,6 +263,37 @@ def test_the_figure_keeps_text_sources_apart_and_bears_a_perfect_model(
         sizes.append(matplotlib.image.imread(path).shape[0])
     assert sizes[1] > 1.5 * sizes[0]
     assert figure_models(tmp_path / "1.png") == sorted(r.models[0].model_id for r in results)
+
+
+def test_the_heatmap_colours_what_is_significant_and_by_one_scale(store: FeatureStore) -> None:
+    (result,) = tag_effects(store, [_train(store)])
+    mae = result.find("mae").value
+
+    def with_p(p: float | None, change: float) -> StoredEffects:
+        return replace(
+            result,
+            measures=tuple(
+                replace(row, p_holm=p, value=change * mae)
+                if (row.measure, row.part) == ("comprehensiveness", "summary")
+                else replace(row, p_holm=1.0)
+                for row in result.measures
+            ),
+        )
+
+    for p, coloured in ((0.04, 21.0), (0.06, 0.0), (None, 0.0)):
+        figure = tags_figure([with_p(p, 0.21)])
+        heatmap, intervals = figure.axes[:2]
+        (image,) = heatmap.get_images()
+        assert image.get_clim() == (-30, 30), "two figures can be compared"
+        values = image.get_array()
+        assert float(values[1, 0]) == pytest.approx(coloured)
+        assert np.count_nonzero(np.asarray(values)) == (p == 0.04)
+        said = [text.get_text() for text in heatmap.texts]
+        assert any("+21 %" in text for text in said)
+        assert any("p = 0.04" in text for text in said) == (p == 0.04)
+        assert f"n = {result.find('mae').n}" in heatmap.get_xticklabels()[0].get_text()
+        faces = {line.get_markerfacecolor() for line in intervals.lines if line.get_marker() == "o"}
+        assert ("white" in faces) and (len(faces - {"white"}) == (p == 0.04))
 
 
 def test_stored_effects_are_those_that_were_computed(store: FeatureStore) -> None:

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from featurestore.store import FeatureStore
+from ingest.pipeline.job import Job, run_job
+from ingest.pipeline.outcome import Outcome
 from ingest.pipeline.overlap import WriteBehind, read_ahead
 
 
@@ -90,3 +93,29 @@ def test_an_error_of_a_write_is_raised_by_the_next_one_or_at_the_end():
 
 def _threads(name: str) -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith(name)]
+
+
+def test_results_gather_while_a_write_is_under_way(tmp_path):
+    """The first write holds until fifty more results are there: they come in one, none is lost."""
+    written: list[int] = []
+    more = threading.Event()
+
+    def write(results: dict[str, int]) -> None:
+        written.append(len(results))
+        assert more.wait(10)
+
+    class Numbers:
+        def run(self, items):
+            for number, item in enumerate(items):
+                yield item
+                if number == 60:
+                    more.set()
+
+    store = FeatureStore.open(tmp_path / "store", create=True)
+    outcome = Outcome("numbers")
+    with store.run("numbers", {}) as run:
+        job = Job("numbers", "", "numbers", "numbers", "materials", write, 10)
+        numbers = ((f"i{number}", number) for number in range(1000))
+        run_job(store, job, Numbers(), numbers, 1000, outcome, run)
+    assert sum(written) == outcome.written == 1000
+    assert written[0] == 10 and 50 < written[1] <= 80 and max(written) <= 80

@@ -16,6 +16,7 @@ import featurestore.machine.workers as workers
 import featurestore.query.guard as guard
 from featurestore.files import OPENING, read_regular
 from featurestore.machine.memory import machine_memory
+from featurestore.machine.processors import processors
 
 
 class Kernel:
@@ -92,13 +93,13 @@ def test_the_structure_of_memory_has_the_size_that_windows_expects():
 def test_processors_without_affinity(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert workers.cpu_count() == host._processors() == 1
+    assert processors() == 1
 
 
 def test_limits_are_asked_for_on_linux_alone(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setitem(sys.modules, "resource", None)  # its import would fail
-    workers._limit_memory(1)
+    workers.limit_memory(1)
     guard._limit_memory(None)  # type: ignore[arg-type]
 
 

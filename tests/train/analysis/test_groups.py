@@ -18,7 +18,9 @@ from featurestore.output.figures import figure_models
 from featurestore.session import QueryError
 from featurestore.store import FeatureStore
 from train.analysis.groups import BEST, ModelGroups, group_errors
+from train.analysis.groups_figure import groups_figure
 from train.cli.root import train
+from train.figures import draw_groups, draw_loss, draw_parity
 from train.models import SeedGroup, seed_groups, stored_models
 from train.predictors.baselines.constant import Constant
 from train.predictors.mlp import MLP
@@ -181,6 +183,36 @@ def test_parity_of_chosen_models(store: FeatureStore, tmp_path: Path) -> None:
         widths.append(matplotlib.image.imread(path).shape[1])
     assert widths[1] > 1.5 * widths[0]
     assert widths[2] == pytest.approx(widths[0], rel=0.1), "two seeds are one panel"
+
+
+def test_groups_of_few_have_open_marks_and_no_intervals(store: FeatureStore) -> None:
+    large = groups_figure(_groups(store, HALVES), "halves").axes
+    assert len(large) == 1, "the best tenth is four materials: no shares of it are drawn"
+    (axes,) = large
+    spans = [line for line in axes.lines if len(set(line.get_xdata())) == 2]
+    assert len(spans) == 4, "two models of two groups"
+    assert all(line.get_markerfacecolor() != "white" for line in axes.lines)
+    (axes,) = groups_figure(_groups(store, "CAST(substr(material_id, 7, 1) AS INT)", 1), "x").axes
+    assert axes.get_title(loc="left") == "TB-mBJ band gap"
+    few = groups_figure(_groups(store, "substr(material_id, 5, 2)", 1), "x").axes[0]
+    assert not [line for line in few.lines if len(set(line.get_xdata())) == 2]
+    assert "fewer than 10 materials: no interval" in few.get_legend_handles_labels()[1]
+
+
+def test_the_worst_of_a_parity_plot_are_named_and_the_fold_is_said(store: FeatureStore) -> None:
+    figure = draw_parity(store, *_ids(store)[:2])
+    (axes,) = figure.axes
+    assert len(axes.texts) == 3
+    assert "test MAE" in axes.get_title(loc="left") and "n = 40" in axes.get_title(loc="left")
+    assert figure.get_supxlabel() == "target TB-mBJ band gap (eV), test fold"
+    assert list(figure.models) == _ids(store)[:1]
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    curve = draw_loss(store, _ids(store)[0])
+    ticks = curve.axes[0].get_xticks()
+    assert np.array_equal(ticks, np.round(ticks)), "epochs are counted"
+    assert len(draw_groups(store, _ids(store)[0], by=HALVES).axes) == 1
+    with pytest.raises(InvalidInputError, match="name a model"):
+        draw_parity(store)
 
 
 def test_the_leaderboards_file(store: FeatureStore, tmp_path: Path) -> None:

@@ -1,0 +1,84 @@
+"""Requests and bytes of usual commands on a store in a bucket, counted by a local S3 server (moto).
+
+python -m benchmarks.s3_requests
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import threading
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+from click.testing import CliRunner
+from moto.server import create_backend_app
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from featurestore.cli.root import root
+
+_SPLITS = "ingest splits --random 80/10/10 --seed 0 --property formation_energy_peratom"
+COMMANDS = (
+    *("ingest sample", "ingest sample", "info", "sql 'FROM materials'", _SPLITS, _SPLITS),
+    *("snapshot create first", "verify"),
+)
+
+
+class Counting:
+    """The server's application, one request at a time, and what it was asked for."""
+
+    def __init__(self) -> None:
+        self._application = create_backend_app("s3")
+        self._lock = threading.Lock()
+        self.methods: Counter[str] = Counter()
+        self.bytes = 0
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        with self._lock:
+            body = list(self._application(environ, start_response))
+            self.methods[environ["REQUEST_METHOD"]] += 1
+            self.bytes += sum(map(len, body)) + int(environ.get("CONTENT_LENGTH") or 0)
+        return body
+
+
+class Quiet(WSGIRequestHandler):
+    """No line for each request."""
+
+    def log(self, *arguments: Any) -> None:
+        """Say nothing."""
+
+
+@click.command()
+def main() -> None:
+    """Print the requests and kB of each command."""
+    counting = Counting()
+    server = make_server("127.0.0.1", 0, counting, threaded=True, request_handler=Quiet)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    endpoint = f"http://127.0.0.1:{server.port}"
+    bucket = urllib.request.Request(f"{endpoint}/materials", method="PUT")
+    urllib.request.urlopen(bucket, timeout=30).close()
+    os.environ |= {
+        "AWS_ACCESS_KEY_ID": "made-up",
+        "AWS_SECRET_ACCESS_KEY": "made-up",
+        "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": endpoint,
+        "FEATURESTORE_URI": "s3://materials/store",
+    }
+    print(" read  write      kB  command")
+    for command in COMMANDS:
+        counting.methods.clear()
+        counting.bytes = 0
+        result = CliRunner().invoke(root, shlex.split(command), catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        writes = counting.methods["PUT"] + counting.methods["POST"]
+        reads = counting.methods.total() - writes
+        print(f"{reads:5d}  {writes:5d}  {counting.bytes / 1e3:6.0f}  {command}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
