@@ -40,8 +40,8 @@ class Preset:
         Options of `train text-source` and `train language-model`.
     encoding : str
         Options of `ingest embeddings` with text models.
-    max_tokens, seeds : int
-        Tokens a text; seeds of each predictor.
+    max_tokens, seeds, jobs : int
+        Tokens a text; seeds of each predictor; models trained at once.
     """
 
     limit: int
@@ -50,6 +50,7 @@ class Preset:
     encoding: str
     max_tokens: int
     seeds: int
+    jobs: int
 
 
 PRESETS = {
@@ -61,15 +62,17 @@ PRESETS = {
         "",
         64,
         1,
+        1,
     ),
     # One night of two cores: about 4 to 9 texts a second of MiniLM.
     "night": Preset(
-        10_000,
+        5_000,
         "--learn all --passes 3 --learning-rate 5e-5",
         "--passes 2 --vocabulary 2000 --learning-rate 2e-4",
         "",
         256,
-        5,
+        3,
+        2,
     ),
     # A GPU lent for minutes: everything that has a text.
     "gpu": Preset(
@@ -81,6 +84,7 @@ PRESETS = {
         "--device cuda",
         512,
         5,
+        8,
     ),
 }
 
@@ -177,16 +181,23 @@ class Plan:
         for name, features in (alone | structure | both).items():
             yield self._command("features define", name, *features)
         seeds = ["--split", self.split, "--seeds", str(self.preset.seeds)]
+        seeds += ["--jobs", str(self.preset.jobs)]
         properties = [word for one in self.properties for word in ("--property", one)]
-        for sets, predictors, reference in (
-            (alone, ("ensemble", "gbt"), f"{self.base}-{SOURCES[0]}"),
-            (structure | both, ("ensemble", "attention"), "structure"),
+        control = [f"prose-numbers-{source}" for source in SOURCES]
+        attended = [
+            "structure",
+            *(f"structure+{e}-{s}" for s in SOURCES for e in (self.base, "language-reader")),
+        ]
+        for sets, predictor, reference in (
+            (list(alone), "ensemble", f"{self.base}-{SOURCES[0]}"),
+            (control, "gbt", control[0]),
+            ([*structure, *both], "ensemble", "structure"),
+            (attended, "attention", "structure"),
         ):
             named = [word for name in sets for word in ("--feature-set", name)]
-            chosen = [word for one in predictors for word in ("--predictor", one)]
             yield self._command(
                 "train benchmark",
-                *(*properties, *seeds, *named, *chosen, "--reference", reference),
+                *(*properties, *seeds, *named, "--predictor", predictor, "--reference", reference),
             )
 
     def _folder(self, name: str) -> str:
