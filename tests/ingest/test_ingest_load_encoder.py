@@ -58,13 +58,16 @@ def test_the_configuration_decides(tmp_path, loaded, config, kind):
     assert (call["precision"], call["device"]) == ("bfloat16", "cpu")
 
 
+_NONE = "none of the encoders aligned-structure, aligned-text, alignn, bert recognises"
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
         ("{", "config.json is not JSON"),
         ([1], "holds no JSON object"),
-        ({"hidden": 3}, "none of the encoders alignn, bert recognises"),
-        ({"model": "alignn"}, "none of the encoders alignn, bert recognises"),
+        ({"hidden": 3}, _NONE),
+        ({"model": "alignn"}, _NONE),
     ],
 )
 def test_another_configuration_is_named(tmp_path, loaded, config, message):
