@@ -93,17 +93,23 @@ def render_coloured(found: Contributions) -> str:
     return f"<style>{_MARKS}</style>{text.text(found, unit)}{text.key(found, unit)}"  # type: ignore[attr-defined]
 
 
-def _environment() -> Environment:
+def templates_of(package: str) -> Environment:
+    """The templates of a package, every value escaped, and a name that is not there an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
 
-    environment = Environment(
-        loader=PackageLoader("explain"),
+    return Environment(
+        loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _environment() -> Environment:
+    from markupsafe import Markup
+
+    environment = templates_of("explain")
     environment.filters |= {
         "number": number,
         "over_seeds": over_seeds,

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 import pyarrow as pa
 from markupsafe import Markup, escape
 
+from explain.drawing.pages import templates_of
 from explain.drawing.printed import number, signed
 from explain.explore.replies import plain
 from featurestore.output.labels import printed_unit
@@ -113,15 +114,7 @@ def cells_of(table: pa.Table) -> list[list[tuple[str, Any]]]:
 @cache
 def environment() -> Any:
     """The templates of this package."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    made = Environment(
-        loader=PackageLoader("explain.explore"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = templates_of("explain.explore")
     made.filters |= {
         "formula": formula,
         "space_group": space_group,

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from featurestore.errors import InvalidInputError
 from featurestore.identity import canonical_json, sha256_hex
 from ingest.encoders.bert.model import Transformer
-from ingest.encoders.bert.numbers import NumberForm
 from ingest.encoders.bert.tokens import Tokenizer, Tokens
 from train.encoders.text.network import padded
-from train.encoders.text.rounds import Rounds, products
+from train.encoders.text.rounds import Rounds, RoundSettings, products
 from train.predictors.callbacks import BestWeights, Checkpoint, Diverged, EarlyStopping
 from train.predictors.loop import Callback
 
@@ -24,27 +22,11 @@ _MASKED, _AS_MASK, _AS_RANDOM = 0.15, 0.8, 0.1
 _TEXTS_AT_ONCE = 32
 
 
-@dataclass(frozen=True)
-class MaskedTraining:
-    """Everything that decides how a language model is trained; fields as in `TextTraining`."""
+@dataclass(frozen=True, kw_only=True)
+class MaskedTraining(RoundSettings):
+    """Everything that decides how a language model is trained; fields as in `RoundSettings`."""
 
-    numbers: NumberForm = field(default_factory=NumberForm)
-    max_tokens: int = 256
-    passes: int = 3
-    texts_a_round: int = 2000
-    patience: int = 5
-    batch_size: int = 16
     learning_rate: float = 5e-4
-    weight_decay: float = 1e-2
-    precision: str = "float32"
-    device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        if self.precision == "bfloat16" and self.device == "cpu":
-            raise InvalidInputError(
-                "bfloat16 makes the backward pass of a text model many times slower on a CPU: "
-                "train in float32, or with --device cuda"
-            )
 
 
 class MaskedModel(nn.Module):

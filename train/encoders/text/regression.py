@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from featurestore.errors import InvalidInputError
 from featurestore.identity import canonical_json, sha256_hex
 from ingest.encoders.bert.model import Transformer
-from ingest.encoders.bert.numbers import NumberForm
 from ingest.encoders.bert.tokens import Tokenizer, Tokens
 from train.encoders.text.corpus import Corpus, Targets
 from train.encoders.text.network import Learning, TextRegressor, choose_learning, padded
-from train.encoders.text.rounds import Rounds, products
+from train.encoders.text.rounds import Rounds, RoundSettings, products
 from train.predictors.callbacks import BestWeights, Checkpoint, Diverged, EarlyStopping
 from train.predictors.errors import TrainingError
 from train.predictors.loop import Callback, TrainingLoop
@@ -27,54 +25,20 @@ _TEXTS_AT_ONCE = 64
 _FAR_OFF = 2.0
 
 
-@dataclass(frozen=True)
-class TextTraining:
-    """Everything that decides how a text source model is trained.
+@dataclass(frozen=True, kw_only=True)
+class TextTraining(RoundSettings):
+    """Everything that decides how a text source model is trained; the rest as `RoundSettings`.
 
     Parameters
     ----------
     learning : Learning
         Which weights learn.
-    numbers : NumberForm
-        How numbers stand in the texts.
-    max_tokens : int
-        Longer texts are cut there.
-    passes, texts_a_round, patience : int
-        Passes over the texts; texts after which it is judged and kept; rounds without a better one
-        after which it stops.
-    batch_size : int
-        Texts of a step.
-    learning_rate, weight_decay : float
+    learning_rate : float
         Of AdamW; the head's rate is twenty times as high.
-    precision : {"float32", "bfloat16"}
-        Of matrix products; bfloat16 on a GPU alone.
-    device : str
-        "cpu" or "cuda".
-
-    Raises
-    ------
-    InvalidInputError
-        If bfloat16 is asked for on a CPU.
     """
 
     learning: Learning = field(default_factory=Learning)
-    numbers: NumberForm = field(default_factory=NumberForm)
-    max_tokens: int = 256
-    passes: int = 3
-    texts_a_round: int = 2000
-    patience: int = 5
-    batch_size: int = 16
     learning_rate: float = 5e-5
-    weight_decay: float = 1e-2
-    precision: str = "float32"
-    device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        if self.precision == "bfloat16" and self.device == "cpu":
-            raise InvalidInputError(
-                "bfloat16 makes the backward pass of a text model many times slower on a CPU: "
-                "train in float32, or with --device cuda"
-            )
 
 
 class FarOff(Callback):

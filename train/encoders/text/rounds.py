@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
+from featurestore.errors import InvalidInputError
 from featurestore.output.progress import Progress
+from ingest.encoders.bert.numbers import NumberForm
 from train.predictors.base import Epoch
 from train.predictors.callbacks import ShowProgress
 from train.predictors.loop import TrainingLoop
@@ -18,6 +21,53 @@ from train.predictors.loop import TrainingLoop
 _WARM_UP = 0.1
 # Among so many batches' texts those of like length come together.
 _BATCHES_A_POOL = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundSettings:
+    """What decides how a text model is trained, whatever it learns.
+
+    Parameters
+    ----------
+    numbers : NumberForm
+        How numbers stand in the texts.
+    max_tokens : int
+        Longer texts are cut there.
+    passes, texts_a_round, patience : int
+        Passes over the texts; texts after which it is judged and kept; rounds without a better one
+        after which it stops.
+    batch_size : int
+        Texts of a step.
+    learning_rate, weight_decay : float
+        Of AdamW.
+    precision : {"float32", "bfloat16"}
+        Of matrix products; bfloat16 on a GPU alone.
+    device : str
+        "cpu" or "cuda".
+
+    Raises
+    ------
+    InvalidInputError
+        If bfloat16 is asked for on a CPU.
+    """
+
+    numbers: NumberForm = field(default_factory=NumberForm)
+    max_tokens: int = 256
+    passes: int = 3
+    texts_a_round: int = 2000
+    patience: int = 5
+    batch_size: int = 16
+    learning_rate: float
+    weight_decay: float = 1e-2
+    precision: str = "float32"
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.precision == "bfloat16" and self.device == "cpu":
+            raise InvalidInputError(
+                "bfloat16 makes the backward pass of a text model many times slower on a CPU: "
+                "train in float32, or with --device cuda"
+            )
 
 
 class Rounds(TrainingLoop):
