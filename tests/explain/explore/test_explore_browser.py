@@ -14,6 +14,7 @@ from running_server import running
 from served_pages import Served
 
 from explain.explore.engine import Limits
+from explain.report.page import write_report
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium")
@@ -171,3 +172,19 @@ def test_the_editor_completes(page: Any, address: str) -> None:
     page.keyboard.press("Control+Enter")
     page.wait_for_selector("table")
     assert page.locator("tbody td").text_content() == str(hostile.N)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_of_a_model_is_accessible(
+    served: Served, browser: Any, tmp_path: Path, scheme: str
+) -> None:
+    path = tmp_path / "report.html"
+    with served.store.session() as session:
+        write_report(session, served.model, path)
+    context = browser.new_context(
+        viewport={"width": WIDTHS["phone"], "height": 900}, color_scheme=scheme
+    )
+    opened = context.new_page()
+    visit(opened, path.as_uri())
+    check_access(opened)
+    context.close()
