@@ -14,6 +14,8 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+# pymatgen's pattern takes the square or cube of the digits in a row.
+_LONGEST_TRIPLET = 200
 _LARGEST_GROUP = 768  # 192 operations, in a magnetic cell four times as large
 
 # Relative; what edges and angles that were rounded, or refined freely, leave of a metric.
@@ -134,7 +136,8 @@ def operations_of_triplets(triplets: Iterable[str]) -> Operations:
         try:
             rotation, translation = _of_triplet(triplet)
         except Exception as error:  # gemmi and pymatgen raise what they like
-            raise ValueError(f"the symmetry operation {triplet!r} is not understood") from error
+            said = repr(triplet) if len(triplet) <= _LONGEST_TRIPLET else f"{triplet[:60]!r}…"
+            raise ValueError(f"the symmetry operation {said} is not understood") from error
         if np.abs(rotation - np.rint(rotation)).max() > 1e-6 or (
             abs(abs(np.linalg.det(rotation)) - 1) > 1e-6
         ):
@@ -185,7 +188,7 @@ def _of_triplet(
     import gemmi
 
     parts = triplet.split(",")
-    if len(parts) != 3 or not all(map(str.strip, parts)):
+    if len(parts) != 3 or not all(map(str.strip, parts)) or len(triplet) > _LONGEST_TRIPLET:
         raise ValueError(triplet)
     try:
         op = gemmi.Op(triplet)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,13 @@ def test_operations_from_hall_and_triplets():
     assert not is_group(operations_of_triplets(["x,y,z", "-y,x,z"]))
     with pytest.raises(ValueError, match="'x,y'"):
         operations_of_triplets(["x,y"])
+
+
+def test_an_operation_without_end_is_refused_at_once():
+    start = time.process_time()
+    with pytest.raises(ValueError, match="is not understood") as said:
+        operations_of_triplets([f"x,y,z/{'9' * 20_000}"])
+    assert time.process_time() - start < 1 and len(str(said.value)) < 200
 
 
 def test_axes_must_fit_the_cell():
