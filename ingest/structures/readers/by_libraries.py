@@ -32,6 +32,8 @@ _Read = TypeVar("_Read")
 
 _LIKE_A_SYMBOL = re.compile(r"[A-Z][A-Za-z]?[\d+-]*$")
 _RESULTS = ("energy", "magmom")
+_COLUMNS = re.compile(r":[SIRL]:0*([0-9]+)")
+_MOST_COLUMNS = 10_000
 _LONGEST_TEXT = 32 << 20  # characters; a cell of the largest size has some 1 MB
 
 
@@ -56,6 +58,7 @@ def read_extended_xyz(content: Content) -> Iterator[Found]:
     """The frames of an (extended) XYZ file; those without a lattice are failures."""
     for number, frame in enumerate(_frames(content.text), start=1):
         try:
+            _check_columns(frame)
             atoms, notes = _quietly(lambda frame=frame: _ase_atoms(frame, "extxyz"))  # type: ignore[misc]
             crystal = crystal_from_ase(atoms)
         except InvalidStructureError as error:
@@ -102,6 +105,14 @@ def _frames(text: str) -> Iterator[str]:
         position += total + 2
     if not any(line.strip() for line in lines):
         raise NoStructureError("the file is empty")
+
+
+def _check_columns(frame: str) -> None:
+    """Refuse a frame whose comment announces columns without end: ASE makes a list of them all."""
+    comment = frame.split("\n", 2)[1]
+    counts = _COLUMNS.findall(comment)
+    if any(len(count) > 5 for count in counts) or sum(map(int, counts)) > _MOST_COLUMNS:
+        raise LimitError(f"its comment announces more than {_MOST_COLUMNS:,} columns")
 
 
 def by_pymatgen(form: str, check: Check, also: str | None = None) -> Reader:

@@ -206,6 +206,9 @@ def test_extended_xyz(tmp_path):
         in refused(tmp_path, "c.xyz", "3" + frame[1:]).message
     )
     assert "number of atoms" in refused(tmp_path, "d.xyz", "Cs 0 0 0\n").message
+    for name, announced in (("e.xyz", "R:999999999"), ("f.xyz", "R:9999:forces:R:9999")):
+        text = frame.replace("R:3", announced)
+        assert "announces more than 10,000 columns" in refused(tmp_path, name, text).message
 
 
 # CIF with more than a plain crystal.
