@@ -36,10 +36,11 @@ _ELECTRONEGATIVITY = {
 }
 _POLAR = 1.65  # two elements closer than this may share brackets
 
+# Amounts of up to 18 digits: Python reads no number of thousands of them, and none is meant.
 _TOKEN = re.compile(r"([A-Z][a-z]?)([0-9]*)")
 _PART = re.compile(r"\(([^()]*)\)([0-9]*)|([A-Z][a-z]?[0-9]*)")
-_STORED = re.compile(r"([A-Z][a-z]?[0-9]*)+")
-_TYPED = re.compile(r"([A-Z][a-z]?[0-9]*|\(([A-Z][a-z]?[0-9]*)+\)[0-9]*)+")
+_STORED = re.compile(r"([A-Z][a-z]?[0-9]{0,18})+")
+_TYPED = re.compile(r"([A-Z][a-z]?[0-9]{0,18}|\(([A-Z][a-z]?[0-9]{0,18})+\)[0-9]{0,18})+")
 _ELEMENTS = re.compile(r"([A-Z][a-z]?|[0-9(), -])+")
 # Gases of two atoms and peroxides keep their molecules.
 _MOLECULE = re.compile(r"O|N|F|Cl|H")

@@ -12,7 +12,7 @@ import pytest
 
 from featurestore.errors import NameOrderWarning
 from featurestore.query.conditions import materials_where
-from featurestore.query.formulas import add_formulas
+from featurestore.query.formulas import add_formulas, formula_of_stored
 from featurestore.query.macros import macro_source
 from featurestore.query.names import compared_names
 from featurestore.session import QueryError
@@ -177,6 +177,17 @@ def test_other_texts_are_left_alone(sql):
     assert all(text == "NaI" for _, text in compared_names(sql, {}))
 
 
+def test_an_amount_of_thousands_of_digits_stops_no_query():
+    connection = duckdb.connect()
+    add_formulas(connection)
+    connection.execute(macro_source("names"))
+    endless = "Fe" + "9" * 5000
+    stored = connection.execute("SELECT formula_of_stored(?)", [endless]).fetchone()
+    assert stored == (endless,)
+    with pytest.raises(duckdb.Error, match="is no formula of whole numbers"):
+        connection.execute("SELECT formula(?)", [endless]).fetchall()
+
+
 def test_a_store_without_materials_has_the_columns(tmp_path: Path):
     rows = FeatureStore.open(tmp_path / "store", create=True).sql("FROM materials")
     assert (rows.num_rows, tuple(rows.column_names)) == (0, MATERIAL_COLUMNS)
@@ -189,3 +200,8 @@ def test_a_query_without_the_formula_does_not_compute_it(store):
         text = str(plan.to_pylist())
         assert "electronegativity" not in text and "0.93" not in text and "Join" not in text
         assert "Filters:" in text
+        before = formula_of_stored.cache_info()
+        store.sql(f"SELECT {column} FROM materials")
+        assert formula_of_stored.cache_info() == before
+    store.sql("SELECT formula FROM materials")
+    assert formula_of_stored.cache_info() != before
