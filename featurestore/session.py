@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from featurestore.errors import (
     MissingRowsWarning,
     NameOrderWarning,
 )
-from featurestore.query.limits import SqlLimits, check_text
+from featurestore.query.limits import SqlLimits, check_text, interrupted_after
 from featurestore.query.names import compared_names
 from featurestore.query.reading import as_arrow_has_it, end_of_explain, kind_of, without_prefix
 from featurestore.quoting import quoted as quoted
@@ -217,28 +216,15 @@ class Session:
     def _in_time(self) -> Iterator[None]:
         """Interrupt what runs longer than this session's limit, with a `QueryError`."""
         seconds = self._limits.seconds
-        if seconds is None:
-            yield
-            return
-        late = threading.Event()
-
-        def stop() -> None:
-            late.set()
-            self.interrupt()
-
-        timer = threading.Timer(seconds, stop)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        except (QueryError, KeyboardInterrupt):
-            if late.is_set():
-                raise QueryError(
-                    f"the query took more than {seconds:g} s and was stopped"
-                ) from None
-            raise
-        finally:
-            timer.cancel()
+        with interrupted_after(seconds, self.interrupt) as late:
+            try:
+                yield
+            except (QueryError, KeyboardInterrupt):
+                if late.is_set():
+                    raise QueryError(
+                        f"the query took more than {seconds:g} s and was stopped"
+                    ) from None
+                raise
 
     def _check_reading(self, sql: str) -> None:
         """Raise unless the text is one statement of a kind that reads."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.errors import StoreNotFoundError
-from featurestore.query.limits import SqlLimits
+from featurestore.query.limits import SqlLimits, interrupted_after
 from featurestore.session import QueryError, Session
 from featurestore.store import FeatureStore
 
@@ -100,29 +100,19 @@ class Sessions:
             If one was.
         """
         kept = self._take()
-        late = threading.Event()
-
-        def stop() -> None:
-            late.set()
-            kept.session.interrupt()
-
-        timer = threading.Timer(seconds, stop) if seconds is not None else None
-        if timer is not None:
-            timer.daemon = True
-            timer.start()
         sound = False
         try:
-            yield Source(self._opened(), kept.session, kept.folders)
-            sound = True
-        except QueryError:
-            if late.is_set():
-                raise TooSlowError(
-                    f"this took more than {seconds:g} s and was stopped; ask for less"
-                ) from None
-            raise
+            with interrupted_after(seconds, kept.session.interrupt) as late:
+                try:
+                    yield Source(self._opened(), kept.session, kept.folders)
+                    sound = True
+                except QueryError:
+                    if late.is_set():
+                        raise TooSlowError(
+                            f"this took more than {seconds:g} s and was stopped; ask for less"
+                        ) from None
+                    raise
         finally:
-            if timer is not None:
-                timer.cancel()
             self._give_back(kept, sound)
 
     def interrupt(self) -> None:

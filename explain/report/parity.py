@@ -14,13 +14,12 @@ from explain.report.model import MaterialRow
 from featurestore.output.labels import formula_text, property_axis
 from featurestore.output.style import density, robust_limits
 from featurestore.session import Session
+from train.analysis.parity import MOST_INTERVALS, NAMED
 from train.models import SeedGroup
 
 Floats = npt.NDArray[np.float64]
 
 _TITLED_POINTS = 3000
-_MOST_INTERVALS = 250
-_NAMED = 3
 #: Shades of points by how many lie near, from few to many.
 _SHADES = 4
 # The frame in the units of the drawing, and the height of a line of letters.
@@ -144,7 +143,7 @@ def parity(
         )
         for row, shade, reach in zip(rows, shades, reaches, strict=True)
     )
-    worst = sorted(range(len(rows)), key=lambda i: -abs(rows[i].error))[:_NAMED]
+    worst = sorted(range(len(rows)), key=lambda i: -abs(rows[i].error))[:NAMED]
     p = models.parameters
     return Parity(
         title=f"Prediction against target of {property_axis(p.property, p.unit)}, "
@@ -176,7 +175,7 @@ def _intervals(
     session: Session, models: SeedGroup, material_ids: Sequence[str]
 ) -> list[tuple[float, float] | None]:
     """The interval of each material, its ends means over the seeds; None where there is none."""
-    if len(material_ids) > _MOST_INTERVALS:
+    if len(material_ids) > MOST_INTERVALS:
         return [None] * len(material_ids)
     rows = session.query(
         "SELECT material_id, avg(lower) AS lower, avg(upper) AS upper FROM predictions "

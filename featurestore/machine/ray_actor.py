@@ -13,8 +13,7 @@ from typing import Any
 
 from featurestore.identity import sha256_hex
 from featurestore.machine.workers import attempt, limit_memory
-
-_ROOMS = ("featurestore", "ingest", "train", "explain")
+from featurestore.rooms import ROOMS
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,6 @@ def differences(expected: Mapping[str, str], found: Mapping[str, str]) -> str:
 def _code() -> str:
     """A digest of this package's source: a checkout keeps its version while it changes."""
     folder = Path(__file__).parents[2]
-    files = sorted(path for room in _ROOMS for path in (folder / room).rglob("*.py"))
+    files = sorted(path for room in ROOMS for path in (folder / room).rglob("*.py"))
     named = [f"{path.relative_to(folder)} {sha256_hex(path.read_bytes())}" for path in files]
     return sha256_hex("\n".join(named).encode())[:12]

@@ -1,8 +1,7 @@
 """A drawing of a crystal structure as SVG: the cell, the atoms in it and their bonds.
 
-A parallel projection, turned a little about two axes. Colours are Jmol's; two atoms are bonded
-where they are nearer than 1.15 times the sum of their covalent radii (B. Cordero et al., Dalton
-Trans. 2008, 2832), both as ASE has them.
+A parallel projection, turned a little about two axes. Two atoms are bonded where they are nearer
+than 1.15 times the sum of their covalent radii.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from featurestore.output.elements import look
 from featurestore.output.labels import formula_text
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _MARGIN = 18.0
 _BALL = 0.45
 _EDGE_OF_CELL = 1e-3
 _FLAT = 1e-6
-_UNKNOWN_COLOUR, _UNKNOWN_RADIUS = (0.8, 0.4, 0.8), 1.5
+_UNKNOWN = "#cc66cc", 1.5
 
 
 def structure_svg(crystal: Crystal) -> str:
@@ -158,11 +158,4 @@ def _legend(species: tuple[str, ...], height: float) -> tuple[str, float]:
 
 def _look(element: str) -> tuple[str, float]:
     """The colour of an element, and its covalent radius in Å."""
-    from ase.data import atomic_numbers, covalent_radii
-    from ase.data.colors import jmol_colors
-
-    number = atomic_numbers.get(element, 0)
-    known = 0 < number < len(jmol_colors)
-    colour = jmol_colors[number] if known else _UNKNOWN_COLOUR
-    radius = float(covalent_radii[number]) if known else _UNKNOWN_RADIUS
-    return "#" + "".join(f"{round(255 * float(part)):02x}" for part in colour), radius
+    return look(element) or _UNKNOWN

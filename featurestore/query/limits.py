@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +36,29 @@ class SqlLimits:
     seconds: float | None = None
     memory: int | None = None
     rows: int | None = None
+
+
+@contextmanager
+def interrupted_after(
+    seconds: float | None, interrupt: Callable[[], None]
+) -> Iterator[threading.Event]:
+    """Call ``interrupt`` if the block takes longer; the event says whether it did. None: never."""
+    late = threading.Event()
+    if seconds is None:
+        yield late
+        return
+
+    def stop() -> None:
+        late.set()
+        interrupt()
+
+    timer = threading.Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
 
 
 def check_text(sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> None:

@@ -30,8 +30,8 @@ from train.analysis.resampling import mean_estimates
 
 Floats = npt.NDArray[np.float64]
 
-_NAMED = 3
-_MOST_INTERVALS = 250
+#: How many of the worst are named, and of how many materials intervals can be seen.
+NAMED, MOST_INTERVALS = 3, 250
 #: From so many points on they are coloured by how many stand near.
 _MANY = 400
 
@@ -59,7 +59,7 @@ class Predicted:
     @property
     def has_intervals(self) -> bool:
         """Whether intervals are known, of few enough materials to be seen."""
-        return len(self.targets) <= _MOST_INTERVALS and bool(np.isfinite(self.lower).any())
+        return len(self.targets) <= MOST_INTERVALS and bool(np.isfinite(self.lower).any())
 
     @property
     def errors(self) -> Floats:
@@ -182,7 +182,7 @@ def _name_worst(
     """The formulas of the worst materials beside their points, one above another."""
     middle, step = sum(limits) / 2, 0.06 * (limits[1] - limits[0])
     taken: dict[bool, list[float]] = {True: [], False: []}
-    worst = np.argsort(-of.errors, kind="stable")[:_NAMED]
+    worst = np.argsort(-of.errors, kind="stable")[:NAMED]
     for i in sorted(worst, key=lambda i: y[i]):
         left = bool(x[i] > middle)
         height = max([float(y[i]), *(other + step for other in taken[left])])

@@ -16,7 +16,13 @@ from featurestore.cli.options import (
     together,
 )
 from featurestore.output.notes import note
-from train.cli.options import property_option, seed_option
+from train.cli.options import (
+    device_option,
+    limit_option,
+    precision_option,
+    property_option,
+    seed_option,
+)
 
 #: The options of `GraphTraining`, under the names of its fields.
 network_options = together(
@@ -32,16 +38,8 @@ network_options = together(
     count_option("--alignn-layers", 4, "Convolutions on bonds and angles."),
     count_option("--gcn-layers", 4, "Convolutions on bonds alone."),
     count_option("--hidden-features", 256, "Width of the layers.", at_least=4),
-    click.option(
-        "--precision",
-        type=click.Choice(["float32", "bfloat16"]),
-        default="float32",
-        show_default=True,
-        help="Of matrix products.",
-    ),
-    click.option(
-        "--device", default="cpu", show_default=True, help="Where it computes: cpu or cuda."
-    ),
+    precision_option("Of matrix products."),
+    device_option,
 )
 
 
@@ -82,7 +80,7 @@ def scratch(
 @property_option
 @folder_option("Folder of the model; its name is the encoder's.", required=True)
 @click.option("--split", help="A stored split. Default: a random 90/5/5, by structure.")
-@click.option("--limit", type=click.IntRange(20), help="Only so many structures, at random.")
+@limit_option
 @seed_option("Of folds, weights and order.")
 @network_options
 @store_option

@@ -16,7 +16,7 @@ from featurestore.cli.options import (
 )
 from featurestore.output.notes import note
 from train.cli.align import hold_out_option
-from train.cli.options import seed_option
+from train.cli.options import limit_option, seed_option
 from train.cli.text_models import rate_option, text_options
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     metavar="NAME|FOLDER",
     help="The model whose tokenizer is reported beside.",
 )
-@click.option("--limit", type=click.IntRange(20), help="Only so many structures, at random.")
+@limit_option
 @hold_out_option
 @seed_option("Of folds, weights, masks and order.")
 @rate_option(5e-4)

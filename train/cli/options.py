@@ -40,6 +40,25 @@ def seed_option(what: str) -> Callable[[Command], Command]:
     return click.option("--seed", default=0, show_default=True, help=what)
 
 
+limit_option = click.option(
+    "--limit", type=click.IntRange(20), help="Only so many structures, at random."
+)
+device_option = click.option(
+    "--device", default="cpu", show_default=True, help="Where it computes: cpu or cuda."
+)
+
+
+def precision_option(what: str) -> Callable[[Command], Command]:
+    """``--precision`` of a training; ``what`` says of what."""
+    return click.option(
+        "--precision",
+        type=click.Choice(["float32", "bfloat16"]),
+        default="float32",
+        show_default=True,
+        help=what,
+    )
+
+
 def on_view_options(of_seed: str, *, vectors: bool = True) -> Callable[[Command], Command]:
     """``--property``, those of `view_options`, and ``--seed``; ``vectors`` must be named or not."""
     of_view = functools.partial(view_options, required=vectors)

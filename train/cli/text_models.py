@@ -18,7 +18,7 @@ from featurestore.cli.options import (
 )
 from featurestore.output.notes import note
 from train.cli.align import hold_out_option
-from train.cli.options import seed_option
+from train.cli.options import device_option, limit_option, precision_option, seed_option
 
 if TYPE_CHECKING:
     from train.encoders.text.source import TextSource
@@ -47,16 +47,8 @@ text_options = together(
     click.option(
         "--decimals", type=click.IntRange(0, 9), help="Round decimal fractions to so many places."
     ),
-    click.option(
-        "--precision",
-        type=click.Choice(["float32", "bfloat16"]),
-        default="float32",
-        show_default=True,
-        help="Of matrix products; bfloat16 on a GPU alone.",
-    ),
-    click.option(
-        "--device", default="cpu", show_default=True, help="Where it computes: cpu or cuda."
-    ),
+    precision_option("Of matrix products; bfloat16 on a GPU alone."),
+    device_option,
 )
 
 
@@ -93,7 +85,7 @@ def rate_option(default: float) -> Callable[[Command], Command]:
 )
 @count_option("--upper-layers", 2, "Layers that learn with --learn upper.", at_least=0)
 @count_option("--rank", 8, "Of LoRA's matrices.")
-@click.option("--limit", type=click.IntRange(20), help="Only so many structures, at random.")
+@limit_option
 @hold_out_option
 @seed_option("Of folds, order and dropout.")
 @rate_option(5e-5)
