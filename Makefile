@@ -31,7 +31,7 @@ endif
 # The tests run in so many processes; each holds torch and its friends, some 700 MB.
 TEST_PROCESSES ?= $(shell $(PYTHON) -c "import os; print(min(4, os.cpu_count() or 1))")
 
-.PHONY: demo explore chromium test lint bench site wheel install clean
+.PHONY: demo explore chromium test test-slow lint bench site wheel install clean
 
 install: $(VENV)/installed
 
@@ -59,6 +59,10 @@ chromium:
 
 test: install
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+
+# What takes long: all documents, larger cases, kills at more moments.
+test-slow: install
+	$(BIN)/python -m pytest -m slow --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check .

@@ -48,9 +48,14 @@ LONGEST = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
+    for item in items:
+        # Of the contracts: hundreds of items, of everything that the package ships.
+        if item.name == "test_memory_is_bounded" or item.name.startswith("test_memory_is_bounded["):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -78,6 +78,14 @@ DOCUMENTS = ["README.md"] + [
         "glossary",
     )
 ]
+#: What a newcomer reads; the longer ones go on from what these have made.
+FIRST = [
+    "README.md",
+    *(
+        f"docs/{name}.md"
+        for name in ("tutorial", "ingestion", "tables", "sql", "features", "search")
+    ),
+]
 _BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -214,8 +222,15 @@ def run_command(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not status, f"exit code {status}: {line}"
 
 
+@pytest.mark.parametrize(
+    "documents", [FIRST, pytest.param(DOCUMENTS, marks=pytest.mark.slow)], ids=["first", "all"]
+)
 def test_documents_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demonstration: Path, oqmd: None
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    demonstration: Path,
+    oqmd: None,
+    documents: list[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     # The demonstration has had the same structures described, in a real worker.
@@ -225,7 +240,7 @@ def test_documents_run(
         lambda *, initargs, **_: demonstrated(demonstration, initargs[0]),
     )
     count = 0
-    for document in DOCUMENTS:
+    for document in documents:
         names: dict[str, Any] = {"__name__": document}
         for language, snippet in snippets(document):
             count += 1
@@ -250,6 +265,7 @@ def test_the_demonstration_runs_and_its_ingestion_is_then_a_no_op(
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 
 
+@pytest.mark.slow
 def test_notebooks_run_and_end_with_what_they_show(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demonstration: Path
 ) -> None:

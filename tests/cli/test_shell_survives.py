@@ -13,6 +13,7 @@ import termios
 import time
 from pathlib import Path
 
+import pytest
 import synthetic_store as toy
 
 
@@ -55,6 +56,7 @@ class Terminal:
         assert re.search(words, self.shown), self.shown
 
 
+@pytest.mark.slow
 def test_it_goes_on_after_a_crash_and_after_ctrl_c(tmp_path):
     store = toy.make_store(tmp_path / "store", 2)
     start = [sys.executable, "-c", "from featurestore.cli import main; main()", "sql"]

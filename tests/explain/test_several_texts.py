@@ -129,6 +129,7 @@ def test_what_is_missing_is_asked_for_by_its_own_source(store, tmp_path):
     assert sources == [CHEM, ROBO]
 
 
+@pytest.mark.slow
 def test_the_report_has_a_section_for_each_text(store, tmp_path):
     model = train(store)
     tag_effects(store, [model], TagAnalysis())

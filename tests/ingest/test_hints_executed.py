@@ -111,6 +111,7 @@ def test_of_a_search(store):
     ids(store)
 
 
+@pytest.mark.slow
 def test_of_an_explanation(store):
     fitted = train.fit(store, view(store, split="s"), "gbt", max_epochs=3)
     model = fitted.model

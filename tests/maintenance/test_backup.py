@@ -99,6 +99,7 @@ def test_a_backup_that_is_not_complete_is_no_store(store, tmp_path, monkeypatch)
     assert same(store, FeatureStore.open(tmp_path / "copy"))
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment(store, tmp_path):
     script = "import sys; from featurestore.cli import main; main()"
     command = [sys.executable, "-c", script, "backup", str(tmp_path / "copy"), "--store", store.uri]

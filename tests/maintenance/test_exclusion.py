@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
+from tiers import few
 from whole_store import ingest_materials
 
 from featurestore.cli import root
@@ -18,8 +19,8 @@ from featurestore.upkeep.backup import back_up
 from featurestore.upkeep.maintenance import recorded_maintenance
 
 
-@pytest.mark.parametrize("exclusive", EXCLUSIVE)
-@pytest.mark.parametrize("other", ["ingest text", "train mlp", "maintain", *EXCLUSIVE])
+@pytest.mark.parametrize("exclusive", few(EXCLUSIVE))
+@pytest.mark.parametrize("other", few(["ingest text", "train mlp", "maintain", *EXCLUSIVE], 4))
 def test_neither_begins_beside_the_other(store, exclusive, other):
     for first, second in ((exclusive, other), (other, exclusive)):
         with store.run(first, {}):

@@ -7,6 +7,7 @@ from typing import Any
 import lance
 import pytest
 from click.testing import CliRunner
+from tiers import few
 from whole_store import (
     PROPERTY,
     RECIPE,
@@ -100,7 +101,8 @@ def test_a_snapshot_brings_a_material_back(store):
 
 
 @pytest.mark.parametrize(
-    "table", ["splits", "sentences", STRUCTURE_TABLE, TEXT_TABLE, "properties", "materials"]
+    "table",
+    few(["splits", "sentences", STRUCTURE_TABLE, TEXT_TABLE, "properties", "materials"]),
 )
 def test_a_removal_that_is_cut_off_goes_on(store, monkeypatch, table):
     where = f"{PROPERTY} < 3"

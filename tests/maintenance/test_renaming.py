@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from tiers import few
 from whole_store import (
     PROPERTY,
     SPLIT,
@@ -216,12 +217,14 @@ def test_a_material(store):
 
 @pytest.mark.parametrize(
     ("plan", "given", "table"),
-    [
-        (of_material, ("toy-000", "zeta"), "predictions"),
-        (of_material, ("toy-000", "zeta"), "properties"),
-        (of_property, (PROPERTY, "gap"), "properties"),
-        (of_split, ("cv", "five"), "splits"),
-    ],
+    few(
+        [
+            (of_material, ("toy-000", "zeta"), "predictions"),
+            (of_property, (PROPERTY, "gap"), "properties"),
+            (of_material, ("toy-000", "zeta"), "properties"),
+            (of_split, ("cv", "five"), "splits"),
+        ]
+    ),
 )
 def test_a_renaming_that_is_cut_off_goes_on(store, monkeypatch, plan, given, table):
     crossed(store)

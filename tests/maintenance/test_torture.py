@@ -8,7 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.slow
 def test_kills_and_failing_writes_lose_nothing():
     command = [sys.executable, "-m", "benchmarks.torture_crashes", "--kills", "4", "--no-growth"]
     done = subprocess.run(

@@ -53,6 +53,7 @@ def test_texts_are_those_of_the_plain_analyses(
         assert text_of(crystal) == plain.plain_chemnlp(crystal), name
 
 
+@pytest.mark.slow
 def test_texts_of_the_sample_are_those_of_the_plain_analyses(plain: ModuleType) -> None:
     sample = archived(sample_archive(), 60)
     assert len(sample) == 60

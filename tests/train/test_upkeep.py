@@ -154,6 +154,7 @@ def test_a_view_that_cannot_be_made_any_more(store):
     assert [one.name for one in found] == [model]
 
 
+@pytest.mark.slow
 def test_the_command_line_says_what_it_would_do(store):
     add_splits(store, random="60/20/20", name="mine", property=toy.PROPERTY)
     store.remove("splits", "split = 'mine' AND material_id = 'toy-001'")

@@ -221,6 +221,7 @@ def _is_closed(line: socket.socket) -> bool:
         return True
 
 
+@pytest.mark.slow
 def test_the_server_ends_while_a_query_runs(served: Served, tmp_path: Path) -> None:
     from urllib.parse import quote
 

@@ -143,6 +143,7 @@ def kill_twice_then_finish(
     assert run_and_kill(script, archive, store, None)
 
 
+@pytest.mark.slow
 def test_structures(archive, quiet, tmp_path):
     store = FeatureStore.open(tmp_path / "store", create=True)
     kill_twice_then_finish(

@@ -201,6 +201,7 @@ def test_a_cross_validation_is_extended_as_a_whole(store, tmp_path):
         assert kept_together(formulas(store), new)
 
 
+@pytest.mark.slow
 def test_a_killed_extension_is_done_again_with_the_same_draw(store, tmp_path, monkeypatch):
     other = FeatureStore.open(tmp_path / "other", create=True)
     more(other, tmp_path, range(30))

@@ -7,6 +7,7 @@ import os
 
 import pytest
 from click.testing import CliRunner
+from tiers import few
 
 from featurestore.cli import root
 from featurestore.store import FeatureStore
@@ -15,7 +16,7 @@ from ingest.recording import _file_sha256
 CELL = "NaCl\n1.0\n3 0 0\n0 3 0\n0 0 3\nNa Cl\n1 1\ndirect\n0 0 0\n0.5 0.5 0.5\n"
 
 
-@pytest.mark.parametrize("relative", [True, False])
+@pytest.mark.parametrize("relative", few([True, False], 1))
 def test_what_is_recorded(tmp_path, monkeypatch, relative):
     if relative:
         monkeypatch.setenv("FEATURESTORE_RECORD_PATHS", "relative")

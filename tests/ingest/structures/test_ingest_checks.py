@@ -111,6 +111,7 @@ def test_elements_are_those_of_pymatgen():
     assert {element.value for element in Element} - {"D", "T"} == ELEMENTS
 
 
+@pytest.mark.slow
 def test_crystal_systems_are_those_of_pymatgen():
     from pymatgen.symmetry.groups import SpaceGroup
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import synthetic_store as toy
+from tiers import few
 
 from featurestore.errors import FeatureStoreError, InvalidInputError
 from featurestore.output.rows import print_table, rows_of
@@ -51,13 +52,14 @@ def test_a_crash_of_a_query_is_an_error(store):
     )
 
 
-@pytest.mark.parametrize("query", [ENDLESS, DEAF])
+@pytest.mark.parametrize("query", few([ENDLESS, DEAF], 1))
 def test_a_query_ends_in_time(store, query):
     with start(store, query, "--timeout", "1") as run:
         _, errors = run.communicate(timeout=120)
     assert (run.returncode, errors) == (1, "Error: the query took more than 1 s and was stopped\n")
 
 
+@pytest.mark.slow
 def test_the_first_ctrl_c_ends_a_query_that_does_not_listen(store):
     with start(store, DEAF) as run:
         time.sleep(8)
@@ -67,7 +69,7 @@ def test_the_first_ctrl_c_ends_a_query_that_does_not_listen(store):
     assert run.returncode == 130 and time.monotonic() - began < 10
 
 
-@pytest.mark.parametrize("options", [["--memory", "100"], ["--max-rows", "10"]])
+@pytest.mark.parametrize("options", few([["--memory", "100"], ["--max-rows", "10"]], 1))
 def test_results_have_limits(store, options):
     with start(
         store, "SELECT list(range) FROM range(30000000) GROUP BY range % 11", *options

@@ -40,6 +40,7 @@ def _rows(store: FeatureStore) -> list[AblationRow]:
         return ablation_rows(session, stored_models(session))
 
 
+@pytest.mark.slow
 def test_the_table_has_a_row_for_each_feature_set(store: FeatureStore) -> None:
     table = ablation_table(_rows(store)).to_pylist()
     assert [(row["features"], row["text_source"]) for row in table] == [

@@ -183,6 +183,7 @@ def test_a_seed_that_is_not_stored_is_named(store: FeatureStore, result: Benchma
     assert found.rows[0].test_error_std is None
 
 
+@pytest.mark.slow
 def test_bad_cells_do_not_lose_the_others_and_are_on_record(
     store: FeatureStore, result: Benchmark, in_process: None
 ) -> None:
@@ -237,6 +238,7 @@ def test_an_interrupted_benchmark_goes_on(
     assert statuses["status"].to_pylist() == ["finished", "interrupted"]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_loses_only_its_own_cell(tmp_path: Path) -> None:
     store = toy.make_store(tmp_path / "store", 40)
     grid = replace(
@@ -253,6 +255,7 @@ def test_a_killed_worker_loses_only_its_own_cell(tmp_path: Path) -> None:
     assert all(failure.error == "WorkerDied" for failure in lost)
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_the_number_of_processes(
     tmp_path: Path, store: FeatureStore, result: Benchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:

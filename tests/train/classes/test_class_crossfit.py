@@ -17,6 +17,7 @@ from ingest.library.splits import add_splits
 REQUEST = ViewRequest("size", structure_encoder="toy-graph", split="two")
 
 
+@pytest.mark.slow
 def test_probabilities_out_of_fold(store: FeatureStore) -> None:
     add_splits(store, folds=2, name="two", property="size")
     assert train.cross_validate(store, REQUEST, "frequencies").trained == 2

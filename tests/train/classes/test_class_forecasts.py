@@ -15,6 +15,7 @@ from train.screening.screen import screen
 from train.screening.wants import Want, combined
 
 
+@pytest.mark.slow
 def test_a_material_without_a_class(store: FeatureStore, ids: dict[str, list[str]]) -> None:
     known = "toy-009"
     stored = store.sql(
@@ -76,6 +77,7 @@ def test_wants_of_classes() -> None:
     assert combined(["phase in (a, b)", "phase in (b, c)"])[0].classes == ("b",)
 
 
+@pytest.mark.slow
 def test_screening_by_classes(store: FeatureStore, ids: dict[str, list[str]]) -> None:
     models = [ids["size"][0], ids["positive"][0]]
     chosen = [UNKNOWN, "toy-009", "toy-014", "toy-019"]

@@ -147,6 +147,7 @@ def test_a_recipe_for_the_other_kind_is_refused(lab: FeatureStore, views: dict[s
         train_model(lab, lab.view(request(GAP)), make_recipe("gbt", classes=True), 0)
 
 
+@pytest.mark.slow
 def test_classes_that_cannot_be_learned(tmp_path: Path) -> None:
     store = toy.make_store(tmp_path / "store", 20)
     number = "CAST(substr(material_id, 5) AS INTEGER)"

@@ -47,6 +47,7 @@ def test_lists_and_reports_have_both_kinds(
     }
 
 
+@pytest.mark.slow
 def test_a_benchmark_compares_brier_scores_pairwise(
     store: FeatureStore, ids: dict[str, list[str]]
 ) -> None:

@@ -39,6 +39,7 @@ def found(store: FeatureStore) -> CrossValidated:
     return train.cross_validate(store, REQUEST, "mean", against="cv2")
 
 
+@pytest.mark.slow
 def test_what_it_costs_is_counted_on_the_same_materials(
     store: FeatureStore, found: CrossValidated
 ) -> None:

@@ -129,6 +129,7 @@ def test_it_learns_from_all_rows_and_tells_intervals_by_cv_plus(
     assert [row.prediction for row in told.rows] == pytest.approx(again.predict(new.features))
 
 
+@pytest.mark.slow
 def test_it_is_found_the_second_time_and_its_seeds_go_together(
     store: FeatureStore, final: str
 ) -> None:
@@ -142,6 +143,7 @@ def test_it_is_found_the_second_time_and_its_seeds_go_together(
     assert len(told.of_seeds) == 2 and told.lower is not None
 
 
+@pytest.mark.slow
 def test_promoted_carded_and_taken_elsewhere(
     store: FeatureStore, final: str, tmp_path: Path
 ) -> None:
@@ -162,6 +164,7 @@ def test_promoted_carded_and_taken_elsewhere(
     assert card_markdown(model_card(elsewhere, final)).count("CV+ over 3 folds")
 
 
+@pytest.mark.slow
 def test_the_store_knows_where_it_comes_from_and_what_it_lacks(
     store: FeatureStore, final: str
 ) -> None:
@@ -202,6 +205,7 @@ def test_materials_that_no_fold_tests(store: FeatureStore) -> None:
         train.final(store, replace(REQUEST, where=few), "mean")
 
 
+@pytest.mark.slow
 def test_targets_of_a_single_value(store: FeatureStore) -> None:
     rows = store.sql("FROM properties").to_pylist()
     store.merge_rows("properties", [row | {"value": 2.0} for row in rows], replace=True)
@@ -211,6 +215,7 @@ def test_targets_of_a_single_value(store: FeatureStore) -> None:
     assert told.prediction == told.lower == told.upper == 2.0
 
 
+@pytest.mark.slow
 def test_one_crystal_under_two_ids_in_two_folds_is_said(store: FeatureStore) -> None:
     fold = {
         row["material_id"]: row["split"]

@@ -23,6 +23,7 @@ def chosen(store: FeatureStore) -> list[str]:
         return chosen_group(session, lab.PROPERTY).model_ids
 
 
+@pytest.mark.slow
 def test_the_promoted_models_predict(lab_store: FeatureStore, lab_model: str) -> None:
     assert chosen(lab_store) == [lab_model]
     second = lab.train_lab(lab_store, seed=1)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from pyarrow import parquet
+from tiers import few
 
 import train
 from featurestore.cli.root import root
@@ -26,7 +27,7 @@ def state(store: FeatureStore) -> dict[str, int]:
         return dict(session.versions)
 
 
-@pytest.mark.parametrize("predictor", ["sklearn", "ensemble", "gbt", "mlp", "mean"])
+@pytest.mark.parametrize("predictor", few(["sklearn", "ensemble", "gbt", "mlp", "mean"]))
 def test_a_stored_test_material_is_predicted_as_it_is_stored_to_the_bit(
     lab_store: FeatureStore, predictor: str
 ) -> None:
@@ -94,6 +95,7 @@ def test_from_file_to_number_once(lab_store: FeatureStore, lab_model: str, tmp_p
     assert not row["had_target"]
 
 
+@pytest.mark.slow
 def test_older_forecasts_stand_beside_newer_ones(
     lab_store: FeatureStore, lab_model: str, tmp_path: Path
 ) -> None:
@@ -108,6 +110,7 @@ def test_older_forecasts_stand_beside_newer_ones(
     assert sorted(row["model_ids"][0] for row in rows) == sorted([lab_model, other])
 
 
+@pytest.mark.slow
 def test_nothing_is_left_behind_on_request(
     lab_store: FeatureStore, lab_model: str, tmp_path: Path
 ) -> None:
@@ -248,6 +251,7 @@ def test_a_graph_network_predicts_the_structures_themselves(
     assert "oganesson" in told.failures and "Og" in told.failures["oganesson"].message
 
 
+@pytest.mark.slow
 def test_seeds_that_change_nothing_are_called_deterministic(
     lab_store: FeatureStore, lab_model: str
 ) -> None:
@@ -260,6 +264,7 @@ def test_seeds_that_change_nothing_are_called_deterministic(
     assert any("2 seeds that differ by" in line for line in said)
 
 
+@pytest.mark.slow
 def test_too_few_validation_rows_are_said_with_what_helps(
     tmp_path: Path, lab_original: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,6 +279,7 @@ def test_too_few_validation_rows_are_said_with_what_helps(
     assert told.short["90 %"].to_pylist() == ["none"]
 
 
+@pytest.mark.slow
 def test_numbers_among_the_features_are_made_or_named_as_lacking(
     lab_store: FeatureStore, lab_model: str, tmp_path: Path
 ) -> None:

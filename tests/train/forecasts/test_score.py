@@ -51,6 +51,7 @@ def test_targets_that_came_later_score_the_forecasts(
     assert row["group_id"] == by_name["one"].group_id
 
 
+@pytest.mark.slow
 def test_a_target_that_turns_up_twice_is_named(
     lab_store: FeatureStore, lab_model: str, tmp_path: Path
 ) -> None:

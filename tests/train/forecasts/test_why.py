@@ -152,6 +152,7 @@ def test_a_target_of_another_source_is_not_the_models(
     assert told.target is None and told.had_target
 
 
+@pytest.mark.slow
 def test_a_forecast_is_a_node_of_lineage(
     lab_store: FeatureStore, lab_model: str, file: Path
 ) -> None:

@@ -281,6 +281,7 @@ def test_alignn_from_scratch_is_a_model_like_any_other(store):
     assert "graph" in listed and "alignn" in listed
 
 
+@pytest.mark.slow
 def test_alignn_in_a_benchmark_beside_a_constant(store):
     random = ["--random", "60/20/20", "--property", "formation_energy_peratom", "--name", "r"]
     assert invoke("ingest", "splits", *random, "--store", store).exit_code == 0

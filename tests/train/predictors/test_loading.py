@@ -11,6 +11,7 @@ import pytest
 import synthetic_store as toy
 from hostile_pickle import Touch
 from safetensors.numpy import save
+from tiers import few
 
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.store import FeatureStore
@@ -46,7 +47,7 @@ def test_unknown_and_ambiguous_models(store: FeatureStore) -> None:
         load_model(store, "mbj_bandgap_structure")
 
 
-@pytest.mark.parametrize("predictor", recipe_names())
+@pytest.mark.parametrize("predictor", few(sorted(recipe_names()), 3))
 @pytest.mark.parametrize(
     "weights",
     [

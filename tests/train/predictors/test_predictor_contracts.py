@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import synthetic_store as toy
+from tiers import few
 
 from featurestore.errors import InvalidInputError
 from featurestore.plugins import PREDICTORS, load_part, part_names, registered
@@ -130,7 +131,7 @@ def test_the_declared_defaults_are_the_recipes(name: str) -> None:
     assert made == plain and made.settings == plain.settings
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", few(SMALL, 4))
 def test_through_the_store(name: str, tmp_path: Path) -> None:
     """Stored predictions are those of the model that is loaded; wrong rows are refused."""
     store = toy.make_store(tmp_path / "store", 120)
@@ -168,7 +169,8 @@ def test_what_a_part_declares_beside_settings_belongs_to_the_id() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["train", "list"], ["train", "--help"], ["train", "fit", "--help"], ["parts"]]
+    "arguments",
+    few([["train", "list"], ["parts"], ["train", "--help"], ["train", "fit", "--help"]], 1),
 )
 def test_lists_and_help_import_no_model_library(arguments: list[str], tmp_path: Path) -> None:
     store = toy.make_store(tmp_path / "store", 20)

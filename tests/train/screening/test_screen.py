@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from pyarrow import parquet
+from tiers import few
 
 import train
 from featurestore.cli.root import root
@@ -32,6 +33,7 @@ def rows(screening: train.Screening) -> dict[str, dict[str, object]]:
     return {row["material_id"]: row for row in screening.table.to_pylist()}
 
 
+@pytest.mark.slow
 def test_the_probability_of_all_wants_ranks(pair_store: FeatureStore, files: Path) -> None:
     found = train.screen(pair_store, WANTS, files, choice=train.Choice(budget=2))
     assert found.chosen_ids[0] == "both" and len(found.chosen) == 2
@@ -60,6 +62,7 @@ def test_the_probability_of_all_wants_ranks(pair_store: FeatureStore, files: Pat
     }
 
 
+@pytest.mark.slow
 def test_known_values_stand_in_place_of_predictions(pair_store: FeatureStore) -> None:
     where = "material_id >= 'known-60'"
     found = train.screen(pair_store, WANTS, where=where)
@@ -87,6 +90,7 @@ def test_known_values_stand_in_place_of_predictions(pair_store: FeatureStore) ->
     assert not any(row[f"{GAP}_known"] for row in rows(predicted).values())
 
 
+@pytest.mark.slow
 def test_a_value_of_another_source_is_not_known(pair_store: FeatureStore, files: Path) -> None:
     train.predict(pair_store, files, properties=GAP)
     with pair_store.run("made up", {}) as run:
@@ -105,6 +109,7 @@ def test_a_value_of_another_source_is_not_known(pair_store: FeatureStore, files:
     assert by_id["hull"][f"{HULL}_known"] and by_id["hull"][f"{HULL}_value"] == 0.01
 
 
+@pytest.mark.slow
 def test_another_structure_by_the_same_name_is_not_known(
     pair_store: FeatureStore, tmp_path: Path
 ) -> None:
@@ -116,6 +121,7 @@ def test_another_structure_by_the_same_name_is_not_known(
     assert row[f"{HULL}_known"]
 
 
+@pytest.mark.slow
 def test_a_goal_is_held_against_the_best_known_that_fulfils_the_windows(
     pair_store: FeatureStore, files: Path
 ) -> None:
@@ -140,6 +146,7 @@ def test_a_goal_is_held_against_the_best_known_that_fulfils_the_windows(
     assert smallest.told[0].outlook.best == min(stored.values())
 
 
+@pytest.mark.slow
 def test_families_are_limited(pair_store: FeatureStore, tmp_path: Path) -> None:
     folder = lab.candidates(tmp_path / "new", {f"n{i}": 3.4 + i / 100 for i in range(5)})
     (folder / "other.vasp").write_text(lab.poscar(4.4, ("Rb", "I")))
@@ -149,6 +156,7 @@ def test_families_are_limited(pair_store: FeatureStore, tmp_path: Path) -> None:
         assert any("limits for its family" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_candidates_outside_the_domain_are_flagged_or_left_out(
     pair_store: FeatureStore, files: Path
 ) -> None:
@@ -165,6 +173,7 @@ def test_candidates_outside_the_domain_are_flagged_or_left_out(
         train.screen(pair_store, WANTS, ids=["huge", "rubidium"], choice=train.Choice(inside=True))
 
 
+@pytest.mark.slow
 def test_a_candidate_that_is_listed_twice_is_one(
     pair_store: FeatureStore, files: Path, tmp_path: Path
 ) -> None:
@@ -176,6 +185,7 @@ def test_a_candidate_that_is_listed_twice_is_one(
     assert len(again.materials) == 2
 
 
+@pytest.mark.slow
 def test_what_cannot_be_meant_is_refused(
     pair_store: FeatureStore, pair_models: dict[str, str]
 ) -> None:
@@ -265,7 +275,7 @@ def test_the_command(pair_store: FeatureStore, files: Path, tmp_path: Path) -> N
     assert run(str(files)).exit_code == 2
 
 
-@pytest.mark.parametrize("format", ["cif", "poscar"])
+@pytest.mark.parametrize("format", few(["cif", "poscar"], 1))
 def test_structure_files_hold_the_chosen_structures(
     pair_store: FeatureStore, files: Path, tmp_path: Path, format: str
 ) -> None:
