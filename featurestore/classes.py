@@ -57,11 +57,14 @@ def category_unit(classes: Sequence[str]) -> str:
     return _CATEGORY + canonical_json(list(classes))
 
 
-def classes_of(unit: str) -> tuple[str, ...]:
-    """The classes that stand in place of a unit, in order; none for a unit of numbers."""
+def classes_of(unit: str | None) -> tuple[str, ...]:
+    """The classes that stand in place of a unit, in order; none for a unit of numbers.
+
+    A damaged row may have no unit at all; it has no classes.
+    """
     if unit == BOOLEAN:
         return TRUTH
-    if not unit.startswith(_CATEGORY):
+    if unit is None or not unit.startswith(_CATEGORY):
         return ()
     try:
         found = json.loads(unit.removeprefix(_CATEGORY))

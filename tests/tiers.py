@@ -11,6 +11,10 @@ import pytest
 def few(values: Iterable[Any], quick: int = 2) -> list[Any]:
     """All values, those after the first ``quick`` marked as slow."""
     return [
-        value if place < quick else pytest.param(value, marks=pytest.mark.slow)
+        value
+        if place < quick
+        else pytest.param(
+            *(value if isinstance(value, tuple) else (value,)), marks=pytest.mark.slow
+        )
         for place, value in enumerate(values)
     ]

@@ -27,7 +27,7 @@ CREATE OR REPLACE TEMP MACRO generator_of(wanted) AS (
                    || string_agg(generator_id, ', ' ORDER BY generator_id))
     END
     FROM (
-        SELECT DISTINCT generator_id,
+        SELECT generator_id,
                CASE WHEN generator_id = wanted THEN 3
                     WHEN standing = 'promoted' THEN 2
                     WHEN standing = 'retired' THEN 0

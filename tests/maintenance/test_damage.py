@@ -258,17 +258,6 @@ def test_unsound_rows(store, table):
         assert content[column] == value
 
 
-@pytest.mark.parametrize("table", ["generators", "encoders"])
-def test_a_row_that_is_there_twice_shuts_nothing(store, table):
-    fingerprint = store.training_view(PROPERTY, **view_choices()).fingerprint
-    add_row(store, table, "run_id", "another", suffix="")
-    look(store)
-    assert store.training_view(PROPERTY, **view_choices()).fingerprint == fingerprint
-    problems = [finding.problem for finding in verify(store) if finding.wrong]
-    assert any("occur more than once" in problem for problem in problems)
-    assert not any("cannot be checked" in problem for problem in problems)
-
-
 @pytest.mark.parametrize("table", few(sorted({table for table, _, _ in IMPOSSIBLE})))
 def test_impossible_values(store, table):
     added = [

@@ -44,7 +44,13 @@ def test_a_unit_says_the_classes() -> None:
     assert classes_of(unit) == ("cubic", "hexagonal")
     assert written_unit("category[cubic,  hexagonal]") == unit
     assert written_unit("boolean") == "boolean" and classes_of("boolean") == ("false", "true")
-    assert classes_of("eV") == () == classes_of('category ["one"]') == classes_of("category [1,2]")
+    assert (
+        classes_of(None)
+        == classes_of("eV")
+        == ()
+        == classes_of('category ["one"]')
+        == classes_of("category [1,2]")
+    )
     assert place_of("hexagonal", unit, "system") == 1
     assert place_of("TRUE", "boolean", "metal") == 1
     assert shown_unit(unit) == "cubic or hexagonal"
