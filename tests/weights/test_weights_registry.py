@@ -111,7 +111,6 @@ def test_help_shows_an_example():
 
 
 @pytest.mark.weights
-@pytest.mark.slow
 def test_pulled_weights_still_have_their_checksums(monkeypatch):
     monkeypatch.undo()
     found = [name for name in registry() if find_weights(name)]
