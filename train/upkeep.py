@@ -23,6 +23,10 @@ from train.models import StoredModel, stored_models
 from train.predictors.registry import changed_settings, recipe_names
 
 
+#: Fold and target of each material of a view, by the query.
+_Views = dict[str, dict[str, tuple[str, Any]]]
+
+
 @dataclass(frozen=True, repr=False)
 class Status(Shown):
     """What is lacking.
@@ -114,10 +118,11 @@ def _models(session: Session, extended: Collection[tuple[str, str]]) -> Iterator
     for model in stored_models(session):  # oldest first
         newest[_kind(model)] = model
     of = {one: name for (name, _), members in families(session).items() for one in members}
+    views: _Views = {}
     for model in newest.values():
         p = model.parameters
         try:
-            n, what, source = _difference(session, model)
+            n, what, source = _difference(session, model, views)
         except FeatureStoreError as error:
             message = f"view cannot be made any more: {error}"
             yield Lack(level=CHOICES, name=model.model_id, n=1, what=message, command=None)
@@ -145,19 +150,24 @@ def _kind(model: StoredModel) -> tuple[Any, ...]:
     return (model.predictor, settings, model.seed, canonical_json(view), crossed)
 
 
-def _difference(session: Session, model: StoredModel) -> tuple[int, str, str | None]:
-    """How many rows of a model's view differ by now, in words, and the source to be named."""
+def _difference(
+    session: Session, model: StoredModel, views: _Views
+) -> tuple[int, str, str | None]:
+    """How many rows of a model's view differ by now, in words, and the source to be named.
+
+    Views that are known already, those of another seed, are taken from and added to ``views``.
+    """
     p = model.parameters
     if model.cross_validation and p.split is not None:
         # it learns from all that its cross-validation has; which fold stops it is all the same
         p = replace(p, split=p.split.removesuffix(WHOLE_SUFFIX) + "/0")
     rule = rule_in_force(session, p.property)
     source = p.property_source if rule is None else rule.text
-    rows = session.read_only_query(view_sql(replace(p, property_source=source)))
-    now = {
-        row["material_id"]: (row["fold"], row["target"])
-        for row in rows.select(["material_id", "fold", "target"]).to_pylist()
-    }
+    sql = view_sql(replace(p, property_source=source))
+    if sql not in views:
+        rows = session.read_only_query(sql).select(["material_id", "fold", "target"])
+        views[sql] = {one["material_id"]: (one["fold"], one["target"]) for one in rows.to_pylist()}
+    now = views[sql]
     seen = session.query(
         "SELECT material_id, fold, target FROM predictions WHERE model_id = ?", [model.model_id]
     ).to_pylist()

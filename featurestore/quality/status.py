@@ -146,14 +146,15 @@ def _folds(session: Session) -> Iterator[Lack]:
             "AND context = ?1 || ' ' || ?2)",
             [split, key, ALL_PROPERTIES],
         )["n"][0].as_py()
+        of_it = "" if key == ALL_PROPERTIES else f" with {key}"
         if n and rule["way"] in EXTENDABLE:
-            what = "materials without a fold"
+            what = f"materials{of_it} without a fold"
             yield Lack(
                 level=SPLITS, name=name, n=n, what=what, command=extending_command(name, key)
             )
         elif n:
-            what = "materials without a fold, and the split has no rule for them: extend it with "
-            what += f"--extend {name} --random"
+            what = f"materials{of_it} without a fold, and the split has no rule for them: extend it "
+            what += f"with --extend {name} --random"
             yield Lack(level=CHOICES, name=name, n=n, what=what, command=None)
 
 
