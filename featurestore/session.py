@@ -64,8 +64,8 @@ class Session:
 
     def __init__(self, tables: Tables, limits: SqlLimits = _NO_LIMITS) -> None:
         # Before anything of the store is looked at: a stranger's store must not reach the machine.
-        self._connection = connect(limits.memory)
         self._limits = limits
+        self._connection = connect(limits.memory)
         found = {name: tables.dataset(name) for name in reading_order(tables.names())}
         self._datasets: dict[str, Any] = {
             name: data for name, data in found.items() if data is not None
@@ -75,7 +75,7 @@ class Session:
         self.damaged: dict[str, list[tuple[dict[str, Any], str]]] = {}
         self._leave_out_unusable()
         # At the time of a snapshot its own run was under way, and is to be seen so.
-        killed = [] if tables.is_past else killed_runs(self._datasets.get("runs"))
+        self._killed = [] if tables.is_past else killed_runs(self._datasets.get("runs"))
         self.losses = [] if tables.is_past else losses(tables, self.versions, self._datasets)
         for loss in self.losses:
             warnings.warn(
@@ -84,7 +84,10 @@ class Session:
                 MissingRowsWarning,
                 stacklevel=3,
             )
-        self._tables = SessionTables(self._connection, self._datasets, self.damaged, killed)
+        self._tables = self._names_of_tables()
+
+    def _names_of_tables(self) -> SessionTables:
+        return SessionTables(self._connection, self._datasets, self.damaged, self._killed)
 
     def _leave_out_unusable(self) -> None:
         """Take tables of another form, and rows that cannot be used, out of what is read."""
@@ -114,7 +117,7 @@ class Session:
 
     def standings(self) -> dict[str, str]:
         """Which encoders and generators are "promoted" or "retired", by id."""
-        with _errors(), _ctrl_c():
+        with self._errors(), _ctrl_c():
             return self._tables.standings()
 
     def dataset(self, name: str) -> Any | None:
@@ -147,7 +150,7 @@ class Session:
             If DuckDB cannot parse, bind or run it.
         """
         self._check_reading(sql)
-        with _errors(), _ctrl_c():
+        with self._errors(), _ctrl_c():
             return self._tables.relation(sql, parameters).to_arrow_table()
 
     def read_only_query(
@@ -169,7 +172,7 @@ class Session:
         check_text(sql, parameters)
         self._check_reading(sql)
         self._warn_of_orders(sql, parameters)
-        with self._in_time(), _errors(), _ctrl_c():
+        with self._in_time(), self._errors(), _ctrl_c():
             return self._limited(as_arrow_has_it(self._tables.relation(sql, parameters)), first)
 
     def _warn_of_orders(self, sql: str, parameters: Parameters) -> None:
@@ -244,23 +247,29 @@ class Session:
         return [statement.query.strip() for statement in self._extracted(sql)]
 
     def _extracted(self, sql: str) -> list[Any]:
-        with _errors():
+        with self._errors():
             return list(self._connection.extract_statements(sql))
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Raise what DuckDB refuses as a `QueryError`, a result that Arrow cannot hold included."""
+        try:
+            yield
+        except (duckdb.FatalException, duckdb.InternalException) as error:
+            # After a fault of its own DuckDB answers nothing more from the same database.
+            self._connection.close()
+            self._connection = connect(self._limits.memory)
+            self._tables = self._names_of_tables()
+            message = f"DuckDB failed in itself: {without_prefix(str(error))}"
+            raise QueryError(message) from hiding(error)
+        # What DuckDB meets while Arrow fetches its rows is an OSError.
+        except (duckdb.Error, pa.ArrowException, OSError, ValueError, MemoryError) as error:
+            message = str(error) or "it needs more memory than there is"
+            raise QueryError(without_prefix(message)) from hiding(error)
 
     def close(self) -> None:
         """Release the connection."""
         self._connection.close()
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """Raise what DuckDB refuses as a `QueryError`, a result that Arrow cannot hold included."""
-    try:
-        yield
-    # What DuckDB meets while Arrow fetches its rows is an OSError.
-    except (duckdb.Error, pa.ArrowException, OSError, ValueError, MemoryError) as error:
-        message = str(error) or "it needs more memory than there is"
-        raise QueryError(without_prefix(message)) from hiding(error)
 
 
 @contextmanager

@@ -22,7 +22,6 @@ from featurestore.views.sql import view_sql
 from train.models import StoredModel, stored_models
 from train.predictors.registry import changed_settings, recipe_names
 
-
 #: Fold and target of each material of a view, by the query.
 _Views = dict[str, dict[str, tuple[str, Any]]]
 
@@ -150,9 +149,7 @@ def _kind(model: StoredModel) -> tuple[Any, ...]:
     return (model.predictor, settings, model.seed, canonical_json(view), crossed)
 
 
-def _difference(
-    session: Session, model: StoredModel, views: _Views
-) -> tuple[int, str, str | None]:
+def _difference(session: Session, model: StoredModel, views: _Views) -> tuple[int, str, str | None]:
     """How many rows of a model's view differ by now, in words, and the source to be named.
 
     Views that are known already, those of another seed, are taken from and added to ``views``.

@@ -50,6 +50,7 @@ def as_arrow_has_it(relation: Any) -> Any:
 
 
 def without_prefix(message: str) -> str:
-    """DuckDB's message without its error class, which says nothing to a user."""
+    """DuckDB's message without what says nothing to a user: its error class, and a stack trace."""
+    message = message.partition("\n\nStack Trace:")[0]
     head, separator, tail = message.partition(" Error: ")
     return tail if separator and len(head.split()) <= 3 else message

@@ -78,6 +78,16 @@ def test_results_have_limits(store, options):
     assert run.returncode == 1 and errors.startswith("Error: ") and "Traceback" not in errors
 
 
+def test_a_fault_of_duckdb_ends_its_query_alone(store):
+    fault = "SELECT TRY_CAST((SELECT 999999999999999999999999999999::BIGNUM) AS HUGEINT)"
+    with store.session() as session:
+        before = session.query("SELECT count(*) AS n FROM materials")
+        with pytest.raises(QueryError, match="DuckDB failed in itself: Scalar function") as caught:
+            session.read_only_query(fault)
+        assert "Stack Trace" not in str(caught.value) and ".so" not in str(caught.value)
+        assert session.query("SELECT count(*) AS n FROM materials") == before
+
+
 def test_limits_of_a_program(store):
     with pytest.raises(QueryError, match=r"took more than 0\.2 s"):
         store.sql(ENDLESS, limits=SqlLimits(seconds=0.2))
