@@ -413,6 +413,8 @@ def main(count: int, first: int, seconds: float, show: bool, store: Path) -> Non
             except FeatureStoreError as error:
                 str(error).encode()
                 counts["refused"] += 1
+                if "DuckDB failed in itself" in str(error):
+                    print(f"{number}: {error}: {text[:300]}", flush=True)
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt):
                     raise

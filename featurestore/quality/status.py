@@ -153,10 +153,8 @@ def _folds(session: Session) -> Iterator[Lack]:
                 level=SPLITS, name=name, n=n, what=what, command=extending_command(name, key)
             )
         elif n:
-            what = (
-                f"materials{of_it} without a fold, and the split has no rule for them: extend it "
-            )
-            what += f"with --extend {name} --random"
+            what = f"materials{of_it} without a fold, and the split has no rule for them: "
+            what += f"extend it with --extend {name} --random"
             yield Lack(level=CHOICES, name=name, n=n, what=what, command=None)
 
 
