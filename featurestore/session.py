@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import duckdb
@@ -130,7 +130,9 @@ class Session:
 
     def interrupt(self) -> None:
         """Make a query that runs in another thread stop with a `QueryError`."""
-        self._connection.interrupt()
+        # Nothing runs any more in one that is closed.
+        with suppress(duckdb.ConnectionException):
+            self._connection.interrupt()
 
     def query(self, sql: str, parameters: Parameters = ()) -> pa.Table:
         """The result of one reading statement as an Arrow table.
@@ -257,9 +259,9 @@ class Session:
             yield
         except (duckdb.FatalException, duckdb.InternalException) as error:
             # After a fault of its own DuckDB answers nothing more from the same database.
-            self._connection.close()
-            self._connection = connect(self._limits.memory)
+            useless, self._connection = self._connection, connect(self._limits.memory)
             self._tables = self._names_of_tables()
+            useless.close()
             message = f"DuckDB failed in itself: {without_prefix(str(error))}"
             raise QueryError(message) from hiding(error)
         # What DuckDB meets while Arrow fetches its rows is an OSError.
