@@ -16,6 +16,7 @@ from ingest.structures.elements import ELEMENTS
 
 # With the space before it, so that pieces end to end are the text.
 _PIECE = re.compile(r"\s*(?:[^\W\d_]+|\d+(?:\.\d+)?|[^\w\s]|_)")
+_SYMBOL = re.compile(r"[A-Z][a-z]?")
 # Of two neighbours that become one, as a share of the texts.
 _OFTEN = 0.25
 _MOST_TEXTS = 2000
@@ -24,7 +25,7 @@ _MOST_TEXTS = 2000
 def frequent_phrases(texts: Sequence[str], most: int) -> list[str]:
     """Up to ``most`` phrases, those first that save most tokens.
 
-    A phrase is two words or more, holds no number, no element's symbol, no single letter and no
+    A phrase is two words or more, holds no number, no formula, no single letter and no
     mask, and occurs once in four texts on average, of the first two thousand. Of phrases within
     others those are left out that do not stand alone so often.
     """
@@ -56,7 +57,7 @@ def _stretches(text: str) -> Iterable[tuple[str, ...]]:
     for piece in _PIECE.findall(text):
         word = piece.strip()
         letter = len(word) == 1 and word.isalpha()
-        if letter or word in ELEMENTS or any(map(str.isdigit, word)) or word in "[]":
+        if letter or _is_formula(word) or any(map(str.isdigit, word)) or word in "[]":
             yield tuple(stretch)
             stretch = []
         else:
@@ -64,9 +65,12 @@ def _stretches(text: str) -> Iterable[tuple[str, ...]]:
     yield tuple(stretch)
 
 
-def _most_frequent(
-    counted: Sequence[tuple[list[str], int]], fewest: int
-) -> tuple[str, str] | None:
+def _is_formula(word: str) -> bool:
+    symbols = _SYMBOL.findall(word)
+    return "".join(symbols) == word and ELEMENTS.issuperset(symbols)
+
+
+def _most_frequent(counted: Sequence[tuple[list[str], int]], fewest: int) -> tuple[str, str] | None:
     """The pair of neighbours that occurs most often; None if none occurs ``fewest`` times."""
     pairs: Counter[tuple[str, str]] = Counter()
     for stretch, count in counted:
