@@ -20,8 +20,8 @@ import numpy as np
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.output.rows import atomic_path
 from ingest.encoders.bert.numbers import NumberForm
+from ingest.encoders.bert.phrases import frequent_phrases
 from ingest.encoders.bert.tokens import Tokenizer
-from train.encoders.text.phrases import frequent_phrases
 
 WORDPIECE, BPE = "wordpiece", "bpe"
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

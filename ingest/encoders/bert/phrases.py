@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from ingest.structures.elements import ELEMENTS
 
@@ -74,7 +75,7 @@ def _most_frequent(counted: Sequence[tuple[list[str], int]], fewest: int) -> tup
     """The pair of neighbours that occurs most often; None if none occurs ``fewest`` times."""
     pairs: Counter[tuple[str, str]] = Counter()
     for stretch, count in counted:
-        for pair in zip(stretch, stretch[1:], strict=False):
+        for pair in pairwise(stretch):
             pairs[pair] += count
     if not pairs:
         return None
