@@ -150,8 +150,9 @@ def train_tokenizer(
         cutters = [pre_tokenizers.BertPreTokenizer(), elements, digits]
     backend.pre_tokenizer = pre_tokenizers.Sequence(cutters)
     alphabet = sorted({c for text in texts for c in text if not c.isspace()} | set(_SPELT))
-    # A letter that was never met inside a word would make whole new words unknown.
+    # A letter or digit that was never met inside a word would make whole new words unknown.
     inside = " ".join("x" + letter for letter in _SPELT)
+    inside += "".join(f" 0{digit} 0.{digit}" for digit in string.digits)
     backend.train_from_iterator(
         [*texts, inside],
         maker(
