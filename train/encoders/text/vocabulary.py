@@ -142,6 +142,7 @@ def train_tokenizer(
         maker = trainers.BpeTrainer
     backend.normalizer = normalizers.NFC()
     elements = pre_tokenizers.Split(Regex(_ELEMENT), "isolated")
+    cutters: list[Any]
     if compact:
         words = pre_tokenizers.Split(Regex(_WORD), "removed", invert=True)
         cutters = [words, elements]
