@@ -143,7 +143,10 @@ def stored_corpus(
 def _checked(corpus: Corpus) -> Corpus:
     """The corpus, with a note of each property that the validation fold cannot judge."""
     known = ~np.isnan(corpus.targets)
-    there = {fold: known[corpus.rows(fold)].any(axis=0).tolist() for fold in ("train", "val")}
+    there = {
+        fold: [bool(column.any()) for column in known[corpus.rows(fold)].T]
+        for fold in ("train", "val")
+    }
     names = [name for name, _ in corpus.properties]
     for fold, has in there.items():
         lacking = [name for name, one in zip(names, has, strict=True) if not one]
