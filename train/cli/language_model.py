@@ -43,9 +43,21 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, exists=True, path_type=Path),
     help="A folder whose tokenizer a new model takes.",
 )
+@click.option(
+    "--compact",
+    is_flag=True,
+    help="Of a new tokenizer: a number is one word, a phrase that texts repeat one token.",
+)
 @count_option("--layers", 4, "Of a new model.")
 @count_option("--hidden", 256, "Width of a new model.", at_least=4)
 @count_option("--heads", 4, "Of a new model's attention.")
+@click.option(
+    "--dropout",
+    type=click.FloatRange(0, 0.9),
+    default=0.1,
+    show_default=True,
+    help="Of a new model, kept by what is trained from it.",
+)
 @click.option(
     "--compare",
     default="minilm",
@@ -65,10 +77,12 @@ def language_model(
     weights: str | None,
     vocabulary: int,
     kind: str,
+    compact: bool,
     tokenizer: Path | None,
     layers: int,
     hidden: int,
     heads: int,
+    dropout: float,
     compare: str,
     limit: int | None,
     hold_out: tuple[str, ...],
@@ -101,13 +115,16 @@ def language_model(
 
     if weights is not None and tokenizer is not None:
         raise click.UsageError("--weights brings its own tokenizer: leave out --tokenizer.")
+    if compact and (weights is not None or tokenizer is not None):
+        raise click.UsageError("--compact is for a tokenizer that is trained here.")
     settings = MaskedTraining(numbers=NumberForm(digits, decimals), **training)
     start = Start(
         weights=weights,
         vocabulary=vocabulary,
         kind=kind,
+        compact=compact,
         tokenizer=tokenizer,
-        sizes=Sizes(layers, hidden, heads),
+        sizes=Sizes(layers, hidden, heads, dropout=dropout),
         compare=compare,
     )
     store = FeatureStore.open(store_uri)

@@ -7,6 +7,7 @@ import click
 from featurestore.cli.options import CONTEXT
 from train.cli.align import align
 from train.cli.benchmark import benchmark
+from train.cli.best import best
 from train.cli.cross_validate import cross_validate, final
 from train.cli.curve import curve
 from train.cli.fit import ensemble, fit, gbt, mlp
@@ -27,7 +28,7 @@ def train() -> None:
 
 
 for command in (
-    *(fit, mlp, ensemble, gbt, scratch, source),
+    *(best, fit, mlp, ensemble, gbt, scratch, source),
     *(align, text_source, language_model),
     *(cross_validate, final),
     *(benchmark, report, list_models, curve, parity),

@@ -29,12 +29,15 @@ class Sizes:
         Hidden values are ``hidden`` wide, between the layers four times as wide.
     positions : int
         The longest text, in tokens.
+    dropout : float
+        Of hidden values and of attention, while it is trained.
     """
 
     layers: int = 4
     hidden: int = 256
     heads: int = 4
     positions: int = 512
+    dropout: float = 0.1
 
     def config(self, vocabulary: int, pad_id: int) -> dict[str, Any]:
         """As in ``config.json``."""
@@ -46,6 +49,8 @@ class Sizes:
             "num_attention_heads": self.heads,
             "intermediate_size": 4 * self.hidden,
             "max_position_embeddings": self.positions,
+            "hidden_dropout_prob": self.dropout,
+            "attention_probs_dropout_prob": self.dropout,
             "vocab_size": vocabulary,
             "pad_token_id": pad_id,
         }

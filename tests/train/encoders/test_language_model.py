@@ -20,6 +20,7 @@ from featurestore.store import FeatureStore
 from ingest.encoders.bert.model import built, load_transformer
 from ingest.encoders.bert.new import Sizes, enlarge, new_transformer, write_enlarged_tokenizer
 from ingest.encoders.bert.numbers import NumberForm
+from ingest.encoders.bert.phrases import frequent_phrases
 from ingest.encoders.bert.tokens import Tokenizer, vocabulary_of
 from ingest.encoders.load import load_encoder
 from train.encoders.text.masked import MaskedTrainer, MaskedTraining, masked
@@ -70,6 +71,30 @@ def test_formulas_are_cut_into_elements_and_numbers_into_digits(trained, kind):
     report = token_report("mine", tokenizer, CRYSTALS[:5], NumberForm())
     assert report.unknown == 0 and report.digits == 1 and report.truncated == 0
     check_numbers(report)
+
+
+def test_a_compact_tokenizer_spends_a_token_on_a_number_and_on_what_all_texts_say(tmp_path):
+    rounded = NumberForm(decimals=1)
+    train_tokenizer([rounded(text) for text in CRYSTALS], "wordpiece", 300, tmp_path, compact=True)
+    tokenizer = tokenizer_of(tmp_path)
+    [one] = tokenizer(["LiFePO4 is orthorhombic with a density of 3.2 g/cm³; KCl is cubic"])
+    tokens = [tokenizer._backend.id_to_token(token) for token in one.ids[1:-1]]
+    assert tokens == [
+        "Li", "Fe", "P", "O", "4", "is orthorhombic with", "a", "density of", "3.2", "g", "/",
+        "cm", "³", ";", "K", "Cl", "is cubic",
+    ]  # fmt: skip
+    listed, apart = tokenizer(["3.2, 3.2, 3.2", "3.2 3.2 3.2"])
+    assert listed.ids == apart.ids and len(listed.ids) == 2 + 3
+    [new] = tokenizer(["NaCl at 98.7"])
+    assert new.n_unknown == 0 and tokenizer.digits_kept(["NaCl at 98.7"]) == 1.0
+
+
+def test_phrases_are_what_texts_repeat_between_numbers_and_elements():
+    texts = [f"The gap of NiO is {i}.5 eV, as was found before" for i in range(40)]
+    texts += ["An odd one out, it is said, of K and Na"] * 9
+    assert frequent_phrases(texts, 9) == ["eV, as was found before", "The gap of"]
+    assert frequent_phrases(texts, 1) == ["eV, as was found before"]
+    assert frequent_phrases(["NiO"] * 20, 5) == []
 
 
 def test_a_tokenizer_that_drops_numbers_is_refused(trained, tmp_path):

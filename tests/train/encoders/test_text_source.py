@@ -119,6 +119,19 @@ def test_the_corpus_has_what_is_known_and_holds_out_the_split(corpus, store):
             stored_corpus(session, [PROPERTY, PROPERTY], ["robocrystallographer"])
 
 
+def test_a_property_that_no_validation_structure_has_is_learned_with_a_note(corpus, store):
+    shared = {"property": "elsewhere", "source": "toy", "unit": "eV", "run_id": "toy"}
+    rows = [{"material_id": one, "value": 1.0} | shared for one in corpus.materials("train")]
+    store.merge_rows("properties", rows)
+    source = ["robocrystallographer"]
+    with store.session() as session:
+        both = stored_corpus(session, [PROPERTY, "elsewhere"], source, hold_out=[SPLIT])
+        assert "no validation structure has a value of 'elsewhere'" in both.folds.notes[-1]
+        assert (~np.isnan(both.targets[:, 1])).sum() == 48
+        alone = stored_corpus(session, ["elsewhere"], source, hold_out=[SPLIT])
+        assert alone.folds.counts == {"train": 44, "val": 2, "test": 2}
+
+
 def test_it_learns_both_properties_from_the_words(corpus, tiny_folder):
     learner = trainer(corpus, tiny_folder, replace(SMALL, passes=25))
     learner.fit(Silent())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -137,14 +137,31 @@ def stored_corpus(
             session, ids, hold_out=hold_out, val_share=0.05, test_share=0.05, seed=seed
         ),
     )
+    return _checked(corpus)
+
+
+def _checked(corpus: Corpus) -> Corpus:
+    """The corpus, with a note of each property that the validation fold cannot judge."""
     known = ~np.isnan(corpus.targets)
-    for fold in ("train", "val"):
-        for column, name in enumerate(properties):
-            if not known[corpus.rows(fold), column].any():
-                raise MissingDataError(
-                    f"no {fold} structure of the {len(ids)} has a value of {name!r}"
-                )
-    return corpus
+    there = {
+        fold: [bool(column.any()) for column in known[corpus.rows(fold)].T]
+        for fold in ("train", "val")
+    }
+    names = [name for name, _ in corpus.properties]
+    for fold, has in there.items():
+        lacking = [name for name, one in zip(names, has, strict=True) if not one]
+        if lacking and (fold == "train" or len(lacking) == len(names)):
+            raise MissingDataError(
+                f"no {fold} structure of the {len(corpus.folds.of)} has a value of {lacking[0]!r}"
+            )
+    # The folds held out may be of one data set and a property of another.
+    notes = tuple(
+        f"no validation structure has a value of {name!r}: it is learned, and the best round is "
+        "chosen by the other properties"
+        for name, one in zip(names, there["val"], strict=True)
+        if not one
+    )
+    return replace(corpus, folds=replace(corpus.folds, notes=corpus.folds.notes + notes))
 
 
 def _targets(session: Session, property: str) -> dict[str, float]:

@@ -47,6 +47,8 @@ class Start:
         Most tokens of a new tokenizer, or words added to the model's.
     kind : {"wordpiece", "bpe"}
         Of a new tokenizer.
+    compact : bool
+        Whether a new tokenizer is to spend few tokens on a text.
     tokenizer : Path or None
         A folder with a tokenizer to use with random weights.
     sizes : Sizes
@@ -58,6 +60,7 @@ class Start:
     weights: str | None = None
     vocabulary: int = 4000
     kind: str = "wordpiece"
+    compact: bool = False
     tokenizer: Path | None = None
     sizes: Sizes = field(default_factory=Sizes)
     compare: str = "minilm"
@@ -117,7 +120,7 @@ def train_language_model(
     checkpoint = folder / CHECKPOINT
     with tempfile.TemporaryDirectory() as made:
         transformer, tokenizer, added, origin = _begin(
-            start, train, Path(made), settings.max_tokens, seed
+            start, train, Path(made), settings.max_tokens, settings.numbers, seed
         )
         reports = [token_report(folder.name, tokenizer, val, settings.numbers)]
         check_numbers(reports[0])
@@ -147,12 +150,18 @@ def train_language_model(
 
 
 def _begin(
-    start: Start, train: Sequence[str], made: Path, max_tokens: int, seed: int
+    start: Start,
+    train: Sequence[str],
+    made: Path,
+    max_tokens: int,
+    numbers: NumberForm,
+    seed: int,
 ) -> tuple[Transformer, Tokenizer, int, str]:
     """The model, its tokenizer (in the folder ``made``), how many words were added, and of what."""
     if start.weights is None:
         if start.tokenizer is None:
-            train_tokenizer(train, start.kind, start.vocabulary, made)
+            shaped = [numbers(text) for text in train]
+            train_tokenizer(shaped, start.kind, start.vocabulary, made, compact=start.compact)
         else:
             _copy_tokenizer(start.tokenizer, made)
         size, pad_id = vocabulary_of(made)

@@ -1,7 +1,8 @@
 """Tokenizers of a store's sentences: trained anew, or another's with more words; and their report.
 
 New ones keep the case, since Co is no CO; cut formulas into elements, which WordPiece would cut
-where it happens to know pieces; and give each digit a token of its own.
+where it happens to know pieces; and give each digit a token of its own. Compact ones spend fewer
+tokens: a number is one word, a phrase that the texts repeat one token, and a comma none.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.output.rows import atomic_path
 from ingest.encoders.bert.numbers import NumberForm
+from ingest.encoders.bert.phrases import frequent_phrases
 from ingest.encoders.bert.tokens import Tokenizer
 
 WORDPIECE, BPE = "wordpiece", "bpe"
@@ -27,6 +29,9 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 FEWEST_TEXTS = 20
 # Before a capital that follows a letter or digit: LiFePO4 is Li Fe P O 4.
 _ELEMENT = r"(?<=[A-Za-z0-9])(?=[A-Z])"
+# Between commas: a number, letters, or one other character.
+_WORD = r"\d+\.\d+|\d+|[^\W\d_]+|[^\w\s,]|_"
+_MOST_PHRASES = 100
 _SPELT = string.ascii_letters + string.digits
 _FEWEST_DIGITS = 0.5
 _FREQUENT = 5
@@ -96,7 +101,9 @@ def check_numbers(report: TokenReport) -> None:
         )
 
 
-def train_tokenizer(texts: Sequence[str], kind: str, size: int, folder: Path) -> None:
+def train_tokenizer(
+    texts: Sequence[str], kind: str, size: int, folder: Path, *, compact: bool = False
+) -> None:
     """Train a tokenizer and write ``tokenizer.json`` and ``tokenizer_config.json``.
 
     Parameters
@@ -105,14 +112,24 @@ def train_tokenizer(texts: Sequence[str], kind: str, size: int, folder: Path) ->
     kind : {"wordpiece", "bpe"}
         M. Schuster and K. Nakajima (ICASSP 2012), or R. Sennrich et al. (ACL 2016).
     size : int
-        Most tokens.
+        Most tokens; phrases come on top.
+    compact : bool
+        Whether numbers are words, frequent phrases tokens, and commas left out.
 
     Raises
     ------
     MissingDataError
         If there are fewer than 20 texts.
     """
-    from tokenizers import Regex, models, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import (
+        AddedToken,
+        Regex,
+        models,
+        normalizers,
+        pre_tokenizers,
+        processors,
+        trainers,
+    )
     from tokenizers import Tokenizer as Backend
 
     check_texts(texts)
@@ -124,16 +141,19 @@ def train_tokenizer(texts: Sequence[str], kind: str, size: int, folder: Path) ->
         backend = Backend(models.BPE(unk_token="[UNK]"))
         maker = trainers.BpeTrainer
     backend.normalizer = normalizers.NFC()
-    backend.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.BertPreTokenizer(),
-            pre_tokenizers.Split(Regex(_ELEMENT), "isolated"),
-            pre_tokenizers.Digits(individual_digits=True),
-        ]
-    )
+    elements = pre_tokenizers.Split(Regex(_ELEMENT), "isolated")
+    cutters: list[Any]
+    if compact:
+        words = pre_tokenizers.Split(Regex(_WORD), "removed", invert=True)
+        cutters = [words, elements]
+    else:
+        digits = pre_tokenizers.Digits(individual_digits=True)
+        cutters = [pre_tokenizers.BertPreTokenizer(), elements, digits]
+    backend.pre_tokenizer = pre_tokenizers.Sequence(cutters)
     alphabet = sorted({c for text in texts for c in text if not c.isspace()} | set(_SPELT))
-    # A letter that was never met inside a word would make whole new words unknown.
+    # A letter or digit that was never met inside a word would make whole new words unknown.
     inside = " ".join("x" + letter for letter in _SPELT)
+    inside += "".join(f" 0{digit} 0.{digit}" for digit in string.digits)
     backend.train_from_iterator(
         [*texts, inside],
         maker(
@@ -144,6 +164,9 @@ def train_tokenizer(texts: Sequence[str], kind: str, size: int, folder: Path) ->
             show_progress=False,
         ),
     )
+    if compact:
+        phrases = frequent_phrases(texts, _MOST_PHRASES)
+        backend.add_tokens([AddedToken(phrase, normalized=False) for phrase in phrases])
     ends = [(token, backend.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
     backend.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=ends
