@@ -10,11 +10,12 @@ stay, whatever their age.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow.compute as pc
 
@@ -23,6 +24,8 @@ from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import LONGEST_RUN
 from featurestore.tables.storage import storage_errors
+
+Result = TypeVar("Result")
 
 KEEP_DAYS = 14
 _ATTEMPTS = 5
@@ -171,7 +174,9 @@ def _maintained(
     size, versions, fragments = _size(before), _versions(before), len(before.get_fragments())
     if dry_run:
         with _storage(store, f"examine table {name!r}"):
-            found = before.explain_cleanup_old_versions(**superseded(before)).stats
+            found = _beside_others(
+                lambda: before.explain_cleanup_old_versions(**superseded(before)).stats
+            )
         left = size - found.bytes_removed
         return TableMaintenance(
             table=name,
@@ -191,9 +196,12 @@ def _maintained(
             if not is_full(error):
                 raise
             note = "no space left to compact it; old versions were dropped"
-    with _storage(store, f"drop old versions of table {name!r}"):
+    def drop() -> None:
         dataset = _dataset(store, name)
         dataset.cleanup_old_versions(**superseded(dataset))
+
+    with _storage(store, f"drop old versions of table {name!r}"):
+        _beside_others(drop)
     after = _dataset(store, name)
     return TableMaintenance(
         table=name,
@@ -205,6 +213,17 @@ def _maintained(
         fragments_after=len(after.get_fragments()),
         note=note,
     )
+
+
+def _beside_others(action: Callable[[], Result]) -> Result:
+    """The action's result, tried again where another maintenance drops what it has just listed."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return action()
+        except (OSError, RuntimeError, ValueError) as error:
+            if "not found" not in str(error).lower():
+                raise
+    return action()
 
 
 def _superseded(dataset: Any, keep_from: datetime) -> dict[str, Any]:

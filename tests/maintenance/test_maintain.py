@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from whole_store import STRUCTURE_TABLE, crystal, ingest_materials, ingest_vectors
 
 from featurestore.cli import root
-from featurestore.errors import InvalidInputError
+from featurestore.errors import InvalidInputError, StorageError
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 from featurestore.upkeep.maintenance import _superseded, maintain
@@ -141,6 +141,26 @@ def test_beside_a_writer(store):
     assert plain(store, STRUCTURE_TABLE).count_rows() == 20 + 1 + 30
     maintain(store, keep_days=0)
     assert [finding for finding in verify(store) if finding.wrong] == []
+
+
+def test_beside_another_maintenance(store, monkeypatch):
+    """It drops versions between their being listed and being looked at here."""
+    import featurestore.upkeep.maintenance as maintenance
+
+    many_small_writes(store, 3)
+    plainly, fails = maintenance._superseded, ["Not found: a.manifest"] * 3
+
+    def superseded(dataset, keep_from):
+        if fails:
+            raise ValueError(fails.pop())
+        return plainly(dataset, keep_from)
+
+    monkeypatch.setattr(maintenance, "_superseded", superseded)
+    maintain(store, keep_days=0)
+    assert not fails and len(plain(store, STRUCTURE_TABLE).versions()) == 1
+    fails.append("Permission denied")
+    with pytest.raises(StorageError, match="Permission denied"):
+        maintain(store, keep_days=0)
 
 
 def test_large_fragments_are_left(store, monkeypatch):
