@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from featurestore.failure import Failure
-from train.benchmark import workers
+from train import workers
 from train.benchmark.grid import Cell
-from train.benchmark.workers import Trained
+from train.benchmark.workers import asked_of
+from train.workers import Trained
 
 
 def train_here(
@@ -18,6 +19,6 @@ def train_here(
     workers._view.cache_clear()
     for cell in cells:
         try:
-            yield cell, workers._train((store_uri, cell, changes.get(cell.predictor)))
+            yield cell, workers.trained((store_uri, asked_of(cell, changes)))
         except Exception as error:
             yield cell, Failure.of(error)
