@@ -9,6 +9,7 @@ import click
 
 from featurestore.cli.options import (
     CONTEXT,
+    cluster_options,
     count_option,
     folder_option,
     format_option,
@@ -48,6 +49,7 @@ network_options = together(
 @click.option("--split", required=True, help="Split that gives the folds.")
 @seed_option("Of weights and order.")
 @network_options
+@cluster_options
 @store_option
 @format_option
 def scratch(
@@ -83,6 +85,7 @@ def scratch(
 @limit_option
 @seed_option("Of folds, weights and order.")
 @network_options
+@cluster_options
 @store_option
 def source(
     property_name: str,
