@@ -16,6 +16,7 @@ import json
 import os
 import random
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,13 @@ _SECONDS_TO_HARM = 300.0
 @sample_options
 @click.option("--described", default=30, show_default=True, help="By Robocrystallographer.")
 @click.option("--s3", is_flag=True, help="The cluster's store in a bucket, with two drivers.")
-def main(archive: Path, n: int, seed: int, described: int, s3: bool) -> None:
+@click.option("--folder", help="Where the stores stay, so that the same command goes on.")
+def main(archive: Path, n: int, seed: int, described: int, s3: bool, folder: str | None) -> None:
     """Run every stage both ways and print its seconds; exit code 1 where rows differ."""
-    with tempfile.TemporaryDirectory() as folder, _place(Path(folder), s3) as (there, counting):
+    with (
+        tempfile.TemporaryDirectory() if folder is None else nullcontext(folder) as folder,
+        _place(Path(folder), s3) as (there, counting),
+    ):
         here = f"{folder}/here"
         chosen = _chosen(archive, n, seed, Path(folder))
         commands = _commands(chosen, described)
@@ -162,12 +167,14 @@ def _harms(cluster: Any) -> dict[str, Callable[[], str]]:
 
     def kill_a_worker() -> str:
         pid = _at_work(None)
-        os.kill(pid, 9)
-        return "a worker killed"
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+        return "a worker killed" if pid else "NO WORKER SEEN"
 
     def kill_a_node() -> str:
         node = cluster.list_all_nodes()[-1]
-        _at_work(processes(node, "raylet")[0])
+        if not _at_work(processes(node, "raylet")[0]):
+            return "NO WORKER SEEN"
         cluster.remove_node(node, allow_graceful=False)
         return "a node killed"
 
@@ -175,7 +182,7 @@ def _harms(cluster: Any) -> dict[str, Callable[[], str]]:
 
 
 def _at_work(raylet: int | None) -> int:
-    """The first process that works for the pool, of one node or any."""
+    """The first process that works for the pool, of one node or any; 0 if none is seen."""
     until = time.monotonic() + _SECONDS_TO_HARM
     while time.monotonic() < until:
         for entry in Path("/proc").glob("[0-9]*"):
@@ -187,7 +194,7 @@ def _at_work(raylet: int | None) -> int:
             if title.startswith(b"ray::Worker.work") and raylet in (None, parent):
                 return int(entry.name)
         time.sleep(0.05)
-    raise RuntimeError("no worker was seen at work")
+    return 0
 
 
 def _compared(here: FeatureStore, there: FeatureStore) -> int:

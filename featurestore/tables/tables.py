@@ -139,14 +139,17 @@ class Tables:
         return dataset
 
     def dataset_at(self, name: str, version: int | str | None) -> Any | None:
-        """A version of a table by number or tag, the newest for None; None where there is none."""
-        return self._opened(name, version, None)
+        """A version of a table by number or tag, the newest for None; None where there is none.
+
+        Of a bucket nothing that never changes is read twice; on a disk who reads shares nothing,
+        and counts what it reads.
+        """
+        return self._opened(name, version, None if self.storage.is_local else self._session)
 
     def for_writing(self, name: str) -> Any | None:
         """The newest version for a write; None where there is no table.
 
-        Writes open a table several times and share what they have read of it. Who reads does not:
-        it counts what it reads.
+        Writes open a table several times and share what they have read of it.
         """
         return self._opened(name, None, self._session)
 
