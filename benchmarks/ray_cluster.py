@@ -66,7 +66,8 @@ def refuse() -> None:
 @contextmanager
 def three_nodes(cpus: int = 1) -> Iterator[Any]:
     """Ray's own cluster for tests: a head and two more nodes."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # A loaded machine takes longer than Ray's half minute.
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "300"}
     from ray.cluster_utils import Cluster as TestCluster
 
     head = {"num_cpus": cpus, "include_dashboard": False}

@@ -62,9 +62,10 @@ def main(archive: Path, n: int, seed: int, described: int, s3: bool, folder: str
         here = f"{folder}/here"
         chosen = _chosen(archive, n, seed, Path(folder))
         commands = _commands(chosen, described)
-        for command in commands:
-            _call(command, here, None)
+        # First: a node is forked, which Lance's threads do not survive.
         with three_nodes() as cluster:
+            for command in commands:
+                _call(command, here, None)
             harms = {} if s3 else _harms(cluster)
             for command in commands:
                 counting.methods.clear()

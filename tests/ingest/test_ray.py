@@ -42,6 +42,8 @@ def cluster() -> Iterator[Cluster]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        # A loaded machine takes longer than half a minute.
+        patch.setenv("RAY_raylet_start_wait_time_s", "300")
         # Workers import what this file does.
         here = Path(__file__).parent
         patch.setenv("PYTHONPATH", os.pathsep.join([str(here), os.environ.get("PYTHONPATH", "")]))
