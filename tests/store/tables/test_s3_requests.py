@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import urllib.request
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -39,13 +40,14 @@ READING = {
     "sql 'FROM materials'": 35,
     "coverage": 60,
     "search text bond --text robocrystallographer --by words": 45,
+    f"view {toy.PROPERTY} --split {toy.SPLIT} --structure-encoder toy-graph": 75,
     "snapshot list": 5,
     "verify": 120,
 }
 
 
 def test_reading_commands_need_no_right_to_write_and_ask_little(
-    shared: Place, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+    shared: Place, s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", READING_KEY)
     asked(s3_endpoint)
@@ -57,6 +59,9 @@ def test_reading_commands_need_no_right_to_write_and_ask_little(
         print(command, counts)
         assert counts["writes"] == 0, command
         assert 0 < counts["reads"] <= bound, (command, counts)
+    copy = ["backup", str(tmp_path / "copy"), "--store", shared.uri]
+    assert CliRunner().invoke(root, copy).exit_code == 0
+    assert asked(s3_endpoint)["writes"] == 0
     words = ["ingest", "splits", "--random", "80/10/10", "--property", toy.PROPERTY]
     refused = CliRunner().invoke(root, [*words, "--store", shared.uri])
     said = str(refused.exception)
