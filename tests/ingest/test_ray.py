@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -32,7 +33,9 @@ from featurestore.tables.schemas import embedding_table
 from ingest.encoders.load import load_encoder
 from ingest.text.registry import text_part
 
-pytest.importorskip("ray")
+# Not by importing it: its settings are read then.
+if importlib.util.find_spec("ray") is None:
+    pytest.skip("Ray is not installed", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
