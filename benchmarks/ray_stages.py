@@ -41,11 +41,11 @@ from featurestore.store import FeatureStore
 
 _SPLIT = "ingest splits --random 80/10/10 --seed 0 --property formation_energy_peratom --name drawn"
 _BENCHMARK = (
-    "train benchmark --property formation_energy_peratom --split drawn --structure-encoder "
-    "alignn-ff --text chemnlp --text-encoder minilm --predictor mlp --predictor gbt --seeds 2"
+    "train benchmark --property formation_energy_peratom --property-source chosen --split drawn "
+    "--structure-encoder alignn-ff --text chemnlp --text-encoder minilm --predictor mlp "
+    "--predictor gbt --seeds 2"
 )
 _CHEMNLP = "ingest text --text chemnlp"
-_SECONDS_TO_HARM = 300.0
 
 
 @click.command()
@@ -124,20 +124,25 @@ def _place(folder: Path, s3: bool) -> Iterator[tuple[str, Counting]]:
 
 
 def _call(
-    command: str, store: str, address: str | None, harm: Callable[[], str] | None = None
+    command: str,
+    store: str,
+    address: str | None,
+    harm: Callable[[threading.Event], str] | None = None,
 ) -> None:
     words = [*shlex.split(command), "--store", store]
     takes_cluster = command.startswith(("ingest text", "ingest emb", "ingest dup", "train"))
     if address is not None and (takes_cluster or command.startswith("ingest structures")):
         words += ["--ray", address]
     done: list[str] = []
-    harming = threading.Thread(target=lambda: done.append(harm() if harm else ""))
+    over = threading.Event()
+    harming = threading.Thread(target=lambda: done.append(harm(over) if harm else ""))
     began = time.monotonic()
     harming.start()
     result = CliRunner().invoke(root, words, catch_exceptions=False)
     seconds = time.monotonic() - began
+    over.set()
     harming.join()
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 0, result.output + result.stderr
     where = "here" if address is None else "cluster"
     first = command if len(command) < 60 else command[:57] + "..."
     print(f"{seconds:6.0f} s  {where:8}{first}{done[0] and f' [{done[0]}]'}", flush=True)
@@ -163,29 +168,28 @@ def _two_drivers(command: str, store: str, address: str) -> None:
         print(f"{time.monotonic() - began:6.0f} s  cluster {command}: {said.splitlines()[0]}")
 
 
-def _harms(cluster: Any) -> dict[str, Callable[[], str]]:
+def _harms(cluster: Any) -> dict[str, Callable[[threading.Event], str]]:
     """What is done during which command."""
 
-    def kill_a_worker() -> str:
-        pid = _at_work(None)
+    def kill_a_worker(over: threading.Event) -> str:
+        pid = _at_work(None, over)
         if pid:
             os.kill(pid, signal.SIGKILL)
-        return "a worker killed" if pid else "NO WORKER SEEN"
+        return "a worker killed" if pid else "no worker at work"
 
-    def kill_a_node() -> str:
+    def kill_a_node(over: threading.Event) -> str:
         node = cluster.list_all_nodes()[-1]
-        if not _at_work(processes(node, "raylet")[0]):
-            return "NO WORKER SEEN"
+        if not _at_work(processes(node, "raylet")[0], over):
+            return "no worker at work"
         cluster.remove_node(node, allow_graceful=False)
         return "a node killed"
 
     return {_CHEMNLP: kill_a_worker, "ingest embeddings --encoder alignn-ff": kill_a_node}
 
 
-def _at_work(raylet: int | None) -> int:
-    """The first process that works for the pool, of one node or any; 0 if none is seen."""
-    until = time.monotonic() + _SECONDS_TO_HARM
-    while time.monotonic() < until:
+def _at_work(raylet: int | None, over: threading.Event) -> int:
+    """The first process that works for the pool, of one node or any; 0 if the command was over."""
+    while not over.wait(0.05):
         for entry in Path("/proc").glob("[0-9]*"):
             try:
                 title = (entry / "cmdline").read_bytes()
@@ -194,7 +198,6 @@ def _at_work(raylet: int | None) -> int:
                 continue
             if title.startswith(b"ray::Worker.work") and raylet in (None, parent):
                 return int(entry.name)
-        time.sleep(0.05)
     return 0
 
 
