@@ -1,13 +1,11 @@
 """Every stage on a Ray cluster of three nodes and on this machine alone: the same rows?
 
-    python -m benchmarks.ray_stages --archive jdft_3d.json.zip
-    python -m benchmarks.ray_stages --archive jdft_3d.json.zip --s3
+    python -m benchmarks.ray_stages --archive jdft_3d.json.zip --n 300
 
 The bundled sample and random structures of an archive are described by both sources, encoded, and
 learned from, in two stores: one by this machine's own processes, one by a cluster, of which a
-worker is killed while it describes and a node while it encodes. With ``--s3`` the cluster's store
-is in a bucket of a local S3 server, two drivers describe into it at the same time, and requests and
-bytes are counted. At the end all rows are compared, models to the byte.
+worker is killed while it describes and a node while it encodes. At the end all rows are compared,
+models to the byte.
 """
 
 from __future__ import annotations
@@ -17,14 +15,13 @@ import os
 import random
 import shlex
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +32,6 @@ from click.testing import CliRunner
 
 from benchmarks.options import sample_options
 from benchmarks.ray_cluster import processes, three_nodes
-from benchmarks.s3_requests import Counting, bucket_of
 from featurestore.cli.root import root
 from featurestore.store import FeatureStore
 
@@ -51,34 +47,20 @@ _CHEMNLP = "ingest text --text chemnlp"
 @click.command()
 @sample_options
 @click.option("--described", default=30, show_default=True, help="By Robocrystallographer.")
-@click.option("--s3", is_flag=True, help="The cluster's store in a bucket, with two drivers.")
 @click.option("--folder", help="Where the stores stay, so that the same command goes on.")
-def main(archive: Path, n: int, seed: int, described: int, s3: bool, folder: str | None) -> None:
+def main(archive: Path, n: int, seed: int, described: int, folder: str | None) -> None:
     """Run every stage both ways and print its seconds; exit code 1 where rows differ."""
-    with (
-        tempfile.TemporaryDirectory() if folder is None else nullcontext(folder) as folder,
-        _place(Path(folder), s3) as (there, counting),
-    ):
-        here = f"{folder}/here"
+    with tempfile.TemporaryDirectory() if folder is None else nullcontext(folder) as folder:
+        here, there = f"{folder}/here", f"{folder}/there"
         chosen = _chosen(archive, n, seed, Path(folder))
         commands = _commands(chosen, described)
         # First: a node is forked, which Lance's threads do not survive.
         with three_nodes() as cluster:
             for command in commands:
                 _call(command, here, None)
-            harms = {} if s3 else _harms(cluster)
+            harms = _harms(cluster)
             for command in commands:
-                counting.methods.clear()
-                counting.bytes = 0
-                if s3 and command == _CHEMNLP:
-                    _two_drivers(command, there, cluster.address)
-                else:
-                    _call(command, there, cluster.address, harms.get(command))
-                if s3:
-                    writes = counting.methods["PUT"] + counting.methods["POST"]
-                    reads = counting.methods.total() - writes
-                    said = f"{reads} reads, {writes} writes, {counting.bytes / 1e6:.1f} MB"
-                    print(f"{'':8}{said}", flush=True)
+                _call(command, there, cluster.address, harms.get(command))
             # Vectors differ by float noise: models are compared where these are the very same.
             copy = f"{folder}/copy"
             _call(f"backup {copy}", there, None)
@@ -112,17 +94,6 @@ def _chosen(archive: Path, n: int, seed: int, folder: Path) -> Path:
     return path
 
 
-@contextmanager
-def _place(folder: Path, s3: bool) -> Iterator[tuple[str, Counting]]:
-    """Where the cluster's store goes; its nodes inherit the credentials."""
-    counting = Counting()
-    if s3:
-        with bucket_of(counting) as uri:
-            yield uri, counting
-    else:
-        yield f"{folder}/there", counting
-
-
 def _call(
     command: str,
     store: str,
@@ -148,24 +119,6 @@ def _call(
     print(f"{seconds:6.0f} s  {where:8}{first}{done[0] and f' [{done[0]}]'}", flush=True)
     if command.startswith("ingest") and "splits" not in command:
         print(f"{'':10}{result.stdout.splitlines()[0]}", flush=True)
-
-
-def _two_drivers(command: str, store: str, address: str) -> None:
-    """The same command twice at the same time, each with a worker."""
-    words = [*shlex.split(command), "--store", store, "--ray", address, "--workers", "1"]
-    began = time.monotonic()
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", "from featurestore.cli import main; main()", *words],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    for driver in both:
-        said, _ = driver.communicate(timeout=1800)
-        assert driver.returncode == 0, said
-        print(f"{time.monotonic() - began:6.0f} s  cluster {command}: {said.splitlines()[0]}")
 
 
 def _harms(cluster: Any) -> dict[str, Callable[[threading.Event], str]]:
