@@ -62,6 +62,8 @@ def scratch(
 ) -> None:
     """Train ALIGNN itself on a property, from the store's structures, as a baseline.
 
+    On a cluster graphs are made; the network is trained here.
+
     \b
     Example:
       featurestore train scratch --property Tc_supercon --split paper --epochs 100
@@ -98,7 +100,8 @@ def source(
 ) -> None:
     """Train an ALIGNN source model on a property, to encode structures with.
 
-    The state is kept after each epoch: the same command goes on after an interruption.
+    The state is kept after each epoch: the same command goes on after an interruption. On a cluster
+    graphs are made; the network is trained here.
 
     \b
     Example:
