@@ -39,7 +39,7 @@ _SPLIT = "ingest splits --random 80/10/10 --seed 0 --property formation_energy_p
 _BENCHMARK = (
     "train benchmark --property formation_energy_peratom --property-source chosen --split drawn "
     "--structure-encoder alignn-ff --text chemnlp --text-encoder minilm --predictor mlp "
-    "--predictor gbt --seeds 2"
+    "--predictor gbt --set mlp.max_epochs=20 --set gbt.max_epochs=100 --seeds 2"
 )
 _CHEMNLP = "ingest text --text chemnlp"
 
