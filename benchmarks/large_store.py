@@ -37,13 +37,13 @@ _WORDS = "is bonded in a distorted square-planar geometry to four equivalent O a
 
 
 def make_store(
-    folder: Path, materials: int, width: int, real: Path | None, *, texts: bool = True
+    folder: Path | str, materials: int, width: int, real: Path | None, *, texts: bool = True
 ) -> str:
     """Fill a store; returns a line that says where its vectors come from.
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or str
         Where; it must not exist.
     materials : int
         Number of materials, each with one target, one fold and its vectors.

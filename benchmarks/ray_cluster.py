@@ -66,7 +66,8 @@ def refuse() -> None:
 @contextmanager
 def three_nodes(cpus: int = 1) -> Iterator[Any]:
     """Ray's own cluster for tests: a head and two more nodes."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # A loaded machine takes longer than Ray's half minute.
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "300"}
     from ray.cluster_utils import Cluster as TestCluster
 
     head = {"num_cpus": cpus, "include_dashboard": False}
@@ -132,20 +133,21 @@ def _last(cluster: Any) -> Any:
     return cluster.list_all_nodes()[-1]
 
 
-def _processes(node: Any, kind: str) -> list[int]:
+def processes(node: Any, kind: str) -> list[int]:
+    """The numbers of a node's own processes of a kind."""
     return [info.process.pid for info in node.all_processes.get(kind, [])]
 
 
 def _stop(node: Any) -> None:
     """Stop a node and its workers: nothing of it answers, and nothing of it ends."""
-    for raylet in _processes(node, "raylet"):
+    for raylet in processes(node, "raylet"):
         children = Path(f"/proc/{raylet}/task/{raylet}/children").read_text("ascii").split()
         for pid in [raylet, *map(int, children)]:
             os.kill(pid, signal.SIGSTOP)
 
 
 def _kill_head(cluster: Any) -> None:
-    for pid in _processes(cluster.head_node, "gcs_server"):
+    for pid in processes(cluster.head_node, "gcs_server"):
         os.kill(pid, signal.SIGKILL)
 
 

@@ -10,7 +10,8 @@ import shlex
 import threading
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -53,10 +54,9 @@ class Quiet(WSGIRequestHandler):
         """Say nothing."""
 
 
-@click.command()
-def main() -> None:
-    """Print the requests and kB of each command."""
-    counting = Counting()
+@contextmanager
+def bucket_of(counting: Counting) -> Iterator[str]:
+    """A place for a store on a local server; environment variables tell where it is."""
     server = make_server("127.0.0.1", 0, counting, threaded=True, request_handler=Quiet)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     endpoint = f"http://127.0.0.1:{server.port}"
@@ -67,8 +67,23 @@ def main() -> None:
         "AWS_SECRET_ACCESS_KEY": "made-up",
         "AWS_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": endpoint,
-        "FEATURESTORE_URI": "s3://materials/store",
     }
+    try:
+        yield "s3://materials/store"
+    finally:
+        server.shutdown()
+
+
+@click.command()
+def main() -> None:
+    """Print the requests and kB of each command."""
+    counting = Counting()
+    with bucket_of(counting) as os.environ["FEATURESTORE_URI"]:
+        measure(counting)
+
+
+def measure(counting: Counting) -> None:
+    """Run the commands one after the other."""
     print(" read  write      kB  command")
     for command in COMMANDS:
         counting.methods.clear()

@@ -158,7 +158,12 @@ class ModelPreparation:
         self, store: FeatureStore, alike: Sequence[VectorFeature], selection: Selection
     ) -> dict[str, Failure]:
         """Encode by features that differ only by the segment and the variant of the text."""
-        from ingest.stages.embeddings import ingest_structure_embeddings, ingest_text_embeddings
+        from ingest.encoders.registry import named_encoder
+        from ingest.stages.embeddings import (
+            Named,
+            ingest_structure_embeddings,
+            ingest_text_embeddings,
+        )
 
         feature = alike[0]
         with store.session() as session:
@@ -168,6 +173,8 @@ class ModelPreparation:
         if not lacking:
             return {}
         loaded = self._loaded(encoder)
+        by_name = named_encoder(encoder.name)
+        named = Named(by_name.anywhere, by_name.part.settings_in(encoder.fingerprint))
         arguments = {
             "encoder": encoder.name,
             "source": feature.generator_id,
@@ -175,7 +182,12 @@ class ModelPreparation:
         }
         among = replace(selection, materials=_materials_of(store, lacking, selection.materials))
         with recorded(store, "embeddings", arguments) as run:
-            work: dict[str, Any] = {"selection": among, "retry_failures": False, "run": run}
+            work: dict[str, Any] = {
+                "selection": among,
+                "retry_failures": False,
+                "run": run,
+                "named": named,
+            }
             if feature.generator_id is None:
                 outcome = ingest_structure_embeddings(store, loaded, **work)
             else:

@@ -77,6 +77,7 @@ def cross_validate(
     *,
     seed: int = 0,
     against: str | None = None,
+    jobs: int = 1,
     **settings: Any,
 ) -> CrossValidated:
     """Train on every split of a cross-validation, or of what is left out in turn.
@@ -91,14 +92,16 @@ def cross_validate(
         See `fit`; ``seed`` and ``**settings`` likewise.
     against : str, optional
         A cross-validation by which the cost of being left out is told.
+    jobs : int
+        Worker processes.
 
     Raises
     ------
-    UnknownNameError, InvalidInputError, MissingDataError, TrainingError
+    UnknownNameError, InvalidInputError, MissingDataError, TrainingError, FoldFailedError
         As for `train.crossfit.fold_models.cross_validate`.
     """
     recipe, request = _recipe_and_request(store, predictor, settings, request)
-    return cross_validate_recipe(store, request, recipe, seed, against=against)
+    return cross_validate_recipe(store, request, recipe, seed, against=against, jobs=jobs)
 
 
 def final(
@@ -107,6 +110,7 @@ def final(
     predictor: str = "ensemble",
     *,
     seed: int = 0,
+    jobs: int = 1,
     **settings: Any,
 ) -> TrainingResult:
     """Learn from all materials of a cross-validation; its error and intervals come from that.
@@ -119,14 +123,16 @@ def final(
         The view; its ``split`` is the name of the cross-validation.
     predictor : str
         See `fit`; ``seed`` and ``**settings`` likewise.
+    jobs : int
+        Worker processes for the models of the folds.
 
     Raises
     ------
-    UnknownNameError, InvalidInputError, MissingDataError, TrainingError
+    UnknownNameError, InvalidInputError, MissingDataError, TrainingError, FoldFailedError
         As for `train.crossfit.final.train_final`.
     """
     recipe, request = _recipe_and_request(store, predictor, settings, request)
-    return train_final(store, request, recipe, seed)
+    return train_final(store, request, recipe, seed, jobs=jobs)
 
 
 def _recipe_and_request(

@@ -15,13 +15,17 @@ import pyarrow.compute as pc
 
 from featurestore.quoting import SQL, column, quoted
 from featurestore.tables.schemas import TableSchema
+from featurestore.tables.seen_keys import SeenKeys
 
 # Values in one filter: its text grows with them, and each further filter reads the column again.
 _VALUES_A_FILTER = 50_000
 
 
 def compared(
-    rows: pa.Table, dataset: Any | None, expected: TableSchema
+    rows: pa.Table,
+    dataset: Any | None,
+    expected: TableSchema,
+    seen: SeenKeys | None = None,
 ) -> tuple[pa.Array, pa.Array]:
     """Numbers of the rows whose key is new, and of those whose content would change.
 
@@ -33,6 +37,8 @@ def compared(
         The table; None where there is none yet.
     expected : TableSchema
         Its key and content.
+    seen : SeenKeys, optional
+        What is known of the table's keys, so that these are not read again.
     """
     key, content = list(expected.key), list(expected.content)
     numbered = rows.select(key + content).append_column(
@@ -40,7 +46,7 @@ def compared(
     )
     if dataset is None:
         return numbered["__row"].combine_chunks(), pa.array([], pa.int64())
-    there = possible_matches(rows, dataset, key, key + content)
+    there = possible_matches(rows, dataset, key, key + content, seen)
     new = numbered.select([*key, "__row"]).join(there.select(key), key, join_type="left anti")
     pairs = numbered.join(there, key, join_type="inner", right_suffix="__there")
     differs = pa.chunked_array([pa.repeat(False, pairs.num_rows)])
@@ -49,7 +55,13 @@ def compared(
     return _sorted(new["__row"]), _sorted(pairs["__row"].filter(differs))
 
 
-def possible_matches(rows: pa.Table, dataset: Any, key: list[str], columns: list[str]) -> pa.Table:
+def possible_matches(
+    rows: pa.Table,
+    dataset: Any,
+    key: list[str],
+    columns: list[str],
+    seen: SeenKeys | None = None,
+) -> pa.Table:
     """The table's rows that share with one of ``rows`` the part of the key that tells most apart.
 
     Where there are more such values than the table has rows, all of its rows.
@@ -59,10 +71,13 @@ def possible_matches(rows: pa.Table, dataset: Any, key: list[str], columns: list
     lead = max(texts, key=lambda name: len(distinct[name]), default=None)
     if lead is None or len(distinct[lead]) >= dataset.count_rows():
         return dataset.to_table(columns=columns)
+    among = None if seen is None else seen.fragments(dataset, lead, distinct[lead])
+    if among == []:
+        return dataset.schema.empty_table().select(columns)
     return pa.concat_tables(
         [
-            dataset.to_table(columns=columns, filter=among)
-            for among in _filters(lead, distinct[lead])
+            dataset.scanner(columns=columns, filter=condition, fragments=among).to_table()
+            for condition in _filters(lead, distinct[lead])
         ]
     )
 

@@ -18,6 +18,7 @@ from featurestore.quoting import SQL
 from featurestore.tables.comparison import compared
 from featurestore.tables.schema_version import check_not_newer
 from featurestore.tables.schemas import TableSchema, table_schema
+from featurestore.tables.seen_keys import SeenKeys
 from featurestore.tables.storage import Storage, storage_errors
 from featurestore.tables.validation import validated
 
@@ -81,6 +82,8 @@ class Tables:
         #: The version of each table after the last write through this object; the record of runs
         #: is left out.
         self.written: dict[str, int] = {}
+        # On a disk the keys are read as fast as hashes of them are made.
+        self._seen = None if storage.is_local else SeenKeys()
 
     @property
     def is_past(self) -> bool:
@@ -139,14 +142,17 @@ class Tables:
         return dataset
 
     def dataset_at(self, name: str, version: int | str | None) -> Any | None:
-        """A version of a table by number or tag, the newest for None; None where there is none."""
-        return self._opened(name, version, None)
+        """A version of a table by number or tag, the newest for None; None where there is none.
+
+        Of a bucket nothing that never changes is read twice; on a disk who reads shares nothing,
+        and counts what it reads.
+        """
+        return self._opened(name, version, None if self.storage.is_local else self._session)
 
     def for_writing(self, name: str) -> Any | None:
         """The newest version for a write; None where there is no table.
 
-        Writes open a table several times and share what they have read of it. Who reads does not:
-        it counts what it reads.
+        Writes open a table several times and share what they have read of it.
         """
         return self._opened(name, None, self._session)
 
@@ -325,7 +331,7 @@ class Tables:
         """Numbers of the rows whose key is new, and of those whose content would change."""
         dataset = self.for_writing(expected.name)
         with self._access("read", expected.name):
-            return compared(rows, dataset, expected)
+            return compared(rows, dataset, expected, self._seen)
 
     def _commit(self, name: str, rows: pa.Table, expected: TableSchema, replace: bool) -> int:
         if self.for_writing(name) is None:

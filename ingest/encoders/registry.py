@@ -39,6 +39,13 @@ class NamedEncoder:
     name: str
     folder: Path | None = None
 
+    @property
+    def anywhere(self) -> str:
+        """What names it in a process that works in another folder, too."""
+        if self.folder is None or self.folder == cached_folder(self.name):
+            return self.name
+        return str(self.folder.resolve())
+
     def load(self, settings: Mapping[str, Any]) -> StructureEncoder | TextEncoder:
         """The encoder with these settings, others at their defaults.
 

@@ -59,7 +59,8 @@ def encode(
     )
 
     chosen = dict(settings or {})
-    loaded = named_encoder(encoder).load(chosen)
+    named = named_encoder(encoder)
+    loaded = named.load(chosen)
     structures = loaded.spec.kind == "structure"
     if structures and (source is not None or variants):
         raise InvalidInputError(f"{encoder} encodes structures: it takes no source and no variants")
@@ -77,7 +78,7 @@ def encode(
     work: dict[str, Any] = {
         "selection": selection,
         "retry_failures": retry_failures,
-        "named": Named(encoder, chosen),
+        "named": Named(named.anywhere, chosen),
     }
     with recorded(store, "embeddings", arguments) as run:
         if structures:

@@ -22,10 +22,11 @@ from train.benchmark.common import CommonMaterials, common_materials
 from train.benchmark.grid import Cell, Grid
 from train.benchmark.output import benchmark_table, verdicts
 from train.benchmark.rows import BenchmarkRow, benchmark_rows
-from train.benchmark.workers import Trained, train_cells
+from train.benchmark.workers import train_cells
 from train.models import StoredModel, stored_models
 from train.source_tasks import source_warnings
 from train.tasks.columns import errors_of
+from train.workers import Trained
 
 if TYPE_CHECKING:
     from featurestore.output.figure import Figure

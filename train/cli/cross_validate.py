@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import click
 
-from featurestore.cli.options import CONTEXT, format_option, set_option, store_option
+from featurestore.cli.options import (
+    CONTEXT,
+    cluster_options,
+    count_option,
+    format_option,
+    set_option,
+    store_option,
+    together,
+)
 from featurestore.output.notes import note
 from featurestore.views.request import ViewRequest
 from train.cli.options import asked_for, on_view_options
+
+_jobs_options = together(
+    count_option("--jobs", 1, "Worker processes for the models of the folds, one thread each."),
+    cluster_options,
+)
 
 
 @click.command("cross-validate", context_settings=CONTEXT)
@@ -19,6 +32,7 @@ from train.cli.options import asked_for, on_view_options
     metavar="SPLIT",
     help="A cross-validation that is trained, too: what being left out costs against it.",
 )
+@_jobs_options
 @store_option
 @format_option
 def cross_validate(
@@ -27,6 +41,7 @@ def cross_validate(
     request: ViewRequest,
     seed: int,
     against: str | None,
+    jobs: int,
     store_uri: str,
     output_format: str,
 ) -> None:
@@ -46,7 +61,7 @@ def cross_validate(
     from train.crossfit.fold_models import cross_validate as train_all
 
     store, recipe, request = asked_for(predictor, settings, request, store_uri)
-    found = train_all(store, request, recipe, seed, against=against, said=_Once())
+    found = train_all(store, request, recipe, seed, against=against, jobs=jobs, said=_Once())
     print_table(found.short if output_format == "table" else found.table, output_format)
     for sentence in found.sentences():
         note(sentence)
@@ -56,6 +71,7 @@ def cross_validate(
 @click.argument("predictor")
 @set_option("predictors")
 @on_view_options("Of everything random in each training.", vectors=False)
+@_jobs_options
 @store_option
 @format_option
 def final(
@@ -63,6 +79,7 @@ def final(
     settings: tuple[str, ...],
     request: ViewRequest,
     seed: int,
+    jobs: int,
     store_uri: str,
     output_format: str,
 ) -> None:
@@ -83,7 +100,7 @@ def final(
     from train.crossfit.final import train_final
 
     store, recipe, request = asked_for(predictor, settings, request, store_uri)
-    result = train_final(store, request, recipe, seed, said=_Once())
+    result = train_final(store, request, recipe, seed, jobs=jobs, said=_Once())
     print_result(result, output_format)
     crossed = result.model.cross_validation
     note(

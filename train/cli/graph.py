@@ -9,6 +9,7 @@ import click
 
 from featurestore.cli.options import (
     CONTEXT,
+    cluster_options,
     count_option,
     folder_option,
     format_option,
@@ -48,6 +49,7 @@ network_options = together(
 @click.option("--split", required=True, help="Split that gives the folds.")
 @seed_option("Of weights and order.")
 @network_options
+@cluster_options
 @store_option
 @format_option
 def scratch(
@@ -59,6 +61,8 @@ def scratch(
     **network: Any,
 ) -> None:
     """Train ALIGNN itself on a property, from the store's structures, as a baseline.
+
+    On a cluster graphs are made; the network is trained here.
 
     \b
     Example:
@@ -83,6 +87,7 @@ def scratch(
 @limit_option
 @seed_option("Of folds, weights and order.")
 @network_options
+@cluster_options
 @store_option
 def source(
     property_name: str,
@@ -95,7 +100,8 @@ def source(
 ) -> None:
     """Train an ALIGNN source model on a property, to encode structures with.
 
-    The state is kept after each epoch: the same command goes on after an interruption.
+    The state is kept after each epoch: the same command goes on after an interruption. On a cluster
+    graphs are made; the network is trained here.
 
     \b
     Example:

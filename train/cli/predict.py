@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from featurestore.cli.options import CONTEXT, format_option, output_option, store_option
+from featurestore.cli.options import (
+    CONTEXT,
+    cluster_options,
+    format_option,
+    output_option,
+    store_option,
+)
 from featurestore.errors import FeatureStoreError
 from featurestore.output.notes import note
 from train.cli.candidates import check_which, keeping_options, which_options
@@ -61,6 +67,7 @@ def predict() -> None:
 )
 @output_option
 @format_option
+@cluster_options
 @store_option
 def materials(
     sources: tuple[str, ...],

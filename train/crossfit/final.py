@@ -53,6 +53,7 @@ def train_final(
     recipe: Recipe,
     seed: int = 0,
     *,
+    jobs: int = 1,
     said: Callable[[str], None] = lambda _: None,
 ) -> TrainingResult:
     """Learn from all materials of a cross-validation, whose models say how far off that may be.
@@ -72,6 +73,8 @@ def train_final(
         How to train.
     seed : int
         Of everything random in each training.
+    jobs : int
+        Worker processes for the models of the folds; see `cross_validate`.
     said : callable
         Is told the notes on the folds' models, each once.
 
@@ -84,6 +87,8 @@ def train_final(
         If a fold has too few rows, or materials are in no fold.
     TrainingError
         If a training diverges.
+    FoldFailedError
+        If any of these happens to the model of a fold in a worker.
     """
     name = request.split
     if name is None:
@@ -107,7 +112,7 @@ def train_final(
         if note != TOO_FEW_ROWS:  # all calibrate
             said(note)
 
-    models = cross_validate(store, request, recipe, seed, said=of_fold).models
+    models = cross_validate(store, request, recipe, seed, jobs=jobs, said=of_fold).models
     split = whole_split(store, name, request.property)
     view = store.view(replace(request, split=split))
     folds = checked_folds(view)

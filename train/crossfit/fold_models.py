@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
+from featurestore.errors import FeatureStoreError, InvalidInputError, UnknownNameError
+from featurestore.failure import Failure
+from featurestore.machine.cluster import chosen_cluster
+from featurestore.output.progress import progress_bar
 from featurestore.session import Session
 from featurestore.splits import (
     ALL_PROPERTIES,
@@ -24,9 +27,24 @@ from featurestore.views.request import ViewRequest
 from train.crossfit.result import CrossValidated, pooled_errors
 from train.models import StoredModel
 from train.predictors.base import Recipe
-from train.training import TrainingResult, train_model
+from train.training import TrainingResult, model_or_none
+from train.workers import Asked, Trained, train_in_workers
 
 Floats = npt.NDArray[np.float64]
+
+
+class FoldFailedError(FeatureStoreError):
+    """A worker could not train the model of a split."""
+
+
+@dataclass(frozen=True)
+class _Always:
+    """Gives a recipe that has been made."""
+
+    recipe: Recipe
+
+    def __call__(self, classes: bool) -> Recipe:
+        return self.recipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +79,7 @@ def cross_validate(
     seed: int = 0,
     *,
     against: str | None = None,
+    jobs: int = 1,
     said: Callable[[str], None] = lambda _: None,
 ) -> CrossValidated:
     """Train on every split of a cross-validation, or of what is left out in turn.
@@ -82,6 +101,8 @@ def cross_validate(
     against : str, optional
         A cross-validation that is trained by the same recipe on the same features: it tells what
         the errors are of materials that are not left out.
+    jobs : int
+        Worker processes; each has one thread. 1 trains here, unless a cluster was chosen.
     said : callable
         Is told each note once.
 
@@ -93,19 +114,25 @@ def cross_validate(
         If a split has too few rows to train or to stop by, or none to test on.
     TrainingError
         If a training diverges.
+    FoldFailedError
+        If any of these happens in a worker; the other models are stored.
     """
     name = request.split
     if name is None:
         raise InvalidInputError("name a cross-validation as the split")
     with store.session() as session:
         splits = named_splits(session, name, request.property)
-    known = None if against is None else _reference(store, request, recipe, seed, against)
-    results, errors = [], []
-    for split in splits.values():
-        result = trained_on(store, replace(request, split=split), recipe, seed)
-        for note in result.notes:
-            said(note)
-        results.append(result)
+    known = None if against is None else _reference(store, request, recipe, seed, against, jobs)
+    asked = {
+        part: Asked(replace(request, split=split), _Always(recipe), seed, is_tested=True)
+        for part, split in splits.items()
+    }
+    if jobs > 1 or chosen_cluster() is not None:
+        found = _in_workers(store, asked, jobs, said)
+    else:
+        found = _here(store, asked, said)
+    results, errors = list(found.values()), []
+    for result in results:
         with store.session() as session:
             rows = _test_rows(session, [result.model.model_id])
         of_rows = map(float, result.model.task.errors(rows))
@@ -153,19 +180,47 @@ def named_splits(session: Session, name: str, property: str) -> dict[str, str]:
     )
 
 
-def trained_on(
-    store: FeatureStore, request: ViewRequest, recipe: Recipe, seed: int
-) -> TrainingResult:
-    """The model of one split of several, which has to test on something."""
-    view = store.view(request)
-    if not view.in_fold("test").any():
-        lacking = ", ".join(f"{n} lack a {what}" for what, n in view.excluded.items())
-        raise MissingDataError(
-            f"split {request.split!r} leaves no material to test on for {request.property!r}"
-            + (f" (of its other materials {lacking})" if lacking else "")
-            + ": make fewer folds, or a cross-validation for these materials alone"
+def _here(
+    store: FeatureStore, asked: Mapping[str, Asked], said: Callable[[str], None]
+) -> dict[str, TrainingResult]:
+    """Trained one after the other in this process."""
+    found = {}
+    for part, one in asked.items():
+        found[part] = one.train(store, store.view(one.request))
+        for note in found[part].notes:
+            said(note)
+    return found
+
+
+def _in_workers(
+    store: FeatureStore, asked: Mapping[str, Asked], jobs: int, said: Callable[[str], None]
+) -> dict[str, TrainingResult]:
+    """Trained in worker processes; all that can be are, before an error says which could not."""
+    done: dict[str, Trained] = {}
+    failed: dict[str, Failure] = {}
+    with progress_bar(len(asked), "cross-validation", "models") as progress:
+        for part, result in train_in_workers(store.uri, asked.items(), jobs):
+            if isinstance(result, Failure):
+                failed[part] = result
+            else:
+                done[part] = result
+            progress.update()
+    if failed:
+        part, failure = next(iter(failed.items()))
+        raise FoldFailedError(
+            f"{len(failed)} of {len(asked)} models could not be trained, the first on "
+            f"{asked[part].request.split!r}: {failure.error}: {failure.message}"
         )
-    return train_model(store, view, recipe, seed)
+    with store.session() as session:
+        stored = {part: model_or_none(session, one.model_id) for part, one in done.items()}
+    found = {}
+    for part in asked:
+        model, one = stored[part], done[part]
+        assert model is not None
+        found[part] = TrainingResult(model, one.is_new, one.notes)
+        for note in one.notes:
+            said(note)
+    return found
 
 
 def out_of_fold(session: Session, models: Sequence[StoredModel]) -> OutOfFold:
@@ -204,8 +259,8 @@ def _test_rows(session: Session, model_ids: Sequence[str]) -> list[dict[str, Any
 
 
 def _reference(
-    store: FeatureStore, request: ViewRequest, recipe: Recipe, seed: int, name: str
+    store: FeatureStore, request: ViewRequest, recipe: Recipe, seed: int, name: str, jobs: int
 ) -> dict[str, float]:
     """The errors of a cross-validation by the same recipe on the same features, by material."""
-    known = cross_validate(store, replace(request, split=name), recipe, seed)
+    known = cross_validate(store, replace(request, split=name), recipe, seed, jobs=jobs)
     return pooled_errors(known.errors)

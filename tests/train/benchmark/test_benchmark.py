@@ -27,8 +27,9 @@ from train.benchmark.grid import Cell, Grid
 from train.benchmark.output import benchmark_table
 from train.benchmark.published import read_published
 from train.benchmark.run import Benchmark, run_benchmark, stored_benchmark
-from train.benchmark.workers import Trained, train_cells
+from train.benchmark.workers import train_cells
 from train.cli.root import train
+from train.workers import Trained
 
 QUICK = {"mlp": {"widths": [32, 32], "max_epochs": 40, "learning_rate": 0.003}}
 FAST_TREES = {"gbt": {"max_epochs": 30}}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from here import cluster_here
 from synthetic_store import PROPERTY, make_store
 
 import train
@@ -14,6 +17,7 @@ from featurestore.quoting import SQL
 from featurestore.store import FeatureStore
 from featurestore.views.request import ViewRequest
 from ingest.library.splits import add_splits
+from train.crossfit.fold_models import FoldFailedError
 from train.crossfit.result import CrossValidated
 
 REQUEST = ViewRequest(PROPERTY, structure_encoder="toy-graph", split="by")
@@ -95,3 +99,24 @@ def test_folds_of_one_group(store: FeatureStore) -> None:
 
 def test_results_are_shown_in_a_notebook(found: CrossValidated, tmp_path: Path) -> None:
     assert "To be left out costs" in repr(found)
+
+
+def test_in_workers_models_are_the_same_to_the_byte(tmp_path: Path) -> None:
+    weights = []
+    for place in ("here", "workers"):
+        own = make_store(tmp_path / place, N)
+        add_splits(own, folds=2, name="cv2", property=PROPERTY)
+        request = replace(REQUEST, split="cv2")
+        with cluster_here() if place == "workers" else nullcontext():
+            found = train.cross_validate(own, request, "mlp", max_epochs=5)
+        assert found.trained == 2 and found.parts == ("0", "1")
+        rows = own.sql("SELECT model_id, weights FROM models").to_pylist()
+        weights.append({row["model_id"]: row["weights"] for row in rows})
+    assert weights[0] == weights[1]
+
+
+def test_what_a_worker_cannot_train_is_named_and_the_rest_is_kept(store: FeatureStore) -> None:
+    request = replace(REQUEST, split="cv2")
+    few = {"max_epochs": 2, "learning_rate": 1e35}
+    with cluster_here(), pytest.raises(FoldFailedError, match=r"2 of 2 .*'cv2/0': TrainingError"):
+        train.cross_validate(store, request, "mlp", **few)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import forecast_lab as lab
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from here import cluster_here
 from pyarrow import parquet
 from tiers import few
 
@@ -19,6 +21,7 @@ from featurestore.preparation import MissingVersionError
 from featurestore.store import FeatureStore
 from featurestore.summary import summarise
 from featurestore.views.request import ViewRequest
+from ingest.stages import embeddings
 from train.forecasts.predictor import Predictor
 
 
@@ -64,6 +67,27 @@ def test_a_stored_number_of_what_has_changed_since_is_not_told(
     lab_store.merge_rows("predictions", [row | {"prediction": computed + 1.0}], replace=True)
     (told,) = train.predict(lab_store, ids=["known-61"], models=lab_model).rows
     assert told.prediction == pytest.approx(computed)
+
+
+def test_on_a_cluster_its_workers_describe_and_encode(
+    lab_store: FeatureStore, lab_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = []
+
+    def start(*given: Any) -> None:
+        named.append(given)
+        start_worker(*given)
+
+    start_worker = embeddings._start_worker
+    monkeypatch.setattr(embeddings, "_start_worker", start)
+    files = lab.candidates(tmp_path / "new", {"here": 3.313})
+    (alone,) = train.predict(lab_store, files, properties=lab.PROPERTY).rows
+    assert not named
+    files = lab.candidates(tmp_path / "newer", {"there": 3.314})
+    with cluster_here():
+        (told,) = train.predict(lab_store, files, properties=lab.PROPERTY).rows
+    assert [one.name for one, _ in named] == ["lab-edges", "lab-letters"]
+    assert told.prediction == pytest.approx(alone.prediction, abs=0.1)
 
 
 def test_from_file_to_number_once(lab_store: FeatureStore, lab_model: str, tmp_path: Path) -> None:

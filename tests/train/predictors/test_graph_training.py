@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from here import cluster_here
 
 from featurestore.cli.root import root
 from featurestore.crystal import Crystal
@@ -26,7 +28,14 @@ from train.benchmark.grid import Grid
 from train.benchmark.run import run_benchmark
 from train.predictors.errors import TrainingError
 from train.predictors.graph import trainer as trainer_module
-from train.predictors.graph.examples import GraphExample, collated, graph_example, parts, shuffled
+from train.predictors.graph.examples import (
+    GraphExample,
+    collated,
+    graph_example,
+    graph_examples,
+    parts,
+    shuffled,
+)
 from train.predictors.graph.network import AlignnRegressor
 from train.predictors.graph.scratch import Alignn
 from train.predictors.graph.trainer import GraphRows, GraphTrainer, GraphTraining, predict
@@ -204,6 +213,21 @@ def source(store: str, folder: Path, *options: str) -> Any:
     small = ["--epochs", "2", "--hidden-features", "8", "--alignn-layers", "1", "--gcn-layers", "1"]
     given = ["--property", "formation_energy_peratom", "--limit", "24", "-o", str(folder), *small]
     return invoke("train", "source", "--store", store, *given, *options)
+
+
+def test_a_cluster_makes_the_same_graphs():
+    some = islice(read_jarvis(sample_archive()), 3)
+    named = [(record.material_id, record.structure) for record in some]
+    here = dict(graph_examples(named, SMALL.graph))
+    with cluster_here():
+        there = dict(graph_examples(named, SMALL.graph))
+    assert list(here) == list(there)
+    for name, example in here.items():
+        np.testing.assert_array_equal(example.atoms, there[name].atoms)
+        for ours, theirs in zip(
+            vars(example.graph).values(), vars(there[name].graph).values(), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_source_model_is_an_encoder(store, tmp_path):

@@ -18,7 +18,7 @@ from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
 from featurestore.views.view import TrainingView
 from train.predictors.base import Examples, Fitted
-from train.predictors.graph.examples import GraphExample, graph_example
+from train.predictors.graph.examples import GraphExample, graph_examples
 from train.predictors.graph.network import AlignnRegressor
 from train.predictors.graph.trainer import GraphRows, GraphTrainer, GraphTraining, predict
 
@@ -107,8 +107,8 @@ def view_graphs(
     wanted: Sequence[str] = view.rows["structure_id"].to_pylist()
     made: dict[str, GraphExample] = {}
     with store.session() as session:
-        for structure_id, crystal in stored_crystals(session, sorted(set(wanted))):
-            example = graph_example(crystal, training.graph)
+        crystals = stored_crystals(session, sorted(set(wanted)))
+        for structure_id, example in graph_examples(crystals, training.graph):
             if isinstance(example, Failure):
                 culprit = view.material_ids[wanted.index(structure_id)]
                 raise InvalidInputError(

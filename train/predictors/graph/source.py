@@ -28,7 +28,7 @@ from featurestore.stored_structures import stored_crystals
 from featurestore.views.request import FOLDS
 from train.encoders.folder import CHECKPOINT, WEIGHTS, check_new, write_materials
 from train.metrics import regression_metrics
-from train.predictors.graph.examples import ATOM_FEATURES, GraphExample, graph_example
+from train.predictors.graph.examples import ATOM_FEATURES, GraphExample, graph_examples
 from train.predictors.graph.network import AlignnRegressor
 from train.predictors.graph.trainer import GraphRows, GraphTrainer, GraphTraining, predict
 
@@ -186,8 +186,8 @@ def _graphs(
     examples: dict[str, GraphExample] = {}
     failures: dict[str, Failure] = {}
     with progress_bar(len(structure_ids), "graphs", "structures") as progress:
-        for structure_id, crystal in stored_crystals(session, structure_ids):
-            made = graph_example(crystal, settings.graph)
+        crystals = stored_crystals(session, structure_ids)
+        for structure_id, made in graph_examples(crystals, settings.graph):
             if isinstance(made, Failure):
                 failures[structure_id] = made
             else:
