@@ -96,8 +96,8 @@ def class_verdict(
     if accuracy is not None:
         most = max(errors.rows, key=lambda row: row.n)
         said.append(
-            f"The most probable class is true for {number(100 * accuracy)} %; that all are "
-            f"{most.name} is for {number(100 * most.n / test.n)} %."
+            f"Accuracy {number(100 * accuracy)} %; calling all of them '{most.name}' would have "
+            f"{number(100 * most.n / test.n)} %."
         )
     if errors.covered is not None and errors.set_size is not None:
         said.append(
