@@ -58,9 +58,9 @@ def _thresholds(scores: Floats, true: Ints, by_class: bool) -> Floats:
 
 
 _WAYS: dict[str, tuple[Callable[[Floats, np.random.Generator], Floats], bool, bool]] = {
-    "least ambiguous, the most probable always in (ours)": (_least_ambiguous, False, True),
     "least ambiguous": (_least_ambiguous, False, False),
     "least ambiguous, of each class": (_least_ambiguous, True, False),
+    "the same, the most probable always in (ours)": (_least_ambiguous, True, True),
     "APS": (_adaptive, False, False),
     "RAPS, 0.1": (lambda p, generator: _adaptive(p, generator, 0.1), False, False),
 }
