@@ -1,4 +1,4 @@
-"""Sets of classes by several conformal scores: how often they hold the class, and how large they are.
+"""Sets of classes by several conformal scores: how often they hold, and how large they are.
 
 ``python -m benchmarks.class_sets STORE --model ID`` takes the probabilities that a model of classes
 has stored for its test fold, calibrates on a random half of it and tests on the other, 200 times,

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     )
     from train.models import SeedGroup, StoredModel
     from train.predictors.loading import LoadedModel
+    from train.screening.campaigns import CampaignPlan, Replay
     from train.screening.choice import Choice
     from train.screening.figure import write_screening_figure
-    from train.screening.campaigns import CampaignPlan, Replay
     from train.screening.replay import replay
     from train.screening.replay_figure import write_replay_figure
     from train.screening.result import Screening

@@ -147,9 +147,7 @@ def class_errors(stored: ClassPredictions, classes: Sequence[str]) -> ClassError
     )
 
 
-def _class_row(
-    place: int, name: str, true: Ints, mean: Floats, sets: Flags | None
-) -> ClassRow:
+def _class_row(place: int, name: str, true: Ints, mean: Floats, sets: Flags | None) -> ClassRow:
     inside, called = true == place, mean.argmax(axis=1) == place
     n = int(inside.sum())
     area = area_estimate(inside, mean[:, place])

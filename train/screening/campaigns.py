@@ -192,7 +192,9 @@ class Replay(Shown):
         """Sentences below the table."""
         s, pool = self.plan, self.n - self.plan.known
         end = "smallest" if s.smallest else "largest"
-        what = f"the {s.sought} materials with the {end} {self.target} among the {pool:,} of the pool"
+        what = (
+            f"the {s.sought} materials with the {end} {self.target} among the {pool:,} of the pool"
+        )
         if s.classes:
             sizes = sorted({one.pool for one in self.campaigns})
             several = f"{sizes[0]:,} to {sizes[-1]:,}" if len(sizes) > 1 else f"{sizes[0]:,}"
@@ -202,12 +204,13 @@ class Replay(Shown):
             )
         found = [
             f"found: how many of {what} are picked in {s.picks}, {s.batch} at once; by chance it "
-            f"is {self.by_chance:.2g}; mean of {s.starts} starts with the 95 % t interval over these"
+            f"is {self.by_chance:.2g}; mean of {s.starts} starts with the 95 % t interval over "
+            "these"
         ]
         if self.tied:
             found.append(
-                f"up to {self.tied:,} more materials are as good as the last of the {s.sought}; any "
-                "of them counts"
+                f"up to {self.tied:,} more materials are as good as the last of the {s.sought}; "
+                "any of them counts"
             )
         return found
 

@@ -11,8 +11,8 @@ from featurestore.output.figure import Figure
 from featurestore.output.figures import write_figure
 from featurestore.output.labels import property_axis, property_title
 from featurestore.output.style import COLOURS, GREY, new_figure, styled, whole_numbers
-from train.screening.names import RANDOM
 from train.screening.campaigns import Replay
+from train.screening.names import RANDOM
 
 
 def write_replay_figure(replay: Replay, path: Path) -> None:

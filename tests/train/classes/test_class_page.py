@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from class_lab import request
-from html_page import Page, check_alone
+from html_page import check_alone
 from sklearn.metrics import roc_auc_score
 
 import explain
@@ -57,7 +57,9 @@ def test_the_page_says_what_the_stored_predictions_say(
         assert _number(row[2]) == pytest.approx((called[of] == place).mean(), abs=6e-3)
         assert _number(row[3]) == pytest.approx((true[called == place] == place).mean(), abs=6e-3)
         assert _number(row[4]) == pytest.approx(roc_auc_score(of, mean[:, place]), abs=6e-3)
-        holds = [names[place] in s for row_, o in zip(rows, of, strict=True) if o for s in row_["sets"]]
+        holds = [
+            names[place] in s for row_, o in zip(rows, of, strict=True) if o for s in row_["sets"]
+        ]
         assert _number(row[6]) == pytest.approx(np.mean(holds), abs=6e-3)
     matrix = [[int(cell.split(" ")[0]) for cell in row[1:]] for row in page.rows('"Confusion"')[1:]]
     assert matrix == [[((true == a) & (called == b)).sum() for b in range(3)] for a in range(3)]
@@ -119,7 +121,9 @@ def test_areas_and_shares_at_their_ends() -> None:
     assert area_estimate(np.zeros(3, bool), scores) is None
     perfect = area_estimate(np.array([False, False, True]), scores)
     assert perfect is not None and perfect.value == 1 and math.isnan(perfect.low)
-    assert share_estimate(0, 10).low == 0 and share_estimate(0, 10).high == pytest.approx(0.278, abs=1e-3)
+    assert share_estimate(0, 10).low == 0 and share_estimate(0, 10).high == pytest.approx(
+        0.278, abs=1e-3
+    )
     assert math.isnan(share_estimate(0, 0).value)
     flags = np.arange(5000) % 2 == 0
     points = roc_points(flags, np.random.default_rng(0).random(5000))
