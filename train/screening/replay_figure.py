@@ -47,7 +47,8 @@ def replay_figure(replay: Replay) -> Figure:
         colour = GREY if rule == RANDOM else next(colours)
         _draw(left, replay.found(rule), colour, rule)
         for axes in panels[1:]:
-            best = np.stack([one.best for one in replay.campaigns if one.rule == rule])
+            of_rule = [one.best for one in replay.campaigns if one.rule == rule]
+            best = np.stack([one for one in of_rule if one is not None])
             _draw(axes, best, colour, rule)
     chance = np.arange(s.picks + 1) * replay.by_chance / s.picks
     left.plot(chance, color=GREY, linewidth=1, linestyle="--", label="by chance")
