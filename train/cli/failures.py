@@ -8,7 +8,6 @@ import click
 
 from featurestore.failure import Failure
 
-
 #: Items of one reason that are named; the others are counted.
 _NAMED = 10
 
@@ -25,9 +24,7 @@ def print_failures(failures: Mapping[str, Failure], passed_over: Mapping[str, Fa
     if passed_over:
         names = list(passed_over)
         others = _named(names[1:_NAMED], len(names) - 1)
-        click.echo(
-            f"Passed over: {len(names):,} × no structure file, {names[0]}{others}", err=True
-        )
+        click.echo(f"Passed over: {len(names):,} × no structure file, {names[0]}{others}", err=True)
 
 
 def _named(items: Sequence[str], number: int) -> str:

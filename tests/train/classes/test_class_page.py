@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from sklearn.metrics import roc_auc_score
 
 import explain
 import train
+from explain.explore.models import points
+from explain.explore.sessions import Source
 from explain.report.class_charts import curves
 from featurestore.store import FeatureStore
 from train.analysis.discrimination import area_estimate, roc_points, share_estimate
@@ -128,3 +132,19 @@ def test_areas_and_shares_at_their_ends() -> None:
     flags = np.arange(5000) % 2 == 0
     points = roc_points(flags, np.random.default_rng(0).random(5000))
     assert points[0] == (0, 0) and points[-1] == (1, 1) and len(points) <= 200
+
+
+def test_the_class_of_several_seeds_is_that_of_their_mean_probabilities(
+    store: FeatureStore, ids: dict[str, list[str]]
+) -> None:
+    first, second = ids["size"][:2]
+    rows = store.sql("FROM predictions WHERE model_id = ? AND material_id = 'toy-009'", [second])
+    (row,) = rows.to_pylist()
+    # one seed says large and nearly small, the other small: not medium, the mean of the places
+    for name, place, said in ((first, 0.0, [0.5, 0.05, 0.45]), (second, 2.0, [0.2, 0.1, 0.7])):
+        changed = row | {"model_id": name, "prediction": place, "probabilities": said}
+        store.merge_rows("predictions", [changed], replace=True)
+    with store.session() as session:
+        table = points(cast(Source, SimpleNamespace(session=session, store=store)), first)
+    (found,) = [one for one in table.to_pylist() if one["material_id"] == "toy-009"]
+    assert found["prediction"] == "small" and found["seeds_std"] is None

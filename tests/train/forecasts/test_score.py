@@ -57,7 +57,7 @@ def test_a_target_that_turns_up_twice_is_named(
     train.predict(lab_store, lab.candidates(tmp_path / "new", {"one": 3.313}))
     measured(lab_store, {"one": 1.0}, "bench")
     measured(lab_store, {"one": 2.0}, "theory")
-    with pytest.raises(UnknownNameError, match="source of targets 'theorie'.*'theory'"):
+    with pytest.raises(UnknownNameError, match=r"source of targets 'theorie'.*'theory'"):
         train.score(lab_store, lab.PROPERTY, property_source="theorie")
     with pytest.raises(InvalidInputError, match=r"'one' turns up 2 times, from 'bench', 'theory'"):
         train.score(lab_store)
