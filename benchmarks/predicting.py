@@ -1,13 +1,15 @@
 """From CIF to prediction: seconds cold and warm, where they go, and many files at once.
 
 ``python -m benchmarks.predicting STORE --model ID`` copies the store, writes the structures of some
-of its materials, stretched a little so that they are new, as CIFs, and predicts them: a command in
-a new process (cold), calls of a `Predictor` that stays loaded (warm), and all in one command beside
-a loop of single commands, of which a sample is timed.
+of its materials, or of another store's, stretched a little so that they are new, as CIFs, and
+predicts them: a command in a new process (cold), calls of a `Predictor` that stays loaded (warm),
+and all in one command beside a loop of single commands, of which a sample is timed. CPU seconds of
+commands, with their workers, stand beside: on a busy machine they say more.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -43,34 +45,53 @@ def write_cifs(store: FeatureStore, folder: Path, count: int, stretch: float) ->
     return written
 
 
-def command(store: Path, model: str, *words: str) -> float:
-    """Seconds of ``featurestore predict`` in a process of its own."""
-    start = time.perf_counter()
+def command(store: Path, model: str, *words: str) -> tuple[float, float]:
+    """Seconds and CPU seconds of ``featurestore predict`` in a process of its own."""
+    start, before = time.perf_counter(), os.times()
     code = "from featurestore.cli import main; main()"
     subprocess.run(
         [sys.executable, "-c", code, "predict", *words, "--model", model, "--store", str(store)],
         check=True,
         capture_output=True,
     )
-    return time.perf_counter() - start
+    after = os.times()
+    spent = after.children_user + after.children_system
+    spent -= before.children_user + before.children_system
+    return time.perf_counter() - start, spent
+
+
+def said(times: tuple[float, float], count: int = 1) -> str:
+    """Seconds and CPU seconds, for each of ``count``."""
+    return f"{times[0] / count:.3g} s ({times[1] / count:.3g} of CPU)"
 
 
 @click.command()
 @click.argument("store", type=click.Path(exists=True, path_type=Path))
 @click.option("--model", required=True, help="Id of the model or its beginning.")
+@click.option(
+    "--crystals",
+    type=click.Path(exists=True, path_type=Path),
+    help="Store whose structures are written; by default STORE.",
+)
 @click.option("--files", default=1000, show_default=True, help="CIFs of the one command.")
 @click.option("--loop", default=3, show_default=True, help="Single commands that are timed.")
-def main(store: Path, model: str, files: int, loop: int) -> None:
+def main(store: Path, model: str, crystals: Path | None, files: int, loop: int) -> None:
     """Print seconds cold and warm, where they go, and of many files at once."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "store"
         shutil.copytree(store, copy)
         opened = FeatureStore.open(copy)
-        warm = write_cifs(opened, Path(folder) / "warm", 4, 1.01)
-        single = write_cifs(opened, Path(folder) / "single", loop, 1.02)
-        many = write_cifs(opened, Path(folder) / "many", files, 1.03)
+        source = FeatureStore.open(crystals or copy)
+        warm = write_cifs(source, Path(folder) / "warm", 4, 1.01)
+        single = write_cifs(source, Path(folder) / "single", loop, 1.02)
+        many = write_cifs(source, Path(folder) / "many", files, 1.03)
         alone = [command(copy, model, str(path), "--no-store") for path in single]
-        click.echo(f"one CIF, a new process (cold): {', '.join(f'{s:.1f}' for s in alone)} s")
+        total = sum(one[0] for one in alone), sum(one[1] for one in alone)
+        slowest = max(one[0] for one in alone)
+        click.echo(
+            f"one CIF, a new process (cold): mean of {loop} {said(total, loop)}, at most "
+            f"{slowest:.3g} s"
+        )
         with Predictor(opened, models=[model]) as predictor:
             for number, path in enumerate(warm):
                 start = time.perf_counter()
@@ -83,12 +104,14 @@ def main(store: Path, model: str, files: int, loop: int) -> None:
             predictor.predict(warm[0])
             click.echo(f"one CIF, seen before: {time.perf_counter() - start:.2f} s")
         together = command(copy, model, str(many[0].parent))
-        click.echo(f"{files} CIFs, one command: {together:.1f} s, {together / files:.3f} s each")
-        mean = sum(alone) / len(alone)
+        click.echo(f"{files} CIFs, one command: {said(together)}, each {said(together, files)}")
+        times = [whole / loop * files / one for whole, one in zip(total, together, strict=True)]
         click.echo(
-            f"{files} CIFs, a loop of single commands: {mean * files:.0f} s by {loop} of them, "
-            f"{mean * files / together:.0f} times as long"
+            f"{files} CIFs, a loop of single commands, by {loop} of them: "
+            f"{said(total, loop)} each, {times[0]:.0f} times as long ({times[1]:.0f} times the CPU)"
         )
+        again = command(copy, model, str(many[0].parent))
+        click.echo(f"{files} CIFs, the same command again: {said(again)}")
 
 
 if __name__ == "__main__":

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     )
     from train.models import SeedGroup, StoredModel
     from train.predictors.loading import LoadedModel
+    from train.screening.campaigns import CampaignPlan, Replay
     from train.screening.choice import Choice
     from train.screening.figure import write_screening_figure
-    from train.screening.replay import CampaignPlan, Replay, replay
+    from train.screening.replay import replay
     from train.screening.replay_figure import write_replay_figure
     from train.screening.result import Screening
     from train.screening.screen import screen
@@ -78,13 +79,13 @@ __getattr__, __dir__ = lazily(
     __name__,
     {
         "Benchmark": "train.benchmark.run",
-        "CampaignPlan": "train.screening.replay",
+        "CampaignPlan": "train.screening.campaigns",
         "Choice": "train.screening.choice",
         "CrossValidated": "train.crossfit.result",
         "Forecasts": "train.forecasts.result",
         "LoadedModel": "train.predictors.loading",
         "Predictor": "train.forecasts.predictor",
-        "Replay": "train.screening.replay",
+        "Replay": "train.screening.campaigns",
         "Screening": "train.screening.result",
         "SeedGroup": "train.models",
         "Status": "train.upkeep",

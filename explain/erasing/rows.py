@@ -49,6 +49,11 @@ class StoredPredictions:
         return np.array([name == fold for name in self.folds], dtype=bool)
 
     @property
+    def mean_predictions(self) -> npt.NDArray[np.float64]:
+        """Means over the seeds: shape (n,)."""
+        return np.asarray(self.predictions.mean(axis=0))
+
+    @property
     def errors(self) -> npt.NDArray[np.float64]:
         """Absolute errors, averaged over the seeds: shape (n,)."""
         return np.asarray(np.abs(self.predictions - self.targets).mean(axis=0))

@@ -220,7 +220,8 @@ def points(source: Source, name: str, fold: str | None = None) -> pa.Table:
     -------
     pyarrow.Table
         material_id, formula, crystal_system, fold, target, prediction (mean over the seeds),
-        lower, upper (of the first seed) and seeds_std; of classes their names.
+        lower, upper (of the first seed) and seeds_std; of classes their names, the most probable by
+        the mean over the seeds.
     """
     models = seed_siblings(source.session, name)
     table = source.session.query(
@@ -228,20 +229,23 @@ def points(source: Source, name: str, fold: str | None = None) -> pa.Table:
         SELECT p.material_id, any_value(m.formula) AS formula,
                any_value(m.crystal_system) AS crystal_system, any_value(p.fold) AS fold,
                any_value(p.target) AS target, avg(p.prediction) AS prediction,
+               list(p.probabilities) AS probabilities,
                any_value(p.lower) FILTER (p.model_id = $first) AS lower,
                any_value(p.upper) FILTER (p.model_id = $first) AS upper,
-               stddev_samp(p.prediction) AS seeds_std
+               stddev_samp(p.prediction) FILTER (p.probabilities IS NULL) AS seeds_std
         FROM predictions p LEFT JOIN materials m USING (material_id)
         WHERE list_contains($models, p.model_id) AND ($fold IS NULL OR p.fold = $fold)
         GROUP BY p.material_id ORDER BY p.material_id
         """,
         {"first": models.first.model_id, "models": models.model_ids, "fold": fold},
     )
-    unit = models.parameters.unit
+    unit, said = models.parameters.unit, table["probabilities"].to_pylist()
+    table = table.drop_columns(["probabilities"])
     if not classes_of(unit):
         return table
-    for name_of in ("target", "prediction"):
-        places = np.rint(table[name_of].to_numpy())
+    # the most probable class of the mean probabilities: a mean of places would be another class
+    called = [int(np.mean(of_seeds, axis=0).argmax()) for of_seeds in said]
+    for name_of, places in (("target", table["target"].to_numpy()), ("prediction", called)):
         index = table.column_names.index(name_of)
         table = table.set_column(index, name_of, pa.array(class_names(places, unit)))
     return table

@@ -140,9 +140,15 @@ class Why(Shown):
         sizes = [abs(one) for one in self.table["contribution"].to_pylist()]
         rows = self.table.append_column("size", pa.array(sizes, pa.float64()))
         rows = rows.sort_by([("kind", "ascending"), ("size", "descending")])
-        near = ", ".join(f"{one.material_id} ({one.target:.4g})" for one in self.nearest)
+        near = ", ".join(
+            f"{one.material_id} ({f.named(one.target) if f.classes else f'{one.target:.4g}'})"
+            for one in self.nearest
+        )
+        told = f"{f.prediction:.4g} {f.unit}"
+        if f.classes:
+            told = f"{f.named(f.prediction)}, probability {max(f.probabilities):.2g}"
         facts = {
-            "prediction": f"{f.prediction:.4g} {f.unit}",
+            "prediction": told,
             "nearest known": near or "none",
         }
         title = f"Why {f.property} of {f.material_id} ({f.formula})"

@@ -8,34 +8,54 @@ import numpy as np
 
 from explain.erasing.rows import StoredPredictions
 from explain.report.model import FoldRow, MaterialRow, MetFormulas
+from explain.report.outcomes import ClassPredictions
 from featurestore.errors import MissingDataError
 from featurestore.session import Session
 from train.analysis.resampling import mean_estimates
 from train.metrics import regression_metrics
+from train.tasks.class_metrics import brier_scores, class_metrics
+from train.tasks.classes import Classes
+from train.tasks.numbers import Numbers
 
 
 def fold_row(stored: StoredPredictions, fold: str) -> FoldRow:
     """The errors on one fold, each the mean over the seeds."""
     rows = stored.in_fold(fold)
-    (mae,) = mean_estimates(stored.errors[rows][:, None])
-    metrics = [regression_metrics(stored.targets[rows], of[rows]) for of in stored.predictions]
-    maes, r2 = [m["mae"] for m in metrics], [m["r2"] for m in metrics]
+    (error,) = mean_estimates(stored.errors[rows][:, None])
+    if isinstance(stored, ClassPredictions):
+        true = stored.true[rows]
+        metrics = [class_metrics(true, of[rows]) for of in stored.probabilities]
+        name, others = Classes.error, Classes.beside
+    else:
+        metrics = [regression_metrics(stored.targets[rows], of[rows]) for of in stored.predictions]
+        name, others = Numbers.error, ("r2",)
+    errors = [float(one[name] or 0.0) for one in metrics]
     return FoldRow(
         fold=fold,
         n=int(rows.sum()),
-        mae=mae,
-        seeds_std=float(np.std([x for x in maes if x is not None], ddof=1))
-        if len(maes) > 1
-        else None,
-        r2=None if None in r2 else float(np.mean([x for x in r2 if x is not None])),
+        error=error,
+        seeds_std=float(np.std(errors, ddof=1)) if len(errors) > 1 else None,
+        measures={other: _mean([one[other] for one in metrics]) for other in others},
     )
 
 
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None
+
+
 def constant_error(stored: StoredPredictions) -> float | None:
-    """Test MAE of the median of the training targets; None without a test fold."""
+    """Test error of a constant; None without a test fold.
+
+    It is the median of the training targets, or of classes their shares among these.
+    """
     train, test = stored.in_fold("train"), stored.in_fold("test")
     if not test.any():
         return None
+    if isinstance(stored, ClassPredictions):
+        counts = np.bincount(stored.true[train], minlength=stored.probabilities.shape[2])
+        shares = np.tile(counts / counts.sum(), (int(test.sum()), 1))
+        return float(brier_scores(stored.true[test], shares).mean())
     return float(np.abs(stored.targets[test] - np.median(stored.targets[train])).mean())
 
 
@@ -46,8 +66,8 @@ def met_formulas(stored: StoredPredictions, known: Sequence[MaterialRow]) -> Met
         return None
     formulas = np.array([row.formula for row in known])
     met = test & np.isin(formulas, formulas[train])
-    (mae,) = mean_estimates(stored.errors[test & ~met][:, None])
-    return MetFormulas(int(met.sum()), int(test.sum()), mae)
+    (error,) = mean_estimates(stored.errors[test & ~met][:, None])
+    return MetFormulas(int(met.sum()), int(test.sum()), error)
 
 
 def by_error(stored: StoredPredictions) -> list[int]:
@@ -66,7 +86,10 @@ def material_rows(session: Session, stored: StoredPredictions) -> list[MaterialR
             [list(stored.material_ids)],
         ).to_pylist()
     }
-    predictions = stored.predictions.mean(axis=0)
+    predictions = stored.mean_predictions
+    errors, probabilities = predictions - stored.targets, None
+    if isinstance(stored, ClassPredictions):
+        errors, probabilities = stored.errors, stored.mean.tolist()
     rows = []
     for i, material_id in enumerate(stored.material_ids):
         of = found.get(material_id)
@@ -75,8 +98,13 @@ def material_rows(session: Session, stored: StoredPredictions) -> list[MaterialR
                 f"material {material_id!r}, which the model was trained or tested on, is gone; "
                 "see: featurestore verify"
             )
-        target, prediction = float(stored.targets[i]), float(predictions[i])
         rows.append(
-            MaterialRow(**of, target=target, prediction=prediction, error=prediction - target)
+            MaterialRow(
+                **of,
+                target=float(stored.targets[i]),
+                prediction=float(predictions[i]),
+                error=float(errors[i]),
+                probabilities=() if probabilities is None else tuple(probabilities[i]),
+            )
         )
     return rows

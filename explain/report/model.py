@@ -3,36 +3,55 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from explain.drawing.pages import Scale, scale
+from explain.drawing.printed import fixed
+from explain.erasing.outputs import output_unit
 from explain.words.contributions import Contributions
 from explain.words.description import Description
 from featurestore.history.nodes import Node
+from featurestore.output.labels import printed_after
 from train.analysis.groups import GroupErrors
 from train.analysis.resampling import Estimate
 from train.models import SeedGroup, StoredModel
 
 if TYPE_CHECKING:
+    from explain.report.class_errors import ClassErrors
     from explain.report.parity import Parity
     from explain.report.verdict import Verdict
 
 
 @dataclass(frozen=True)
 class FoldRow:
-    """The errors on one fold; ``seeds_std`` is None for a single seed, ``r2`` where undefined."""
+    """The errors on one fold.
+
+    Parameters
+    ----------
+    error : Estimate
+        The MAE, or of classes the Brier score.
+    seeds_std : float or None
+        Of the error over the seeds; None for a single one.
+    measures : mapping of str to (float or None)
+        ``r2``, or of classes the other metrics, means over the seeds; None where not defined.
+    """
 
     fold: str
     n: int
-    mae: Estimate
+    error: Estimate
     seeds_std: float | None
-    r2: float | None
+    measures: Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
 class MaterialRow:
-    """A material with its mean prediction; ``error`` is prediction minus target."""
+    """A material with its mean prediction; ``error`` is prediction minus target.
+
+    Of classes target and prediction are places, ``error`` is the Brier score, and
+    ``probabilities`` are those of all classes.
+    """
 
     material_id: str
     formula: str
@@ -41,6 +60,7 @@ class MaterialRow:
     target: float
     prediction: float
     error: float
+    probabilities: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,7 +72,8 @@ class EffectRow:
     label : str
         What was taken away.
     difference : Estimate
-        The MAE without it minus the MAE with it.
+        The MAE without it minus the MAE with it; of classes how much less probable the class is
+        that is predicted with it.
     p : float or None
         Corrected for the number of rows.
     moved : float or None
@@ -108,16 +129,19 @@ class WorkedMaterial:
 
 @dataclass(frozen=True)
 class MetFormulas:
-    """Test materials with a formula that the training has met, and the MAE on the others."""
+    """Test materials with a formula that the training has met, and the error on the others."""
 
     n: int
     of: int
-    mae: Estimate
+    error: Estimate
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything on the page; errors and effects are of the test fold."""
+    """Everything on the page; errors and effects are of the test fold.
+
+    ``parity`` is of numbers, ``of_classes`` of classes; None without a test fold.
+    """
 
     models: SeedGroup
     verdict: Verdict
@@ -127,6 +151,7 @@ class Report:
     constant: float | None
     met: MetFormulas | None
     parity: Parity | None
+    of_classes: ClassErrors | None
     groups: tuple[GroupErrors, ...]
     worst: tuple[MaterialRow, ...]
     parts: tuple[Part, ...]
@@ -141,8 +166,24 @@ class Report:
 
     @property
     def unit(self) -> str:
-        """The unit of the property."""
-        return self.first.parameters.unit
+        """The unit of errors and effects: the property's, or that of a probability."""
+        return output_unit(self.first)
+
+    @property
+    def error_name(self) -> str:
+        """What the error is, in short."""
+        return self.first.task.error_name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Those of the property; none of one of numbers."""
+        return self.first.parameters.classes
+
+    def value(self, value: float) -> str:
+        """A target or a prediction: a class, or a number with its unit."""
+        if self.classes:
+            return self.classes[int(value)]
+        return fixed(value, self.decimals) + printed_after(self.unit)
 
     @property
     def decimals(self) -> int:
@@ -153,7 +194,7 @@ class Report:
     @property
     def fold_scale(self) -> Scale:
         """The width on which the errors of the folds are drawn."""
-        return scale([x for row in self.folds for x in (row.mae.value, row.mae.high)])
+        return scale([x for row in self.folds for x in (row.error.value, row.error.high)])
 
     @property
     def group_scale(self) -> Scale:

@@ -14,6 +14,8 @@ from explain.erasing.rows import (
     seed_siblings,
     stored_predictions,
 )
+from explain.report.class_charts import ticks
+from explain.report.class_errors import class_errors
 from explain.report.folds import (
     by_error,
     constant_error,
@@ -23,11 +25,11 @@ from explain.report.folds import (
 )
 from explain.report.materials import worked_materials
 from explain.report.model import Report
+from explain.report.outcomes import class_predictions
 from explain.report.parity import parity
 from explain.report.reliance import relied_on
 from explain.report.training import model_facts, training_notes
-from explain.report.verdict import verdict
-from featurestore.errors import InvalidInputError
+from explain.report.verdict import class_verdict, verdict
 from featurestore.history.lineage import model_lineage
 from featurestore.session import Session
 from featurestore.views.request import FOLDS
@@ -68,14 +70,14 @@ def write_report(
         If there is no such model, one of its encoders or its generator is gone, or it has no
         prediction for one of the materials.
     InvalidInputError
-        If several models are so named, or their property has classes.
+        If several models are so named.
     MissingDataError
         If the model's rows are gone from the store.
     StorageError
         If the file cannot be written.
     """
     report = collect(session, name, materials, store_uri)
-    write_page("report.html", path, report=report)
+    write_page("report.html", path, report=report, ticks=ticks())
     return report
 
 
@@ -85,14 +87,11 @@ def collect(
     """What `write_report` puts on the page."""
     models = seed_siblings(session, name)
     first = models[0]
-    if first.parameters.classes:
-        raise InvalidInputError(
-            f"the page is for properties of numbers, {first.parameters.property!r} has classes; "
-            "see featurestore train report and featurestore models card"
-        )
     check_fold(first, "test")
     check_encoders(session, first)
-    stored = stored_predictions(session, models)
+    p = first.parameters
+    of_classes = class_predictions(session, models) if p.classes else None
+    stored = of_classes or stored_predictions(session, models)
     view = load_view(session, first.parameters)
     lineage = model_lineage(session, first.model_id)
     test = stored.in_fold("test")
@@ -100,17 +99,21 @@ def collect(
     parts, note = relied_on(session, models, store_uri)
     folds = tuple(fold_row(stored, fold) for fold in FOLDS if stored.in_fold(fold).any())
     constant = constant_error(stored)
-    p = first.parameters
+    tested = bool(test.any())
+    classes = class_errors(of_classes, p.classes) if of_classes and tested else None
     return Report(
         models=models,
-        verdict=verdict(folds, constant, p.property, p.unit),
+        verdict=class_verdict(folds, constant, p.property, classes)
+        if p.classes
+        else verdict(folds, constant, p.property, p.unit),
         notes=training_notes(view, first),
         facts=model_facts(session, models, view, lineage),
         folds=folds,
         constant=constant,
         met=met_formulas(stored, known),
-        parity=parity(session, models, stored, known) if test.any() else None,
-        groups=_groups(session, models) if test.any() else (),
+        parity=parity(session, models, stored, known) if tested and not p.classes else None,
+        of_classes=classes,
+        groups=_groups(session, models) if tested else (),
         worst=tuple(known[i] for i in by_error(stored)[::-1][:_WORST]),
         parts=parts,
         effect_note=note,

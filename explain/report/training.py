@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from featurestore.classes import shown_unit
 from featurestore.history.nodes import Node, RunRecord
 from featurestore.output.labels import printed_unit
 from featurestore.session import Session
@@ -33,7 +34,7 @@ def model_facts(
 ) -> tuple[tuple[str, str], ...]:
     """Name and value of everything the model was made from."""
     first, p = models[0], models[0].parameters
-    unit = "no unit" if p.unit == "1" else printed_unit(p.unit)
+    unit = "no unit" if p.unit == "1" else printed_unit(shown_unit(p.unit))
     folds = first.metrics["folds"]
     facts = [
         ("property", f"{p.property} ({unit}), from {p.property_source}"),

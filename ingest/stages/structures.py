@@ -225,7 +225,8 @@ def _other_structure(
         "ConflictError",
         f"material {record.material_id} of {record.source_file} has another structure than "
         f"{where} (structure_id {crystal.structure_id[:12]}, there {there[:12]}); give "
-        "it another id (--id-from path), or pass --replace to replace what an earlier run stored",
+        "it another id (--id-from path), or replace what an earlier run stored with: featurestore "
+        "ingest structures --replace",
     )
 
 

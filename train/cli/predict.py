@@ -170,5 +170,5 @@ def score(
     if not sum(table["n"].to_pylist()):
         note(
             "Note: no target has come yet for what was predicted; bring them with: featurestore "
-            "ingest structures FILES --properties targets.csv"
+            "ingest targets TABLE --column COLUMN=PROPERTY"
         )

@@ -18,7 +18,7 @@ from featurestore.cli.options import (
 )
 from featurestore.output.notes import note
 from featurestore.views.request import ViewRequest
-from train.screening.names import REPLAYED, USUAL
+from train.screening.names import REPLAYED
 
 
 @click.command(context_settings=CONTEXT)
@@ -28,14 +28,23 @@ from train.screening.names import REPLAYED, USUAL
 @count_option("--picks", 100, "Materials that are picked in all.")
 @count_option("--batch", 10, "Materials that are picked at once.")
 @count_option("--starts", 5, "Random starts, the same for all rules.", at_least=2)
-@count_option("--top", 10, "How many of the best are sought.")
+@click.option(
+    "--top", type=click.IntRange(1), help="How many of the best are sought.  [default: 10]"
+)
+@click.option(
+    "--class",
+    "classes",
+    multiple=True,
+    help="Of a property of classes the one whose materials are sought (repeatable).",
+)
 @click.option("--smallest", is_flag=True, help="Seek the smallest values, not the largest.")
 @click.option(
     "--rule",
     "rules",
     multiple=True,
     type=click.Choice(REPLAYED),
-    help="A rule to pick by (repeatable). Default: expected-improvement, greedy and random.",
+    help="A rule to pick by (repeatable). Default: expected-improvement (of classes upper-bound), "
+    "greedy and random.",
 )
 @figure_option("PNG, SVG or PDF file: what is found against the picks.", "--figure")
 @output_option
@@ -48,7 +57,8 @@ def replay(
     picks: int,
     batch: int,
     starts: int,
-    top: int,
+    top: int | None,
+    classes: tuple[str, ...],
     smallest: bool,
     rules: tuple[str, ...],
     figure: Path | None,
@@ -57,27 +67,27 @@ def replay(
     store_uri: str,
     at: str | None,
 ) -> None:
-    """Replay campaigns that seek the best values of PROPERTY among materials that have one.
+    """Replay campaigns that seek the best values of PROPERTY, or a class of it, where known.
 
     From random known materials a Gaussian process learns the stored vectors, a rule picks a batch,
     its targets become known, and so on. Printed is how many of the ten best of the pool each rule
-    found, against picking at random and against picking what is predicted best. Nothing is stored.
+    found, or how many materials of the class, against picking at random and against picking what is
+    predicted best. Nothing is stored.
 
     \b
     Example:
       featurestore screen replay Tc_supercon --structure-encoder alignn-ff --known 50 --picks 100
+      featurestore screen replay metal --structure-encoder alignn-ff --class true
     """
     from featurestore.output.rows import print_table, write_table
     from featurestore.store import FeatureStore
-    from train.screening.replay import CampaignPlan
+    from train.screening.campaigns import CampaignPlan
     from train.screening.replay import replay as replayed
     from train.screening.replay_figure import write_replay_figure
 
-    plan = CampaignPlan(
-        known=known, picks=picks, batch=batch, starts=starts, top=top, smallest=smallest
-    )
+    plan = CampaignPlan(known, picks, batch, starts, top, smallest, classes)
     view = FeatureStore.open(store_uri, at=at).view(request)
-    found = replayed(view, plan, rules or USUAL)
+    found = replayed(view, plan, rules)
     if output is not None:
         write_table(found.table, output)
         note(f"{found.table.num_rows:,} picks written to {output}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from featurestore.session import Session
 from train.forecasts.calibration import FEWEST_ROWS, UNCALIBRATED
 from train.models import SeedGroup
+from train.predictors.classes.sets import class_thresholds, sets_of
 from train.predictors.uncertainty import STORED_LEVEL
 
 Floats = npt.NDArray[np.float64]
@@ -23,48 +23,41 @@ SAME = 1e-4
 
 @dataclass(frozen=True)
 class ClassCalibration:
-    """The threshold of the least ambiguous sets, on the mean over seeds; see `ClassSets`.
+    """The thresholds of sets of classes, on the mean over seeds; see `ClassSets`.
 
     Parameters
     ----------
     n_rows : int
         Validation rows.
-    threshold : float
-        On one less the probability of a class; NaN where the rows are too few.
+    thresholds : tuple of float
+        Of each class, on one less its probability; empty where the rows are too few.
     """
 
     n_rows: int
-    threshold: float
+    thresholds: tuple[float, ...]
 
     #: No power of the distance: sets do not grow with it.
     power = 0.0
 
     @classmethod
     def of(cls, probabilities: Floats, targets: npt.NDArray[np.int64]) -> ClassCalibration:
-        """The threshold by validation rows, probabilities (n, classes) and true classes (n,)."""
-        n = len(targets)
-        rank = math.ceil((n + 1) * STORED_LEVEL - 1e-9)
-        if not 1 <= rank <= n:
-            return cls(n, math.nan)
-        ordered = np.sort(1 - probabilities[np.arange(n), targets])
-        return cls(n, float(ordered[rank - 1]))
+        """The thresholds by validation rows, probabilities (n, classes), true classes (n,)."""
+        if len(targets) < FEWEST_ROWS:
+            return cls(len(targets), ())
+        found = class_thresholds(probabilities, targets, STORED_LEVEL)
+        return cls(len(targets), tuple(found.tolist()))
 
     @property
     def said(self) -> str:
         """How sets come about, in a few words."""
-        if math.isfinite(self.threshold):
+        if self.thresholds:
             return f"sets that hold 90 %, by {self.n_rows:,} validation rows"
         rows = f"{self.n_rows} validation rows" if self.n_rows else "no validation rows"
         return f"{UNCALIBRATED}: {rows}, {FEWEST_ROWS} needed"
 
     def sets(self, probabilities: Floats) -> npt.NDArray[np.bool_] | None:
         """Which classes are in each row's set, shape (n, classes); None without calibration."""
-        if not math.isfinite(self.threshold):
-            return None
-        inside = 1 - probabilities <= self.threshold
-        if len(inside):
-            inside[np.arange(len(inside)), probabilities.argmax(axis=1)] = True
-        return np.asarray(inside)
+        return sets_of(probabilities, np.array(self.thresholds)) if self.thresholds else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +99,7 @@ def calibration_of(session: Session, group: SeedGroup, names: Sequence[str]) -> 
         found.setdefault(row["material_id"], []).append(row)
     whole = [rows for rows in found.values() if len(rows) == len(group)]
     if not whole:
-        return ClassCalibration(0, math.nan)
+        return ClassCalibration(0, ())
     probabilities = np.array([[one["probabilities"] for one in rows] for rows in whole])
     targets = np.array([rows[0]["target"] for rows in whole]).astype(np.int64)
     return ClassCalibration.of(probabilities.mean(axis=1), targets)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.quoting import SQL
 from featurestore.store import FeatureStore
 from train.forecasts.forecast import Forecast
@@ -123,6 +123,8 @@ def score_forecasts(
         If there is no forecast.
     InvalidInputError
         If a material has targets of several sources and none is named, or one of another unit.
+    UnknownNameError
+        If no target is of the source.
     """
     with store.session() as session:
         told = session.query(
@@ -134,6 +136,14 @@ def score_forecasts(
                 + (f" of {property!r}" if property else "")
                 + "; make some with: featurestore predict FILES"
             )
+        if property_source is not None:
+            sources = session.query(
+                "SELECT DISTINCT source FROM properties WHERE property = coalesce(?, property) "
+                "ORDER BY source",
+                [property],
+            )["source"].to_pylist()
+            if property_source not in sources:
+                raise UnknownNameError("source of targets", property_source, sources)
         twice = session.query(
             """
             SELECT f.material_id, f.property, list(DISTINCT p.source ORDER BY p.source) AS sources

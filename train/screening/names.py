@@ -14,6 +14,7 @@ GREEDY, RANDOM = "greedy", "random"
 REPLAYED = (*RULES, GREEDY, RANDOM)
 #: Those that are compared if none is named.
 USUAL = (IMPROVEMENT, GREEDY, RANDOM)
+USUAL_OF_CLASSES = (UPPER_BOUND, GREEDY, RANDOM)
 
 #: Suffixes of structure files by format.
 STRUCTURE_FORMATS = {"cif": ".cif", "poscar": ".vasp"}

@@ -303,8 +303,12 @@ def _chosen(
     rows = chosen_rows(eligible, choice.budget, _caps(materials, choice))
     if len(rows) < choice.budget:
         notes.append(
-            f"only {len(rows):,} of the budget of {choice.budget:,} are chosen: no other candidate "
-            "may fulfil the wants within the limits for its family"
+            f"{len(rows):,} chosen, of a budget of {choice.budget:,}: "
+            + (
+                f"there are no more than {len(materials):,} candidates"
+                if len(rows) == len(materials)
+                else "no other candidate may fulfil the wants within the limits for its family"
+            )
         )
     objectives = [
         one.outlook.probability

@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 LARGEST, SMALLEST = "largest", "smallest"
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_UNIT = r"(?:\s+(?P<unit>\S.*))?"
+_UNIT = r"(?:\s+(?P<unit>(?!(?:and|or)\b)[^\s<>=!][^<>=]*))?"
 _BETWEEN = re.compile(
     rf"(?P<name>\S+)\s+between\s+(?P<low>{_NUMBER})\s+and\s+(?P<high>{_NUMBER}){_UNIT}",
     re.IGNORECASE,
@@ -110,7 +110,7 @@ class Want:
         if want.low > want.high:
             raise InvalidInputError(
                 f"{text!r} wants a window that ends before it begins; write "
-                f"'{want.property} between {want.high:g} and {want.low:g}'"
+                f"'{want.property} between {_written(want.high)} and {_written(want.low)}'"
             )
         return want
 
@@ -122,14 +122,14 @@ class Want:
         if self.classes:
             return f"{self.property} in ({', '.join(self.classes)})"
         unit = "" if self.unit is None else f" {self.unit}"
-        above = f"{'>' if self.open_low else '>='} {self.low:.6g}"
-        below = f"{'<' if self.open_high else '<='} {self.high:.6g}"
+        above = f"{'>' if self.open_low else '>='} {_written(self.low)}"
+        below = f"{'<' if self.open_high else '<='} {_written(self.high)}"
         if math.isinf(self.low):
             return f"{self.property} {below}{unit}"
         if math.isinf(self.high):
             return f"{self.property} {above}{unit}"
         if not self.open_low and not self.open_high:
-            return f"{self.property} between {self.low:.6g} and {self.high:.6g}{unit}"
+            return f"{self.property} between {_written(self.low)} and {_written(self.high)}{unit}"
         return f"{self.property} {above} and {below}{unit}"
 
     def seeks_largest(self) -> bool:
@@ -230,6 +230,12 @@ def _both(first: Want, second: Want) -> Want:
         open_high=any(want.open_high for want in (first, second) if want.high == high),
         unit=first.unit or second.unit,
     )
+
+
+def _written(value: float) -> str:
+    """A number in six digits, or in as many as tell it from others."""
+    short = f"{value:.6g}"
+    return short if float(short) == value else repr(value)
 
 
 def _finite(number: str) -> float:

@@ -2,13 +2,15 @@
 
 The file is in the safetensors format, which holds arrays and one JSON header, and nothing that
 could be run. Its arrays are each model's weights, as the safetensors bytes that the store keeps,
-and the training materials' features and targets. Its metadata has two values: ``format``, and
+and the training materials' features and targets. Its metadata has three values: ``format``;
 ``content``, a JSON object with the models' rows, their feature list, and the rows of the encoders
-and generators, whose ids are hashes of their fingerprints.
+and generators, whose ids are hashes of their fingerprints; and ``sha256`` of content and arrays,
+by which a file that was damaged on its way is known.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from collections.abc import Mapping
@@ -100,7 +102,8 @@ def write_model_file(
     named = {f"knowledge.{name}": value for name, value in arrays.items()}
     named |= {f"weights.{i}": np.frombuffer(data, np.uint8) for i, data in enumerate(weights)}
     text = json.dumps(content, ensure_ascii=False, sort_keys=True)
-    data = save_arrays(named, {"format": FORMAT, "content": text})
+    metadata = {"format": FORMAT, "content": text, "sha256": content_sha256(text, named)}
+    data = save_arrays(named, metadata)
     if len(data) > MOST_BYTES:
         raise InvalidInputError(
             f"the file would have {len(data) / 2**30:.1f} GiB, and {MOST_BYTES / 2**30:.0f} are "
@@ -108,6 +111,15 @@ def write_model_file(
         )
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
+
+
+def content_sha256(text: str, arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+    """SHA-256 of a file's JSON, and of the name, type, shape and bytes of each array."""
+    digest = hashlib.sha256(text.encode("utf-8"))
+    for name, array in sorted(arrays.items()):
+        digest.update(json.dumps([name, str(array.dtype), list(array.shape)]).encode("utf-8"))
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def read_model_file(path: Path) -> ModelFile:
@@ -124,6 +136,10 @@ def read_model_file(path: Path) -> ModelFile:
     try:
         content = parsed_object(metadata["content"])
         arrays = load_arrays(data)
+        if metadata["sha256"] != content_sha256(metadata["content"], arrays):
+            raise InvalidInputError(
+                "its bytes are not those that were exported (by their SHA-256): copy it again"
+            )
         return _checked(content, arrays, sha256_hex(data))
     except InvalidInputError as error:
         raise InvalidInputError(f"{path} is refused: {error}") from error
@@ -142,7 +158,9 @@ def _header(path: Path, data: bytes) -> dict[str, str]:
         raise InvalidInputError(refused)
     (size,) = struct.unpack("<Q", data[:8])
     if size > min(MOST_HEADER, len(data) - 8):
-        raise InvalidInputError(f"{refused}: its header says {size:,} bytes")
+        raise InvalidInputError(
+            f"{refused}, or is cut off: its header says {size:,} bytes, the file has {len(data):,}"
+        )
     try:
         header = json.loads(data[8 : 8 + size].decode("utf-8"))
         metadata = header.pop("__metadata__")
@@ -151,7 +169,7 @@ def _header(path: Path, data: bytes) -> dict[str, str]:
         raise InvalidInputError(f"{refused}: its header is none ({error})") from error
     if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
         raise InvalidInputError(f"{refused}: its format is not {FORMAT!r}")
-    if set(metadata) != {"format", "content"} or not kinds <= _DTYPES:
+    if set(metadata) != {"format", "content", "sha256"} or not kinds <= _DTYPES:
         raise InvalidInputError(f"{refused}: it holds something else")
     return metadata
 

@@ -94,7 +94,7 @@ def from_arrays(
     )
     notes = _strings(said["notes"])
     given = said["calibration"]
-    if "threshold" in given:
+    if "thresholds" in given:
         return Knowledge(domain, _of_classes(given, targets), notes)
     numbers = {
         name: float("nan") if given[name] is None else float(given[name])
@@ -132,12 +132,14 @@ def _cross(given: Mapping[str, Any]) -> CrossCalibration:
 
 
 def _of_classes(given: Mapping[str, Any], targets: npt.NDArray[np.float64]) -> ClassCalibration:
-    threshold = float("nan") if given["threshold"] is None else float(given["threshold"])
-    if not (np.isnan(threshold) or 0 <= threshold <= 1):
-        raise ValueError(f"the threshold of sets of classes is {threshold}")
+    thresholds = tuple(map(float, given["thresholds"]))
+    if not all(0 <= one <= 1 for one in thresholds):
+        raise ValueError(f"thresholds of sets of classes are {list(thresholds)}")
     if not (targets >= 0).all() or not (targets == targets.astype(np.int64)).all():
         raise ValueError("a target of the training materials is the place of no class")
-    return ClassCalibration(int(given["n_rows"]), threshold)
+    if thresholds and (targets >= len(thresholds)).any():
+        raise ValueError(f"{len(thresholds)} thresholds of sets, and more classes")
+    return ClassCalibration(int(given["n_rows"]), thresholds)
 
 
 def _strings(values: Any) -> tuple[str, ...]:

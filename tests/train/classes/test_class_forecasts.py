@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from class_lab import GAP, RULES, UNKNOWN, request
+from class_lab import RULES, UNKNOWN, request
 
 import explain
 import train
@@ -152,14 +152,3 @@ def test_erasures_are_drops_of_the_predicted_classs_probability(
     ).to_pylist()
     assert effect["unit"] == "1"
     assert effect["value"] == pytest.approx(drop["value"])
-
-
-def test_the_page_of_a_model_is_for_numbers(
-    store: FeatureStore, ids: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = tmp_path_factory.mktemp("page") / "page.html"
-    with pytest.raises(
-        InvalidInputError, match="'size' has classes; see featurestore train report"
-    ):
-        explain.write_report(store, ids["size"][0], path)
-    assert GAP not in {model.parameters.property for model in train.stored(store)}

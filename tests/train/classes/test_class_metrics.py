@@ -92,3 +92,28 @@ def test_sets_hold_their_share_on_average(k: int) -> None:
     assert 0.89 <= np.mean(covered) <= 0.94
     assert 1 < np.mean(sizes) < k
     assert ClassSets.of(p[:18], targets[:18]) is None
+
+
+def test_sets_hold_their_share_of_a_rare_class() -> None:
+    """Of each class with 19 rows or more; the others, calibrated together, on their average."""
+    shares = np.array([0.64, 0.2, 0.05, 0.05, 0.03, 0.03])
+    held: dict[int, list[float]] = {k: [] for k in range(6)}
+    for seed in range(80):
+        generator = np.random.default_rng(seed)
+        targets = generator.choice(6, size=1500, p=shares)
+        scores = generator.normal(size=(1500, 6)) + 1.4 * np.eye(6)[targets] + np.log(shares)
+        p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+        sets = ClassSets.of(p[:500], targets[:500])
+        assert sets is not None
+        inside = sets(p[500:], 0.90)[np.arange(1000), targets[500:]]
+        for k in range(6):
+            held[k].append(inside[targets[500:] == k].mean())
+        few = ClassSets.of(p[:100], targets[:100])
+        assert few is not None and few.thresholds.shape == (3, 6)
+        n_of = np.bincount(targets[:100], minlength=6)
+        assert len(set(few.thresholds[1][n_of < 19])) <= 1
+    for k in range(4):
+        # the most probable class is always in, so that the most frequent one is held more often
+        assert 0.88 <= np.mean(held[k]) <= (0.96 if k else 0.98), k
+    # some 15 rows each: calibrated together, and by all rows where they have not 19 together
+    assert np.mean(held[4] + held[5]) > 0.8

@@ -114,9 +114,13 @@ def test_what_a_file_says_of_classes_is_checked(
     knowledge = load_group(store, group).knowledge
     arrays, said = to_arrays(knowledge)
     assert from_arrays(arrays, json.loads(json.dumps(said)), 7).calibration == knowledge.calibration
-    assert said["calibration"].keys() == {"n_rows", "threshold"}
-    for wrong, message in ((1.5, "threshold of sets of classes is 1.5"), (-0.1, "threshold")):
-        other = said | {"calibration": {"n_rows": 24, "threshold": wrong}}
+    assert said["calibration"].keys() == {"n_rows", "thresholds"}
+    for wrong, message in (
+        ([1.5, 0, 0], "thresholds of sets of classes are"),
+        ([-0.1, 0, 0], "thresholds"),
+        ([0.5], "1 thresholds of sets, and more classes"),
+    ):
+        other = said | {"calibration": {"n_rows": 24, "thresholds": wrong}}
         with pytest.raises(ValueError, match=message):
             from_arrays(arrays, other, 7)
     with pytest.raises(ValueError, match="the place of no class"):

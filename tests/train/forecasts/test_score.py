@@ -8,7 +8,7 @@ import forecast_lab as lab
 import pytest
 
 import train
-from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
 from featurestore.store import FeatureStore
 
 
@@ -58,6 +58,8 @@ def test_a_target_that_turns_up_twice_is_named(
     train.predict(lab_store, lab.candidates(tmp_path / "new", {"one": 3.313}))
     measured(lab_store, {"one": 1.0}, "bench")
     measured(lab_store, {"one": 2.0}, "theory")
+    with pytest.raises(UnknownNameError, match=r"source of targets 'theorie'.*'theory'"):
+        train.score(lab_store, lab.PROPERTY, property_source="theorie")
     with pytest.raises(InvalidInputError, match=r"'one' turns up 2 times, from 'bench', 'theory'"):
         train.score(lab_store)
     (row,) = train.score(lab_store, property_source="theory").to_pylist()

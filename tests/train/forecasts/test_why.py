@@ -19,6 +19,9 @@ from featurestore.errors import MissingDataError, UnknownNameError
 from featurestore.history.forecasts import told_lineage
 from featurestore.store import FeatureStore
 from featurestore.texts.variants import parse_variant
+from featurestore.upkeep.derivation import derive
+from featurestore.views.request import ViewRequest
+from ingest.library.splits import add_splits
 
 SENTENCES = [
     f"The cell is {'very ' * 5}5.5130 large.",
@@ -172,3 +175,38 @@ def test_a_forecast_is_a_node_of_lineage(
     with lab_store.session() as session:
         node = told_lineage(session, lab_model, "two")
     assert node.facts["inputs_now"].startswith("gone: ") and len(node.inputs) == 1
+
+
+def test_of_classes_it_is_the_probability_of_the_predicted_one(
+    lab_store: FeatureStore, file: Path
+) -> None:
+    derive(lab_store, "wide", f"{lab.PROPERTY} > 2")
+    add_splits(lab_store, like=lab.PROPERTY, name=lab.SPLIT, property="wide")
+    asked = ViewRequest("wide", **lab.CHOICES)
+    chosen = {"estimator": "LogisticRegression", "standardise": True}
+    name = train.fit(lab_store, asked, "sklearn", **chosen).model.model_id
+    reasons = explain.why(lab_store, file, models=name, keep=False)
+    (case,) = reasons.cases
+    model = train.load(lab_store, name)
+    place = int(case.forecast.prediction)
+
+    def told(features: np.ndarray) -> float:
+        return float(model.probabilities(features[None])[0, place])
+
+    full = told(vector(SENTENCES))
+    assert full == max(case.forecast.probabilities) and case.unit == "1"
+    sentences, tags = case.texts
+    left = [SENTENCES[:i] + SENTENCES[i + 1 :] for i in range(3)]
+    assert [p.mean for p in sentences.parts] == pytest.approx(
+        [full - told(vector(one)) for one in left], abs=1e-12
+    )
+    assert all(len(part.controls) == 5 for part in tags.parts)
+    trained = lab_store.view(asked)
+    mean = trained.features[trained.in_fold("train")].mean(0, np.float64)
+    silenced = vector(SENTENCES)
+    silenced[4:] = mean[4:]
+    by_name = {one.name: one.mean for one in case.segments}
+    assert by_name["text"] == pytest.approx(full - told(silenced), abs=1e-6)
+    called, said = case.forecast.classes[place], reasons.text()
+    assert f"is {called}, probability" in said and "what the probability of that class" in said
+    assert f"{called}, probability" in repr(reasons) and "boolean" not in repr(reasons) + said

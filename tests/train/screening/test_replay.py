@@ -14,8 +14,8 @@ from featurestore.cli.root import root
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.store import FeatureStore
 from featurestore.views.view import TrainingView
+from train.screening.campaigns import mean_of
 from train.screening.names import REPLAYED
-from train.screening.replay import mean_of
 from train.screening.surrogate import predictive
 
 PLAN = train.CampaignPlan(known=10, picks=12, batch=4, starts=2, top=3)
@@ -104,8 +104,10 @@ def test_what_cannot_be_meant_is_refused(view: TrainingView) -> None:
         train.replay(view, PLAN, ("greed",))
     with pytest.raises(InvalidInputError, match="each once"):
         train.replay(view, PLAN, ("greedy", "greedy"))
-    with pytest.raises(InvalidInputError, match="each once"):
-        train.replay(view, PLAN, ())
+    with pytest.raises(InvalidInputError, match=r"has numbers in .* no class 'true'"):
+        train.replay(view, train.CampaignPlan(known=10, picks=5, starts=2, classes=["true"]))
+    with pytest.raises(InvalidInputError, match="leave top and smallest out"):
+        train.CampaignPlan(top=3, classes=["true"])
     for name in ("known", "picks", "batch", "starts", "top"):
         with pytest.raises(InvalidInputError, match=f"{name} of a campaign must be"):
             train.CampaignPlan(**{name: 0})

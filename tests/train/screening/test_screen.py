@@ -76,7 +76,7 @@ def test_known_values_stand_in_place_of_predictions(pair_store: FeatureStore) ->
         assert row["joint"] in (0.0, 1.0)
         assert row["chosen"] == (row["joint"] == 1.0)
     assert 0 < len(found.chosen) < 10
-    assert any("only" in note and "of the budget of 10" in note for note in found.notes)
+    assert any("chosen, of a budget of 10: no other candidate" in note for note in found.notes)
     # nothing is left to calculate
     batch = train.screen(pair_store, WANTS, where=where, choice=train.Choice(acquire="uncertainty"))
     assert not batch.chosen

@@ -23,6 +23,8 @@ from train.screening.wants import Want, check_unit, combined, plausible_window
         ("slme >= 20", Want("slme", low=20)),
         ("maximise slme", Want("slme", goal="largest")),
         ("Minimize ehull", Want("ehull", goal="smallest")),
+        ("gap between 2.000000001 and 2.0000000011", Want("gap", 2.000000001, 2.0000000011)),
+        ("gap > 2 andelas", Want("gap", low=2, open_low=True, unit="andelas")),
     ],
 )
 def test_forms(text: str, want: Want) -> None:
@@ -39,7 +41,8 @@ def test_forms(text: str, want: Want) -> None:
         ("gap", "cannot read the want 'gap'; write"),
         ("gap < nan", "cannot read"),
         ("gap < 1e999", "beyond the largest"),
-        ("gap < 1 AND ehull < 2 OR", "OR"),
+        ("gap < 1 AND ehull < 2 OR", "cannot read"),
+        ("gap > -1 and < 0", "cannot read"),
     ],
 )
 def test_what_cannot_be_meant(text: str, reason: str) -> None:

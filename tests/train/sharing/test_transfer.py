@@ -21,7 +21,7 @@ from featurestore.preparation import MissingVersionError
 from featurestore.store import FeatureStore
 from featurestore.upkeep.verify import verify
 from train.sharing import file as module
-from train.sharing.file import read_model_file
+from train.sharing.file import content_sha256, read_model_file
 from train.sharing.transfer import export_models, import_models
 
 
@@ -84,7 +84,10 @@ def changed(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]
     content = json.loads(metadata["content"])
     change(content, arrays)
     other = path.with_name("changed.safetensors")
-    other.write_bytes(save(arrays, {"format": metadata["format"], "content": json.dumps(content)}))
+    text = json.dumps(content)
+    other.write_bytes(
+        save(arrays, metadata | {"content": text, "sha256": content_sha256(text, arrays)})
+    )
     return other
 
 
@@ -171,6 +174,20 @@ def test_other_files_are_refused_before_they_are_read_whole(
     monkeypatch.setattr(module, "MOST_BYTES", 1000)
     with pytest.raises(InvalidInputError, match="MiB"):
         read_model_file(exported)
+
+
+def test_a_bit_that_was_lost_on_the_way_is_noticed(exported: Path, tmp_path: Path) -> None:
+    data = exported.read_bytes()
+    (size,) = struct.unpack("<Q", data[:8])
+    content = data.index(b"predictor")
+    places = [content + 3, *np.linspace(8 + size + 8, len(data) - 1, 7, dtype=int).tolist()]
+    path = tmp_path / "flipped.safetensors"
+    for place in places:
+        flipped = bytearray(data)
+        flipped[place] ^= 4
+        path.write_bytes(flipped)
+        with pytest.raises(InvalidInputError, match=r"flipped.safetensors is refused: its bytes"):
+            read_model_file(path)
 
 
 def test_a_width_that_its_weights_do_not_have_is_refused_before_it_is_made(

@@ -18,7 +18,7 @@ from safetensors.numpy import save as save_arrays
 from featurestore.output.progress import Progress
 from train.predictors.base import Epoch, Examples, Fitted, OnVectors
 from train.predictors.classes.sets import ClassSets
-from train.predictors.uncertainty import FEWEST_ROWS
+from train.predictors.uncertainty import FEWEST_ROWS, LEVELS
 
 Floats = npt.NDArray[np.float64]
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -138,7 +138,7 @@ class Classifier(OnVectors):
         arrays = {f"scorer.{name}": value for name, value in self.scorer.to_arrays().items()}
         arrays |= {"seen": self.seen, "n_classes": np.array([self.n_classes])}
         if self.sets is not None:
-            arrays["thresholds"] = np.array(self.sets.thresholds)
+            arrays["thresholds"] = self.sets.thresholds
         return bytes(save_arrays({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
 
     @classmethod
@@ -148,7 +148,8 @@ class Classifier(OnVectors):
         Raises
         ------
         ValueError
-            If the classes that were seen are not among the declared ones.
+            If the classes that were seen are not among the declared ones, or the thresholds of
+            sets are of other classes.
         """
         arrays = load_arrays(weights)
         of_scorer = {
@@ -159,8 +160,13 @@ class Classifier(OnVectors):
         seen, n_classes = arrays["seen"], int(arrays["n_classes"][0])
         if len(np.unique(seen)) < len(seen) or not set(seen.tolist()) <= set(range(n_classes)):
             raise ValueError(f"it saw the classes {seen.tolist()} of {n_classes}")
-        thresholds = arrays.get("thresholds")
-        sets = None if thresholds is None else ClassSets(tuple(map(float, thresholds)))
+        sets = None
+        if (thresholds := arrays.get("thresholds")) is not None:
+            if thresholds.ndim == 1:  # written when all classes had one
+                thresholds = np.tile(thresholds[:, None], n_classes)
+            if thresholds.shape != (len(LEVELS), n_classes):
+                raise ValueError(f"thresholds of {thresholds.shape} for {n_classes} classes")
+            sets = ClassSets(thresholds)
         return cls(scorer.from_arrays(of_scorer), seen, n_classes, sets)
 
 

@@ -11,30 +11,34 @@ import numpy.typing as npt
 from train.predictors.uncertainty import FEWEST_ROWS, LEVELS
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class ClassSets:
-    """Thresholds on one less the probability of a class.
+    """Thresholds on one less the probability of a class, for each class.
 
-    Split conformal classification with the least ambiguous sets (LAC; Sadinle, Lei and Wasserman,
-    J. Am. Stat. Assoc. 2019, 114, 223): with s = 1 - p(true class) of n validation rows, the set of
-    level p holds every class whose 1 - probability is at most the ⌈(n + 1) p⌉-th smallest s. If
-    test materials come from where the validation materials come from, it holds the true class with
-    a probability of at least p; on average over classes, not for each. The most probable class is
-    always in, so that no set is empty, which makes coverage larger only. Where the validation rows
-    have also chosen a temperature or a blend, sets are slightly small.
+    Split conformal classification with the least ambiguous sets (Sadinle, Lei and Wasserman, J. Am.
+    Stat. Assoc. 2019, 114, 223), calibrated class by class (label-conditional or Mondrian: Vovk,
+    Mach. Learn. 2013, 92, 349): with s = 1 - p(true class) of the n validation rows of a class, it
+    is in the set of level p if its 1 - probability is at most the ⌈(n + 1) p⌉-th smallest s. If
+    test materials come from where the validation materials come from, sets hold the true class with
+    a probability of at least p, for each class that has `FEWEST_ROWS` validation rows; the others
+    are calibrated together, on average over these, or by all rows where they have not as many
+    together. The most probable class is always in, so that no set is empty, which makes coverage
+    larger only. Where the validation rows have also chosen a temperature or a blend, sets are
+    slightly small.
 
     Parameters
     ----------
-    thresholds : tuple of float
+    thresholds : ndarray, shape (levels, classes), float64
         In the order of `LEVELS`.
     """
 
-    thresholds: tuple[float, ...]
+    thresholds: Floats
 
     @classmethod
-    def of(cls, probabilities: Floats, targets: npt.NDArray[np.int64]) -> ClassSets | None:
+    def of(cls, probabilities: Floats, targets: Ints) -> ClassSets | None:
         """The thresholds by validation rows; None where they are too few (19 are enough).
 
         Parameters
@@ -44,17 +48,44 @@ class ClassSets:
         targets : ndarray, shape (n,), int64
             Their true classes.
         """
-        n = len(targets)
-        if n < FEWEST_ROWS:
+        if len(targets) < FEWEST_ROWS:
             return None
-        ordered = np.sort(1 - probabilities[np.arange(n), targets])
-        ranks = [math.ceil((n + 1) * level - 1e-9) for level in LEVELS]
-        return cls(tuple(float(ordered[rank - 1]) for rank in ranks))
+        return cls(np.stack([class_thresholds(probabilities, targets, one) for one in LEVELS]))
 
     def __call__(self, probabilities: Floats, level: float) -> npt.NDArray[np.bool_]:
         """Which classes are in the set of each row, shape (n, classes)."""
-        threshold = self.thresholds[LEVELS.index(level)]
-        inside = 1 - probabilities <= threshold
-        if len(inside):
-            inside[np.arange(len(inside)), probabilities.argmax(axis=1)] = True
-        return np.asarray(inside)
+        return sets_of(probabilities, self.thresholds[LEVELS.index(level)])
+
+
+def class_thresholds(probabilities: Floats, targets: Ints, level: float) -> Floats:
+    """The threshold of each class by validation rows, shape (classes,); see `ClassSets`.
+
+    Raises
+    ------
+    ValueError
+        If the rows are too few for the level.
+    """
+    n_of = np.bincount(targets, minlength=probabilities.shape[1])
+    own = 1 - probabilities[np.arange(len(targets)), targets]
+    few = n_of < FEWEST_ROWS
+    others = own[few[targets]]
+    shared = _rank(others if len(others) >= FEWEST_ROWS else own, level)
+    return np.array(
+        [shared if few[k] else _rank(own[targets == k], level) for k in range(len(n_of))]
+    )
+
+
+def sets_of(probabilities: Floats, thresholds: Floats) -> npt.NDArray[np.bool_]:
+    """Which classes are in the set of each row, shape (n, classes), by a threshold for each."""
+    inside = 1 - probabilities <= thresholds
+    if len(inside):
+        inside[np.arange(len(inside)), probabilities.argmax(axis=1)] = True
+    return np.asarray(inside)
+
+
+def _rank(scores: Floats, level: float) -> float:
+    n = len(scores)
+    rank = math.ceil((n + 1) * level - 1e-9)
+    if rank > n:
+        raise ValueError(f"{n} rows cannot calibrate sets of the level {level}")
+    return min(max(float(np.sort(scores)[rank - 1]), 0.0), 1.0)
