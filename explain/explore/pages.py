@@ -22,7 +22,6 @@ from explain.explore import (
     sql,
     trying,
 )
-from explain.explore.cell import svg
 from explain.explore.elements import GRID
 from explain.explore.engine import Engine, RefusedError
 from explain.explore.facets import SYSTEMS, Facets, stored_properties
@@ -32,6 +31,7 @@ from explain.explore.sessions import Source
 from explain.explore.view import render
 from featurestore.catalogue import encoders, generators
 from featurestore.errors import FeatureStoreError, InvalidInputError
+from featurestore.output.structure_picture import structure_svg
 from featurestore.search.projection import usable_methods
 
 Page = Callable[[Engine, Request], Awaitable[Response]]
@@ -211,7 +211,7 @@ async def _tried(engine: Engine, request: Request) -> Response:
             content = await file.read()
             why = form.get("why") == "on"
         tried = await engine.ask_long(trying.try_file, file.filename, content, why)
-        drawing = svg(tried.crystal, tried.row["formula"])
+        drawing = structure_svg(tried.crystal)
     except FeatureStoreError as error:
         problem = str(error)
     return await page(engine, request, "try.html", tried=tried, problem=problem, drawing=drawing)

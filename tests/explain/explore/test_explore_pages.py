@@ -16,7 +16,6 @@ from starlette.testclient import TestClient
 
 import explain.explore
 from explain.explore.api import ENDPOINTS
-from explain.explore.cell import scene
 from explain.explore.elements import ELEMENTS, GRID
 from explain.explore.engine import Limits
 from explain.explore.finding import Finding
