@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pyarrow as pa
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -13,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from explain.explore import (
     api,
     asking,
+    charts,
     lineage_picture,
     map_colours,
     material,
@@ -251,6 +253,7 @@ async def _api(engine: Engine, request: Request) -> Response:
 def _overview(name: str) -> Page:
     async def answer(engine: Engine, request: Request) -> Response:
         table = await overview.table(engine, name)
+        bar, full = charts.full_bar(name, table)
         return await page(
             engine,
             request,
@@ -258,8 +261,17 @@ def _overview(name: str) -> Page:
             name=name,
             said=overview.TABLES[name],
             rows=table.slice(0, 1000).to_pylist(),
-            names=table.column_names,
+            names=charts.shown_columns(name, table),
+            numeric=[
+                f.name
+                for f in table.schema
+                if pa.types.is_primitive(f.type) and not pa.types.is_temporal(f.type)
+            ],
             total=table.num_rows,
+            bar=bar,
+            full=full,
+            counted=charts.counts(table, of) if (of := charts.COUNTED.get(name)) else (),
+            timeline=charts.timeline(table) if name == "runs" else None,
         )
 
     return answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
 from functools import cache
@@ -13,15 +14,16 @@ import pyarrow as pa
 from markupsafe import Markup, escape
 
 from explain.drawing.pages import templates_of
-from explain.drawing.printed import number, signed
+from explain.drawing.printed import number, over_seeds, signed
 from explain.explore.replies import plain
-from featurestore.output.labels import printed_unit
+from featurestore.output.labels import printed_unit, property_title
 from featurestore.output.rows import rows_of
 from featurestore.output.terminal import escaped
 
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)")
 _SCREW = re.compile(r"_(\d)")
 _BAR = re.compile(r"-(\d)")
+_HASH = re.compile(r"[0-9a-f]{64}")
 _LONGEST_CELL = 300
 _WORDS = {
     "n_atoms": "atoms",
@@ -100,8 +102,33 @@ def link(path: str, **pairs: Any) -> str:
 
 
 def words(name: str) -> str:
-    """A column's name as words: "n_atoms" is "atoms"."""
-    return _WORDS.get(name, shown(name).replace("_", " "))
+    """A column's or property's name as words: "n_atoms" is "atoms"."""
+    return _WORDS.get(name) or property_title(shown(name)).replace("_", " ")
+
+
+def counted(text: str | None) -> str:
+    """The counts of a run as words.
+
+    >>> counted('{"present":3,"written":1000}'), counted(None), counted("[1]")
+    ('present 3, written 1,000', '–', '[1]')
+    """
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return cell(text)
+    if not isinstance(found, dict):
+        return cell(text)
+    return ", ".join(f"{words(name)} {cell(n)}" for name, n in found.items()) or "–"
+
+
+def is_hash(value: Any) -> bool:
+    """Whether a value is a SHA-256, of which the beginning is shown."""
+    return isinstance(value, str) and _HASH.fullmatch(value) is not None
+
+
+def is_moment(value: Any) -> bool:
+    """Whether a value is a time, which is not broken into lines."""
+    return isinstance(value, datetime)
 
 
 def cells_of(table: pa.Table) -> list[list[tuple[str, Any]]]:
@@ -125,13 +152,15 @@ def environment() -> Any:
         "unit": unit,
         "in_unit": in_unit,
         "words": words,
+        "counted": counted,
         "quote": quote,
         "zip_with": zip,
     }
-    made.tests["numeric"] = is_number
+    made.tests |= {"numeric": is_number, "hash": is_hash, "moment": is_moment}
     made.globals |= {
         "finding_pairs": lambda finding: parse_qsl(finding.query(page=1)),
         "link": link,
+        "over_seeds": over_seeds,
         "rows_of": cells_of,
         "version": metadata.version("materials-featurestore"),
     }

@@ -1,4 +1,4 @@
-"""Which atoms of a crystal are drawn as bonded: a rule of distances, for pictures and no analysis."""
+"""Which atoms of a crystal are drawn as bonded: a rule for pictures, and no analysis."""
 
 from __future__ import annotations
 
@@ -27,8 +27,11 @@ _LONELY_SLACK = 1.0
 _UNKNOWN_RADIUS = 1.5
 #: Metalloids among them: they are what metals are bonded to.
 _NONMETALS = frozenset(
-    "H He B C N O F Ne Si P S Cl Ar Ge As Se Br Kr Sb Te I Xe At Rn".split()
-)  # fmt: skip
+    (
+        *("H", "He", "B", "C", "N", "O", "F", "Ne", "Si", "P", "S", "Cl", "Ar"),
+        *("Ge", "As", "Se", "Br", "Kr", "Sb", "Te", "I", "Xe", "At", "Rn"),
+    )
+)
 # Of a cell that is so flat that more images would have to be looked at nothing could be seen.
 _MOST_POINTS = 2_000_000
 
@@ -37,9 +40,10 @@ def bonded_sites(crystal: Crystal) -> tuple[npt.NDArray[np.int64], npt.NDArray[n
     """Pairs of sites that are drawn with a bond, each in both directions.
 
     Two atoms are bonded where they are nearer than their covalent radii together and 0.45 Å. A
-    nonmetal or metalloid without any such bond has its nearest metals, within a tenth and 1 Å beyond
-    the radii. Metal atoms are bonded to each other only where not both are bonded to a nonmetal (in
-    oxides, how far cations are apart says little of bonds), and only to the nearest, within a tenth.
+    nonmetal or metalloid without any such bond has its nearest metals, within a tenth and 1 Å
+    beyond the radii. Metal atoms are bonded to each other only where not both are bonded to a
+    nonmetal (in oxides, how far cations are apart says little of bonds), and only to the nearest,
+    within a tenth.
 
     Parameters
     ----------

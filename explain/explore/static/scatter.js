@@ -225,7 +225,7 @@ export class Scatter {
   }
 
   drawBars(pen, colour) {
-    const shown = this.x.length <= 600;
+    const shown = this.x.length <= 300;
     for (let i = 0; i < this.x.length; i++) {
       if ((!shown && i !== this.hovered) || !Number.isFinite(this.bars[2 * i])) continue;
       const strong = i === this.hovered;

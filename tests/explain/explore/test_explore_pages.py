@@ -198,17 +198,6 @@ def test_a_structure_is_drawn_and_comes_back_as_it_was(served: Served, tmp_path:
         assert np.allclose(np.abs(record.structure.lattice.ravel()), row["lattice"])
 
 
-def test_a_skewed_cell_has_its_bonds_across_what_is_drawn() -> None:
-    half = 2.024
-    lattice = np.array([[0, half, half], [half, 0, half], [half, half, 0]])
-    drawn = scene(Crystal(lattice, ("Al", "As"), np.array([[0, 0, 0], [0.25, 0.25, 0.25]])))
-    arsenic = drawn.species.index("As")
-    joined = [pair for pair in drawn.bonds if arsenic in pair]
-    assert len(joined) == 4 and len(drawn.edges) == 12
-    lengths = [np.linalg.norm(drawn.positions[a] - drawn.positions[b]) for a, b in joined]
-    assert np.allclose(lengths, np.sqrt(3) / 2 * half)
-
-
 def test_a_material_says_all_that_is_stored_of_it(served: Served) -> None:
     found = served.client.get("/api/material", params={"id": "toy-004"}).json()
     assert found["values"][0]["shown"] == pytest.approx(toy.target(4))

@@ -85,6 +85,12 @@ def test_bonds_of_several_cells_cross_their_faces():
     assert len(inner) > 1 and {bonds[i] for i in inner} == {4}
 
 
+def test_a_skewed_cell_has_its_bonds_across_what_is_drawn():
+    drawn = scene(Crystal(4.048 * FCC, ("Al", "As"), TETRAHEDRAL))
+    arsenic = drawn.species.index("As")
+    assert sum(arsenic in pair for pair in drawn.bonds) == 4 and len(drawn.edges) == 12
+
+
 def test_the_view_is_a_rotation_with_a_to_the_right_and_c_upwards():
     lattice = np.array([[3.0, 0, 0], [1.0, 4.0, 0], [0.5, -0.5, 6.0]])
     view = scene(Crystal(lattice, ("C",), np.zeros((1, 3)))).view
