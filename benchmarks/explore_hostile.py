@@ -122,7 +122,7 @@ def endless(host: str, port: int, n: int) -> None:
     for thread in threads:
         thread.join()
     said = sorted((status, round(took / 1e3)) for status, took in answers)
-    print(f"  they end with {said} (status, s)")
+    print(f"  they end with {said} (status, s; 0: its client has gone after 60 s)")
 
 
 @click.command()

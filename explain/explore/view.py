@@ -11,18 +11,15 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 import pyarrow as pa
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from explain.drawing.pages import templates_of
 from explain.drawing.printed import number, over_seeds, signed
 from explain.explore.replies import plain
-from featurestore.output.labels import printed_unit, property_title
+from featurestore.output.labels import formula_html, printed_unit, property_title, space_group_html
 from featurestore.output.rows import rows_of
 from featurestore.output.terminal import escaped
 
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)")
-_SCREW = re.compile(r"_(\d)")
-_BAR = re.compile(r"-(\d)")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _LONGEST_CELL = 300
 _WORDS = {
@@ -44,17 +41,16 @@ def formula(text: str) -> Markup:
     >>> str(formula("Fe3O4"))
     'Fe<sub>3</sub>O<sub>4</sub>'
     """
-    return Markup(_AMOUNT.sub(r"<sub>\1</sub>", str(escape(shown(text)))))
+    return Markup(formula_html(shown(text)))
 
 
 def space_group(text: str) -> Markup:
-    """A Hermann-Mauguin symbol with screw axes as subscripts and bars over rotoinversions.
+    """A Hermann-Mauguin symbol as it is printed.
 
     >>> str(space_group("P2_1/c"))
     'P2<sub>1</sub>/c'
     """
-    marked = _SCREW.sub(r"<sub>\1</sub>", str(escape(shown(text))))
-    return Markup(_BAR.sub("\\1\u0305", marked))
+    return Markup(space_group_html(shown(text)))
 
 
 def shown(value: Any) -> str:
