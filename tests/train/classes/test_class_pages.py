@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def test_the_pages_of_a_model_of_classes(
         "SELECT material_id, model_id, fold, target, prediction, probabilities, class_set "
         f"FROM class_predictions WHERE model_id IN ('{first}', '{second}')"
     )
-    by_material: dict[str, list[dict]] = {}
+    by_material: dict[str, list[dict[str, Any]]] = {}
     for row in rows.to_pylist():
         by_material.setdefault(row["material_id"], []).append(row)
     points = client.get("/api/model/points", params={"id": first}).json()
