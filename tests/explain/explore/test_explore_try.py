@@ -63,7 +63,8 @@ def test_a_file_is_compared_and_predicted_and_nothing_of_it_is_kept(
     near = [row["prediction"] for row in expected if row["material_id"] in found]
     assert min(near) - 0.3 < told < max(near) + 0.3
     assert "<h2>Why</h2>" in page
-    assert "there is no model" in bring(client, lab.poscar(4.35), model="nobody")
+    assert 'role="alert"' in (refused := bring(client, lab.poscar(4.35), model="nobody"))
+    assert "nobody" in refused and "<h2>Predictions</h2>" not in refused
     chosen = bring(client, lab.poscar(4.35), model=model)
     assert f'value="{model}" selected' in chosen and with_interval[0] in chosen
 
