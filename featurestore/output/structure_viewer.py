@@ -45,7 +45,8 @@ def structure_html(crystal: Crystal) -> str:
         for name, of in drawn["elements"].items()
     )
     page = (
-        f"<!doctype html><meta charset='utf-8'><meta http-equiv='Content-Security-Policy' "
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Structure</title>"
+        f"<meta http-equiv='Content-Security-Policy' "
         f'content="{_POLICY}"><style>{_STYLE}</style><canvas tabindex="0" role="application" '
         'aria-label="Structure: arrow keys turn it, plus and minus zoom"></canvas>'
         f"<p>{named}</p><script>const scene={data};{_script()}</script>"
