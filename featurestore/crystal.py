@@ -75,9 +75,9 @@ class Crystal(Shown):
         )
 
     def _picture(self) -> str:
-        from featurestore.output.structure_picture import structure_svg
+        from featurestore.output.structure_viewer import structure_html
 
-        return structure_svg(self)
+        return structure_html(self)
 
     def to_ase(self) -> Any:
         """The structure as ``ase.Atoms``, which notebooks' viewers take: `nglview.show_ase`."""

@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from explain.explore import maps, material, models, neighbours, overview, sql
 from explain.explore.asking import facets, find, finding, given, map_of, whole
-from explain.explore.cell import scene, svg
 from explain.explore.engine import Engine
 from explain.explore.find import PAGE
 from explain.explore.finding import COLUMNS
@@ -20,12 +19,17 @@ from explain.explore.sessions import Source
 from featurestore.errors import InvalidInputError
 from featurestore.history.lineage_output import as_json
 from featurestore.output.names import file_name
+from featurestore.output.scene import scene
 from featurestore.output.structure_files import as_cif, as_poscar
+from featurestore.output.structure_picture import structure_svg
 from featurestore.query.paging import rows_of_materials
 
 Handler = Callable[[Engine, Request], Awaitable[Response]]
 
 _MOST_IDS = 200
+_THUMBNAIL = 140.0
+# Of a cell without a volume.
+_NOTHING = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1 1'/>"
 
 
 async def store_answer(engine: Engine, request: Request) -> Response:
@@ -104,9 +108,10 @@ async def scene_answer(engine: Engine, request: Request) -> Response:
 
 async def drawing_answer(engine: Engine, request: Request) -> Response:
     """A flat drawing of a structure."""
-    crystal, formula = await engine.ask(material.crystal_of, given(request, "id"))
+    crystal, _ = await engine.ask(material.crystal_of, given(request, "id"))
+    drawing = structure_svg(crystal, _THUMBNAIL, legend=False) or _NOTHING
     headers = {"cache-control": "private, max-age=300"}
-    return Response(svg(crystal, formula), media_type="image/svg+xml", headers=headers)
+    return Response(drawing, media_type="image/svg+xml", headers=headers)
 
 
 async def structure_answer(engine: Engine, request: Request) -> Response:

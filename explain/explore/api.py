@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from explain.explore import answers, overview
+from explain.explore import answers, forms, overview
 from explain.explore.answers import Handler
 from explain.explore.finding import READINGS
 
@@ -38,6 +38,8 @@ class Endpoint:
         Whether the answer comes in every format of `replies.MEDIA_TYPES`.
     media : str
         What it is otherwise.
+    form : dict
+        JSON Schema of the answer in JSON.
     """
 
     path: str
@@ -46,6 +48,7 @@ class Endpoint:
     parameters: tuple[Parameter, ...] = ()
     tabular: bool = False
     media: str = "application/json"
+    form: dict[str, Any] = field(default_factory=forms.table)
 
 
 _MANY = {"type": "array", "items": {"type": "string"}}
@@ -65,7 +68,9 @@ FINDING = (
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
-    Endpoint("/store", "What the store holds, at a glance.", answers.store_answer),
+    Endpoint(
+        "/store", "What the store holds, at a glance.", answers.store_answer, form=forms.STORE
+    ),
     Endpoint(
         "/find",
         "Materials that are looked for; JSON has a page, the other formats all.",
@@ -78,12 +83,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             Parameter("most", "Rows at most.", _WHOLE),
         ),
         tabular=True,
+        form=forms.FOUND,
     ),
     Endpoint(
         "/facets",
         "Counts of what is looked for by crystal system, element and value.",
         answers.facets_answer,
         (*FINDING, Parameter("histogram", "Property whose values are counted.")),
+        form=forms.FACETS,
     ),
     Endpoint(
         "/rows",
@@ -92,12 +99,19 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         (Parameter("id", "Ids.", _MANY, True),),
         True,
     ),
-    Endpoint("/material", "Everything of one material.", answers.material_answer, (ID,)),
+    Endpoint(
+        "/material",
+        "Everything of one material.",
+        answers.material_answer,
+        (ID,),
+        form=forms.MATERIAL,
+    ),
     Endpoint(
         "/material/scene",
         "Atoms, bonds and cell of a material, to be drawn.",
         answers.scene_answer,
         (ID, *(Parameter(name, f"Cells along {name}.", _WHOLE) for name in "abc")),
+        form=forms.SCENE,
     ),
     Endpoint(
         "/material/drawing",
@@ -122,6 +136,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             Parameter("encoder", "Id of the encoder.", required=True),
             Parameter("k", "How many.", _WHOLE),
         ),
+        form=forms.NEAR,
     ),
     Endpoint(
         "/map",
@@ -134,8 +149,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             Parameter("colour", "What the points are coloured by."),
         ),
         tabular=True,
+        form=forms.MAP,
     ),
-    Endpoint("/models", "Leaderboards.", answers.models_answer),
+    Endpoint("/models", "Leaderboards.", answers.models_answer, form=forms.BOARDS),
     Endpoint(
         "/model/points",
         "Targets and predictions of a model.",
@@ -143,15 +159,27 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         (MODEL, Parameter("fold", "train, val or test; all without.")),
         tabular=True,
     ),
-    Endpoint("/model/lineage", "What a model was made from.", answers.lineage_answer, (MODEL,)),
+    Endpoint(
+        "/model/lineage",
+        "What a model was made from.",
+        answers.lineage_answer,
+        (MODEL,),
+        form=forms.LINEAGE_OF,
+    ),
     Endpoint(
         "/sql",
         "The result of one reading SQL statement; JSON has its first rows.",
         answers.sql_answer,
         (Parameter("q", "The statement.", required=True), Parameter("most", "Rows.", _WHOLE)),
         tabular=True,
+        form=forms.RESULT,
     ),
-    Endpoint("/vocabulary", "Names that queries are made of.", answers.vocabulary_answer),
+    Endpoint(
+        "/vocabulary",
+        "Names that queries are made of.",
+        answers.vocabulary_answer,
+        form=forms.VOCABULARY,
+    ),
     *(
         Endpoint(f"/{name}", summary, answers.overview_answer(name), tabular=True)
         for name, summary in overview.TABLES.items()

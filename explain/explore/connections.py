@@ -1,4 +1,4 @@
-"""The server itself: few connections, none that says nothing, and an end at Ctrl-C."""
+"""The server itself: few connections, the silent ones let go first, and an end at Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _SECONDS_TO_END = 2
 
 
 class _Protocol(H11Protocol):
-    """Refuses a connection beyond `MOST`, and closes one that sends no request in time.
+    """Closes a connection that sends no request in time, and the longest silent beyond `MOST`.
 
-    uvicorn counts requests; thousands of silent connections would take all file descriptors.
+    uvicorn counts requests; thousands of silent connections would take all file descriptors, and
+    if the new ones were refused, nobody else would be let in until the silent ones are due.
     """
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._silence: asyncio.TimerHandle | None = None
-        if len(self.connections) > MOST:
-            transport.abort()
-            return
         self._expect()
+        if len(self.connections) > MOST:
+            self._longest_silent()._let_go()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_expecting()
@@ -45,9 +45,22 @@ class _Protocol(H11Protocol):
         if not self.transport.is_closing():
             self._expect()
 
+    def _longest_silent(self) -> _Protocol:
+        """The connection that has waited longest for a request; at least this one is silent."""
+        due: dict[_Protocol, float] = {
+            one: one._silence.when()
+            for one in self.connections
+            if isinstance(one, _Protocol) and one._silence is not None
+        }
+        return min(due, key=due.__getitem__)
+
+    def _let_go(self) -> None:
+        self._stop_expecting()
+        self.transport.abort()
+
     def _expect(self) -> None:
         self._stop_expecting()
-        self._silence = self.loop.call_later(_SECONDS_FOR_A_REQUEST, self.transport.abort)
+        self._silence = self.loop.call_later(_SECONDS_FOR_A_REQUEST, self._let_go)
 
     def _stop_expecting(self) -> None:
         if self._silence is not None:

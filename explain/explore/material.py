@@ -47,6 +47,10 @@ class Prediction:
         The value, or the class.
     lower, upper : float or None
         The 90 % interval of the first seed, or of the forecast.
+    probability : float or None
+        Of the class, by the first seed.
+    class_set : list of str or None
+        The classes that are in the 90 % set.
     fold : str
         Of the training; "forecast" for a material that the model has not met.
     target : float or str or None
@@ -63,6 +67,8 @@ class Prediction:
     upper: float | None
     fold: str
     target: float | str | None
+    probability: float | None = None
+    class_set: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -150,14 +156,14 @@ def _predictions(session: Session, material_id: str) -> tuple[Prediction, ...]:
     rows = {
         row["model_id"]: row
         for row in session.query(
-            "SELECT model_id, fold, target, prediction, lower, upper FROM predictions "
-            "WHERE material_id = ?",
+            "SELECT model_id, fold, target, prediction, lower, upper, probabilities, class_set "
+            "FROM predictions WHERE material_id = ?",
             [material_id],
         ).to_pylist()
     }
     told = session.query(
-        "SELECT model_ids, prediction, lower, upper FROM forecasts WHERE material_id = ? "
-        "ORDER BY created_at DESC",
+        "SELECT model_ids, prediction, lower, upper, probabilities, class_set FROM forecasts "
+        "WHERE material_id = ? ORDER BY created_at DESC",
         [material_id],
     ).to_pylist()
     if not rows and not told:
@@ -191,6 +197,8 @@ def _of_group(group: SeedGroup, rows: Sequence[dict[str, Any]]) -> Prediction:
         upper=None if of_classes else rows[0]["upper"],
         fold=rows[0]["fold"],
         target=None if target is None else named(target, unit),
+        probability=max(rows[0]["probabilities"] or [0.0]) if of_classes else None,
+        class_set=rows[0]["class_set"] if of_classes else None,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from explain.erasing.rows import seed_siblings
+from explain.explore.charts import Calibrated, calibrated
 from explain.explore.sessions import Source
 from explain.report.model import Part
 from explain.report.reliance import relied_on
@@ -18,7 +19,7 @@ from featurestore.views.request import FOLDS
 from train.analysis.ablation import ablation_rows, comparison_warnings
 from train.analysis.groups import GroupErrors, group_errors
 from train.display.labels import features_label, predictor_label
-from train.models import SeedGroup, stored_models
+from train.models import SeedGroup, StoredModel, stored_models
 from train.sharing.comparison import Comparison, compare_models
 
 _LEAST_IN_GROUP = 5
@@ -117,11 +118,11 @@ class ModelPage:
     note : str
         How to read these.
     worst : tuple of dict
-        The test materials with the largest errors.
+        The test materials with the largest errors; of classes those that were most surely wrong.
     confusion : tuple of (str, tuple of int)
         Of classes: for each true class how many were given each class.
-    bins : tuple of dict
-        Of classes: calibration.
+    calibration : tuple of Calibrated
+        Of classes the probability of what was said, else of intervals, against what came true.
     """
 
     models: SeedGroup
@@ -133,7 +134,7 @@ class ModelPage:
     note: str
     worst: tuple[dict[str, Any], ...] = field(repr=False)
     confusion: tuple[tuple[str, tuple[int, ...]], ...] = ()
-    bins: tuple[dict[str, Any], ...] = ()
+    calibration: tuple[Calibrated, ...] = ()
 
     @property
     def unit(self) -> str:
@@ -167,13 +168,13 @@ def model_page(source: Source, name: str) -> ModelPage:
         groups=groups,
         parts=parts,
         note=note,
-        worst=() if table is None or first.parameters.classes else _worst(table),
+        worst=() if table is None else _worst(table, bool(first.parameters.classes)),
         confusion=tuple(
             zip(first.parameters.classes, map(tuple, first.metrics["confusion"]), strict=True)
         )
         if first.metrics.get("confusion")
         else (),
-        bins=tuple(first.metrics.get("calibration_bins", ())),
+        calibration=_calibration(first, len(table) if table is not None else 0),
     )
 
 
@@ -220,8 +221,9 @@ def points(source: Source, name: str, fold: str | None = None) -> pa.Table:
     -------
     pyarrow.Table
         material_id, formula, crystal_system, fold, target, prediction (mean over the seeds),
-        lower, upper (of the first seed) and seeds_std; of classes their names, the most probable by
-        the mean over the seeds.
+        lower, upper (of the first seed) and seeds_std; of classes their names, with probabilities
+        (mean over the seeds, of which the prediction has the largest) and class_set (of the first
+        seed) instead of an interval and seeds_std.
     """
     models = seed_siblings(source.session, name)
     table = source.session.query(
@@ -229,30 +231,47 @@ def points(source: Source, name: str, fold: str | None = None) -> pa.Table:
         SELECT p.material_id, any_value(m.formula) AS formula,
                any_value(m.crystal_system) AS crystal_system, any_value(p.fold) AS fold,
                any_value(p.target) AS target, avg(p.prediction) AS prediction,
-               list(p.probabilities) AS probabilities,
                any_value(p.lower) FILTER (p.model_id = $first) AS lower,
                any_value(p.upper) FILTER (p.model_id = $first) AS upper,
-               stddev_samp(p.prediction) FILTER (p.probabilities IS NULL) AS seeds_std
+               any_value(p.class_set) FILTER (p.model_id = $first) AS class_set,
+               list(p.probabilities ORDER BY p.model_id) AS probabilities,
+               stddev_samp(p.prediction) AS seeds_std
         FROM predictions p LEFT JOIN materials m USING (material_id)
         WHERE list_contains($models, p.model_id) AND ($fold IS NULL OR p.fold = $fold)
         GROUP BY p.material_id ORDER BY p.material_id
         """,
         {"first": models.first.model_id, "models": models.model_ids, "fold": fold},
     )
-    unit, said = models.parameters.unit, table["probabilities"].to_pylist()
-    table = table.drop_columns(["probabilities"])
+    unit = models.parameters.unit
     if not classes_of(unit):
-        return table
-    # the most probable class of the mean probabilities: a mean of places would be another class
-    called = [int(np.mean(of_seeds, axis=0).argmax()) for of_seeds in said]
-    for name_of, places in (("target", table["target"].to_numpy()), ("prediction", called)):
-        index = table.column_names.index(name_of)
-        table = table.set_column(index, name_of, pa.array(class_names(places, unit)))
-    return table
+        return table.drop_columns(["class_set", "probabilities"])
+    # A mean of places would be a class that no seed has said.
+    means = [np.mean(each, axis=0) for each in table["probabilities"].to_pylist()]
+    places = {
+        "target": table["target"].to_numpy(),
+        "prediction": np.array([mean.argmax() for mean in means], np.float64),
+    }
+    found = {name: pa.array(class_names(of, unit)) for name, of in places.items()}
+    found["probabilities"] = pa.array([mean.tolist() for mean in means], pa.list_(pa.float64()))
+    for column, values in found.items():
+        table = table.set_column(table.column_names.index(column), column, values)
+    return table.drop_columns(["lower", "upper", "seeds_std"])
 
 
-def _worst(table: pa.Table) -> tuple[dict[str, Any], ...]:
+def _calibration(first: StoredModel, n: int) -> tuple[Calibrated, ...]:
+    if first.parameters.classes:
+        bins = first.metrics.get("calibration_bins", ())
+        return calibrated([(one["confidence"], one["accuracy"], one["n"]) for one in bins])
+    found = first.metrics.get("coverage") or {}
+    return calibrated([(float(level), share, n) for level, share in sorted(found.items())])
+
+
+def _worst(table: pa.Table, classes: bool) -> tuple[dict[str, Any], ...]:
     rows = table.to_pylist()
+    if classes:
+        wrong = [row for row in rows if row["prediction"] != row["target"]]
+        wrong.sort(key=lambda row: -max(row["probabilities"] or [0.0]))
+        return tuple(row | {"sure": max(row["probabilities"] or [0.0])} for row in wrong[:_WORST])
     rows.sort(key=lambda row: -abs(row["prediction"] - row["target"]))
     return tuple(row | {"error": row["prediction"] - row["target"]} for row in rows[:_WORST])
 

@@ -6,6 +6,7 @@ from importlib import metadata
 from typing import Any
 
 from explain.explore.api import ENDPOINTS, Endpoint, Parameter
+from explain.explore.forms import LINEAGE
 from explain.explore.replies import MEDIA_TYPES
 
 _ERRORS = {
@@ -41,7 +42,8 @@ def description() -> dict[str, Any]:
                     "type": "object",
                     "required": ["error", "message"],
                     "properties": {"error": {"type": "string"}, "message": {"type": "string"}},
-                }
+                },
+                "Lineage": LINEAGE,
             },
         },
         "paths": {endpoint.path: {"get": _operation(endpoint)} for endpoint in ENDPOINTS},
@@ -68,15 +70,17 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": endpoint.summary,
-                "content": {kind.partition(";")[0]: {"schema": _schema(kind)} for kind in media},
+                "content": {
+                    kind.partition(";")[0]: {"schema": _schema(kind, endpoint)} for kind in media
+                },
             },
             **{code: {"description": said, "content": error} for code, said in _ERRORS.items()},
         },
     }
 
 
-def _schema(media: str) -> dict[str, Any]:
+def _schema(media: str, endpoint: Endpoint) -> dict[str, Any]:
     if media == "application/json":
-        return {"type": "object"}
+        return endpoint.form
     text = media.startswith(("text/", "chemical/", "image/svg"))
     return {"type": "string"} if text else {"type": "string", "format": "binary"}

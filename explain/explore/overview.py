@@ -27,6 +27,8 @@ TABLES = {
     "snapshots": "Named states of the store; 'featurestore explore --at NAME' shows one.",
 }
 _MOST_RUNS = 500
+# As many rows as one answer may have.
+_MOST_FAILURES = 1_000_000
 
 
 def glance(source: Source) -> dict[str, Any]:
@@ -87,7 +89,7 @@ def _runs(source: Source) -> pa.Table:
 def _failures(source: Source) -> pa.Table:
     return source.session.query(
         "SELECT stage, context, item, error, message, run_id FROM failures "
-        "ORDER BY stage, context, item LIMIT 10000"
+        f"ORDER BY stage, context, item LIMIT {_MOST_FAILURES}"
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.datastructures import UploadFile
@@ -20,32 +19,21 @@ from explain.explore import (
     neighbours,
     overview,
     sql,
+    store_pages,
     trying,
 )
-from explain.explore.cell import svg
 from explain.explore.elements import GRID
 from explain.explore.engine import Engine, RefusedError
 from explain.explore.facets import SYSTEMS, Facets, stored_properties
 from explain.explore.find import PAGE, Found
 from explain.explore.finding import COLUMNS, OTHER_COLUMNS, READINGS
+from explain.explore.page import Page, page
 from explain.explore.sessions import Source
 from explain.explore.view import render
 from featurestore.catalogue import encoders, generators
 from featurestore.errors import FeatureStoreError, InvalidInputError
+from featurestore.output.structure_picture import structure_svg
 from featurestore.search.projection import usable_methods
-
-Page = Callable[[Engine, Request], Awaitable[Response]]
-
-
-async def page(engine: Engine, request: Request, template: str, **values: Any) -> Response:
-    """A page with what stands on every one."""
-
-    def around(source: Source) -> dict[str, Any]:
-        return {"warnings": engine.kept(source, ("warnings",), lambda: overview.warnings(source))}
-
-    shared = await engine.ask(around)
-    text = render(template, uri=engine.uri, at=engine.at, path=request.url.path, **shared, **values)
-    return HTMLResponse(text)
 
 
 async def _find(engine: Engine, request: Request) -> Response:
@@ -196,25 +184,37 @@ async def _compare(engine: Engine, request: Request) -> Response:
 
 
 async def _try(engine: Engine, request: Request) -> Response:
-    return await page(engine, request, "try.html", tried=None, problem="", drawing="")
+    return await _try_page(engine, request, model=request.query_params.get("model", ""))
+
+
+async def _try_page(engine: Engine, request: Request, **found: Any) -> Response:
+    """The form, with the models that may be chosen, and what has come of a file."""
+
+    def boards(source: Source) -> Any:
+        return engine.kept(source, ("boards",), lambda: models.leaderboards(source))[0]
+
+    values = {"tried": None, "problem": "", "drawing": "", "model": ""} | found
+    return await page(engine, request, "try.html", boards=await engine.ask(boards), **values)
 
 
 async def _tried(engine: Engine, request: Request) -> Response:
     if engine.at is not None:
         raise InvalidInputError("of a snapshot nothing is predicted: leave out --at")
-    problem, tried, drawing = "", None, ""
+    problem, tried, drawing, model = "", None, "", ""
     try:
         async with request.form(max_files=1, max_fields=4, max_part_size=trying.MOST_BYTES) as form:
             file = form.get("file")
             if not isinstance(file, UploadFile) or not file.filename:
                 raise InvalidInputError("choose a CIF or POSCAR file first")
             content = await file.read()
-            why = form.get("why") == "on"
-        tried = await engine.ask_long(trying.try_file, file.filename, content, why)
-        drawing = svg(tried.crystal, tried.row["formula"])
+            why, model = form.get("why") == "on", str(form.get("model") or "")
+        tried = await engine.ask_long(trying.try_file, file.filename, content, why, model)
+        drawing = structure_svg(tried.crystal)
     except FeatureStoreError as error:
         problem = str(error)
-    return await page(engine, request, "try.html", tried=tried, problem=problem, drawing=drawing)
+    return await _try_page(
+        engine, request, tried=tried, problem=problem, drawing=drawing, model=model
+    )
 
 
 async def _sql(engine: Engine, request: Request) -> Response:
@@ -240,29 +240,8 @@ async def _sql(engine: Engine, request: Request) -> Response:
     )
 
 
-async def _store(engine: Engine, request: Request) -> Response:
-    return await page(engine, request, "store.html", glance=await engine.ask(overview.glance))
-
-
 async def _api(engine: Engine, request: Request) -> Response:
     return await page(engine, request, "api.html", endpoints=api.ENDPOINTS)
-
-
-def _overview(name: str) -> Page:
-    async def answer(engine: Engine, request: Request) -> Response:
-        table = await overview.table(engine, name)
-        return await page(
-            engine,
-            request,
-            "overview.html",
-            name=name,
-            said=overview.TABLES[name],
-            rows=table.slice(0, 1000).to_pylist(),
-            names=table.column_names,
-            total=table.num_rows,
-        )
-
-    return answer
 
 
 PAGES: dict[str, Page] = {
@@ -276,8 +255,8 @@ PAGES: dict[str, Page] = {
     "/compare": _compare,
     "/try": _try,
     "/sql": _sql,
-    "/store": _store,
+    "/store": store_pages.glance,
     "/api": _api,
-    **{f"/store/{name}": _overview(name) for name in overview.TABLES},
+    **{f"/store/{name}": store_pages.table_page(name) for name in overview.TABLES},
 }
 POSTS: dict[str, Page] = {"/try": _tried}

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,8 @@ class Sessions:
                 folders = _folders(store)
                 if not folders:
                     raise StoreNotFoundError(f"there is no store at {store.uri} any more")
-                opened = store.session(self.limits)
+                # The time is `source`'s: of two clocks for the same moment either may be first.
+                opened = store.session(replace(self.limits, seconds=None))
                 kept = _Kept(opened.__enter__(), opened, folders)
                 break
             if self._is_current(store, kept):

@@ -7,6 +7,7 @@ written to the store.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from explain.explore.sessions import Source
 from explain.reasons.measure import reasons_of
 from featurestore.catalogue import encoders
 from featurestore.crystal import Crystal
-from featurestore.errors import FeatureStoreError, InvalidInputError
+from featurestore.errors import FeatureStoreError, InvalidInputError, MissingDataError
 from featurestore.output.names import file_name
-from featurestore.preparation import preparation
+from featurestore.preparation import MissingVersionError, Preparation, preparation
 from featurestore.search.hits import Among, NearVector
 from featurestore.search.spaces import Space
 from featurestore.session import Session
@@ -25,7 +26,7 @@ from featurestore.store import FeatureStore
 from featurestore.stored_structures import crystal_from_row
 from featurestore.tables.schemas import embedding_table
 from featurestore.views.features import VectorFeature
-from train.forecasts.chosen import chosen_group, properties_with_models
+from train.forecasts.chosen import chosen_group, named_group, properties_with_models
 from train.forecasts.forecast import Forecast
 from train.forecasts.predictor import Predictor
 from train.forecasts.scratch import scratch_store
@@ -78,7 +79,9 @@ class Tried:
     notes: tuple[str, ...]
 
 
-def try_file(source: Source, name: str, content: bytes, why: bool = False) -> Tried:
+def try_file(
+    source: Source, name: str, content: bytes, why: bool = False, model: str | None = None
+) -> Tried:
     """Read a structure file and say what is like it and what the models say.
 
     Parameters
@@ -91,23 +94,30 @@ def try_file(source: Source, name: str, content: bytes, why: bool = False) -> Tr
         What it holds: one structure.
     why : bool
         Whether to measure what moved the predictions.
+    model : str, optional
+        Which model predicts, with its other seeds; of each property the promoted or only one
+        without.
 
     Raises
     ------
-    InvalidInputError
-        If it holds no structure, or several.
+    InvalidInputError, UnknownNameError
+        If it holds no structure, or several, or there is no such model.
     """
     if len(content) > MOST_BYTES:
         raise InvalidInputError(f"{name} has more than {MOST_BYTES / 2**20:g} MiB")
     if content.startswith(_PACKED) or content[257:262] == b"ustar":
         raise InvalidInputError(f"{name} is packed: unpack it, and bring one structure file")
-    groups, notes = _groups(source.session)
+    groups, notes = _groups(source.session, model)
     with tempfile.TemporaryDirectory(prefix="featurestore-") as folder:
         path = Path(folder) / _plain_name(name)
         path.write_bytes(content)
-        if groups:
+        if not groups:
+            return _read_only(source, name, path, notes or ["the store has no model that predicts"])
+        try:
             return _predicted(source, name, path, groups, notes, why)
-        return _read_only(source, name, path, notes)
+        except (MissingDataError, MissingVersionError) as error:
+            # What it is like can be said without what the models need.
+            return _read_only(source, name, path, [*notes, f"nothing is predicted: {error}"])
 
 
 def _plain_name(name: str) -> str:
@@ -118,14 +128,19 @@ def _plain_name(name: str) -> str:
     return file_name(f"{stem}{dot}{suffix}" or "structure")
 
 
-def _groups(session: Session) -> tuple[list[SeedGroup], list[str]]:
+def _groups(session: Session, model: str | None) -> tuple[list[SeedGroup], list[str]]:
     """The models that predict, one group for each property, and why others do not."""
+    if model:
+        return [named_group(session, model)], []
     groups, notes = [], []
     for name in properties_with_models(session):
         try:
             groups.append(chosen_group(session, name))
-        except FeatureStoreError as error:
-            notes.append(f"{name} is not predicted: {error}")
+        except FeatureStoreError:
+            notes.append(
+                f"{name} is not predicted: none of its models is promoted, or all are retired; "
+                "choose one above"
+            )
     return groups, notes
 
 
@@ -137,9 +152,10 @@ def _predicted(
         Predictor(source.store, models=ids, keep=False) as predictor,
         predictor.predicting(path) as (place, found),
     ):
-        for failed, failure in (*found.failures.items(), *found.passed_over.items()):
-            notes.append(f"{failed}: {failure.message}")
-        row, crystal = _only_one(place, name, notes)
+        of_file = (*found.failures.items(), *found.passed_over.items())
+        wrong = [f"{failed}: {failure.message}" for failed, failure in of_file]
+        row, crystal = _only_one(place, name, wrong)
+        notes += wrong
         text = ""
         if why and found.rows:
             reasons = reasons_of(predictor, place, found.rows)
@@ -161,15 +177,26 @@ def _read_only(source: Source, name: str, path: Path, notes: list[str]) -> Tried
         with scratch_store(source.store, []) as place:
             _copy_encoders(source.session, place)
             read = made.read(place, [path])
-            notes += [f"{one}: {failure.message}" for one, failure in read.failures.items()]
-            row, crystal = _only_one(place, name, notes)
-            failed = made.vectors(place, features, read.material_ids)
-            notes += [f"not encoded: {failure.message}" for failure in failed.values()]
+            wrong = [f"{one}: {failure.message}" for one, failure in read.failures.items()]
+            row, crystal = _only_one(place, name, wrong)
+            notes += wrong
+            for feature in features:
+                notes += _encoded(made, place, feature, read.material_ids)
             alike = _alike(source, place, row["structure_id"])
     finally:
         made.close()
-    notes.append("the store has no model that predicts")
     return Tried(name, row, crystal, alike, (), "", tuple(notes))
+
+
+def _encoded(
+    made: Preparation, place: FeatureStore, feature: VectorFeature, ids: Sequence[str]
+) -> list[str]:
+    """Encode the file's structure in one space; why not, where that cannot be done here."""
+    try:
+        failed = made.vectors(place, [feature], ids)
+    except (MissingDataError, MissingVersionError) as error:
+        return [f"not compared by {feature.encoder_id}: {error}"]
+    return [f"not compared by {feature.encoder_id}: {one.message}" for one in failed.values()]
 
 
 def _copy_encoders(session: Session, place: FeatureStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
 from functools import cache
@@ -10,18 +11,16 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 import pyarrow as pa
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from explain.drawing.pages import templates_of
-from explain.drawing.printed import number, signed
+from explain.drawing.printed import number, over_seeds, signed
 from explain.explore.replies import plain
-from featurestore.output.labels import printed_unit
+from featurestore.output.labels import formula_html, printed_unit, property_title, space_group_html
 from featurestore.output.rows import rows_of
 from featurestore.output.terminal import escaped
 
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)")
-_SCREW = re.compile(r"_(\d)")
-_BAR = re.compile(r"-(\d)")
+_HASH = re.compile(r"[0-9a-f]{64}")
 _LONGEST_CELL = 300
 _WORDS = {
     "n_atoms": "atoms",
@@ -42,17 +41,16 @@ def formula(text: str) -> Markup:
     >>> str(formula("Fe3O4"))
     'Fe<sub>3</sub>O<sub>4</sub>'
     """
-    return Markup(_AMOUNT.sub(r"<sub>\1</sub>", str(escape(shown(text)))))
+    return Markup(formula_html(shown(text)))
 
 
 def space_group(text: str) -> Markup:
-    """A Hermann-Mauguin symbol with screw axes as subscripts and bars over rotoinversions.
+    """A Hermann-Mauguin symbol as it is printed.
 
     >>> str(space_group("P2_1/c"))
     'P2<sub>1</sub>/c'
     """
-    marked = _SCREW.sub(r"<sub>\1</sub>", str(escape(shown(text))))
-    return Markup(_BAR.sub("\\1\u0305", marked))
+    return Markup(space_group_html(shown(text)))
 
 
 def shown(value: Any) -> str:
@@ -100,8 +98,33 @@ def link(path: str, **pairs: Any) -> str:
 
 
 def words(name: str) -> str:
-    """A column's name as words: "n_atoms" is "atoms"."""
-    return _WORDS.get(name, shown(name).replace("_", " "))
+    """A column's or property's name as words: "n_atoms" is "atoms"."""
+    return _WORDS.get(name) or property_title(shown(name)).replace("_", " ")
+
+
+def counted(text: str | None) -> str:
+    """The counts of a run as words.
+
+    >>> counted('{"present":3,"written":1000}'), counted(None), counted("[1]")
+    ('present 3, written 1,000', '–', '[1]')
+    """
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return cell(text)
+    if not isinstance(found, dict):
+        return cell(text)
+    return ", ".join(f"{words(name)} {cell(n)}" for name, n in found.items()) or "–"
+
+
+def is_hash(value: Any) -> bool:
+    """Whether a value is a SHA-256, of which the beginning is shown."""
+    return isinstance(value, str) and _HASH.fullmatch(value) is not None
+
+
+def is_moment(value: Any) -> bool:
+    """Whether a value is a time, which is not broken into lines."""
+    return isinstance(value, datetime)
 
 
 def cells_of(table: pa.Table) -> list[list[tuple[str, Any]]]:
@@ -125,13 +148,15 @@ def environment() -> Any:
         "unit": unit,
         "in_unit": in_unit,
         "words": words,
+        "counted": counted,
         "quote": quote,
         "zip_with": zip,
     }
-    made.tests["numeric"] = is_number
+    made.tests |= {"numeric": is_number, "hash": is_hash, "moment": is_moment}
     made.globals |= {
         "finding_pairs": lambda finding: parse_qsl(finding.query(page=1)),
         "link": link,
+        "over_seeds": over_seeds,
         "rows_of": cells_of,
         "version": metadata.version("materials-featurestore"),
     }

@@ -23,7 +23,8 @@ MOST_ROWS = 20
 _STYLE = """<style>
 .featurestore{line-height:1.4;max-width:62rem}
 .featurestore p{margin:.35rem 0}
-.featurestore table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.35rem 0}
+.featurestore table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.35rem 0;
+display:block;overflow-x:auto}
 .featurestore th,.featurestore td{text-align:left;vertical-align:baseline;padding:.2rem .75rem
 .2rem 0;border-bottom:1px solid rgba(128,128,128,.25);background:none}
 .featurestore th{font-weight:600;opacity:.75}

@@ -21,3 +21,11 @@ def look(symbol: str) -> tuple[str, float] | None:
     colour = jmol_colors[min(number, len(jmol_colors) - 1)]
     parts = "".join(f"{round(255 * float(part)):02x}" for part in colour)
     return f"#{parts}", float(covalent_radii[number])
+
+
+def name_of(symbol: str) -> str:
+    """An element's name; the symbol itself of what is none."""
+    from ase.data import atomic_names, atomic_numbers
+
+    number = atomic_numbers.get(symbol, 0)
+    return str(atomic_names[number]) if number else symbol

@@ -85,12 +85,15 @@ def formula_html(formula: str) -> str:
 
 
 def space_group_html(symbol: str) -> str:
-    """A space group's symbol with its screw axes as subscripts, as HTML; everything is escaped.
+    """A Hermann-Mauguin symbol with screw axes as subscripts and bars over rotoinversions, as HTML.
 
-    >>> space_group_html("P2_1/c")
-    'P2<sub>1</sub>/c'
+    Everything is escaped.
+
+    >>> space_group_html("P2_1/c"), space_group_html("P-3m1")
+    ('P2<sub>1</sub>/c', 'P3\u0305m1')
     """
-    return re.sub(r"_(\d)", r"<sub>\1</sub>", escape(symbol))
+    marked = re.sub(r"_(\d)", r"<sub>\1</sub>", escape(symbol))
+    return re.sub(r"-(\d)", "\\1\u0305", marked)
 
 
 @cache

@@ -49,9 +49,20 @@ function draw(first) {
     const point = ([x, y, z]) => ({ x, y, z });
     view.addCylinder({ start: point(from), end: point(to), radius: 0.022, color: line, fromCap: 1, toCap: 1 });
   }
-  if (first) { view.zoomTo(); view.rotate(-72, "x"); view.rotate(22, "y"); }
+  if (first) look();
   view.render();
   document.querySelector("#legend").replaceChildren(...Object.entries(scene.elements).map(([name, of]) => element("li", {}, dot(of.colour), `${name} `, element("span", { class: "soft" }, of.name))));
+}
+
+// As the flat drawings are seen: a along the screen, c upwards.
+function look() {
+  const [r, u, t] = [0, 1, 2].map((k) => scene.view.map((row) => row[k]));
+  const w = Math.sqrt(Math.max(0, 1 + r[0] + u[1] + t[2])) / 2;
+  const part = (size, sign) => Math.sqrt(Math.max(0, size)) / 2 * (sign < 0 ? -1 : 1);
+  const turned = [part(1 + r[0] - u[1] - t[2], t[1] - u[2]), part(1 - r[0] + u[1] - t[2], r[2] - t[0]), part(1 - r[0] - u[1] + t[2], u[0] - r[1])];
+  view.zoomTo();
+  view.setView([...view.getView().slice(0, 4), ...turned, w]);
+  view.zoomTo();
 }
 
 function cellsOf() {
@@ -68,7 +79,7 @@ function listen() {
     event.target.setAttribute("aria-pressed", bonds);
     draw(false);
   });
-  document.querySelector("#reset").addEventListener("click", () => { view.zoomTo(); view.render(); });
+  document.querySelector("#reset").addEventListener("click", () => { look(); view.render(); });
   viewer.addEventListener("keydown", (event) => {
     const turns = { ArrowLeft: [-12, "y"], ArrowRight: [12, "y"], ArrowUp: [-12, "x"], ArrowDown: [12, "x"] };
     if (event.key in turns) view.rotate(...turns[event.key]);

@@ -225,7 +225,7 @@ export class Scatter {
   }
 
   drawBars(pen, colour) {
-    const shown = this.x.length <= 600;
+    const shown = this.x.length <= 300;
     for (let i = 0; i < this.x.length; i++) {
       if ((!shown && i !== this.hovered) || !Number.isFinite(this.bars[2 * i])) continue;
       const strong = i === this.hovered;
@@ -256,40 +256,48 @@ export class Scatter {
     pen.globalAlpha = 1;
   }
 
+  // Calls with each point in the cells of the grid that a rectangle touches.
+  between(x0, x1, y0, y1, call) {
+    for (let row = this.cellOf(y0, this.limits[1]); row <= this.cellOf(y1, this.limits[1]); row++) {
+      const first = this.starts[row * CELLS + this.cellOf(x0, this.limits[0])];
+      const last = this.starts[row * CELLS + this.cellOf(x1, this.limits[0]) + 1];
+      for (let k = first; k < last; k++) call(this.order[k]);
+    }
+  }
+
   nearest(px, py, most = 10) {
     const [x0, y0] = this.toData(px - most, py + most);
     const [x1, y1] = this.toData(px + most, py - most);
     let best = -1;
     let least = most * most;
-    for (let row = this.cellOf(y0, this.limits[1]); row <= this.cellOf(y1, this.limits[1]); row++) {
-      const first = this.starts[row * CELLS + this.cellOf(x0, this.limits[0])];
-      const last = this.starts[row * CELLS + this.cellOf(x1, this.limits[0]) + 1];
-      for (let k = first; k < last; k++) {
-        const i = this.order[k];
-        const [qx, qy] = this.toScreen(this.x[i], this.y[i]);
-        const distance = (qx - px) ** 2 + (qy - py) ** 2;
-        if (distance < least) [best, least] = [i, distance];
+    const [x, y] = this.toData(px, py);
+    const [across, down] = [2 * most / (x1 - x0), 2 * most / (y1 - y0)];
+    this.between(x0, x1, y0, y1, (i) => {
+      const distance = (across * (this.x[i] - x)) ** 2 + (down * (this.y[i] - y)) ** 2;
+      if (distance < least) {
+        best = i;
+        least = distance;
       }
-    }
+    });
     return best;
   }
 
   inside(polygon) {
     const found = [];
     if (polygon.length < 3) return found;
-    const [low, high] = [0, 1].map((k) => [Math.min(...polygon.map((p) => p[k])), Math.max(...polygon.map((p) => p[k]))]);
-    for (let i = 0; i < this.x.length; i++) {
-      const [x, y] = [this.x[i], this.y[i]];
-      if (x < low[0] || x > low[1] || y < high[0] || y > high[1]) continue;
+    const [[x0, x1], [y0, y1]] = [0, 1].map((k) => [Math.min(...polygon.map((p) => p[k])), Math.max(...polygon.map((p) => p[k]))]);
+    const [cx, cy] = [0, 1].map((k) => Float64Array.from(polygon, (p) => p[k]));
+    this.between(x0, x1, y0, y1, (i) => {
+      const x = this.x[i];
+      const y = this.y[i];
+      if (x < x0 || x > x1 || y < y0 || y > y1) return;
       let within = false;
-      for (let a = 0, b = polygon.length - 1; a < polygon.length; b = a++) {
-        const [ax, ay] = polygon[a];
-        const [bx, by] = polygon[b];
-        if (ay > y !== by > y && x < ((bx - ax) * (y - ay)) / (by - ay) + ax) within = !within;
+      for (let a = 0, b = cx.length - 1; a < cx.length; b = a++) {
+        if (cy[a] > y !== cy[b] > y && x < ((cx[b] - cx[a]) * (y - cy[a])) / (cy[b] - cy[a]) + cx[a]) within = !within;
       }
       if (within) found.push(i);
-    }
-    return found;
+    });
+    return found.sort((a, b) => a - b);
   }
 
   zoom(factor, px, py) {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import hostile_store as hostile
+import numpy as np
 import pytest
 import synthetic_store as toy
 from running_server import running
@@ -15,6 +16,7 @@ from served_pages import Served
 
 from explain.explore.engine import Limits
 from explain.report.page import write_report
+from featurestore.crystal import Crystal
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium")
@@ -93,6 +95,9 @@ def test_pages_are_accessible_and_ask_nobody_else(page: Any, address: str, serve
         "/sql?q=SELECT+*+FROM+failures",
         "/store",
         "/store/coverage",
+        "/store/runs",
+        "/store/failures",
+        f"/compare?a={served.model}&b={served.model}",
     ):
         visit(page, address + path)
         # Half a second a page: the light ones wide, and those that are most used dark and narrow.
@@ -172,6 +177,30 @@ def test_the_editor_completes(page: Any, address: str) -> None:
     page.keyboard.press("Control+Enter")
     page.wait_for_selector("table")
     assert page.locator("tbody td").text_content() == str(hostile.N)
+
+
+def test_a_structure_turns_in_a_notebook_and_cannot_reach_it(browser: Any, tmp_path: Path) -> None:
+    salt = Crystal(4.0 * np.eye(3), ("Na", "Cl"), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]))
+    path = tmp_path / "notebook.html"
+    path.write_text(f"<!doctype html><title>n</title>{salt._repr_html_()}", "utf-8")
+    opened = browser.new_page()
+    wrong: list[str] = []
+    opened.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.on("request", lambda r: wrong.append(r.url) if r.url.startswith("http") else None)
+    opened.goto(path.as_uri(), wait_until="networkidle")
+    frame = opened.frames[1]
+    drawn = "document.querySelector('canvas').toDataURL()"
+    frame.wait_for_function("document.querySelector('canvas').width > 100")
+    before = frame.evaluate(drawn)
+    frame.focus("canvas")
+    opened.keyboard.press("ArrowRight")
+    assert frame.evaluate(drawn) != before
+    check_access(frame)
+    alone = "(() => { try { return parent.document.title; } catch { return 'shut off'; } })()"
+    assert frame.evaluate(alone) == "shut off"
+    opened.close()
+    assert wrong == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

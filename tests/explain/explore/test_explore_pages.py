@@ -16,7 +16,6 @@ from starlette.testclient import TestClient
 
 import explain.explore
 from explain.explore.api import ENDPOINTS
-from explain.explore.cell import scene
 from explain.explore.elements import ELEMENTS, GRID
 from explain.explore.engine import Limits
 from explain.explore.finding import Finding
@@ -197,17 +196,6 @@ def test_a_structure_is_drawn_and_comes_back_as_it_was(served: Served, tmp_path:
         assert record.structure.species == tuple(row["species"])
         assert np.allclose(record.structure.frac_coords.ravel(), row["frac_coords"])
         assert np.allclose(np.abs(record.structure.lattice.ravel()), row["lattice"])
-
-
-def test_a_skewed_cell_has_its_bonds_across_what_is_drawn() -> None:
-    half = 2.024
-    lattice = np.array([[0, half, half], [half, 0, half], [half, half, 0]])
-    drawn = scene(Crystal(lattice, ("Al", "As"), np.array([[0, 0, 0], [0.25, 0.25, 0.25]])))
-    arsenic = drawn.species.index("As")
-    joined = [pair for pair in drawn.bonds if arsenic in pair]
-    assert len(joined) == 4 and len(drawn.edges) == 12
-    lengths = [np.linalg.norm(drawn.positions[a] - drawn.positions[b]) for a, b in joined]
-    assert np.allclose(lengths, np.sqrt(3) / 2 * half)
 
 
 def test_a_material_says_all_that_is_stored_of_it(served: Served) -> None:

@@ -187,8 +187,9 @@ def test_a_query_without_end_is_stopped_and_no_other_request_waits(served: Serve
         # A value that nests this deep ends the process that prints it; the next has another.
         deep = "SELECT " + "[" * 300 + "1" + "]" * 300
         asked(address, f"/api/sql?q={quote(deep)}")
-        again, _ = asked(address, "/api/sql?q=SELECT+2")
-        assert b" 200 " in again
+        # On a busy machine the new process may not have opened the store within the limit.
+        again = (asked(address, "/api/sql?q=SELECT+2")[0] for _ in range(10))
+        assert any(b" 200 " in answer for answer in again)
 
 
 def test_connections_that_say_nothing_are_few_and_short(
@@ -199,7 +200,8 @@ def test_connections_that_say_nothing_are_few_and_short(
     with running(served.store.uri, Limits(processes=0)) as address:
         silent = [socket.create_connection(address, 5) for _ in range(100)]
         try:
-            time.sleep(0.3)
+            answer, _ = asked(address, "/api")
+            assert b" 200 " in answer, "the silent ones keep nobody out"
             refused = sum(_is_closed(line) for line in silent)
             assert refused >= 80
             time.sleep(1.3)

@@ -10,8 +10,10 @@ import pytest
 from served_pages import client_of
 from starlette.testclient import TestClient
 
+from explain.explore import trying
 from explain.explore.engine import Limits
 from explain.explore.safety import Guard
+from featurestore.preparation import MissingVersionError
 from featurestore.store import FeatureStore
 
 
@@ -41,7 +43,7 @@ def bring(client: TestClient, text: str, **more: str) -> str:
 
 
 def test_a_file_is_compared_and_predicted_and_nothing_of_it_is_kept(
-    laboratory: tuple[FeatureStore, TestClient],
+    laboratory: tuple[FeatureStore, TestClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, client = laboratory
     before = contents(store)
@@ -61,6 +63,18 @@ def test_a_file_is_compared_and_predicted_and_nothing_of_it_is_kept(
     near = [row["prediction"] for row in expected if row["material_id"] in found]
     assert min(near) - 0.3 < told < max(near) + 0.3
     assert "<h2>Why</h2>" in page
+    assert 'role="alert"' in (refused := bring(client, lab.poscar(4.35), model="nobody"))
+    assert "nobody" in refused and "<h2>Predictions</h2>" not in refused
+    chosen = bring(client, lab.poscar(4.35), model=model)
+    assert f'value="{model}" selected' in chosen and with_interval[0] in chosen
+
+    def lacks(*given: object) -> None:
+        raise MissingVersionError("the weights are not here")
+
+    monkeypatch.setattr(trying, "_predicted", lacks)
+    page = bring(client, lab.poscar(4.35))
+    assert "nothing is predicted: the weights are not here" in page
+    assert f"/material?id={found[0]}" in page, "what it is like is said"
     assert contents(store) == before, "nothing is stored"
 
 
