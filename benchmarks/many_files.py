@@ -46,7 +46,9 @@ Cl1 Cl 0.5 0.5 0.5
 @click.command()
 @click.option("--files", default=100_000, show_default=True, help="How many files are made.")
 @click.option("--read/--list-only", default=True, help="Whether they are ingested as well.")
-@click.option("--interrupt-after", default=0.0, help="Seconds after which the first run is cut off.")
+@click.option(
+    "--interrupt-after", default=0.0, help="Seconds after which the first run is cut off."
+)
 def main(files: int, read: bool, interrupt_after: float) -> None:
     """Make the files, list them and give them ids, then ingest them into a store of their own."""
     with tempfile.TemporaryDirectory() as folder:

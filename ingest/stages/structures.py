@@ -78,9 +78,7 @@ def ingest_structures(
         kept_failures(store, "structures", dataset, materials, run) as succeeded,
         kept_failures(store, "targets", dataset, targets, run) as solved_targets,
         worker_pool(workers) as pool,
-        read_ahead(
-            _batches(records, a_batch or _BATCH, interruption), _BATCHES_AHEAD
-        ) as batches,
+        read_ahead(_batches(records, a_batch or _BATCH, interruption), _BATCHES_AHEAD) as batches,
     ):
         for batch in batches:
             rows: list[dict[str, Any]] = []

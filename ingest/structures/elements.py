@@ -74,9 +74,7 @@ def of_label(label: str, stated: Collection[str]) -> tuple[str, bool] | None:
     letters = match[0]
     # T1 and T2 are the tetrahedral sites of a framework more often than tritium
     sure = letters in ELEMENTS or letters == "D"
-    if sure and (
-        not stated or ISOTOPES.get(letters, letters) in stated or letters in stated
-    ):
+    if sure and (not stated or ISOTOPES.get(letters, letters) in stated or letters in stated):
         return letters, False
     fitting = {
         symbol

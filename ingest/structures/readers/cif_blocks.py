@@ -70,8 +70,10 @@ class Block:
     @property
     def holds_sites(self) -> bool:
         """Whether it is about atoms in a cell."""
-        return bool(self.unreadable) or any(value is not None for value in self.values("_atom_site_fract_x")) or (
-            "_atom_site_cartn_x" in self.items and "_cell_length_a" in self.items
+        return (
+            bool(self.unreadable)
+            or any(value is not None for value in self.values("_atom_site_fract_x"))
+            or ("_atom_site_cartn_x" in self.items and "_cell_length_a" in self.items)
         )
 
 

@@ -427,7 +427,9 @@ def test_a_bad_block_fails_alone(tmp_path):
 # 9. Occupancies near 1.
 
 
-@pytest.mark.parametrize("occupancy", ["1", "1.0", "1.", "0.9999999999", "1.0000000001", "1.0(1)", "0.999999"])
+@pytest.mark.parametrize(
+    "occupancy", ["1", "1.0", "1.", "0.9999999999", "1.0000000001", "1.0(1)", "0.999999"]
+)
 def test_an_occupancy_that_is_one(tmp_path, occupancy):
     text = cif(f"Na1 Na 0 0 0 {occupancy}", "Cl1 Cl .5 .5 .5 1", cell=CUBE, symbol="F m -3 m")
     assert counts(stored(tmp_path, "a.cif", text)) == {"Cl": 4, "Na": 4}

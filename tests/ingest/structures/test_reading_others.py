@@ -42,6 +42,7 @@ from ingest.structures.sources import expand_sources, read_sources
         ({"species": "Cs_sv Cl_h"}, 4),
         ({"species": "Cs/1a2b3c Cl/4d5e6f"}, 4),
         ({"species": "Cs_sv_GW Cl.pbe"}, 4),
+        ({"species": "Cs Cl ! species", "counts": "1 1 # of each"}, 4),
         ({"sites": "0 0 0 Cs\n.5 .5 .5 Cl"}, 4),
         ({"sites": "0 0 0\n.5 .5 .5\n\n0 0 0\n0 0 0"}, 4),  # velocities
         ({"sites": "0.0D0 0 0\n5.0d-1 .5 .5"}, 4),
