@@ -187,7 +187,7 @@ def _all_pairs(crystal: Crystal, reach: float) -> _Pairs:
     wrapped into half a cell only few images are left to try.
     """
     steps = np.floor(reach / _plane_spacings(crystal) + 0.5).astype(int)
-    images = np.indices(2 * steps + 1).reshape(3, -1).T - steps
+    images = np.indices(tuple(2 * steps + 1)).reshape(3, -1).T - steps
     home = len(images) // 2
     first, second = _pairs_of(crystal.n_atoms)
     difference = crystal.frac_coords[second] - crystal.frac_coords[first]
