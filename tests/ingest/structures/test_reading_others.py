@@ -162,6 +162,20 @@ def test_a_list_of_documents_names_its_materials(tmp_path):
     ] == [False, False, True]
 
 
+def test_one_odd_document_of_a_list_leaves_the_ids_of_the_others(tmp_path):
+    documents = [{"material_id": name, "structure": structure()} for name in ("mp-1", "mp-2")]
+    named = [one.material_id for one in records(tmp_path, "a.json", json.dumps([*documents, None]))]
+    assert named == ["mp-1", "mp-2", "a/3"]
+    doubled = records(tmp_path, "a.json", json.dumps([*documents, documents[0]]))
+    assert [one.material_id for one in doubled] == named
+    assert isinstance(doubled[2].structure, Failure)
+    assert "a.json, block 3: its id 'mp-1' is that of structure 1" in doubled[2].structure.message
+    unnamed = [{"structure": structure()}, *documents]
+    assert [one.material_id for one in records(tmp_path, "a.json", json.dumps(unnamed))] == [
+        *("a/1", "a/2", "a/3")
+    ]
+
+
 @pytest.mark.parametrize(
     ("document", "words"),
     [
