@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -87,7 +87,11 @@ def redacted(text: str) -> str:
     ``*KEY*``, ``*PASSWORD*``) are found wherever they are, and so are user and password in a URI,
     values that are named so, access keys, and signatures in an object store's answer.
     """
-    for secret in sorted(_secrets(os.environ), key=len, reverse=True):
+    return _hidden(text, _secrets(os.environ))
+
+
+def _hidden(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
         text = text.replace(secret, HIDDEN)
     for pattern, instead in _patterns():
         text = pattern.sub(instead, text)
@@ -102,17 +106,21 @@ def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
 
 def without_secrets(value: Any) -> Any:
     """JSON values with the credentials in texts, and values of fields that are named so, hidden."""
+    return _without(value, _secrets(os.environ))
+
+
+def _without(value: Any, secrets: Sequence[str]) -> Any:
     if isinstance(value, str):
-        return redacted(value)
+        return _hidden(value, secrets)
     if isinstance(value, Mapping):
         return {
-            redacted(str(name)): HIDDEN
+            _hidden(str(name), secrets): HIDDEN
             if isinstance(item, str) and item and is_secret_name(str(name))
-            else without_secrets(item)
+            else _without(item, secrets)
             for name, item in value.items()
         }
     if isinstance(value, list | tuple):
-        return [without_secrets(item) for item in value]
+        return [_without(item, secrets) for item in value]
     return value
 
 
@@ -121,7 +129,9 @@ def is_secret_name(name: str) -> bool:
     return bool(_SECRET_NAME.search(name)) and not _HARMLESS_NAME.search(name)
 
 
-def _secrets(values: Mapping[str, str]) -> set[str]:
-    return {
+def _secrets(values: Mapping[str, str]) -> list[str]:
+    """The longest first: one may be part of another."""
+    found = {
         value for name, value in values.items() if len(value) >= _SHORTEST and is_secret_name(name)
     }
+    return sorted(found, key=len, reverse=True)

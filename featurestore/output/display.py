@@ -9,11 +9,9 @@ from html import escape
 from io import StringIO
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
+if TYPE_CHECKING:  # a process that reads or analyses structures starts without Arrow
+    import pyarrow as pa
 
-from featurestore.output.rows import cell, print_table
-
-if TYPE_CHECKING:
     from featurestore.output.figure import Figure
 
 #: Rows of a table that are shown; the others are counted.
@@ -82,6 +80,8 @@ class Shown:
 
 def as_text(showing: Showing) -> str:
     """The title, the facts, the first rows and the notes, as text."""
+    from featurestore.output.rows import print_table
+
     lines = [showing.title]
     width = max(map(len, showing.facts), default=0)
     lines += [f"  {name:{width}}  {value}" for name, value in showing.facts.items()]
@@ -112,6 +112,10 @@ def as_html(showing: Showing) -> str:
 
 def html_table(table: pa.Table) -> str:
     """All rows of a table as HTML: numbers to the right, formulas with subscripts."""
+    import pyarrow as pa
+
+    from featurestore.output.rows import cell
+
     numeric = [
         pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
         for kind in table.schema.types

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 from featurestore.crystal import Crystal
@@ -17,7 +17,7 @@ from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
 from featurestore.tables.schemas import TABLES
 from ingest.pipeline.failures import kept_failures
-from ingest.pipeline.interruption import stop_on_interrupt
+from ingest.pipeline.interruption import Interruption, stop_on_interrupt
 from ingest.pipeline.outcome import Outcome
 from ingest.pipeline.overlap import read_ahead
 from ingest.structures.analysis import Analysis, analyse_all
@@ -27,6 +27,7 @@ from ingest.structures.symmetry import SYMPREC
 from ingest.targets.cells import parse_target
 
 _BATCH = 2000
+_SECONDS_A_BATCH = 20.0  # files may be read slowly, and a kill should lose little
 _BATCHES_AHEAD = 1
 
 
@@ -77,9 +78,9 @@ def ingest_structures(
         kept_failures(store, "structures", dataset, materials, run) as succeeded,
         kept_failures(store, "targets", dataset, targets, run) as solved_targets,
         worker_pool(workers) as pool,
-        read_ahead(_batches(records, a_batch or _BATCH), _BATCHES_AHEAD) as batches,
+        read_ahead(_batches(records, a_batch or _BATCH, interruption), _BATCHES_AHEAD) as batches,
     ):
-        for batch in interruption.until_asked(batches):
+        for batch in batches:
             rows: list[dict[str, Any]] = []
             values: list[dict[str, Any]] = []
             for record, found in zip(batch, _analysed(batch, known, pool), strict=True):
@@ -182,9 +183,21 @@ def write_targets(
     _merge(store, "properties", [row | {"run_id": run.run_id} for row in values], outcome, replace)
 
 
-def _batches(records: Iterable[MaterialRecord], size: int) -> Iterator[list[MaterialRecord]]:
-    iterator = iter(records)
-    while batch := list(islice(iterator, size)):
+def _batches(
+    records: Iterable[MaterialRecord], size: int, interruption: Interruption
+) -> Iterator[list[MaterialRecord]]:
+    """Records to be written at once; what has been read when the user asks to stop is the last."""
+    batch: list[MaterialRecord] = []
+    since = time.monotonic()
+    for record in records:
+        batch.append(record)
+        asked = interruption.asked
+        if len(batch) >= size or asked or time.monotonic() - since > _SECONDS_A_BATCH:
+            yield batch
+            if asked:
+                return
+            batch, since = [], time.monotonic()
+    if batch:
         yield batch
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,7 @@ _ROOMY = 0.2  # with more, spheres of 1.6 times the radii would not fit
 _NOBLE = frozenset(("He", "Ne", "Ar", "Kr", "Xe", "Rn"))
 
 _FEW = 48  # atoms; with more, a search by cells is faster than all pairs
+_AT_ONCE = 1 << 15  # distances: a flat cell has hundreds of thousands of images near enough
 _U = 1.66053906660  # u/Å³ in g/cm³
 
 
@@ -185,23 +187,27 @@ def _all_pairs(crystal: Crystal, reach: float) -> _Pairs:
     wrapped into half a cell only few images are left to try.
     """
     steps = np.floor(reach / _plane_spacings(crystal) + 0.5).astype(int)
-    images = np.stack(
-        np.meshgrid(*(np.arange(-n, n + 1) for n in steps), indexing="ij"), axis=-1
-    ).reshape(-1, 3)
-    first, second = np.triu_indices(crystal.n_atoms)
+    images = np.indices(tuple(2 * steps + 1)).reshape(3, -1).T - steps
+    home = len(images) // 2
+    first, second = _pairs_of(crystal.n_atoms)
     difference = crystal.frac_coords[second] - crystal.frac_coords[first]
     difference -= np.round(difference)
     shifts = images @ crystal.lattice
     squares = np.full(len(first), np.inf)
-    own = first == second
     vectors = difference @ crystal.lattice
-    for step, shift in zip(images, shifts, strict=True):
-        moved = vectors + shift
-        square = np.einsum("ij,ij->i", moved, moved)
-        if not step.any():
-            square[own] = np.inf
-        np.minimum(squares, square, out=squares)
+    at_once = max(1, _AT_ONCE // len(first))
+    for begin in range(0, len(images), at_once):
+        moved = vectors + shifts[begin : begin + at_once, None]
+        square = np.einsum("kij,kij->ki", moved, moved)
+        if begin <= home < begin + at_once:
+            square[home - begin, first == second] = np.inf
+        np.minimum(squares, square.min(axis=0), out=squares)
     return first, second, np.sqrt(squares)
+
+
+@cache
+def _pairs_of(n_atoms: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    return np.triu_indices(n_atoms)
 
 
 def _near_pairs(crystal: Crystal, reach: float) -> _Pairs:

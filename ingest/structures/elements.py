@@ -72,9 +72,9 @@ def of_label(label: str, stated: Collection[str]) -> tuple[str, bool] | None:
     if match is None:
         return None
     letters = match[0]
-    if (letters in ELEMENTS or letters in ISOTOPES) and (
-        not stated or ISOTOPES.get(letters, letters) in stated or letters in stated
-    ):
+    # T1 and T2 are the tetrahedral sites of a framework more often than tritium
+    sure = letters in ELEMENTS or letters == "D"
+    if sure and (not stated or ISOTOPES.get(letters, letters) in stated or letters in stated):
         return letters, False
     fitting = {
         symbol

@@ -109,14 +109,16 @@ def _found(unit: Unit) -> list[Found]:
 
 def _named(unit: Unit, found: Sequence[Found]) -> list[MaterialRecord]:
     several = len(found) > 1
-    own = [one.material_id for one in found]
-    by_document = several and all(own) and len(set(own)) == len(own)
+    # what holds no structure needs no id of its own
+    holding = [one for one in found if not isinstance(one.structure, Failure)] or found
+    by_document = several and all(one.material_id for one in holding)
+    first: dict[str, int] = {}
     records = []
     for number, one in enumerate(found, start=1):
         structure = one.structure
         name = unit.material_id or unit.source
         if several:
-            named = by_document and not why_no_id(one.material_id)
+            named = by_document and one.material_id and not why_no_id(one.material_id)
             name = one.material_id if named else f"{name}/{number}"
         if isinstance(structure, Failure):
             if not isinstance(structure, NotAStructure):
@@ -124,6 +126,13 @@ def _named(unit: Unit, found: Sequence[Found]) -> list[MaterialRecord]:
                 structure = replace(structure, message=f"{unit.source}{block}: {structure.message}")
         elif by_document and (reason := why_no_id(one.material_id)):
             structure = Failure("NoIdError", f"{unit.source}, block {one.block}: its id {reason}")
+        elif by_document and first.setdefault(name, number) != number:
+            structure = Failure(
+                "ConflictError",
+                f"{unit.source}, block {one.block}: its id {name!r} is that of structure "
+                f"{first[name]} of the file as well; give each an id of its own",
+            )
+            name = f"{unit.material_id or unit.source}/{number}"
         elif not unit.material_id:
             structure = Failure("NoIdError", f"{unit.source}: the pattern finds no id in its path")
         elif unit.by_formula:

@@ -12,6 +12,7 @@ from ingest.structures.refusals import DisorderError
 
 # How far the occupancy of a place may be from 1: what a program's rounding leaves of it.
 OCCUPANCY_TOLERANCE = 1e-6
+_BINARY = 1e-12  # 1 - 0.999999 is a little more than 1e-6
 _EXCESS = 1e-3  # of thirds and sixths that were rounded
 
 
@@ -54,7 +55,7 @@ def species_at(
         If it is partially occupied or shared, and is not to be ordered.
     """
     total = sum(occupancies.values())
-    if len(occupancies) == 1 and abs(total - 1) <= OCCUPANCY_TOLERANCE:
+    if len(occupancies) == 1 and abs(total - 1) <= OCCUPANCY_TOLERANCE + _BINARY:
         return next(iter(occupancies)), ""
     held = ", ".join(f"{symbol} {amount!r}" for symbol, amount in occupancies.items())
     if total > 1 + _EXCESS:

@@ -144,8 +144,10 @@ def read_sources(
         If the only file is a JARVIS archive and damaged.
     """
     rule = rule or IdRule()
-    ids = dict(zip(files, rule.ids([file.inside for file in files]), strict=True))
-    for streamed, group in groupby(files, key=_is_stream):
+    streams = {file for file in files if _is_stream(file)}
+    named = files if len(streams) < len(files) else ()  # archives alone need no reader
+    ids = dict(zip(named, rule.ids([file.inside for file in named]), strict=True))
+    for streamed, group in groupby(files, key=streams.__contains__):
         if streamed:
             for file in group:
                 yield from _stream(file, alone=len(files) == 1)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from featurestore.crystal import Crystal
 from featurestore.failure import Failure
 from ingest.structures.checks import check_structure, density
+from ingest.structures.elements import atomic_mass
 from ingest.structures.expansion import Expanded, expand
 from ingest.structures.places import Place
 from ingest.structures.readers.base import Content, Found
@@ -39,6 +40,7 @@ _MODULATED = (
     "_atom_site_occ_fourier",
 )
 _SAME_VOLUME = 0.01  # relative
+_SAME_WEIGHT = 0.01  # relative
 _SAME_DENSITY = 0.05  # relative; the file's cell may be of another temperature
 
 
@@ -85,6 +87,8 @@ def read_cif(content: Content) -> Iterator[Found]:
 
 
 def _of_block(block: Block, content: Content) -> Found:
+    if block.unreadable:
+        raise UnreadableFileError(block.unreadable)
     if any(tag.startswith(_MODULATED) for tag in block.tags) or (
         number(block.value("_cell_modulation_dimension")) or 0
     ):
@@ -123,7 +127,10 @@ def _of_block(block: Block, content: Content) -> Found:
             stated.agrees,
         )
         all_notes += differing
-        all_notes += _density(block, crystal) if not _is_heavy(all_notes) else []
+        if not _is_heavy(all_notes):
+            all_notes += _density(block, crystal)
+            all_notes += _weight(block, crystal) if stated.formula is None else []
+        all_notes += _other_formulas(block, crystal) if stated.formula is None else []
     return Found(crystal, block.name, tuple(dict.fromkeys(all_notes)), space_group=symmetry.number)
 
 
@@ -158,6 +165,27 @@ def _density(block: Block, crystal: Crystal) -> list[str]:
     if not stated or abs(stated - own) <= _SAME_DENSITY * own:
         return []
     return [f"density: the file says {stated:g} g/cm³, its atoms make {own:.4g}"]
+
+
+def _weight(block: Block, crystal: Crystal) -> list[str]:
+    """A note if no whole number of formula units has the weight that the file states."""
+    stated = number(block.value("_chemical_formula_weight"))
+    mass = sum(map(atomic_mass, crystal.species))
+    units = max(round(mass / stated), 1) if stated else 0
+    if not stated or abs(mass - units * stated) <= _SAME_WEIGHT * mass:
+        return []
+    return [f"formula: the file says that a unit weighs {stated:g}, the atoms of a cell {mass:.5g}"]
+
+
+def _other_formulas(block: Block, crystal: Crystal) -> list[str]:
+    """Notes where the formula of the moieties or the structural one has other atoms."""
+    notes = []
+    for tag in ("_chemical_formula_moiety", "_chemical_formula_structural"):
+        written = block.value(tag) or ""
+        verdict = compare(crystal.species, parse_formula(written.replace(",", " ")), None)
+        if verdict.formula:
+            notes.append(f"formula: {tag}: {verdict.formula}")
+    return notes
 
 
 def _is_heavy(notes: Sequence[str]) -> bool:

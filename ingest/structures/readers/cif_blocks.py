@@ -24,6 +24,8 @@ _CATEGORIES = (
     "_exptl_crystal_density_diffrn",
 )
 _NOT = ("_atom_site_aniso", "_atom_site_moment", "_atom_site_fourier", "_atom_sites")
+_HEADER = re.compile(r"[ \t]*data_(\S*)", re.IGNORECASE)
+_SITES = re.compile(r"_atom_site[_.](?:fract|cartn)_x", re.IGNORECASE)
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?:\(\d*\))?$")
 
 
@@ -42,6 +44,8 @@ class Block:
         The block again, as a CIF of its own, without what is not about its structure.
     notes : tuple of str
         What was wrong with the syntax.
+    unreadable : str
+        Why nothing of it can be read, where others of its file can.
     """
 
     name: str
@@ -49,6 +53,7 @@ class Block:
     tags: frozenset[str] = frozenset()
     text: str = ""
     notes: tuple[str, ...] = field(default=())
+    unreadable: str = ""
 
     def values(self, *tags: str) -> Values:
         """The values of the first of these tags that the block has; empty if it has none."""
@@ -65,8 +70,10 @@ class Block:
     @property
     def holds_sites(self) -> bool:
         """Whether it is about atoms in a cell."""
-        return any(value is not None for value in self.values("_atom_site_fract_x")) or (
-            "_atom_site_cartn_x" in self.items and "_cell_length_a" in self.items
+        return (
+            bool(self.unreadable)
+            or any(value is not None for value in self.values("_atom_site_fract_x"))
+            or ("_atom_site_cartn_x" in self.items and "_cell_length_a" in self.items)
         )
 
 
@@ -85,6 +92,9 @@ def decimals(value: str) -> int:
 def blocks(content: Content) -> Iterator[Block]:
     """The data blocks of a CIF, in order.
 
+    A block that breaks the syntax leaves the others: where the whole cannot be read, each is read
+    alone.
+
     Raises
     ------
     UnreadableFileError
@@ -93,22 +103,61 @@ def blocks(content: Content) -> Iterator[Block]:
     import gemmi
 
     text = content.text.replace("\x00", "").replace("\r\n", "\n").replace("\r", "\n")
-    notes: tuple[str, ...] = ()
     if not re.search(r"^\s*data_", text, re.IGNORECASE | re.MULTILINE):
         raise UnreadableFileError(
             "the CIF has no line that begins with data_, so no data block; the usual cause is a "
             "lost first line"
         )
     try:
+        document = gemmi.cif.read_string(text)
+    except (ValueError, RuntimeError):
+        yield from _one_by_one(text)
+        return
+    for block in document:
+        yield _of_gemmi(block, ())
+
+
+def _one_by_one(text: str) -> Iterator[Block]:
+    pieces = _pieces(text)
+    for name, before, piece in pieces:
+        try:
+            yield from _leniently(piece, before)
+        except UnreadableFileError as error:
+            if len(pieces) == 1:
+                raise
+            if _SITES.search(piece):  # else it would not have been looked at
+                yield Block(name, {}, unreadable=str(error))
+
+
+def _pieces(text: str) -> list[tuple[str, int, str]]:
+    """Each block's name, the number of lines before it, and its text."""
+    found: list[tuple[str, int, list[str]]] = [("", 0, [])]
+    in_text = False
+    for number, line in enumerate(text.split("\n")):
+        in_text ^= line.startswith(";")
+        header = None if in_text else _HEADER.match(line)
+        if header is not None:
+            found.append((header[1], number, []))
+        found[-1][2].append(line)
+    # what stands before the first block are comments
+    return [(name, before, "\n".join(lines)) for name, before, lines in found[1:]]
+
+
+def _leniently(text: str, before: int) -> Iterator[Block]:
+    """The block of a text that may have a tag twice, or syntax that pymatgen alone reads."""
+    import gemmi
+
+    notes: tuple[str, ...] = ()
+    try:
         try:
             document = gemmi.cif.read_string(text)
         except (ValueError, RuntimeError) as error:
             if "duplicate" not in str(error):
                 raise
-            notes = (f"syntax: {_without_source(error)}",)
+            notes = (f"syntax: {_without_source(error, before)}",)
             document = gemmi.cif.read_string(text, check_level=0)
     except (ValueError, RuntimeError) as error:
-        yield from _by_pymatgen(text, f"{_without_source(error)}")
+        yield from _by_pymatgen(text, _without_source(error, before))
         return
     for block in document:
         yield _of_gemmi(block, notes)
@@ -186,10 +235,11 @@ def _value(raw: str) -> str | None:
     return None if gemmi.cif.is_null(raw) else str(gemmi.cif.as_string(raw))
 
 
-def _without_source(error: Exception) -> str:
-    return re.sub(r"^string:?(\d+:\d+)?\s*(\(\d+\))?:?\s*", _position, str(error)).strip()
+def _without_source(error: Exception, before: int) -> str:
+    """What gemmi says, with the line of the file instead of that of the block."""
 
+    def position(match: re.Match[str]) -> str:
+        line = (match[1] or "").partition(":")[0]
+        return f"line {int(line) + before}: " if line else ""
 
-def _position(match: re.Match[str]) -> str:
-    line = (match[1] or "").partition(":")[0]
-    return f"line {line}: " if line else ""
+    return re.sub(r"^string:?(\d+:\d+)?\s*(\(\d+\))?:?\s*", position, str(error)).strip()

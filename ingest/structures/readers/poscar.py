@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 
@@ -141,7 +142,7 @@ def _species_lines(lines: Sequence[str]) -> tuple[list[str] | None, list[int], i
     position = 5
     symbols: list[str] = []
     while position < len(lines) and not _is_counts(lines[position]):
-        fields = lines[position].split()
+        fields = _without_comment(lines[position]).split()
         if not fields or position > 40:
             raise UnreadableFileError(f"line {position + 1} should list species or their counts")
         symbols += fields
@@ -163,8 +164,12 @@ def _species_lines(lines: Sequence[str]) -> tuple[list[str] | None, list[int], i
 
 
 def _is_counts(line: str) -> bool:
-    fields = line.partition("!")[0].partition("#")[0].split()
+    fields = _without_comment(line).split()
     return bool(fields) and all(map(_WHOLE.match, fields))
+
+
+def _without_comment(line: str) -> str:
+    return line.partition("!")[0].partition("#")[0]
 
 
 def _mode(lines: Sequence[str], position: int) -> tuple[int, bool, list[str]]:
@@ -272,7 +277,10 @@ def _floats(line: str) -> list[float]:
     values = []
     for field in line.split():
         try:
-            values.append(float(field.replace("d", "e").replace("D", "E")))
+            value = float(field.replace("d", "e").replace("D", "E"))
         except ValueError:
             break
+        if not math.isfinite(value):
+            break
+        values.append(value)
     return values

@@ -67,7 +67,7 @@ class StructureReader:
     def found(self, name: str, data: bytes, nearest_order: bool = False) -> list[Found]:
         """What is in a file; whatever is wrong with it or with the reader is one `Failure`."""
         try:
-            self.part.versions()
+            _check_packages(self.part, tuple(sys.path))
             return self.part.found(name, data, nearest_order)
         except FeatureStoreError as error:
             failure = Failure.of(error)
@@ -114,6 +114,12 @@ def _readers(path: tuple[str, ...]) -> Readers:
         else:
             usable.append(StructureReader(part, str(entry), entry.package == _OURS))
     return Readers(tuple(usable), tuple(broken))
+
+
+@cache
+def _check_packages(part: SourcePart, path: tuple[str, ...]) -> None:
+    """Once, not for each file: finding a package's version takes as long as reading a POSCAR."""
+    part.versions()
 
 
 def readers_of_name(name: str) -> list[StructureReader]:

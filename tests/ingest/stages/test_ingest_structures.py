@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from featurestore.registry import load_registry
 from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
 from featurestore.tables.runs import Run
+from ingest.pipeline.interruption import Interruption
 from ingest.stages.structures import ingest_structures
 from ingest.structures import analysis
 from ingest.structures.ids import IdRule
@@ -417,3 +421,32 @@ def test_a_large_cell_that_takes_too_long_is_one_failure(store, tmp_path, monkey
     assert (materials.written, materials.present) == (0, 2)
     error, message = failures(store, "structures")["other"]
     assert error == "TimeLimit" and "finding the symmetry of its 2 atoms took more than" in message
+
+
+def test_ctrl_c_writes_what_has_been_read(store, monkeypatch):
+    asked = threading.Event()
+    ask = Interruption._ask
+
+    def and_say(self, *arguments):
+        ask(self, *arguments)
+        asked.set()
+
+    def records():
+        for number in range(5):
+            if number == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+                assert asked.wait(60)
+            yield MaterialRecord(f"m{number}", crystal(4.0 + number / 10))
+
+    monkeypatch.setattr(Interruption, "_ask", and_say)
+    with pytest.raises(KeyboardInterrupt, match="4 materials written"):
+        ingest_structures(
+            store,
+            records(),
+            dataset="d",
+            registry=load_registry(),
+            run=Run("r"),
+            progress=Silent(),
+            workers=1,
+        )
+    assert [row["material_id"] for row in rows(store, "materials")] == ["m0", "m1", "m2", "m3"]

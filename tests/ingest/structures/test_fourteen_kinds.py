@@ -107,6 +107,23 @@ def test_a_wrong_z_is_refused_where_the_setting_was_derived_and_noted_elsewhere(
     assert "Z = 2, its sites make 1" in said(stored(tmp_path, "b.cif", text))
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("_chemical_formula_weight 58.3", "a unit weighs 58.3, the atoms of a cell 40.3"),
+        ("_chemical_formula_weight 40.3", ""),
+        ("_chemical_formula_moiety 'Mg O, H2 O'", "moiety: the file's formula is H2 Mg O2"),
+        ("_chemical_formula_structural 'Mg (O H)2'", "differ by H -2, O -1"),
+        ("_chemical_formula_moiety '2(C6 H6), x'", ""),  # not understood
+        ("_chemical_formula_sum 'Mg O'\n_chemical_formula_weight 58.3", ""),
+    ],
+)
+def test_what_else_a_file_says_of_its_composition(tmp_path, more, words):
+    sites = ("Mg1 Mg 0 0 0 1", "O1 O 0.5 0.5 0.5 1")
+    notes = said(stored(tmp_path, "a.cif", cif(*sites, more=more)))
+    assert words in notes and ("formula" in notes) == bool(words)
+
+
 def test_two_atoms_at_one_place(tmp_path):
     failure = refused(
         tmp_path, "a.cif", cif("Ca1 Ca 0 0 0 1", "O1 O .5 .5 .5 1", "H1 H .5 .5 .5 1")
@@ -262,7 +279,7 @@ def test_operations_that_are_no_group(tmp_path):
 # 5. Labels without type symbols.
 
 
-@pytest.mark.parametrize("label", ["OH", "HOh1", "Wat1", "Ow1", "CL1", "X1", "1", "Qa"])
+@pytest.mark.parametrize("label", ["OH", "HOh1", "Wat1", "Ow1", "CL1", "X1", "1", "Qa", "T1"])
 def test_a_label_that_is_no_symbol(tmp_path, label):
     failure = refused(tmp_path, "a.cif", cif("Na1 0 0 0", f"{label} .5 .5 .5", columns=NO_TYPES))
     assert failure.error == "UnknownElementError" and label in failure.message
@@ -346,6 +363,7 @@ def test_names_behind_a_dot(tmp_path):
         ("a.cif", cif("N N 0 0 0 1", cell=(4, 4, 4, 0, 90, 90)), "alpha is no angle"),
         ("a.vasp", poscar(sites="0 0 0\n0 0"), "announces 2 sites; line 10, of site 2"),
         ("a.vasp", poscar(sites="0 0 0"), "announces 2 sites and has lines for 1"),
+        ("a.vasp", poscar(sites="0 0 0\n0 NaN 0"), "line 10, of site 2, has no three"),
         ("a.vasp", poscar(scale="one"), "line 2 is no scale"),
         ("a.vasp", poscar(lattice="4 0\n0 4 0\n0 0 4"), "line 3 is no lattice vector"),
         ("a.vasp", poscar(counts="1"), "names 2 species .* and counts 1"),
@@ -409,13 +427,15 @@ def test_a_bad_block_fails_alone(tmp_path):
 # 9. Occupancies near 1.
 
 
-@pytest.mark.parametrize("occupancy", ["1", "1.0", "1.", "0.9999999999", "1.0000000001", "1.0(1)"])
+@pytest.mark.parametrize(
+    "occupancy", ["1", "1.0", "1.", "0.9999999999", "1.0000000001", "1.0(1)", "0.999999"]
+)
 def test_an_occupancy_that_is_one(tmp_path, occupancy):
     text = cif(f"Na1 Na 0 0 0 {occupancy}", "Cl1 Cl .5 .5 .5 1", cell=CUBE, symbol="F m -3 m")
     assert counts(stored(tmp_path, "a.cif", text)) == {"Cl": 4, "Na": 4}
 
 
-@pytest.mark.parametrize("occupancy", ["0.99999", "0.5", "0.998(3)", "0", "1.5"])
+@pytest.mark.parametrize("occupancy", ["0.999998", "0.5", "0.998(3)", "0", "1.5"])
 def test_an_occupancy_that_is_not(tmp_path, occupancy):
     failure = refused(tmp_path, "a.cif", cif(f"Na1 Na 0 0 0 {occupancy}"))
     assert failure.error == "DisorderError"

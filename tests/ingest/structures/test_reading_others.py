@@ -42,6 +42,7 @@ from ingest.structures.sources import expand_sources, read_sources
         ({"species": "Cs_sv Cl_h"}, 4),
         ({"species": "Cs/1a2b3c Cl/4d5e6f"}, 4),
         ({"species": "Cs_sv_GW Cl.pbe"}, 4),
+        ({"species": "Cs Cl ! species", "counts": "1 1 # of each"}, 4),
         ({"sites": "0 0 0 Cs\n.5 .5 .5 Cl"}, 4),
         ({"sites": "0 0 0\n.5 .5 .5\n\n0 0 0\n0 0 0"}, 4),  # velocities
         ({"sites": "0.0D0 0 0\n5.0d-1 .5 .5"}, 4),
@@ -159,6 +160,20 @@ def test_a_list_of_documents_names_its_materials(tmp_path):
         isinstance(one.structure, Failure)
         for one in records(tmp_path, "a.json", json.dumps(documents))
     ] == [False, False, True]
+
+
+def test_one_odd_document_of_a_list_leaves_the_ids_of_the_others(tmp_path):
+    documents = [{"material_id": name, "structure": structure()} for name in ("mp-1", "mp-2")]
+    named = [one.material_id for one in records(tmp_path, "a.json", json.dumps([*documents, None]))]
+    assert named == ["mp-1", "mp-2", "a/3"]
+    doubled = records(tmp_path, "a.json", json.dumps([*documents, documents[0]]))
+    assert [one.material_id for one in doubled] == named
+    assert isinstance(doubled[2].structure, Failure)
+    assert "a.json, block 3: its id 'mp-1' is that of structure 1" in doubled[2].structure.message
+    unnamed = [{"structure": structure()}, *documents]
+    assert [one.material_id for one in records(tmp_path, "a.json", json.dumps(unnamed))] == [
+        *("a/1", "a/2", "a/3")
+    ]
 
 
 @pytest.mark.parametrize(
