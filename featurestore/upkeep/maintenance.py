@@ -196,6 +196,7 @@ def _maintained(
             if not is_full(error):
                 raise
             note = "no space left to compact it; old versions were dropped"
+
     def drop() -> None:
         dataset = _dataset(store, name)
         dataset.cleanup_old_versions(**superseded(dataset))
