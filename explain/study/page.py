@@ -197,7 +197,12 @@ def _training_row(
         "gain over the first features": row.get("set_gain"),
         "p after Holm": row.get("set_gain_p_holm"),
         "published": "; ".join(f"{one.model} {one.test_mae:g}" for one in beside) or None,
+        "published train / test": "; ".join(dict.fromkeys(map(_counts, beside))) or None,
     }
+
+
+def _counts(one: Published) -> str:
+    return " / ".join("not said" if n is None else f"{n:,}" for n in (one.n_train, one.n_test))
 
 
 def _tag_row(row: dict[str, Any], removals: Any) -> dict[str, Any]:

@@ -201,6 +201,7 @@ def test_rows_of_the_page_have_our_number_beside_the_published_one():
         4.5,
         "ALIGNN-BERT-TL 4.8874; ALIGNN-MatBERT-TL 4.6579",
     )
+    assert told["published train / test"] == "7,810 / 977"
     assert _training_row(row | {"features": "none"}, study.tables, errors)["published"] is None
     removals = read_removals(Path(report["published-removals"]))
     tag = {"property": "slme", "text_source": "chemnlp", "tag": "bond length", "mae_full": 4.0}
