@@ -82,7 +82,9 @@ def try_versions(
     uv: str, which: str, python: str, extra: str, overrides: Sequence[str], tests: Sequence[str]
 ) -> Tried:
     """Install and test in an environment of its own."""
-    found = _run([uv, "python", "find", "--no-project", "--offline", "--no-python-downloads", python])
+    found = _run(
+        [uv, "python", "find", "--no-project", "--offline", "--no-python-downloads", python]
+    )
     if found.returncode:
         return Tried(python, {}, "no such interpreter here: left out", True)
     with tempfile.TemporaryDirectory(prefix="versions-") as place:

@@ -79,7 +79,14 @@ def read_folds(path: Path, task: str) -> MatbenchFolds:
             name: (tuple(map(str, fold["train"])), tuple(map(str, fold["test"])))
             for name, fold in splits.items()
         }
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        zipfile.BadZipFile,
+    ) as error:
         raise InvalidInputError(
             f"{path}: no folds of {task} in Matbench's form ({type(error).__name__}: {error}); they "
             f"are in {VALIDATION} of the wheel: pip download --no-deps matbench=={VERSION}"
@@ -155,7 +162,9 @@ def write_results(
     """
     alike = {(model.predictor, model.parameters.features_name, model.encoders) for model in models}
     if len(alike) > 1:
-        raise InvalidInputError("the models are not of one method: their predictors or features differ")
+        raise InvalidInputError(
+            "the models are not of one method: their predictors or features differ"
+        )
     by_test = {frozenset(test): name for name, (_, test) in folds.folds.items()}
     results: dict[str, dict[str, Any]] = {}
     for model in models:

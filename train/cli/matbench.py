@@ -67,7 +67,9 @@ def folds(task: str, validation: Path, dataset: str | None, seed: int, folder: P
 @click.argument(
     "names", metavar="MODEL...", nargs=-1, required=True, shell_complete=stored("models")
 )
-@click.option("--algorithm", required=True, metavar="NAME", help="As the leaderboard is to show it.")
+@click.option(
+    "--algorithm", required=True, metavar="NAME", help="As the leaderboard is to show it."
+)
 @file_option("path", "File that ends in .json or .json.gz.", required=True)
 @store_option
 @at_option

@@ -63,9 +63,7 @@ def hashed(content: dict[str, Any]) -> str:
     """As matbench 0.6 does it in its own words: keys sorted at every level, JSON, SHA-256."""
 
     def fixed(value: dict[str, Any]) -> dict[str, Any]:
-        return dict(
-            sorted((k, fixed(v) if isinstance(v, dict) else v) for k, v in value.items())
-        )
+        return dict(sorted((k, fixed(v) if isinstance(v, dict) else v) for k, v in value.items()))
 
     return hashlib.sha256(json.dumps(fixed(content)).encode("utf-8")).hexdigest()
 
@@ -108,9 +106,7 @@ def test_what_is_no_fold_or_lacks_one_is_refused(trained, tmp_path: Path) -> Non
         with pytest.raises(MissingDataError, match="no model is of fold_1"):
             matbench.write_results(session, found[:1], folds, tmp_path / "r.json", {})
         with pytest.raises(InvalidInputError, match="two models are of fold_0"):
-            matbench.write_results(
-                session, [found[0], found[0]], folds, tmp_path / "r.json", {}
-            )
+            matbench.write_results(session, [found[0], found[0]], folds, tmp_path / "r.json", {})
         short = {"fold_0": list(folds.folds["fold_0"][1])[:-1]}
         other = matbench.read_folds(validation(tmp_path, short), TASK)
         with pytest.raises(InvalidInputError, match="1 are not of fold_0"):
