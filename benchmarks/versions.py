@@ -3,10 +3,10 @@
     python -m benchmarks.versions lowest
     python -m benchmarks.versions newest --python 3.11 --python 3.12 --python 3.13 --python 3.14
 
-makes an environment for each interpreter with uv, installs this checkout there with the versions that
-``--resolution`` gives, runs the tests, and prints the versions of every direct dependency and what
-became of the tests. An interpreter that is not on this machine is said, and left out. The environments
-lie in a temporary folder and go when they were used.
+makes an environment for each interpreter with uv, installs this checkout there with the versions
+that ``--resolution`` gives, runs the tests, and prints the versions of every direct dependency and
+what became of the tests. An interpreter that is not on this machine is said, and left out. The
+environments lie in a temporary folder and go when they were used.
 """
 
 from __future__ import annotations
@@ -82,9 +82,7 @@ def try_versions(
     uv: str, which: str, python: str, extra: str, overrides: Sequence[str], tests: Sequence[str]
 ) -> Tried:
     """Install and test in an environment of its own."""
-    found = _run(
-        [uv, "python", "find", "--no-project", "--offline", "--no-python-downloads", python]
-    )
+    found = _run([uv, "python", "find", "--no-project", "--no-python-downloads", python])
     if found.returncode:
         return Tried(python, {}, "no such interpreter here: left out", True)
     with tempfile.TemporaryDirectory(prefix="versions-") as place:

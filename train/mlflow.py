@@ -121,7 +121,8 @@ class MlflowRuns:
             return str(self._client.create_experiment(name))
         if found.lifecycle_stage != "active":
             raise InvalidInputError(
-                f"MLflow's experiment {name!r} at {self.to} was deleted: restore it, or name another"
+                f"MLflow's experiment {name!r} at {self.to} was deleted: restore it, or name "
+                "another"
             )
         return str(found.experiment_id)
 

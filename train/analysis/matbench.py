@@ -1,7 +1,7 @@
 """Matbench's folds as files of folds, and predictions of them in the form of its submissions.
 
-Dunn et al., npj Comput. Mater. 6, 138 (2020). The form is that of ``MatbenchBenchmark.to_file`` of the
-package matbench 0.6, which reads such a file again and holds it against its own folds.
+Dunn et al., npj Comput. Mater. 6, 138 (2020). The form is that of ``MatbenchBenchmark.to_file`` of
+the package matbench 0.6, which reads such a file again and holds it against its own folds.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def read_folds(path: Path, task: str) -> MatbenchFolds:
         zipfile.BadZipFile,
     ) as error:
         raise InvalidInputError(
-            f"{path}: no folds of {task} in Matbench's form ({type(error).__name__}: {error}); they "
-            f"are in {VALIDATION} of the wheel: pip download --no-deps matbench=={VERSION}"
+            f"{path}: no folds of {task} in Matbench's form ({type(error).__name__}: {error}); "
+            f"they are in {VALIDATION} of the wheel: pip download --no-deps matbench=={VERSION}"
         ) from error
     return MatbenchFolds(task, dict(sorted(folds.items())))
 
@@ -163,7 +163,7 @@ def write_results(
     alike = {(model.predictor, model.parameters.features_name, model.encoders) for model in models}
     if len(alike) > 1:
         raise InvalidInputError(
-            "the models are not of one method: their predictors or features differ"
+            "the models differ in more than their folds: in predictor or features"
         )
     by_test = {frozenset(test): name for name, (_, test) in folds.folds.items()}
     results: dict[str, dict[str, Any]] = {}

@@ -68,7 +68,7 @@ def folds(task: str, validation: Path, dataset: str | None, seed: int, folder: P
     "names", metavar="MODEL...", nargs=-1, required=True, shell_complete=stored("models")
 )
 @click.option(
-    "--algorithm", required=True, metavar="NAME", help="As the leaderboard is to show it."
+    "--algorithm", required=True, metavar="NAME", help="The name that the leaderboard shows."
 )
 @file_option("path", "File that ends in .json or .json.gz.", required=True)
 @store_option

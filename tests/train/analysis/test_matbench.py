@@ -139,7 +139,7 @@ def test_fold_files_count_from_zero_and_share_nothing(tmp_path: Path) -> None:
 def test_a_file_of_another_form_and_an_unknown_task_are_named(tmp_path: Path) -> None:
     path = tmp_path / "validation.json"
     path.write_text("{}", "utf-8")
-    with pytest.raises(InvalidInputError, match="pip download --no-deps matbench==0.6"):
+    with pytest.raises(InvalidInputError, match=r"pip download --no-deps matbench==0\.6"):
         matbench.read_folds(path, TASK)
     with pytest.raises(UnknownNameError, match="matbench_steels"):
         matbench.read_folds(path, "matbench_steels")
