@@ -89,6 +89,9 @@ def try_versions(
         environment = Path(place) / "environment"
         _checked([uv, "venv", "--quiet", "--python", found.stdout.strip(), str(environment)])
         program = str(environment / ("Scripts" if os.name == "nt" else "bin") / "python")
+        python = _checked(
+            [program, "-c", "import platform as p; print(p.python_version())"]
+        ).strip()
         given = Path(place) / "overrides.txt"
         given.write_text("\n".join(overrides) + "\n", "utf-8")
         install = [uv, "pip", "install", "--quiet", "--python", program]
@@ -149,7 +152,7 @@ def _checked(command: Sequence[str]) -> str:
     "pythons",
     multiple=True,
     default=(f"{sys.version_info.major}.{sys.version_info.minor}",),
-    help="Version of an interpreter (may be repeated). Default: the running one.",
+    help="Version or path of an interpreter (may be repeated). Default: the running one.",
 )
 @click.option("--extra", default="dev", show_default=True, help="The extra that is installed.")
 @click.option(
