@@ -177,10 +177,11 @@ def main(
     if uv is None:
         raise click.ClickException("needs uv: pip install uv")
     tried = [try_versions(uv, which, one, extra, overrides, tests or FAST) for one in pythons]
-    click.echo(table(direct(extra), tried))
+    if any(one.versions for one in tried):
+        click.echo(table(direct(extra), tried))
     for one in tried:
         click.echo(f"\nPython {one.python}, {which}: {one.said}")
-    if not all(one.passed for one in tried):
+    if not all(one.passed for one in tried) or not any(one.versions for one in tried):
         raise SystemExit(1)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -46,9 +49,13 @@ def download_distribution(requirement: str, form: Form, folder: Path) -> Path:
         errors = [line for line in result.stderr.splitlines() if line.strip()]
         errors = [line for line in errors if "error" in line.lower()] or errors
         reason = errors[-1].strip() if errors else f"exit code {result.returncode}"
-        raise DownloadError(
-            f"could not fetch {requirement} ({form}) from the package index: {reason}; "
+        advice = (
             f"check the network or pip's index settings (`{sys.executable} -m pip config list`)"
+        )
+        if os.strerror(errno.ENOSPC) in reason:
+            advice = f"it goes through {tempfile.gettempdir()} (TMPDIR) to {folder}: make room there"
+        raise DownloadError(
+            f"could not fetch {requirement} ({form}) from the package index: {reason}; {advice}"
         )
     [path] = set(folder.iterdir()) - before
     return path
