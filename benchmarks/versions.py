@@ -104,12 +104,11 @@ def try_versions(
         listed = _checked([uv, "pip", "freeze", "--quiet", "--python", program])
         versions = dict(line.split("==") for line in listed.splitlines() if "==" in line)
         before = _cpu()
-        done = _run([program, "-m", "pytest", "-p", "no:cacheprovider", *tests])
-        last = done.stdout.strip().splitlines() or done.stderr.strip().splitlines()
+        code, last = _told([program, "-m", "pytest", "-v", "-p", "no:cacheprovider", *tests])
         failed = [line for line in last if line.startswith(("FAILED", "ERROR"))]
         said = re.sub(r" in [\d.]+s.*$", "", last[-1]) if last else "pytest said nothing"
         said = "\n".join([f"{said}, {_cpu() - before:.0f} s of a core", *failed])
-        return Tried(python, versions, said, done.returncode == 0)
+        return Tried(python, versions, said, code == 0)
 
 
 def table(requirements: Sequence[Requirement], tried: Sequence[Tried]) -> str:
@@ -136,6 +135,21 @@ def _cpu() -> float:
 def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(command, cwd=ROOT, env=kept, capture_output=True, text=True, check=False)
+
+
+def _told(command: Sequence[str]) -> tuple[int, list[str]]:
+    """The exit code and the lines of a command that are shown as they come: a kill loses none."""
+    lines = []
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=kept, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            click.echo(line, nl=False, err=True)
+            if line.strip():
+                lines.append(line.strip())
+    return running.returncode, lines
 
 
 def _checked(command: Sequence[str]) -> str:

@@ -84,6 +84,9 @@ def test_a_full_disk_leaves_no_half_weights_and_is_told_from_a_network(
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: said)
     with pytest.raises(DownloadError, match=r"TMPDIR.* make room there"):
         pull("other")
+    said.stderr = "error: incomplete-download\n\n× Download failed after 6 attempts\nnote: network\n"
+    with pytest.raises(DownloadError, match="index: Download failed after 6 attempts; check the"):
+        pull("other")
 
 
 def raising(error: OSError):
