@@ -85,10 +85,20 @@ def _parsed(path: Path, line: int, row: dict[str, str]) -> Published:
         mae = float(values.pop("test_mae"))
     except ValueError as error:
         raise InvalidInputError(f"{path}, line {line}: test_mae is no number") from error
-    counts: dict[str, int | None] = {}
-    for name in _COUNTS:
-        said = (row.get(name) or "").strip()
-        if said and not said.isdecimal():
-            raise InvalidInputError(f"{path}, line {line}: {name} is no whole number")
-        counts[name] = int(said) if said else None
-    return Published(**values, test_mae=mae, **counts)
+    n_train, n_test = (_count(path, line, name, row.get(name)) for name in _COUNTS)
+    return Published(
+        values["property"],
+        values["features"],
+        values["text_source"],
+        values["model"],
+        mae,
+        n_train,
+        n_test,
+    )
+
+
+def _count(path: Path, line: int, name: str, given: str | None) -> int | None:
+    said = (given or "").strip()
+    if said and not said.isdecimal():
+        raise InvalidInputError(f"{path}, line {line}: {name} is no whole number")
+    return int(said) if said else None
