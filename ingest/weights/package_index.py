@@ -55,7 +55,8 @@ def download_distribution(requirement: str, form: Form, folder: Path) -> Path:
             f"check the network or pip's index settings (`{sys.executable} -m pip config list`)"
         )
         if os.strerror(errno.ENOSPC) in reason:
-            advice = f"it goes through {tempfile.gettempdir()} (TMPDIR) to {folder}: make room there"
+            through = tempfile.gettempdir()
+            advice = f"it goes through {through} (TMPDIR) to {folder}: make room there"
         raise DownloadError(
             f"could not fetch {requirement} ({form}) from the package index: {reason}; {advice}"
         )

@@ -63,7 +63,8 @@ def test_every_imported_package_is_declared():
         name: path
         for name, path in imported().items()
         if name not in ON_REQUEST | FOR_TESTS
-        and not {normal(one) for one in packages.get(name, CALLED.get(name, [name]))} & set(declared)
+        and not {normal(one) for one in packages.get(name) or CALLED.get(name, [name])}
+        & set(declared)
     }
     assert not lacking
 
