@@ -13,7 +13,8 @@ MAKE_VENV = $(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
 INSTALL = $(UV) pip install --quiet --python $(BIN)/python
 else
 MAKE_VENV = $(PYTHON) -m venv $(VENV)
-INSTALL = $(BIN)/python -m pip install --quiet
+# What is imported is compiled when it is: pip would compile the tens of thousands of files, as uv does not.
+INSTALL = $(BIN)/python -m pip install --quiet --no-compile
 endif
 
 # PyPI's Linux wheel of torch carries gigabytes of CUDA. By default the CPU build is taken, from the
