@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from explain.study.file import read_study, shipped_studies
-from explain.study.page import _tag_row, _training_row
+from explain.study.page import _of_what, _tag_row, _training_row
 from explain.study.published import change, kind_of_features, read_removals
 from explain.study.references import in_order
 from explain.study.schema import TABLES, StudyError
@@ -188,6 +188,11 @@ def test_every_key_is_documented():
         assert f"[{name}" in document
         for key in table.keys:
             assert f"`{key}`" in document or f"`{key} =" in document, (name, key)
+
+
+def test_a_figure_says_what_it_is_of_and_not_what_its_file_is_called():
+    assert _of_what("explanation-fig-6", "explanation_fig-6_Tc_supercon.png") == "Tc supercon"
+    assert _of_what("training-table-1", "training_table-1.png") == ""
 
 
 def test_rows_of_the_page_have_our_number_beside_the_published_one():
