@@ -13,7 +13,8 @@ MAKE_VENV = $(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
 INSTALL = $(UV) pip install --quiet --python $(BIN)/python
 else
 MAKE_VENV = $(PYTHON) -m venv $(VENV)
-INSTALL = $(BIN)/python -m pip install --quiet
+# What is imported is compiled when it is: pip would compile the tens of thousands of files, as uv does not.
+INSTALL = $(BIN)/python -m pip install --quiet --no-compile
 endif
 
 # PyPI's Linux wheel of torch carries gigabytes of CUDA. By default the CPU build is taken, from the
@@ -31,7 +32,10 @@ endif
 # The tests run in so many processes; each holds torch and its friends, some 700 MB.
 TEST_PROCESSES ?= $(shell $(PYTHON) -c "import os; print(min(4, os.cpu_count() or 1))")
 
-.PHONY: demo explore chromium test test-slow lint bench site wheel install clean
+# Interpreters that `make lowest-versions` and `make newest-versions` try; one that is not there is said.
+PYTHONS ?= 3.11 3.12 3.13 3.14
+
+.PHONY: demo explore chromium test test-slow lint bench site wheel lowest-versions newest-versions install clean
 
 install: $(VENV)/installed
 
@@ -76,6 +80,12 @@ site: install
 
 wheel: install
 	$(BIN)/python -m benchmarks.wheel --torch "$(TORCH)"
+
+# A fast part of the suite with the lowest and the newest allowed versions; by uv, in environments that go again.
+# TORCH_OVERRIDE=torch==2.13.0+cpu takes a build that UV_INDEX_URL or UV_FIND_LINKS leads to.
+lowest-versions newest-versions: install
+	$(BIN)/python -m benchmarks.versions $(@:-versions=) $(addprefix --python ,$(PYTHONS)) \
+	  $(addprefix --override ,$(TORCH_OVERRIDE))
 
 bench: install
 	$(BIN)/featurestore models pull minilm

@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import zipfile
@@ -62,9 +63,24 @@ def build(folder: Path) -> list[Path]:
     made = folder / "dist"
     made.mkdir()
     for kind in ("wheel", "sdist"):
-        script = f"import sys; from setuptools import build_meta as b; b.build_{kind}(sys.argv[1])"
-        _run([sys.executable, "-c", script, str(made)], cwd=copy)
+        _build(kind, copy, made)
     return sorted(made.iterdir(), key=lambda path: path.suffix != ".whl")
+
+
+def rebuilt(sdist: Path, folder: Path) -> Path:
+    """The wheel that the sdist gives, as an installer that finds no wheel makes it."""
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter="data")
+    made = folder / "dist"
+    made.mkdir()
+    _build("wheel", folder / sdist.name.removesuffix(".tar.gz"), made)
+    (wheel,) = made.iterdir()
+    return wheel
+
+
+def _build(kind: str, source: Path, made: Path) -> None:
+    script = f"import sys; from setuptools import build_meta as b; b.build_{kind}(sys.argv[1])"
+    _run([sys.executable, "-c", script, str(made)], cwd=source)
 
 
 def missing(wheel: Path) -> list[str]:
@@ -79,6 +95,14 @@ def missing(wheel: Path) -> list[str]:
         for path in (ROOT / room).rglob(pattern)
     }
     return sorted((wanted | set(DATA)) - there)
+
+
+def differences(first: Path, second: Path) -> list[str]:
+    """The files in which two wheels differ."""
+    with zipfile.ZipFile(first) as one, zipfile.ZipFile(second) as other:
+        held = [{name: wheel.read(name) for name in wheel.namelist()} for wheel in (one, other)]
+    names = held[0].keys() | held[1].keys()
+    return sorted(name for name in names if held[0].get(name) != held[1].get(name))
 
 
 def install(wheel: Path, environment: Path, torch: str) -> None:
@@ -139,6 +163,8 @@ def main(torch: str, build_only: bool) -> None:
         click.echo(f"{wheel.stat().st_size:,} and {sdist.stat().st_size:,} bytes")
         if lacking := missing(wheel):
             raise click.ClickException(f"the wheel lacks {', '.join(lacking[:5])}")
+        if differing := differences(wheel, rebuilt(sdist, folder / "again")):
+            raise click.ClickException(f"the sdist gives another wheel: {', '.join(differing[:5])}")
         if build_only:
             return
         environment = folder / "environment"

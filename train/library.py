@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from featurestore.errors import InvalidInputError
+from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.views.request import GRAPH, ViewRequest
 from featurestore.views.view import TrainingView
@@ -22,7 +23,7 @@ from train.forecasts.predictor import Predictor
 from train.forecasts.result import Forecasts
 from train.forecasts.stored import score_forecasts
 from train.model_request import ModelRequest
-from train.models import SeedGroup, requested_models, seed_groups, stored_models
+from train.models import SeedGroup, StoredModel, requested_models, seed_groups, stored_models
 from train.predictors.base import Recipe
 from train.predictors.loading import LoadedModel, load_model
 from train.predictors.registry import make_recipe, predictor_part
@@ -36,6 +37,7 @@ def fit(
     predictor: str = "ensemble",
     *,
     seed: int = 0,
+    then: Callable[[Session, StoredModel], object] | None = None,
     **settings: Any,
 ) -> TrainingResult:
     """Train a predictor on a view and store it with its predictions, or find it there.
@@ -51,6 +53,8 @@ def fit(
         "mlp", "ensemble", "gbt", "sklearn", …; see ``featurestore parts predictors``.
     seed : int
         Of everything random.
+    then : callable, optional
+        Called with the stored model at the end, for example `train.mlflow.MlflowRuns`.
     **settings
         Of the predictor, other than its defaults.
 
@@ -65,9 +69,14 @@ def fit(
     """
     if isinstance(view, ViewRequest):
         recipe, request = _recipe_and_request(store, predictor, settings, view)
-        return train_model(store, store.view(request), recipe, seed)
-    recipe = make_recipe(predictor, settings, classes=bool(view.parameters.classes))
-    return train_model(store, view, recipe, seed)
+        view = store.view(request)
+    else:
+        recipe = make_recipe(predictor, settings, classes=bool(view.parameters.classes))
+    result = train_model(store, view, recipe, seed)
+    if then is not None:
+        with store.session() as session:
+            then(session, result.model)
+    return result
 
 
 def cross_validate(

@@ -65,7 +65,12 @@ def plan(study: str, named_store: str | None, folder: Path | None, output_format
 
 @study.command(context_settings=CONTEXT)
 @_which
-def run(study: str, named_store: str | None, folder: Path | None) -> None:
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Processes that describe structures. Default: one a processor.",
+)
+def run(study: str, named_store: str | None, folder: Path | None, workers: int | None) -> None:
     """Show the plan, make what is missing, and write the page.
 
     Run it again after an interruption, or after the file was changed: what is done stays, and what
@@ -87,7 +92,7 @@ def run(study: str, named_store: str | None, folder: Path | None) -> None:
     rows = plan_table(plan_study(found, uri, folder))
     print_table(pa.Table.from_pylist(rows))
     note(_counted(rows))
-    result = run_study(found, uri, folder, note)
+    result = run_study(found, uri, folder, note, workers)
     click.echo(f"study        {found.name}")
     click.echo(f"fingerprint  {result.fingerprint}")
     click.echo(f"steps        {len(result.made)} made, {result.done} were there")

@@ -28,12 +28,15 @@ class Workshop:
         What the steps before have made.
     say : callable
         Called with each line for people.
+    workers : int, optional
+        Processes that describe structures; by default one a processor.
     """
 
     store: FeatureStore
     study: Study
     record: Record
     say: Callable[[str], None]
+    workers: int | None = None
 
     @property
     def folder(self) -> Path:
@@ -142,6 +145,7 @@ def make_text(shop: Workshop, step: Step) -> Output:
         said.get("source", step.entry),
         _selection(said),
         settings=said.get("settings"),
+        workers=shop.workers,
         time_limit=said.get("time-limit", 300.0),
     )
     _tell(shop, found.summary())

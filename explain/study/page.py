@@ -57,7 +57,7 @@ class Section:
     columns : tuple of Column
     rows : list of list of str or float or None
     figures : list of (str, str)
-        Alternative text, and the PNG as a data address.
+        What it is of beside the title, as a property, and the PNG as a data address.
     numbers : str
         The file with every number.
     left_out : int
@@ -134,7 +134,7 @@ def _section(
         columns=columns,
         rows=cells[:_MOST_ROWS],
         figures=[
-            (Path(name).stem.replace("_", " "), _embedded(shop.folder / name))
+            (_of_what(anchor, name), _embedded(shop.folder / name))
             for name in made.files
             if name.endswith(".png")
         ],
@@ -197,7 +197,12 @@ def _training_row(
         "gain over the first features": row.get("set_gain"),
         "p after Holm": row.get("set_gain_p_holm"),
         "published": "; ".join(f"{one.model} {one.test_mae:g}" for one in beside) or None,
+        "published train / test": "; ".join(dict.fromkeys(map(_counts, beside))) or None,
     }
+
+
+def _counts(one: Published) -> str:
+    return " / ".join("not said" if n is None else f"{n:,}" for n in (one.n_train, one.n_test))
 
 
 def _tag_row(row: dict[str, Any], removals: Any) -> dict[str, Any]:
@@ -216,6 +221,12 @@ def _tag_row(row: dict[str, Any], removals: Any) -> dict[str, Any]:
         "change %": ours,
         "published change %": None if theirs is None else 100 * theirs,
     }
+
+
+def _of_what(anchor: str, name: str) -> str:
+    """What follows the entry in a figure's file name; empty where it is of the whole entry."""
+    entry = anchor.replace("-", "_", 1)
+    return Path(name).stem.removeprefix(entry).lstrip("_").replace("_", " ")
 
 
 def _embedded(path: Path) -> str:

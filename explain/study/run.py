@@ -102,6 +102,7 @@ def run_study(
     uri: str,
     folder: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
+    workers: int | None = None,
 ) -> StudyResult:
     """Make what of a study is missing, and its page.
 
@@ -118,6 +119,8 @@ def run_study(
         Of the page and the record; by default the study's.
     say : callable
         Called with each line for people.
+    workers : int, optional
+        Processes that describe structures; by default one a processor.
 
     Raises
     ------
@@ -128,7 +131,7 @@ def run_study(
     store = FeatureStore.open(uri, create=True)
     record = Record.of(folder or study.folder, store.uri)
     record.fingerprint = study_fingerprint(steps)
-    shop = Workshop(store, study, record, say)
+    shop = Workshop(store, study, record, say, workers)
     try:
         shop.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -43,12 +46,19 @@ def download_distribution(requirement: str, form: Form, folder: Path) -> Path:
     ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        errors = [line for line in result.stderr.splitlines() if line.strip()]
-        errors = [line for line in errors if "error" in line.lower()] or errors
-        reason = errors[-1].strip() if errors else f"exit code {result.returncode}"
-        raise DownloadError(
-            f"could not fetch {requirement} ({form}) from the package index: {reason}; "
+        lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
+        # Newer versions of pip say a code after "error:" and what it means after a cross.
+        errors = [line.removeprefix("× ") for line in lines if line.startswith("× ")]
+        errors = errors or [line for line in lines if "error" in line.lower()] or lines
+        reason = errors[-1] if errors else f"exit code {result.returncode}"
+        advice = (
             f"check the network or pip's index settings (`{sys.executable} -m pip config list`)"
+        )
+        if os.strerror(errno.ENOSPC) in reason:
+            through = tempfile.gettempdir()
+            advice = f"it goes through {through} (TMPDIR) to {folder}: make room there"
+        raise DownloadError(
+            f"could not fetch {requirement} ({form}) from the package index: {reason}; {advice}"
         )
     [path] = set(folder.iterdir()) - before
     return path

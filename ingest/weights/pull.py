@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from featurestore.errors import InvalidInputError
+from featurestore.errors import InvalidInputError, StorageError
 from ingest.weights.cache import cached_folder, file_sha256, find_weights, verify, write_record
-from ingest.weights.registry import named_weights
+from ingest.weights.registry import Weights, named_weights
 from ingest.weights.sources import copy_from, fetch
 
 
@@ -63,6 +63,8 @@ def pull(
         If something cannot be fetched.
     InvalidInputError
         If a checksum is wrong or a file is missing.
+    StorageError
+        If the cache cannot be written.
     """
     weights = named_weights(name)
     folder = cached_folder(name)
@@ -71,10 +73,26 @@ def pull(
         return Pulled(folder, False, verify(name), unpinned)
     root = folder.parent
     pieces = root / ".pieces" / folder.name
-    pieces.mkdir(parents=True, exist_ok=True)
     origin = str(local.resolve() if local else weights.source)
-    report(f"fetching {name} from {origin}")
-    with tempfile.TemporaryDirectory(dir=root, prefix=".new-") as temporary:
+    try:
+        pieces.mkdir(parents=True, exist_ok=True)
+        report(f"fetching {name} from {origin}")
+        found = _gathered(weights, local, origin, pieces, folder)
+        shutil.rmtree(pieces)
+    except OSError as error:
+        raise StorageError(
+            f"{name} cannot be put into the cache {root}: {error}; make room or get the right to "
+            "write there, or name another folder with FEATURESTORE_CACHE"
+        ) from error
+    return Pulled(folder, True, found, unpinned or tuple(f for f in found if not weights.files))
+
+
+def _gathered(
+    weights: Weights, local: Path | None, origin: str, pieces: Path, folder: Path
+) -> dict[str, str]:
+    """The files, checked and moved into their folder at once; their SHA-256 by name."""
+    name = weights.name
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as temporary:
         into = Path(temporary) / folder.name
         into.mkdir()
         try:
@@ -95,5 +113,4 @@ def pull(
         write_record(into, name, origin, found)
         shutil.rmtree(folder, ignore_errors=True)
         into.rename(folder)
-    shutil.rmtree(pieces)
-    return Pulled(folder, True, found, unpinned or tuple(f for f in found if not weights.files))
+    return found

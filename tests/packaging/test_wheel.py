@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.wheel import ROOT, build, missing
+from benchmarks.wheel import ROOT, build, differences, missing, rebuilt
 
 
 def test_the_wheel_holds_every_module_and_data_file_and_the_sdist_what_builds_it(tmp_path: Path):
@@ -20,3 +20,4 @@ def test_the_wheel_holds_every_module_and_data_file_and_the_sdist_what_builds_it
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "README.md", "LICENSE", "NOTICES.md"} <= names
+    assert not differences(wheel, rebuilt(sdist, tmp_path / "again"))

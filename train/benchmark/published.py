@@ -11,6 +11,8 @@ from featurestore.views.request import FEATURES, GRAPH, ViewRequest
 from train.benchmark.grid import MATMINER
 
 _COLUMNS = ("property", "features", "text_source", "model", "test_mae")
+#: How many materials it was trained and tested on, where the file says it.
+_COUNTS = ("n_train", "n_test")
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Published:
         What the publication calls it.
     test_mae : float
         In the property's unit.
+    n_train, n_test : int or None
+        Materials; None where it is not said.
     """
 
     property: str
@@ -33,6 +37,8 @@ class Published:
     text_source: str
     model: str
     test_mae: float
+    n_train: int | None = None
+    n_test: int | None = None
 
     def stands_beside(self, request: ViewRequest) -> bool:
         """Whether it is of the same property, features and text source."""
@@ -46,6 +52,8 @@ class Published:
 
 def read_published(path: Path) -> list[Published]:
     """The rows of a CSV file with columns property, features, text_source, model, test_mae.
+
+    It may have n_train and n_test, too.
 
     Raises
     ------
@@ -77,4 +85,20 @@ def _parsed(path: Path, line: int, row: dict[str, str]) -> Published:
         mae = float(values.pop("test_mae"))
     except ValueError as error:
         raise InvalidInputError(f"{path}, line {line}: test_mae is no number") from error
-    return Published(**values, test_mae=mae)
+    n_train, n_test = (_count(path, line, name, row.get(name)) for name in _COUNTS)
+    return Published(
+        values["property"],
+        values["features"],
+        values["text_source"],
+        values["model"],
+        mae,
+        n_train,
+        n_test,
+    )
+
+
+def _count(path: Path, line: int, name: str, given: str | None) -> int | None:
+    said = (given or "").strip()
+    if said and not said.isdecimal():
+        raise InvalidInputError(f"{path}, line {line}: {name} is no whole number")
+    return int(said) if said else None

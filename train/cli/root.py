@@ -17,6 +17,8 @@ from train.cli.language_model import language_model
 from train.cli.leaderboard import leaderboard
 from train.cli.leakage import leakage
 from train.cli.list import list_models
+from train.cli.matbench import matbench
+from train.cli.mlflow import mlflow
 from train.cli.parity import parity
 from train.cli.report import report
 from train.cli.text_models import text_source
@@ -32,6 +34,6 @@ for command in (
     *(align, text_source, language_model),
     *(cross_validate, final),
     *(benchmark, report, list_models, curve, parity),
-    *(groups, leakage, leaderboard),
+    *(groups, leakage, leaderboard, matbench, mlflow),
 ):
     train.add_command(command)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from explain.study.file import read_study, shipped_studies
-from explain.study.page import _tag_row, _training_row
+from explain.study.page import _of_what, _tag_row, _training_row
 from explain.study.published import change, kind_of_features, read_removals
 from explain.study.references import in_order
 from explain.study.schema import TABLES, StudyError
@@ -190,6 +190,11 @@ def test_every_key_is_documented():
             assert f"`{key}`" in document or f"`{key} =" in document, (name, key)
 
 
+def test_a_figure_says_what_it_is_of_and_not_what_its_file_is_called():
+    assert _of_what("explanation-fig-6", "explanation_fig-6_Tc_supercon.png") == "Tc supercon"
+    assert _of_what("training-table-1", "training_table-1.png") == ""
+
+
 def test_rows_of_the_page_have_our_number_beside_the_published_one():
     study = read_study("hybrid-llm-gnn")
     report = study.tables["report"]
@@ -201,6 +206,7 @@ def test_rows_of_the_page_have_our_number_beside_the_published_one():
         4.5,
         "ALIGNN-BERT-TL 4.8874; ALIGNN-MatBERT-TL 4.6579",
     )
+    assert told["published train / test"] == "7,810 / 977"
     assert _training_row(row | {"features": "none"}, study.tables, errors)["published"] is None
     removals = read_removals(Path(report["published-removals"]))
     tag = {"property": "slme", "text_source": "chemnlp", "tag": "bond length", "mae_full": 4.0}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import synthetic_store as toy
+from click.testing import CliRunner
 from test_study_file import BASE, written
 
 import explain.study.run as running
@@ -17,6 +18,7 @@ from explain.study.record import Record
 from explain.study.run import plan_study, run_study
 from explain.study.state import look
 from explain.study.steps import Step
+from featurestore.cli.root import root
 from featurestore.errors import InvalidInputError
 from featurestore.store import FeatureStore
 
@@ -26,6 +28,7 @@ class Rooms:
 
     def __init__(self) -> None:
         self.made: list[str] = []
+        self.workers: set[int | None] = set()
         self.fails: BaseException | None = None
         self.output: dict[str, int] = {}
 
@@ -33,6 +36,7 @@ class Rooms:
         if self.fails is not None and step.table == "training":
             raise self.fails
         self.made.append(step.name)
+        self.workers.add(shop.workers)
         (shop.folder / f"{step.name}.txt").write_text("")
         facts = {"number": self.output.get(step.name, 0)}
         if step.table == "sources":
@@ -75,6 +79,13 @@ def test_what_is_done_stays_and_a_study_that_is_done_makes_nothing(rooms, study,
     assert again.fingerprint == first.fingerprint
     runs = FeatureStore.open(uri).sql("FROM runs WHERE command = 'study run'").to_pylist()
     assert json.loads(runs[0]["arguments"])["fingerprint"] == first.fingerprint
+
+
+def test_so_many_processes_describe_as_the_configuration_says(rooms, study, uri, monkeypatch):
+    monkeypatch.setenv("FEATURESTORE_WORKERS", "3")
+    done = CliRunner().invoke(root, ["study", "run", str(study), "--store", uri])
+    assert done.exit_code == 0, done.output
+    assert rooms.workers == {3}
 
 
 def test_a_kill_costs_the_step_that_was_under_way(rooms, study, uri):

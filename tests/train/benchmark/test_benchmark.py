@@ -431,6 +431,10 @@ def test_missing_models_are_named_and_the_rest_is_shown(
         ("property,features\n", "lacks the column text_source, model, test_mae"),
         (PUBLISHED.replace("0.27", "low"), "line 2: test_mae is no number"),
         (PUBLISHED.replace("structure,,", "crystal,,"), "line 2: features are"),
+        (
+            "property,features,text_source,model,test_mae,n_train\np,text,,m,0.1,many\n",
+            "line 2: n_train is no whole number",
+        ),
     ],
 )
 def test_bad_files_of_published_errors_are_named(
