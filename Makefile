@@ -29,8 +29,9 @@ else
 TORCH ?= torch==$(TORCH_VERSION)
 endif
 
-# The tests run in so many processes; each holds torch and its friends, some 700 MB.
-TEST_PROCESSES ?= $(shell $(PYTHON) -c "import os; print(min(4, os.cpu_count() or 1))")
+# The tests run in so many processes, one more than there are processors, since some only wait; each holds torch and
+# its friends, some 700 MB.
+TEST_PROCESSES ?= $(shell $(PYTHON) -c "import os; print(min(4, (os.cpu_count() or 1) + 1))")
 
 # Interpreters that `make lowest-versions` and `make newest-versions` try; one that is not there is said.
 PYTHONS ?= 3.11 3.12 3.13 3.14

@@ -305,7 +305,7 @@ class _NoTables:
     """Tables of an empty store."""
 
     uri = "empty"
-    storage = SimpleNamespace(uri=uri)
+    storage = SimpleNamespace(uri=uri, is_local=True)
 
     def names(self) -> list[str]:
         return []

@@ -48,14 +48,23 @@ LONGEST = (
 )
 
 
+TABLES_ON_S3 = ("materials", "sentences", "models", "runs")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
     for item in items:
         # Of the contracts: hundreds of items, of everything that the package ships.
-        if item.name == "test_memory_is_bounded" or item.name.startswith("test_memory_is_bounded["):
+        if item.name.partition("[")[0] == "test_memory_is_bounded" or _is_further_table(item):
             item.add_marker(pytest.mark.slow)
+
+
+def _is_further_table(item: pytest.Item) -> bool:
+    """Whether it tries on S3 what is tried there with a few tables, and on disk with all."""
+    table = getattr(item, "callspec", None) and item.callspec.params.get("table")
+    return bool(table) and item.cls.__name__ == "TestS3Store" and table not in TABLES_ON_S3
 
 
 @pytest.fixture(scope="session")

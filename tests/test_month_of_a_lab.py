@@ -105,6 +105,7 @@ def lab(tmp_path: Path) -> Lab:
     return lab
 
 
+@pytest.mark.slow
 def test_a_month_of_a_labs_life(lab):
     assert lab.is_sound() and "Nothing is lacking." in lab.types("status")
     lab.types("snapshot", "create", "october")

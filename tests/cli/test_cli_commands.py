@@ -352,6 +352,7 @@ def test_a_sample_of_a_split(sampled):
     assert found.to_pylist() == [{"same": True, "n": 28}]
 
 
+@pytest.mark.slow
 def test_what_of_a_file_is_its_id_and_disorder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sites = [

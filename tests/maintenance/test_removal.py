@@ -72,6 +72,7 @@ def test_a_material_goes_with_all_that_only_it_has(store):
     assert len(store.training_view(PROPERTY, **view_choices())) == 19
 
 
+@pytest.mark.slow
 def test_what_others_share_stays(store):
     """Another material with the same structure, and another structure with the same text."""
     [row] = lance.dataset(f"{store.uri}/materials.lance").to_table(filter=FIRST).to_pylist()
@@ -90,6 +91,7 @@ def test_what_others_share_stays(store):
     assert sound(store)
 
 
+@pytest.mark.slow
 def test_a_snapshot_brings_a_material_back(store):
     before, view = counts(store), store.training_view(PROPERTY, **view_choices())
     store.create_snapshot("before")
@@ -180,6 +182,7 @@ def test_a_split_that_a_model_used(store):
     assert "cannot be made" in lineage.inputs[0].facts["rebuilt"]
 
 
+@pytest.mark.slow
 def test_an_encoder_goes_after_its_models(store):
     model = model_of(store)
     with pytest.raises(InvalidInputError, match=f"1 model reads .*{model}"):

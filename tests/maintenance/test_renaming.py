@@ -72,6 +72,7 @@ def count(store: FeatureStore, table: str, condition: str) -> int:
     return int(rows[0]["n"])
 
 
+@pytest.mark.slow
 def test_a_property_with_its_splits_and_feature_sets(store):
     define_feature_set(store, "mine", [f"property:{PROPERTY}@toy", "sql:n_atoms"])
     view = store.training_view(PROPERTY, **view_choices())
@@ -110,6 +111,7 @@ def test_models_are_found_under_the_names_of_today(store):
     assert group_id(group).startswith(f"{PROPERTY}_")
 
 
+@pytest.mark.slow
 def test_names_that_follow_one_another(store):
     """There and back again, and a name that another thing has taken up meanwhile."""
     renamed(store, of_property, PROPERTY, "gap")
@@ -122,6 +124,7 @@ def test_names_that_follow_one_another(store):
     store.training_view(PROPERTY, **view_choices())
 
 
+@pytest.mark.slow
 def test_a_source_and_the_rule_that_names_it(store):
     row = store.sql("FROM properties WHERE material_id = 'toy-000'").to_pylist()[0]
     store.merge_rows("properties", [row | {"source": "lab's"}])
@@ -160,6 +163,7 @@ def crossed(store: FeatureStore) -> None:
             )
 
 
+@pytest.mark.slow
 def test_a_split(store):
     view = store.training_view(PROPERTY, **view_choices())
     renamed(store, of_split, SPLIT, "week 1")

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
+from tiers import few
 from whole_store import (
     PROPERTY,
     STRUCTURE_TABLE,
@@ -119,7 +120,7 @@ def test_a_whole_store_is_clean(store):
     assert list(verify(store)) == []
 
 
-@pytest.mark.parametrize("what", DAMAGES)
+@pytest.mark.parametrize("what", few(DAMAGES, 6))
 def test_damage_is_found(store, what):
     table, change, said = DAMAGES[what]
     damage(store, table, change)
@@ -228,6 +229,7 @@ def test_memory_is_bounded_by_batches(store, monkeypatch):
     assert list(verify(store)) == []
 
 
+@pytest.mark.slow
 def test_command_line(store):
     def run(*arguments: str) -> object:
         return CliRunner().invoke(root, ["verify", "--store", store.uri, *arguments])

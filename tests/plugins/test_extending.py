@@ -66,6 +66,7 @@ def test_the_packages_are_short_and_all_there() -> None:
         assert len([line for line in FILES[module].splitlines() if line.strip()]) <= 34
 
 
+@pytest.mark.slow
 def test_they_are_used_as_the_document_says(used: Path) -> None:
     assert "nuclei" in part_names(ENCODERS)
     assert registered(TEXTS, "plain").package == "lab-plain"

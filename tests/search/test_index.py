@@ -163,6 +163,7 @@ def test_removed_rows_are_not_found(store, asked):
     assert first not in ids(store.search.like(query, 20)) and asked
 
 
+@pytest.mark.slow
 def test_a_restored_table_has_the_index_of_its_time(toy_folder, tmp_path, asked):
     store = FeatureStore.open(shutil.copytree(toy_folder, tmp_path / "restored"))
     add_structures(store, clustered(ROWS - 60), 0)
@@ -248,6 +249,7 @@ def test_an_unreachable_recall_is_said(store, monkeypatch):
 
 @pytest.mark.parametrize("kind", few(["IVF_HNSW_SQ", "IVF_FLAT"], 1))
 @pytest.mark.parametrize("metric", few(["l2", "dot"], 1))
+@pytest.mark.slow
 def test_other_kinds_and_metrics(store, kind, metric, asked):
     build_index(store.search.space(), kind=kind, metric=metric, target=0.9, keep_slower=True)
     queries = held_out_queries(store.search.space().exact.vectors, seed=5, count=16)

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from synthetic_store import STRUCTURE_ENCODER, TEXT_ENCODER, structure_vector, text_vector
+from tiers import few
 
 import ingest.encoders.load
 from featurestore.catalogue import encoders
@@ -160,7 +161,7 @@ def test_settings_of_the_fingerprint_are_used(monkeypatch, store):
     }
 
 
-@pytest.mark.parametrize("colour", ["crystal_system", "mbj_bandgap", "material_id"])
+@pytest.mark.parametrize("colour", few(["crystal_system", "mbj_bandgap", "material_id"]))
 @pytest.mark.parametrize("method", ["pca", "tsne"])
 def test_maps(store, tmp_path, colour, method):
     path, points = tmp_path / "map.png", tmp_path / "points.json"

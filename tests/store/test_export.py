@@ -134,6 +134,7 @@ def test_every_format_has_a_card(store, tmp_path, output_format):
     assert "/home/someone" not in card
 
 
+@pytest.mark.slow
 def test_the_usage_that_the_card_shows_runs(store, tmp_path, monkeypatch):
     pytest.importorskip("datasets")
     for output_format in FORMATS:
@@ -143,6 +144,7 @@ def test_the_usage_that_the_card_shows_runs(store, tmp_path, monkeypatch):
         exec(compile(usage, output_format, "exec"), {})
 
 
+@pytest.mark.slow
 def test_the_same_view_gives_the_same_files(store, tmp_path):
     for output_format in FORMATS:
         contents = []

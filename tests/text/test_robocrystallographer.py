@@ -156,6 +156,7 @@ def test_other_versions_fall_back_to_the_plain_library_and_say_so(
     assert made.spec == robocrystallographer.spec
 
 
+@pytest.mark.slow
 def test_guessed_oxidation_states_are_another_generator(
     crystals: dict[str, Crystal], robocrystallographer: Robocrystallographer
 ) -> None:

@@ -61,6 +61,7 @@ def store(tmp_path: Path) -> FeatureStore:
     return store
 
 
+@pytest.mark.slow
 def test_it_is_said_wherever_errors_are_shown(store: FeatureStore) -> None:
     warning = f"has learned {toy.PROPERTY} of JARVIS-DFT: errors for {toy.PROPERTY} with its"
     request = toy.view_request("structure") | {"structure_encoder": NAME}

@@ -117,6 +117,7 @@ def test_models(store):
     assert lacks(store, "models") == []
 
 
+@pytest.mark.slow
 def test_a_model_takes_the_rule_in_force(store):
     trained(store)
     values(store, "lab", {"toy-001": 50.0})

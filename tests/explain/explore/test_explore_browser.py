@@ -13,6 +13,7 @@ import pytest
 import synthetic_store as toy
 from running_server import running
 from served_pages import Served
+from tiers import few
 
 from explain.explore.engine import Limits
 from explain.report.page import write_report
@@ -203,7 +204,7 @@ def test_a_structure_turns_in_a_notebook_and_cannot_reach_it(browser: Any, tmp_p
     assert wrong == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", few(["light", "dark"], 1))
 def test_the_report_of_a_model_is_accessible(
     served: Served, browser: Any, tmp_path: Path, scheme: str
 ) -> None:

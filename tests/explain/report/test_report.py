@@ -142,6 +142,7 @@ def test_errors_are_those_of_the_stored_predictions(store: FeatureStore, source:
     assert "12 of the 13 test materials have a formula that a training material has" in page.text
 
 
+@pytest.mark.slow
 def test_stored_effects_are_shown_and_what_lacks_is_a_command_that_runs(
     store: FeatureStore, source: str, tmp_path: Path
 ) -> None:
@@ -202,6 +203,7 @@ def test_neighbours_of_a_zero_vector_and_of_few_rows() -> None:
     assert _nearest(vectors, 1, np.array([0, 2])) == [(0, 0.0), (2, 0.0)]
 
 
+@pytest.mark.slow
 def test_a_store_that_has_changed_since_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

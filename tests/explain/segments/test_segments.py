@@ -100,6 +100,7 @@ def test_results_are_rows_from_which_the_same_effects_come_again(store: FeatureS
     assert last["counts"][0].as_py() == '{"erasures":0}'
 
 
+@pytest.mark.slow
 def test_seeds_are_averaged_with_their_spread(store: FeatureStore) -> None:
     models = [_train(store, "structure+text", seed, 0.1) for seed in (0, 1, 2)]
     (result,) = segment_effects(store, models, fold="test")

@@ -96,6 +96,7 @@ def test_effects_equal_a_brute_force_computation(store: FeatureStore) -> None:
     assert rows[0]["mae"] == pytest.approx(mae("bond length"), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_seeds_share_a_row_and_a_second_run_writes_nothing(store: FeatureStore) -> None:
     models = [_train(store, seed=0), _train(store, seed=1)]
     validation = TagAnalysis("val")
@@ -169,6 +170,7 @@ def test_retraining_asks_for_the_variant_of_every_fold(tmp_path: Path) -> None:
     assert "--fold" not in command and "without:each" in command
 
 
+@pytest.mark.slow
 def test_retraining_asks_for_all_that_is_missing_at_once(tmp_path: Path) -> None:
     store = toy.make_store(tmp_path / "store", 40)
     model = _train(store)

@@ -15,6 +15,7 @@ import bag_of_words as bag
 import numpy as np
 import pytest
 import synthetic_store as toy
+from tiers import few
 
 from explain.erasing.effects_table import StoredEffects
 from explain.tags.analysis import TagAnalysis, tag_effects
@@ -95,7 +96,7 @@ def word_control(index: int, tag: str, seed: int, draw: int) -> float:
     return sum(weight(words[i], seed) for i in drawn(draw, index, len(words), k))
 
 
-@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("tag", few(TAGS))
 def test_every_measure_has_its_closed_form(result: StoredEffects, tag: str) -> None:
     def own(index: int, seed: int) -> float:
         return weight(of_tags(index, (tag,)), seed)
@@ -190,6 +191,7 @@ def test_signed_changes_are_stored_for_every_material(
     np.testing.assert_allclose(rows["change"].to_numpy(), expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_retrained_model_is_tested_without_the_tag(
     store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

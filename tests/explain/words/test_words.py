@@ -408,6 +408,7 @@ def test_a_terminal_gets_colours(store: FeatureStore, monkeypatch: pytest.Monkey
     assert " ".join(WORDS[:4]) in click.unstyle(shown.stdout)
 
 
+@pytest.mark.slow
 def test_missing_variants_name_the_command_that_makes_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,7 @@ def read(store: FeatureStore, project: QuirkyServer, **options: Any) -> Any:
     return add_mp(store, ["elements=Cs"], endpoint=f"{project.base}/", **options)
 
 
+@pytest.mark.slow
 def test_a_property_of_ones_own(store: FeatureStore, project: QuirkyServer) -> None:
     read(store, project, limit=2, columns=["formation_energy_per_atom=mixing:eV/atom"])
     read(store, project, limit=3, columns=["formation_energy_per_atom=mixing"])

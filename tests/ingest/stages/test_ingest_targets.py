@@ -165,6 +165,7 @@ def test_failures_beyond_a_number_are_counted(store, tmp_path, monkeypatch):
     assert "the first 3 are in the table failures, the other 3 are only counted" in shown
 
 
+@pytest.mark.slow
 def test_memory_follows_the_store_and_not_the_file(store, tmp_path, monkeypatch):
     monkeypatch.setattr("ingest.targets.delimited.ROWS_A_BATCH", 500)
     monkeypatch.setattr("ingest.pipeline.outcome.MOST_FAILURES", 10)

@@ -398,6 +398,7 @@ def test_suffixes_are_read_in_any_case(tmp_path):
 # 8. Blocks without a structure.
 
 
+@pytest.mark.slow
 def test_blocks_that_hold_no_structure_are_passed(tmp_path):
     publication = "data_global\n_publ_section_title\n;\n Neat\n;\n"
     powder = "data_powder\nloop_\n_pd_meas_2theta\n_pd_meas_counts\n1 2\n3 4\n"

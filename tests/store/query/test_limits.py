@@ -70,6 +70,7 @@ def test_the_first_ctrl_c_ends_a_query_that_does_not_listen(store):
 
 
 @pytest.mark.parametrize("options", few([["--memory", "100"], ["--max-rows", "10"]], 1))
+@pytest.mark.slow
 def test_results_have_limits(store, options):
     with start(
         store, "SELECT list(range) FROM range(30000000) GROUP BY range % 11", *options

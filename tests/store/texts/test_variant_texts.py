@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import synthetic_store as toy
+from tiers import few
 
 from featurestore.identity import text_id
 from featurestore.session import QueryError
@@ -107,7 +108,7 @@ def _masked(piece: str) -> str:
     return " ".join(out)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", few(VARIANTS, 6))
 def test_texts_are_those_of_the_definition(store: FeatureStore, name: str) -> None:
     variant = parse_variant(name, TAGS, REFERENCE)
     assert str(variant) == name
@@ -163,6 +164,7 @@ def test_sql_refuses_other_variants(store: FeatureStore, variant: str, message: 
         store.sql("FROM texts('robocrystallographer', variant := ?)", [variant])
 
 
+@pytest.mark.slow
 def test_recorded_renderings_are_recognised_and_others_are_not(tmp_path: Path) -> None:
     store = toy.make_store(tmp_path / "store", 4)
     text = expected(2, parse_variant("mask:word:1,3", TAGS, REFERENCE))

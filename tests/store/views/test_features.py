@@ -260,6 +260,7 @@ def test_the_sets_of_this_package_are_features():
         assert [str(parse_feature(text)) for text in shipped.features] == list(shipped.features)
 
 
+@pytest.mark.slow
 def test_models_of_a_feature_set_are_stored_and_their_lineage_walks_through_it(tmp_path):
     store = make(tmp_path / "store")
     define_feature_set(store, "all", ["toy-graph.atom", "toy-text:chemnlp", "property:ehull"])

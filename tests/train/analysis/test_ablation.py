@@ -55,6 +55,7 @@ def test_the_table_has_a_row_for_each_feature_set(store: FeatureStore) -> None:
     assert table[0]["n_train"], table[0]["n_test"] == (30, 10)
 
 
+@pytest.mark.slow
 def test_mean_and_spread_are_over_the_seeds(store: FeatureStore) -> None:
     row = _rows(store)[0]
     maes = [model.metrics["folds"]["test"]["mae"] for model in row.models]

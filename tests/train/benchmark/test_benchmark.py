@@ -386,6 +386,7 @@ def _run(store: FeatureStore, *arguments: str) -> Result:
     return CliRunner().invoke(train, words)
 
 
+@pytest.mark.slow
 def test_tables_and_figure_from_the_command_line(
     store: FeatureStore, result: Benchmark, tmp_path: Path
 ) -> None:

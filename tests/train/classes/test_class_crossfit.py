@@ -43,6 +43,7 @@ def test_probabilities_out_of_fold(store: FeatureStore) -> None:
     assert list(found.short.column_names)[3] == "brier"
 
 
+@pytest.mark.slow
 def test_a_model_of_all_rows_is_of_numbers(store: FeatureStore) -> None:
     add_splits(store, folds=2, name="two", property="size")
     asked = ["frequencies", "--property", "size", "--split", "two"]

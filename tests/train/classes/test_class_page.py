@@ -84,6 +84,7 @@ def test_the_page_says_what_the_stored_predictions_say(
     assert "large, medium, small" in page.text, "the property's classes among the facts"
 
 
+@pytest.mark.slow
 def test_two_classes_a_constant_and_a_chosen_material(
     store: FeatureStore, ids: dict[str, list[str]], tmp_path: Path
 ) -> None:
@@ -147,4 +148,4 @@ def test_the_class_of_several_seeds_is_that_of_their_mean_probabilities(
     with store.session() as session:
         table = points(cast(Source, SimpleNamespace(session=session, store=store)), first)
     (found,) = [one for one in table.to_pylist() if one["material_id"] == "toy-009"]
-    assert found["prediction"] == "small" and found["seeds_std"] is None
+    assert found["prediction"] == "small" and "seeds_std" not in found

@@ -67,6 +67,7 @@ def test_what_it_costs_is_counted_on_the_same_materials(
     assert [row["part"] for row in found.short.to_pylist()] == ["K", "Na"]
 
 
+@pytest.mark.slow
 def test_a_second_time_nothing_is_trained(store: FeatureStore, found: CrossValidated) -> None:
     again = train.cross_validate(store, REQUEST, "mean")
     assert again.trained == 0 and found.trained == 2
@@ -101,6 +102,7 @@ def test_results_are_shown_in_a_notebook(found: CrossValidated, tmp_path: Path) 
     assert "To be left out costs" in repr(found)
 
 
+@pytest.mark.slow
 def test_in_workers_models_are_the_same_to_the_byte(tmp_path: Path) -> None:
     weights = []
     for place in ("here", "workers"):

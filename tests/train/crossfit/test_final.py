@@ -66,6 +66,7 @@ def store(trained: tuple[FeatureStore, str], tmp_path: Path) -> FeatureStore:
     return FeatureStore.open(tmp_path / "store")
 
 
+@pytest.mark.slow
 def test_what_is_stored_of_a_material_is_of_the_model_that_did_not_learn_from_it(
     read: FeatureStore, final: str
 ) -> None:
@@ -233,6 +234,7 @@ def test_one_crystal_under_two_ids_in_two_folds_is_said(store: FeatureStore) -> 
     assert any("1 structures are in several folds of 'cv3'" in note for note in notes)
 
 
+@pytest.mark.slow
 def test_the_commands(store: FeatureStore) -> None:
     options = [f"--{name.replace('_', '-')}={value}" for name, value in lab.CHOICES.items()]
     options = [one.replace("--text-source", "--text").replace("=lab", "=lab") for one in options]

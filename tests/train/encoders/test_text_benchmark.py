@@ -9,6 +9,7 @@ import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from tiers import few
 
 from benchmarks.shuffled_texts import shuffled
 from benchmarks.text_learning import PRESETS, main
@@ -18,7 +19,7 @@ from featurestore.store import FeatureStore
 from featurestore.vectors import Vectors
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", few(PRESETS, 1))
 def test_every_planned_command_parses(preset, tmp_path):
     planned = CliRunner().invoke(main, ["--preset", preset, "--plan", "--work", str(tmp_path)])
     assert planned.exit_code == 0, planned.output

@@ -46,6 +46,7 @@ def test_the_promoted_models_predict(lab_store: FeatureStore, lab_model: str) ->
     assert reasons["standing"].to_pylist() == ["retired"]
 
 
+@pytest.mark.slow
 def test_two_groups_are_compared_on_common_materials(
     lab_store: FeatureStore, lab_model: str
 ) -> None:

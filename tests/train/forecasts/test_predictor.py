@@ -69,6 +69,7 @@ def test_a_stored_number_of_what_has_changed_since_is_not_told(
     assert told.prediction == pytest.approx(computed)
 
 
+@pytest.mark.slow
 def test_on_a_cluster_its_workers_describe_and_encode(
     lab_store: FeatureStore, lab_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,7 @@ def test_what_is_taken_away_is_what_the_prediction_loses(
     assert again.find("two") is again.cases[0] and again.find("three") is None
 
 
+@pytest.mark.slow
 def test_the_command(lab_store: FeatureStore, lab_model: str, file: Path, tmp_path: Path) -> None:
     def run(*words: str):  # type: ignore[no-untyped-def]
         words = ("predict", *words, "--why", "--store", lab_store.uri)
@@ -177,6 +178,7 @@ def test_a_forecast_is_a_node_of_lineage(
     assert node.facts["inputs_now"].startswith("gone: ") and len(node.inputs) == 1
 
 
+@pytest.mark.slow
 def test_of_classes_it_is_the_probability_of_the_predicted_one(
     lab_store: FeatureStore, file: Path
 ) -> None:

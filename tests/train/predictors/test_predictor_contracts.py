@@ -131,7 +131,7 @@ def test_the_declared_defaults_are_the_recipes(name: str) -> None:
     assert made == plain and made.settings == plain.settings
 
 
-@pytest.mark.parametrize("name", few(SMALL, 4))
+@pytest.mark.parametrize("name", few(SMALL))
 def test_through_the_store(name: str, tmp_path: Path) -> None:
     """Stored predictions are those of the model that is loaded; wrong rows are refused."""
     store = toy.make_store(tmp_path / "store", 120)

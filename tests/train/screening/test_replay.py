@@ -26,6 +26,7 @@ def view(lab_store: FeatureStore) -> TrainingView:
     return lab_store.training_view(lab.PROPERTY, structure_encoder="lab-edges")
 
 
+@pytest.mark.slow
 def test_a_smooth_function_is_climbed(view: TrainingView) -> None:
     rules = ("expected-improvement", "greedy", "random")
     found = train.replay(view, PLAN, rules)

@@ -219,6 +219,7 @@ def test_what_cannot_be_meant_is_refused(
         train.screen(pair_store, WANTS, models=[other])
 
 
+@pytest.mark.slow
 def test_what_says_nothing_of_its_errors_has_no_probability(
     pair_store: FeatureStore, pair_models: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,6 +242,7 @@ def test_what_says_nothing_of_its_errors_has_no_probability(
     assert train.screen(pair_store, [f"{GAP} < 9"], ids=["known-61"]).chosen_ids == ["known-61"]
 
 
+@pytest.mark.slow
 def test_the_command(pair_store: FeatureStore, files: Path, tmp_path: Path) -> None:
     def run(*words: str):  # type: ignore[no-untyped-def]
         return CliRunner().invoke(root, ["screen", *words, "--store", pair_store.uri])
@@ -276,6 +278,7 @@ def test_the_command(pair_store: FeatureStore, files: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("format", few(["cif", "poscar"], 1))
+@pytest.mark.slow
 def test_structure_files_hold_the_chosen_structures(
     pair_store: FeatureStore, files: Path, tmp_path: Path, format: str
 ) -> None:
