@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,10 +62,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-def _is_further_table(item: pytest.Item) -> bool:
+def _is_further_table(item: Any) -> bool:
     """Whether it tries on S3 what is tried there with a few tables, and on disk with all."""
-    table = getattr(item, "callspec", None) and item.callspec.params.get("table")
-    return bool(table) and item.cls.__name__ == "TestS3Store" and table not in TABLES_ON_S3
+    if getattr(item.cls, "__name__", "") != "TestS3Store" or not hasattr(item, "callspec"):
+        return False
+    return item.callspec.params.get("table", TABLES_ON_S3[0]) not in TABLES_ON_S3
 
 
 @pytest.fixture(scope="session")
