@@ -81,10 +81,7 @@ DOCUMENTS = ["README.md"] + [
 #: What a newcomer reads; the longer ones go on from what these have made.
 FIRST = [
     "README.md",
-    *(
-        f"docs/{name}.md"
-        for name in ("tutorial", "ingestion", "tables", "sql", "features", "search")
-    ),
+    *(f"docs/{name}.md" for name in ("tutorial", "sql")),
 ]
 _BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

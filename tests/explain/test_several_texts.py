@@ -77,7 +77,6 @@ def test_each_text_is_erased_in_its_own_columns(store):
     assert not [finding for finding in found if finding.table == "erasures"], found
 
 
-@pytest.mark.slow
 def test_one_text_can_be_chosen_and_read_again(store, tmp_path):
     model = train(store)
     (chosen,) = tag_effects(store, [model], TagAnalysis(text=CHEM))

@@ -99,12 +99,14 @@ def test_of_coverage(store):
         assert not any(row["lack"] for row in coverage(session).to_pylist())
 
 
+@pytest.mark.slow
 def test_of_an_empty_view(store):
     found = executed(lambda: view(store, where="material_id >= 'm08'"))
     assert len(found) == N - 8
     ids(store)
 
 
+@pytest.mark.slow
 def test_of_a_search(store):
     hits = executed(lambda: store.search.materials_like("m12", "both"))
     assert len(hits) == 8
@@ -122,6 +124,7 @@ def test_of_an_explanation(store):
     ids(store)
 
 
+@pytest.mark.slow
 def test_of_a_verification(store):
     encoders = ids(store)
     for kind, encoder_id in encoders.items():

@@ -43,6 +43,7 @@ def write_more(store: FeatureStore, first: int) -> None:
         ingest_vectors(store, STRUCTURE_TABLE, ids, run)
 
 
+@pytest.mark.slow
 def test_a_backup_is_the_store_with_its_history(store, tmp_path):
     version = store.dataset(STRUCTURE_TABLE).version
     write_more(store, 50)

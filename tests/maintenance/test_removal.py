@@ -104,7 +104,7 @@ def test_a_snapshot_brings_a_material_back(store):
 
 @pytest.mark.parametrize(
     "table",
-    few(["splits", "sentences", STRUCTURE_TABLE, TEXT_TABLE, "properties", "materials"]),
+    few(["splits", "sentences", STRUCTURE_TABLE, TEXT_TABLE, "properties", "materials"], 1),
 )
 def test_a_removal_that_is_cut_off_goes_on(store, monkeypatch, table):
     where = f"{PROPERTY} < 3"
@@ -220,6 +220,7 @@ def test_models_that_are_not_there(store):
             planned(store, of_models, *given)
 
 
+@pytest.mark.slow
 def test_the_command_line(store):
     runner = CliRunner()
 

@@ -199,6 +199,7 @@ def test_a_data_set(store):
         planned(store, of_dataset, "games", "games")
 
 
+@pytest.mark.slow
 def test_a_material(store):
     stored = store.dataset("materials").to_table(filter="material_id = 'toy-000'").to_pylist()[0]
     renaming = planned(store, of_material, "toy-000", "zeta")
@@ -296,6 +297,7 @@ def test_a_snapshot_keeps_the_past(store):
     assert len(store.training_view(PROPERTY, **view_choices())) == 20 and sound(store)
 
 
+@pytest.mark.slow
 def test_the_command_line(store):
     runner = CliRunner()
 

@@ -57,6 +57,7 @@ def used(store: FeatureStore) -> str:
     return str(view.parameters.structure_encoder)
 
 
+@pytest.mark.slow
 def test_a_second_version_makes_the_name_ambiguous_until_one_is_promoted(store):
     assert used(store) == STRUCTURE_ENCODER
     add_version(store)

@@ -110,6 +110,7 @@ def test_they_are_used_as_the_document_says(used: Path) -> None:
     assert [row["variant"] for row in variants] == ["without:cell", "without:composition"]
 
 
+@pytest.mark.slow
 def test_they_keep_the_contracts(installed: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_lab.py"],

@@ -65,6 +65,7 @@ def notes(store):
     return [f.problem for f in found if "search index" in f.problem and not f.wrong]
 
 
+@pytest.mark.slow
 def test_what_was_measured_is_kept_and_shown(store):
     index = FeatureStore.open(store.uri).search.space().index
     assert index.kind == "IVF_FLAT" and index.metric == "cosine"
@@ -139,6 +140,7 @@ def test_selective_filters_read_only_their_own_vectors(store):
     assert found.rows.tolist() == space.exact.nearest(clustered(1)[0], 3, among=among).rows.tolist()
 
 
+@pytest.mark.slow
 def test_rows_added_later_are_found_and_maintenance_indexes_them(store, asked):
     far = np.full((3, 4), [9, -9, 9, -9], np.float32) + np.eye(3, 4, dtype=np.float32)
     add_structures(store, far, 5000)

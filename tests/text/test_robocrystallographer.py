@@ -39,7 +39,7 @@ print(json.dumps([ours, library]))
 """
 
 
-@pytest.mark.parametrize("quick", [6, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("quick", [2, pytest.param(0, marks=pytest.mark.slow)])
 def test_texts_are_those_of_the_plain_library(
     crystals: dict[str, Crystal], robocrystallographer: Robocrystallographer, quick: int
 ) -> None:

@@ -49,6 +49,7 @@ def _chosen(store: FeatureStore, **choice: str) -> list[tuple[str, str, int]]:
     return [(model.predictor, model.parameters.features, model.seed) for model in models]
 
 
+@pytest.mark.slow
 def test_a_condition_chooses_among_columns_settings_and_text_sources(store: FeatureStore) -> None:
     assert len(_chosen(store)) == 6
     assert _chosen(store, where="predictor = 'mean'") == [("mean", "structure+text", 0)]

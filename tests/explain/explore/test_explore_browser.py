@@ -205,6 +205,7 @@ def test_a_structure_turns_in_a_notebook_and_cannot_reach_it(browser: Any, tmp_p
 
 
 @pytest.mark.parametrize("scheme", few(["light", "dark"], 1))
+@pytest.mark.slow
 def test_the_report_of_a_model_is_accessible(
     served: Served, browser: Any, tmp_path: Path, scheme: str
 ) -> None:

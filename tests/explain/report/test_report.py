@@ -177,6 +177,7 @@ def test_a_model_of_text_alone(store: FeatureStore, tmp_path: Path) -> None:
     assert "Nearest by the structure vector" not in page.text
 
 
+@pytest.mark.slow
 def test_three_materials_or_those_that_are_asked_for(
     store: FeatureStore, source: str, tmp_path: Path
 ) -> None:

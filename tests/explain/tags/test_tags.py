@@ -246,6 +246,7 @@ def test_one_material_of_one_sentence_has_values_without_certainty(tmp_path: Pat
     assert result.find("comprehensiveness", "bond length") is None
 
 
+@pytest.mark.slow
 def test_the_figure_keeps_text_sources_apart_and_bears_a_perfect_model(
     store: FeatureStore, tmp_path: Path
 ) -> None:
@@ -334,6 +335,7 @@ def test_the_command_prints_the_table_and_writes_the_figure(
     assert again.stdout == shown.stdout and path.stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_the_command_can_make_what_is_missing(
     store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -186,6 +186,7 @@ def test_a_text_of_one_word_is_its_own_rationale(store: FeatureStore) -> None:
     assert set(variants.values()) == {"mask:word:0", "full"}
 
 
+@pytest.mark.slow
 def test_seeds_are_averaged_with_their_spread_and_rows_are_not_written_twice(
     store: FeatureStore,
 ) -> None:
@@ -332,6 +333,7 @@ def test_the_coloured_text_of_a_terminal_has_every_word_once(words: Contribution
     assert "each word deleted" in click.unstyle(summary(words))
 
 
+@pytest.mark.slow
 def test_the_page_goes_from_tags_to_words_and_escapes(
     store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,6 +364,7 @@ def test_the_page_goes_from_tags_to_words_and_escapes(
     assert f"{bad} &amp;" in check_alone(path.read_text("utf-8")).text
 
 
+@pytest.mark.slow
 def test_the_report_shows_measured_words(store: FeatureStore, tmp_path: Path) -> None:
     model = _train(store)
     word_effects(store, [model], MATERIAL, ["word"], "deletion")
@@ -441,6 +444,7 @@ def test_missing_variants_name_the_command_that_makes_them(
         assert float(row["random_least"]) <= float(row["random"]) <= float(row["random_most"])
 
 
+@pytest.mark.slow
 def test_encode_calls_the_command(
     store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,7 @@ def test_from_creation_to_deletion(store: FeatureStore, tmp_path: Path) -> None:
     assert [row["name"] for row in printed("snapshot", "list")] == ["a"]
 
 
+@pytest.mark.slow
 def test_reading_commands_at_a_snapshot(store: FeatureStore, tmp_path: Path) -> None:
     view = ["view", toy.PROPERTY, "--structure-encoder", "toy-graph", "--split", toy.SPLIT]
     before = invoke(*view).output

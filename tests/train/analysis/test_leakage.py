@@ -79,6 +79,7 @@ def test_every_notion_is_counted(store: FeatureStore) -> None:
     assert (leak.of, {leak.of for leak in found.leaks}) == (2, {2})
 
 
+@pytest.mark.slow
 def test_what_was_not_compared_is_said(store: FeatureStore) -> None:
     found = _found(store)
     assert _counts(found, "same crystal, by StructureMatcher")["test", "train"] == 0

@@ -57,6 +57,7 @@ def test_a_model_of_all_rows_is_of_numbers(store: FeatureStore) -> None:
         train.final(store, REQUEST, "gbt")
 
 
+@pytest.mark.slow
 def test_folds_of_another_property_beside_what_is_left_out(store: FeatureStore) -> None:
     with pytest.raises(InvalidInputError, match="leave_out, extend and like"):
         add_splits(store, like=lab.GAP, leave_out="element", name=lab.SPLIT, property="size")

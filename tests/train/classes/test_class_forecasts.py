@@ -40,6 +40,7 @@ def test_a_material_without_a_class(store: FeatureStore, ids: dict[str, list[str
     assert row["class"] == short[0]["value"] and len(row["probabilities"]) == 3
 
 
+@pytest.mark.slow
 def test_the_class_comes_later(store: FeatureStore, ids: dict[str, list[str]]) -> None:
     parameters = train.load(store, ids["size"][0]).parameters
     found = train.predict(store, ids=[UNKNOWN], models=ids["size"][0])

@@ -32,6 +32,7 @@ def _train(store: FeatureStore, *arguments: str) -> Result:
     return _run(store, "mlp", "--property", toy.PROPERTY, "--split", toy.SPLIT, *TINY, *arguments)
 
 
+@pytest.mark.slow
 def test_train_list_and_report(store: FeatureStore, tmp_path: Path) -> None:
     for features in (STRUCTURE, TEXT, [*STRUCTURE, *TEXT]):
         result = _train(store, *features, "--format", "csv")

@@ -98,6 +98,7 @@ def test_folds_of_one_group(store: FeatureStore) -> None:
         add_splits(store, folds=2, group_by="prototype", property=PROPERTY, name="cv-one")
 
 
+@pytest.mark.slow
 def test_results_are_shown_in_a_notebook(found: CrossValidated, tmp_path: Path) -> None:
     assert "To be left out costs" in repr(found)
 

@@ -88,6 +88,7 @@ def test_what_is_unseen_is_named() -> None:
     assert words == ("element Tc", "n_atoms 40, not 2 to 2")
 
 
+@pytest.mark.slow
 def test_forecasts_name_what_is_near_far_and_unseen(
     lab_store: FeatureStore, lab_model: str, tmp_path
 ) -> None:

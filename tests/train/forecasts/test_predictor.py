@@ -30,7 +30,7 @@ def state(store: FeatureStore) -> dict[str, int]:
         return dict(session.versions)
 
 
-@pytest.mark.parametrize("predictor", few(["sklearn", "ensemble", "gbt", "mlp", "mean"]))
+@pytest.mark.parametrize("predictor", few(["sklearn", "ensemble", "gbt", "mlp", "mean"], 1))
 def test_a_stored_test_material_is_predicted_as_it_is_stored_to_the_bit(
     lab_store: FeatureStore, predictor: str
 ) -> None:
@@ -179,6 +179,7 @@ def test_one_bad_file_among_many_is_counted_and_the_rest_predicted(
     assert again.failures == told.failures
 
 
+@pytest.mark.slow
 def test_a_version_that_is_not_installed_is_named_with_what_to_do(
     lab_store: FeatureStore, lab_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +204,7 @@ def test_a_version_that_is_not_installed_is_named_with_what_to_do(
         train.predict(lab_store, lab.candidates(tmp_path / "b", {"two": 3.6123}), models=lab_model)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_meant_is_refused(
     lab_store: FeatureStore, lab_model: str, tmp_path: Path
 ) -> None:

@@ -112,6 +112,7 @@ def test_the_command(lab_store: FeatureStore, lab_model: str, file: Path, tmp_pa
     assert written["why"] == row["why"]
 
 
+@pytest.mark.slow
 def test_few_are_explained_and_the_others_named(
     lab_store: FeatureStore, lab_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

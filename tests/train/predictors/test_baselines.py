@@ -109,6 +109,7 @@ def test_trees_learn_although_most_targets_are_zero() -> None:
     assert fits[SMALL.losses].details == {"loss": "squared_error"}
 
 
+@pytest.mark.slow
 def test_trees_come_back_from_their_bytes_and_seeds_differ(two_threads: None) -> None:
     fitted = _fit(SMALL, TRAIN, VAL, seed=1)
     weights = fitted.predictor.to_bytes()

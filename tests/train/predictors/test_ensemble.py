@@ -98,6 +98,7 @@ def test_the_validation_intervals_hold_what_they_say(store: FeatureStore) -> Non
     assert rows["inside"][0].as_py() == pytest.approx(37 / 40, abs=1.01 / 40)
 
 
+@pytest.mark.slow
 def test_the_same_command_gives_the_same_bytes(tmp_path: Path, two_threads: None) -> None:
     found = []
     for name in ("one", "two"):

@@ -8,6 +8,7 @@ import forecast_lab as lab
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from tiers import few
 
 import train
 from featurestore.cli.root import root
@@ -56,7 +57,7 @@ def test_a_smooth_function_is_climbed(view: TrainingView) -> None:
     assert [one.picked for one in again.campaigns] == [one.picked for one in found.campaigns]
 
 
-@pytest.mark.parametrize("rule", sorted(REPLAYED))
+@pytest.mark.parametrize("rule", few(sorted(REPLAYED)))
 def test_every_rule_picks(view: TrainingView, rule: str) -> None:
     plan = train.CampaignPlan(known=20, picks=7, batch=5, starts=2, top=2, smallest=True)
     found = train.replay(view, plan, (rule,))
