@@ -162,7 +162,7 @@ def test_the_command_line_says_what_it_would_do(store):
     store.remove("splits", "split = 'mine' AND material_id = 'toy-001'")
     runner, place = CliRunner(), ["--store", store.uri]
     said = runner.invoke(root, ["status", *place]).output
-    assert f"splits   mine: 1 materials with {PROPERTY} without a fold" in said
+    assert f"splits   mine: 1 materials with {toy.PROPERTY} without a fold" in said
     assert f"  featurestore ingest splits --extend mine --property {toy.PROPERTY}" in said
     before = len(store.sql("FROM splits").to_pylist())
     assert "Nothing was done" in runner.invoke(root, ["update", "--dry-run", *place]).output
