@@ -10,6 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from train.analysis.discrimination import share_estimate
+
 #: Pages with a bar beside a column, and at what value it is full; None at the largest.
 BARS: dict[str, tuple[str, float | None]] = {
     "coverage": ("percent", 100.0),
@@ -145,7 +147,7 @@ def _ticks(first: datetime, span: float) -> tuple[tuple[float, str], ...]:
 class Calibrated:
     """A point of a calibration plot: what was said, what came true, both from 0 to 1, of how many.
 
-    ``low`` and ``high`` are the 95 % interval of the share (E. B. Wilson, JASA 1927, 22, 209).
+    ``low`` and ``high`` are the 95 % interval of the share; see `share_estimate`.
     """
 
     said: float
@@ -157,10 +159,7 @@ class Calibrated:
 
 def calibrated(pairs: Sequence[tuple[float, float, int]]) -> tuple[Calibrated, ...]:
     """Points from (said, share that came true, materials), those of no material left out."""
-    return tuple(Calibrated(said, right, n, *_wilson(right, n)) for said, right, n in pairs if n)
-
-
-def _wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    estimates = [(said, right, n, share_estimate(right * n, n)) for said, right, n in pairs if n]
+    return tuple(
+        Calibrated(said, right, n, found.low, found.high) for said, right, n, found in estimates
+    )

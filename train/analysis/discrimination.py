@@ -50,8 +50,10 @@ def area_estimate(inside: Flags, scores: Floats) -> Estimate | None:
     return Estimate(area, max(area - half, 0.0), min(area + half, 1.0))
 
 
-def share_estimate(hits: int, n: int) -> Estimate:
+def share_estimate(hits: float, n: int) -> Estimate:
     """A share with Wilson's 95 % score interval (J. Am. Stat. Assoc. 1927, 22, 209).
+
+    ``hits`` are those of ``n``, or their mean over several seeds.
 
     >>> share_estimate(10, 10).high
     1.0
