@@ -23,6 +23,7 @@ from ingest.structures.elements import BY_NUMBER, ISOTOPES, of_type_symbol
 from ingest.structures.jarvis import crystal_from_jarvis
 from ingest.structures.places import species_at
 from ingest.structures.readers.base import Content, Found, parse_json
+from ingest.structures.readers.in_words import in_words
 from ingest.structures.readers.json_statements import compared_with_document
 from ingest.structures.readers.optimade_form import is_entry, is_header, read_entry
 from ingest.structures.refusals import (
@@ -150,10 +151,7 @@ def of_document(document: Mapping[str, Any], nearest_order: bool) -> Found | Non
     except InvalidStructureError:
         raise
     except Exception as error:  # values that nobody thought of, on which NumPy raises anything
-        said = " ".join(str(error).split())[:160]
-        raise UnreadableFileError(
-            f"it breaks the rules of its form ({type(error).__name__}: {said})"
-        ) from error
+        raise UnreadableFileError(f"it breaks the rules of its form: {in_words(error)}") from error
 
 
 def _of_document(document: Mapping[str, Any], nearest_order: bool) -> Found | None:
@@ -205,6 +203,9 @@ def _from_pymatgen(
             continue
         species.append(symbol)
         coords.append(_position(site, number, lattice))
+    charge = document.get("charge")
+    if isinstance(charge, int | float) and charge:
+        notes[f"charge: the cell is said to have the charge {charge:+g}, which is not kept"] = None
     return Crystal(lattice, tuple(species), np.array(coords).reshape(-1, 3)), tuple(notes)
 
 
@@ -288,11 +289,11 @@ def _from_ase(document: Mapping[str, Any]) -> Crystal:
     if isinstance(cell, dict):
         cell = cell.get("array", cell)
     if cell is None:
-        raise NoStructureError("the ASE atoms have no cell")
+        raise NoStructureError("it has no cell")
     lattice = _array(cell, (3, 3), "the cell")
     pbc = _plain(document.get("pbc", False))
     if pbc is not True and (not isinstance(pbc, list) or len(pbc) != 3 or not all(pbc)):
-        raise NoStructureError("the ASE atoms are not periodic in three directions")
+        raise NoStructureError("it is not periodic in three directions")
     numbers = _plain(document.get("numbers"))
     if not isinstance(numbers, list) or len(numbers) > LARGEST_CELL:
         raise UnreadableFileError(f"'numbers' is no list of up to {LARGEST_CELL:,} atomic numbers")
@@ -396,4 +397,5 @@ def _described(document: Any) -> str:
         return f"an object with the keys {sorted(map(str, document))[:8]}"
     if isinstance(document, list):
         return f"a list of {len(document)} entries, none of which is a structure"
-    return f"a {type(document).__name__}"
+    kinds = {str: "a text", bool: "a truth value", type(None): "null"}
+    return kinds.get(type(document), "a number")

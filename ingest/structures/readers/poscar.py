@@ -53,7 +53,7 @@ def read_poscar(content: Content) -> Iterator[Found]:
     InvalidStructureError
         Naming the line that is wrong.
     """
-    text = content.text
+    text, encoding_notes = content.in_plain_signs()
     lines = text.splitlines()
     if len(lines) < 8:
         raise UnreadableFileError(
@@ -103,7 +103,7 @@ def read_poscar(content: Content) -> Iterator[Found]:
     if symbols is not None:
         crystal, differing = compared(crystal, "pymatgen", lambda: _by_pymatgen(text))
         notes += differing
-    yield Found(crystal, notes=(*content.encoding_notes, *notes))
+    yield Found(crystal, notes=(*encoding_notes, *notes))
 
 
 def _lattice(
