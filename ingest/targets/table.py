@@ -29,6 +29,15 @@ class Batch:
     refused: Mapping[int, str] = field(default_factory=dict)
 
 
+def unnamed(header: Sequence[str], first: Sequence[Any]) -> tuple[str, ...]:
+    """A note on columns without a name that have a value in the first row."""
+    number = sum(not name and cell not in (None, "") for name, cell in zip(header, first))  # noqa: B905
+    if not number:
+        return ()
+    columns = "columns without a name are" if number > 1 else "column without a name is"
+    return (f"{number} {columns} left alone",)
+
+
 @dataclass(frozen=True)
 class Table:
     """A file of rows under named columns, opened and not yet read.
