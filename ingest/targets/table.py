@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ class Batch:
 
 def unnamed(header: Sequence[str], first: Sequence[Any]) -> tuple[str, ...]:
     """A note on columns without a name that have a value in the first row."""
-    number = sum(not name and cell not in (None, "") for name, cell in zip(header, first))  # noqa: B905
+    pairs = zip_longest(header, first)
+    number = sum(not name and cell not in (None, "") for name, cell in pairs)
     if not number:
         return ()
     columns = "columns without a name are" if number > 1 else "column without a name is"
