@@ -21,6 +21,7 @@ from featurestore.failure import Failure
 from featurestore.output.progress import Progress
 from featurestore.quoting import SQL
 from featurestore.registry import Property
+from featurestore.renames import MATERIAL, PROPERTY, names_now, renames
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
@@ -142,6 +143,9 @@ class _Found:
         self.values: dict[str, _Values] = {}
         self.repeated = 0
         self._alike: dict[str, list[str]] = {}
+        past = renames(session)
+        self.materials_now = names_now(past, MATERIAL)
+        self.properties_now = names_now(past, PROPERTY)
 
     def place_of(self, name: str) -> int:
         """The number of a material by its id, or by that without the suffix of a file; else -1."""
@@ -150,7 +154,9 @@ class _Found:
         return self.index.get(stem_of(name), -1)
 
     def alike(self, name: str) -> str:
-        """The one material whose id differs in case and leading zeros alone; else empty."""
+        """What an unknown id is called by now, or the one that differs in case or zeros alone."""
+        if name in self.materials_now:
+            return self.materials_now[name]
         if not self._alike:
             for known in self.index:
                 self._alike.setdefault(_folded(known), []).append(known)
@@ -278,6 +284,12 @@ def _read(
             places = np.asarray(batch.numbers, dtype=np.int64)[kept] + number * _FILES
             found.add(target, materials[kept], numbers[kept], places)
         progress.update(len(names) + len(batch.refused))
+    outcome.notes += [
+        f"{where}: {target.name} has been renamed, it is {found.properties_now[target.name]} now: "
+        f"--column {column!r}={found.properties_now[target.name]} takes these values as that"
+        for column, target in columns.targets.items()
+        if target.name in found.properties_now
+    ]
     if mixed:
         _refuse_thousands(file, number, mixed, found, outcome)
     if without_suffix:

@@ -11,6 +11,9 @@ from made_up_materials import entry, ingest, write_archive
 
 from featurestore.errors import InvalidInputError
 from featurestore.store import FeatureStore
+from featurestore.upkeep.renaming import carry_out_renaming
+from featurestore.upkeep.renamings.materials import of_material
+from featurestore.upkeep.renamings.properties import of_property
 from ingest.library.targets import add_targets
 from ingest.recording import NothingSucceededError
 
@@ -130,6 +133,17 @@ def test_a_second_row_of_names_is_refused_with_its_file(store, tmp_path, row):
     with pytest.raises(InvalidInputError, match="a second row of names or units"):
         put(store, tmp_path, f"id,mbj_bandgap\n{row}\na,1500\n")
     assert not stored(store)
+
+
+def test_names_that_were_given_up(store, tmp_path):
+    put(store, tmp_path, "id,slme\na,1\n")
+    for plan, new in ((of_property, "efficiency"), (of_material, "b2")):
+        with store.session() as session:
+            renaming = plan(session, "slme" if plan is of_property else "b", new)
+        carry_out_renaming(store, renaming)
+    outcome = put(store, tmp_path, "id,slme\na,3\nb,4\n")
+    assert any("it is efficiency now: --column 'slme'=efficiency" in n for n in outcome.notes)
+    assert "no material 'b', it has 'b2'" in outcome.failures["b slme"].message
 
 
 def test_ids_that_are_numbers(store, tmp_path):
