@@ -10,8 +10,8 @@ import numpy as np
 
 from featurestore.failure import Failure
 from ingest.structures.checks import LARGEST_CELL
+from ingest.structures.readers.ase_form import ase_targets, crystal_of_ase
 from ingest.structures.readers.base import Content, Found, parse_json
-from ingest.structures.readers.json_forms import ase_targets, crystal_of_ase
 from ingest.structures.refusals import (
     InvalidStructureError,
     LimitError,

@@ -12,9 +12,9 @@ import numpy as np
 from featurestore.failure import Failure
 from ingest.structures.checks import LARGEST_CELL
 from ingest.structures.elements import BY_NUMBER
+from ingest.structures.readers.ase_form import with_ase_names
 from ingest.structures.readers.base import Content, Found
 from ingest.structures.readers.by_libraries import ase_atoms, crystal_from_ase, quietly
-from ingest.structures.readers.json_forms import with_ase_names
 from ingest.structures.refusals import (
     InvalidStructureError,
     LimitError,

@@ -255,7 +255,8 @@ def _without_species(
     if symbols is None:
         raise UnknownElementError(
             "the file has no line of species (VASP 4 form) and its comment names none that fit "
-            f"the counts {' '.join(map(str, counts))[:60]}; add a line of species above the counts"
+            f"the counts {' '.join(map(str, counts))[:60]}; add a line of species above the "
+            "counts, in the order of the run's POTCAR"
         )
     return [symbol for symbol, count in zip(symbols, counts, strict=True) for _ in range(count)], (
         f"species: the file has no line of species; {first_of(symbols)} are those of its comment"
