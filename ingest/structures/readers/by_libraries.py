@@ -30,6 +30,7 @@ _Read = TypeVar("_Read")
 
 _BROKEN = "it breaks the rules of its format"
 _NO_SYMBOL = re.compile(r"Can't parse Element or Species from (.+)")
+_EXPONENT = re.compile(r"(?<=\s)[+-]?\d*\.?\d+[eE][+-]?\d{1,2}(?=\s)")
 _LIKE_A_SYMBOL = re.compile(r"[A-Z][A-Za-z]?[\d+-]*$")
 _LONGEST_TEXT = 32 << 20  # characters; a cell of the largest size has some 1 MB
 
@@ -144,4 +145,6 @@ def ase_atoms(text: str, form: str) -> Atoms:
     # ASE's own dispatch opens these formats by a path alone.
     if form == "aims":
         return read_aims(StringIO(text))
-    return Res.from_string(text).atoms if form == "res" else read(StringIO(text), format=form)
+    if form == "res":  # its pattern passes over sites with exponents
+        return Res.from_string(_EXPONENT.sub(lambda one: f"{float(one[0]):.12f}", text)).atoms
+    return read(StringIO(text), format=form)

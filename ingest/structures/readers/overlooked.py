@@ -18,6 +18,7 @@ from ingest.structures.refusals import (
 Check = Callable[[str], None]
 
 _NOT_A_CRYSTAL = re.compile(r"^\s*(SLAB|POLYMER|MOLECULE|ATOMS)\b", re.MULTILINE)
+_ANIMATION = re.compile(r"^\s*ANIMSTEPS\b", re.MULTILINE)
 _DIMENSIONS = re.compile(r"^\s*DIM-?GROUP\s+(\d)", re.MULTILINE)
 _SCALE = re.compile(r"^\s*A\s*=\s*(\S+)", re.MULTILINE)
 _LATT = re.compile(r"^\s*LATT\s+(\S+)", re.MULTILINE | re.IGNORECASE)
@@ -34,8 +35,13 @@ def check_xsf(text: str) -> None:
     Raises
     ------
     NoStructureError
-        If it is not periodic in three directions.
+        If it is not periodic in three directions, or an animation of several structures.
     """
+    if _ANIMATION.search(text):
+        raise NoStructureError(
+            "it is an animation (ANIMSTEPS) of several structures; write the one that is meant as "
+            "an XSF file of its own, or all of them as extended XYZ"
+        )
     found = _NOT_A_CRYSTAL.search(text)
     dimensions = _DIMENSIONS.search(text)
     if found or (dimensions and dimensions[1] != "3"):

@@ -197,6 +197,7 @@ CSSR = " 4.1 4.1 4.1\n 90 90 90 SPGR = {} 1\n{} 0\n0 CsCl\n1 Cs 0.0 0.0 0.0\n2 C
     [
         ("a.xsf", XSF.format("CRYSTAL"), XSF.format("SLAB"), "NoStructureError"),
         ("a.xsf", XSF.format("CRYSTAL"), XSF.format("DIM-GROUP\n2 1"), "NoStructureError"),
+        ("a.xsf", XSF.format("CRYSTAL"), XSF.format("ANIMSTEPS 1\nCRYSTAL"), "NoStructureError"),
         ("a.cfg", CFG.format("1.0"), CFG.format("0.529"), "UnreadableFileError"),
         ("a.cfg", CFG.format("1"), CFG.format("one"), "UnreadableFileError"),
         ("a.res", RES.format("LATT -1\n"), RES.format("LATT 1\n"), "SymmetryError"),
@@ -210,6 +211,12 @@ CSSR = " 4.1 4.1 4.1\n 90 90 90 SPGR = {} 1\n{} 0\n0 CsCl\n1 Cs 0.0 0.0 0.0\n2 C
 def test_what_libraries_pass_over(tmp_path, name, good, bad, error):
     stored(tmp_path, name, good)
     assert refused(tmp_path, name, bad).error == error
+
+
+@pytest.mark.parametrize("place", [".5", "5.0e-1", "1E-05"])
+def test_res_is_compared_with_ase(tmp_path, place):
+    text = RES.format("").replace("Cs 1 0 0 0 1", f"Cs 1 {place} 0 0 1")
+    assert stored(tmp_path, "a.res", text).notes == ()
 
 
 def test_a_symbol_that_ase_does_not_know(tmp_path):
