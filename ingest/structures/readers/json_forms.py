@@ -13,6 +13,7 @@ from typing import Any
 
 from featurestore.crystal import Crystal
 from featurestore.failure import Failure
+from featurestore.messages import storable
 from ingest.structures.jarvis import crystal_from_jarvis
 from ingest.structures.readers.ase_form import ase_targets, from_ase
 from ingest.structures.readers.base import Content, Found, parse_json
@@ -176,7 +177,7 @@ def _id_of(document: Any) -> str:
     for key in IDS:
         value = document.get(key)
         if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
-            return str(value).encode("utf-8", "backslashreplace").decode()
+            return storable(str(value))
     return ""
 
 
