@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -52,10 +53,24 @@ def renames(session: Session, model: str | None = None) -> list[Renamed]:
     return [Renamed(**row | {"models": tuple(row["models"])}) for row in rows]
 
 
+def names_now(past: Iterable[Renamed], kind: str) -> dict[str, str]:
+    """What each name of a kind that was given up has become.
+
+    Parameters
+    ----------
+    past : iterable of Renamed
+        Oldest first.
+    """
+    now: dict[str, str] = {}
+    for one in past:
+        if one.kind == kind:
+            now = {old: one.new if new == one.old else new for old, new in now.items()}
+            now[one.old] = one.new
+            now.pop(one.new, None)  # a name that is in use again
+    return now
+
+
 def renamed_hint(session: Session, kind: str, name: str) -> str:
     """What a name that is not known any more has become, for an error; empty if nothing."""
-    now = name
-    for one in renames(session):
-        if one.kind == kind and one.old == now:
-            now = one.new
+    now = names_now(renames(session), kind).get(name, name)
     return "" if now == name else f"({name!r} has been renamed; it is {now!r} now)"

@@ -99,6 +99,7 @@ class NothingSucceededError(IncompleteError):
             else f"none of the {len(first.passed_over):,} files is a structure file",
             result,
         )
+        self.add_note("\n".join(result.summary()))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from featurestore.errors import InvalidInputError, MissingDataError, UnknownName
 from featurestore.property_rules import rule_in_force
 from featurestore.query.conditions import as_condition, materials_where
 from featurestore.quoting import SQL, identifier, quoted
+from featurestore.renames import PROPERTY, SOURCE
 from featurestore.session import Session
 from featurestore.splits import families
 from featurestore.store import FeatureStore
@@ -27,7 +28,12 @@ from featurestore.upkeep.removal import (
     cut_off_materials,
     shown_names,
 )
+from featurestore.upkeep.renamings.bearers import models_of
+from featurestore.upkeep.renamings.plan import renamed_now
 from featurestore.vectors import Vectors
+from featurestore.views.renamed import parameters_now
+
+_GONE = "\0"  # the name of nothing
 
 
 def of_materials(session: Session, where: str) -> Removal:
@@ -152,7 +158,11 @@ def of_property(session: Session, name: str, source: str | None = None) -> Remov
         )
     elif (rule := rule_in_force(session, name)) is not None and source in rule.sources:
         stays.append(f"the rule {rule.text} stays, and does without this source")
-    models = _models(session, SQL("property = ?"), [name])
+    gone = renamed_now(PROPERTY, name, _GONE)
+    if source is not None:
+        gone = renamed_now(SOURCE, source, _GONE, name)
+    # under the names of today: a model goes on saying those under which it learned
+    models = models_of(session, lambda p: parameters_now(p, [gone]) != p, ())
     if models:
         stays.append(_models_stay(models))
     sets = session.query(
@@ -172,7 +182,7 @@ def of_property(session: Session, name: str, source: str | None = None) -> Remov
         steps=steps,
         last=(_of_condition(session, "properties", values, "targets"),),
         stays=tuple(stays),
-        models={called: tuple(models)},
+        models={called: models},
     )
 
 
@@ -213,10 +223,8 @@ def of_split(session: Session, name: str, property: str | None = None) -> Remova
     these = SQL(f"split IN ({SQL(', '.join(map(quoted, splits)))})")
     if property is not None:
         these = SQL(f"{these} AND property = {quoted(property)}")
-    models = _models(
-        session,
-        SQL("list_contains(?1, split) AND (?2 IS NULL OR property = ?2)"),
-        [splits, None if property == "*" else property],
+    models = models_of(
+        session, lambda p: p.split in splits and property in (None, "*", p.property), ()
     )
     return Removal(
         kind="split",
@@ -227,7 +235,7 @@ def of_split(session: Session, name: str, property: str | None = None) -> Remova
             _of_condition(session, "split_versions", these, "versions"),
         ),
         stays=(_models_stay(models),) if models else (),
-        models={name if property is None else f"{name} for {property}": tuple(models)},
+        models={name if property is None else f"{name} for {property}": models},
     )
 
 
@@ -344,9 +352,10 @@ def _models(session: Session, condition: SQL, parameters: list[object]) -> list[
 
 
 def _models_stay(models: Sequence[str]) -> str:
+    stay = "stays, and its" if len(models) == 1 else "stay, and their"
     return (
-        f"{counted(len(models), 'model', 'models')} that learned from it stay, and their lineage "
-        f"says so: {shown_names(models)}"
+        f"{counted(len(models), 'model', 'models')} that learned from it {stay} lineage says so: "
+        f"{shown_names(models)}"
     )
 
 

@@ -126,8 +126,15 @@ class Outcome:
                 f"  the first {len(self.failures):,} are in the table failures, the other "
                 f"{unnamed:,} are only counted"
             )
-        if self.passed_over:
-            number, example = len(self.passed_over), next(iter(self.passed_over))
-            files = "file is no structure file" if number == 1 else "files are no structure files"
-            lines.append(f"  {number:,} {files}, for example {example}")
+        passed: dict[str, list[str]] = {}
+        for name, why in self.passed_over.items():
+            reason = "" if why.error == "NotAStructure" else why.message
+            passed.setdefault(reason, []).append(name)
+        for reason, names in sorted(passed.items()):
+            files = (
+                "file is no structure file" if len(names) == 1 else "files are no structure files"
+            )
+            lines.append(
+                f"  {len(names):,} {files}, for example {names[0]}{reason and f': {reason}'}"
+            )
         return lines + [f"  {note}" for note in self.notes]

@@ -265,6 +265,11 @@ def _said(text: str) -> str:
         document = parse_json(text)
     except UnreadableFileError:
         return ""
+    return said_errors(document)
+
+
+def said_errors(document: Any) -> str:
+    """The errors of an answer in the form of JSON:API, in words; empty if it lists none."""
     errors = document.get("errors") if isinstance(document, Mapping) else None
     details = [
         str(one.get("detail") or one.get("title") or "")

@@ -231,15 +231,17 @@ def _fail(outcome: Outcome, record: MaterialRecord, failure: Failure) -> None:
 
 
 def _other_structure(
-    record: MaterialRecord, crystal: Crystal, there: str, source_file: str | None
+    record: MaterialRecord, crystal: Crystal, there: str, read_before: str | None
 ) -> Failure:
-    where = f"the one of {source_file}" if source_file else "the one already read"
+    where = f"the one of {read_before}" if read_before else "the one that an earlier run stored"
+    ways = [] if "://" in record.source_file else ["give it another id (--id-from path)"]
+    # of two in one run none replaces the other
+    ways += [] if read_before else ["replace that with the same command and --replace"]
     return Failure(
         "ConflictError",
         f"material {record.material_id} of {record.source_file} has another structure than "
-        f"{where} (structure_id {crystal.structure_id[:12]}, there {there[:12]}); give "
-        "it another id (--id-from path), or replace what an earlier run stored with: featurestore "
-        "ingest structures --replace",
+        f"{where} (structure_id {crystal.structure_id[:12]}, there {there[:12]}); "
+        + (", or ".join(ways) or "the first of the two stands"),
     )
 
 

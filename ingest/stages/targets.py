@@ -7,6 +7,7 @@ is written before the last row is read: a value that stands twice, and different
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +21,7 @@ from featurestore.failure import Failure
 from featurestore.output.progress import Progress
 from featurestore.quoting import SQL
 from featurestore.registry import Property
+from featurestore.renames import MATERIAL, PROPERTY, names_now, renames
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.runs import Run
@@ -27,8 +29,8 @@ from ingest.pipeline.failures import kept_failures
 from ingest.pipeline.outcome import Outcome
 from ingest.structures.opening import shown
 from ingest.structures.readers.registry import stem_of
-from ingest.targets.cells import parse_targets
-from ingest.targets.columns import Columns
+from ingest.targets.cells import has_other_decimals, may_be_thousands, parse_targets
+from ingest.targets.columns import Columns, is_unit
 from ingest.targets.table import Batch, Table
 
 _ROWS_A_MERGE = 1_000_000
@@ -140,6 +142,34 @@ class _Found:
         self.index = {name: place for place, name in enumerate(self.ids.to_pylist())}
         self.values: dict[str, _Values] = {}
         self.repeated = 0
+        self._alike: dict[str, list[str]] = {}
+        past = renames(session)
+        self.materials_now = names_now(past, MATERIAL)
+        self.properties_now = names_now(past, PROPERTY)
+
+    def place_of(self, name: str) -> int:
+        """The number of a material by its id, or by that without the suffix of a file; else -1."""
+        if name in self.index or "." not in name:
+            return self.index.get(name, -1)
+        return self.index.get(stem_of(name), -1)
+
+    def alike(self, name: str) -> str:
+        """What an unknown id is called by now, or the one that differs in case or zeros alone."""
+        if name in self.materials_now:
+            return self.materials_now[name]
+        if not self._alike:
+            for known in self.index:
+                self._alike.setdefault(_folded(known), []).append(known)
+        near = self._alike.get(_folded(name), [])
+        return near[0] if len(near) == 1 else ""
+
+    def take_out(self, target: Property, material: int, place: int) -> bool:
+        """Whether a value was of this place; it is no more."""
+        values = self.of(target)
+        if values.places[material] != place or np.isnan(values.numbers[material]):
+            return False
+        values.numbers[material] = np.nan
+        return True
 
     def of(self, target: Property) -> _Values:
         if target.name not in self.values:
@@ -224,31 +254,44 @@ def _read(
     columns, table = file.columns, file.table
     where = shown(table.path)
     without_suffix, example, values = 0, "", 0
-    for batch in table.batches([columns.ids, *columns.targets]):
+    mixed: set[str] = set()
+    for part, batch in enumerate(table.batches([columns.ids, *columns.targets])):
         for row, reason in batch.refused.items():
             place = f"{where}, {table.place} {row}"
             outcome.fail(place, Failure("RaggedRowError", f"{place}: {reason}"), place)
         names = [_id(cell) for cell in batch.columns[columns.ids]]
         materials = np.array([found.index.get(name, -1) for name in names], dtype=np.int64)
         for row in np.flatnonzero(materials < 0).tolist():
-            stem = stem_of(names[row]) if "." in names[row] else names[row]
-            if stem in found.index and stem != names[row]:
-                materials[row] = found.index[stem]
+            materials[row] = found.place_of(names[row])
+            if materials[row] >= 0:
                 without_suffix += 1
                 example = example or names[row]
         for column, target in columns.targets.items():
             numbers, refused = parse_targets(batch.columns[column], file.decimal, target.unit)
             values += int((~np.isnan(numbers)).sum()) + len(refused)
+            cells = [batch.columns[column][row] for row in refused]
+            if not part and 0 in refused:
+                _check_first(file, batch, column, names[0])
+            if any(has_other_decimals(cell, file.decimal) for cell in cells):
+                mixed.add(column)
             _refuse(file, batch, column, refused, names, outcome)
             outcome.fail_all(
                 "UnknownMaterial",
                 np.flatnonzero(~np.isnan(numbers) & (materials < 0)).tolist(),
-                partial(_unknown, file, batch, names, target.name, outcome),
+                partial(_unknown, file, batch, names, target.name, found, outcome),
             )
             kept = np.flatnonzero(~np.isnan(numbers) & (materials >= 0))
             places = np.asarray(batch.numbers, dtype=np.int64)[kept] + number * _FILES
             found.add(target, materials[kept], numbers[kept], places)
         progress.update(len(names) + len(batch.refused))
+    outcome.notes += [
+        f"{where}: {target.name} has been renamed, it is {found.properties_now[target.name]} now: "
+        f"--column {column!r}={found.properties_now[target.name]} takes these values as that"
+        for column, target in columns.targets.items()
+        if target.name in found.properties_now
+    ]
+    if mixed:
+        _refuse_thousands(file, number, mixed, found, outcome)
     if without_suffix:
         outcome.notes.append(
             f"{where}: {without_suffix:,} ids matched without their suffix, for example {example}"
@@ -277,12 +320,63 @@ def _refuse(
         )
 
 
+def _check_first(file: TargetFile, batch: Batch, column: str, name: str) -> None:
+    """Refuse a file whose first row is a second one of names: units, or parts of a merged cell.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    cell = batch.columns[column][0]
+    if isinstance(cell, str) and (is_unit(cell) or not name):
+        raise InvalidInputError(
+            f"{shown(file.table.path)}, {file.table.place} {batch.numbers[0]} has {cell[:40]!r} "
+            f"where {column!r} should have a number: a second row of names or units? Write one row "
+            "of names, with the units in them as in 'gap (eV)', and remove this one"
+        )
+
+
+def _refuse_thousands(
+    file: TargetFile, number: int, mixed: set[str], found: _Found, outcome: Outcome
+) -> None:
+    """Take out what may be thousands: ``1.234`` in a column where decimals follow a comma."""
+    other = "comma" if file.decimal == "." else "point"
+    columns, table = file.columns, file.table
+    for batch in table.batches([columns.ids, *sorted(mixed)]):
+        names = [_id(cell) for cell in batch.columns[columns.ids]]
+        for column in sorted(mixed):
+            target = columns.targets[column]
+            for row, cell in enumerate(batch.columns[column]):
+                material = found.place_of(names[row])
+                if material < 0 or not may_be_thousands(cell, file.decimal):
+                    continue
+                if found.take_out(target, material, batch.numbers[row] + number * _FILES):
+                    why = Failure(
+                        "InvalidTarget",
+                        f"{cell.strip()!r} may be thousands, as other cells of its column have "
+                        f"decimals behind a {other}: say --decimal {other}, or mend those",
+                    )
+                    _refuse(file, batch, column, {row: why}, names, outcome)
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"\b0+(?=\d)", "", name.casefold())
+
+
 def _unknown(
-    file: TargetFile, batch: Batch, names: Sequence[str], name: str, outcome: Outcome, row: int
+    file: TargetFile,
+    batch: Batch,
+    names: Sequence[str],
+    name: str,
+    found: _Found,
+    outcome: Outcome,
+    row: int,
 ) -> None:
     place = f"{shown(file.table.path)}, {file.table.place} {batch.numbers[row]}"
     material = names[row]
     what = f"the store has no material {material!r}" if material else "the row has no material id"
+    if near := found.alike(material):
+        what += f", it has {near!r}"
     outcome.fail(f"{material} {name}", Failure("UnknownMaterial", f"{place}: {what}"), place)
 
 

@@ -19,6 +19,7 @@ from ingest.structures.archive_runs import RunsBeside
 from ingest.structures.files import Unit
 from ingest.structures.ids import IdRule
 from ingest.structures.opening import HEAD, LARGEST_FILE, open_regular, open_unpacked
+from ingest.structures.passed_over import back_up
 from ingest.structures.readers.registry import name_may_tell, readers_of_name
 from ingest.structures.refusals import InvalidStructureError, LimitError, UnreadableFileError
 
@@ -170,6 +171,8 @@ def _read(
     left : list of int
         How many bytes of the archive may still be unpacked.
     """
+    if passed := back_up(member.name):
+        return replace(member, refused=passed)
     if is_packed(member.name):
         return _refused(member, "it is an archive in an archive; unpack it first")
     known = bool(readers_of_name(member.name))

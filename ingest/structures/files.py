@@ -11,6 +11,7 @@ from featurestore.messages import storable
 from ingest.structures.composition import reduced_formula
 from ingest.structures.ids import why_no_id
 from ingest.structures.opening import head_of, read_head, read_whole, shown
+from ingest.structures.passed_over import unread_format
 from ingest.structures.readers.base import Found
 from ingest.structures.readers.registry import reader_of, stem_of
 from ingest.structures.readers.vasp_results import RunFile, run_beside, targets_beside
@@ -97,7 +98,8 @@ def _found(unit: Unit) -> list[Found]:
     path, data = unit.path, unit.data or b""
     reader = reader_of(unit.name, lambda: head_of(data) if path is None else read_head(path))
     if reader is None:
-        return [Found(NotAStructure("NotAStructure", "of no format for structures"))]
+        unknown = NotAStructure("NotAStructure", "of no format for structures")
+        return [Found(unread_format(unit.name) or unknown)]
     if unit.cut:
         raise LimitError(
             f"of a member whose name tells no format {len(data):,} bytes are unpacked, and it has "

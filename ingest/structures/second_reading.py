@@ -11,6 +11,7 @@ import numpy as np
 
 from featurestore.crystal import Crystal
 from ingest.structures.checks import check_structure
+from ingest.structures.readers.in_words import in_words
 from ingest.structures.refusals import InvalidStructureError, ReadersDisagreeError
 
 if TYPE_CHECKING:
@@ -46,13 +47,14 @@ def compared(
     ReadersDisagreeError
         If they differ and nothing tells which is right.
     """
+    if not (np.isfinite(ours.lattice).all() and np.isfinite(ours.frac_coords).all()):
+        return ours, ()  # refused by `check_structure`
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
             theirs = read()
         except Exception as error:
-            reason = " ".join(str(error).split())[:160] or type(error).__name__
-            return ours, (f"second reading: {library} cannot read it: {reason}",)
+            return ours, (f"second reading: {library} cannot read it: {in_words(error)}",)
     difference = differ(ours, theirs)
     if not difference:
         return theirs, ()

@@ -18,6 +18,7 @@ from ingest.structures.files import Unit, read_unit
 from ingest.structures.ids import IdRule
 from ingest.structures.jarvis import is_jarvis_archive, read_jarvis
 from ingest.structures.opening import shown, why_not_regular, without_compression
+from ingest.structures.passed_over import back_up
 from ingest.structures.readers.registry import readers_of_name
 from ingest.structures.records import MaterialRecord, NotAStructure
 from ingest.structures.refusals import LimitError
@@ -36,11 +37,14 @@ class SourceFile:
         Its path from the folder that was named, or its name, as it is shown.
     irregular : str
         What it is if it is no regular file, in words.
+    is_named : bool
+        Whether the source is this file, and no folder or pattern.
     """
 
     path: Path
     inside: str
     irregular: str = ""
+    is_named: bool = False
 
 
 def expand_sources(sources: Iterable[str]) -> list[SourceFile]:
@@ -62,7 +66,7 @@ def expand_sources(sources: Iterable[str]) -> list[SourceFile]:
                 and (entry.is_symlink() or not entry.is_dir())
             ]
         elif path.exists() or path.is_symlink():
-            found = [_file(path, shown(path.name))]
+            found = [replace(_file(path, shown(path.name)), is_named=True)]
         else:
             found = _of_glob(str(path))
         if not found:
@@ -196,6 +200,8 @@ def _units(
         )
         if file.irregular:
             yield replace(unit, refused=_irregular(file))
+        elif not file.is_named and (passed := back_up(unit.name)):
+            yield replace(unit, refused=passed)
         elif is_packed(file.path.name):
             yield from members(file.path, unit, rule)
         else:

@@ -17,8 +17,9 @@ from featurestore.failure import Failure
 from ingest.targets.class_cells import parse_class
 
 _MISSING = {"na", ""}
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+,?\d*|,\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+# Fortran writes 1.0D-3.
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+,?\d*|,\d+)(?:[eEdD][+-]?\d+)?", re.ASCII)
 _THOUSANDS = re.compile(
     r"[+-]?\d{1,3}(?:([,.' \u00a0\u202f])\d{3})(?:\1\d{3})*(?:[.,]\d+)?", re.ASCII
 )
@@ -27,6 +28,7 @@ _NO_TRUTH = (
     "; targets are numbers: write 1 and 0, or give the column a property of truth values "
     "(--column COLUMN=NAME:boolean)"
 )
+_NO_VALUE = {"n/a", "n.a.", "n.d.", "null", "none", "nil", "missing", "-", "--", "—", "?"}
 _NO_NUMBERS = {"nan", "inf", "infinity"}
 
 
@@ -55,7 +57,7 @@ def parse_target(value: object, decimal: str = ".", unit: str = "") -> float | F
         pattern = _NUMBER if decimal == "." else _DECIMAL_COMMA
         if not pattern.fullmatch(text):
             return _refused(f"{_short(text)} {_why_no_number(text, decimal)}")
-        value = text.replace(",", ".") if decimal == "," else text
+        value = (text.replace(",", ".") if decimal == "," else text).lower().replace("d", "e")
     if value is None:
         return None
     if isinstance(value, bool | np.bool_):
@@ -91,6 +93,21 @@ def parse_targets(
     return numbers, refused
 
 
+def has_other_decimals(cell: object, decimal: str) -> bool:
+    """Whether a text is a number by the other sign before decimals, and none by this one."""
+    if not isinstance(cell, str):
+        return False
+    other, own = (_DECIMAL_COMMA, _NUMBER) if decimal == "." else (_NUMBER, _DECIMAL_COMMA)
+    return bool(other.fullmatch(cell.strip())) and not own.fullmatch(cell.strip())
+
+
+def may_be_thousands(cell: object, decimal: str) -> bool:
+    """Whether a text such as ``1.234`` is 1234 where the other sign stands before decimals."""
+    return isinstance(cell, str) and bool(
+        re.fullmatch(rf"[+-]?[1-9]\d{{0,2}}{re.escape(decimal)}\d{{3}}", cell.strip(), re.ASCII)
+    )
+
+
 def _plain_numbers(cells: Sequence[Any], decimal: str) -> npt.NDArray[np.float64] | None:
     """The numbers of a column in which nothing is odd; None if something may be."""
     kinds = set(map(type, cells))
@@ -117,6 +134,8 @@ def _why_no_number(text: str, decimal: str) -> str:
         return "is a spreadsheet's error; mend its formula"
     if text.startswith("="):
         return "is a formula whose value was not saved: save the file in a spreadsheet program"
+    if text.lower() in _NO_VALUE:
+        return "stands for no value: leave the cell empty, or write na"
     if text.lower() in ("true", "false", "yes", "no"):
         return f"is a truth value{_NO_TRUTH}"
     if text.lower().lstrip("+-") in _NO_NUMBERS:

@@ -205,15 +205,22 @@ def _check_distinct(targets: Mapping[str, Property], where: str) -> None:
 
 def _check_unit(column: str, target: Property, where: str, registry: PropertyRegistry) -> None:
     found = _UNIT_IN_NAME.search(column)
-    if found is None:
-        return
-    stated = _plain_unit(found[1] or found[2])
     known = _UNITS | {_plain_unit(one.unit) for one in registry.properties.values()}
+    if found is not None:
+        stated = _plain_unit(found[1] or found[2])
+    else:  # "gap_meV", "gap meV"; letters such as A and K are more often something else
+        stated = _plain_unit(re.split(r"[_\s]", column)[-1])
+        known = {one for one in known if len(one) > 1} if stated != column else set()
     if stated in known and stated != _plain_unit(target.unit):
         raise InvalidInputError(
             f"{where}: column {column!r} is in {stated}, {target.name} in {target.unit}: convert "
             f"its values and rename it, or store it as a property of its own, =NAME:{stated}"
         )
+
+
+def is_unit(text: str) -> bool:
+    """Whether a text is a unit, in brackets or not."""
+    return _plain_unit(text.strip("()[] ")) in _UNITS
 
 
 def _plain_unit(text: str) -> str:

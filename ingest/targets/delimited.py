@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -11,10 +12,11 @@ from typing import Any
 
 from featurestore.errors import InvalidInputError
 from ingest.structures.opening import shown
-from ingest.targets.table import ROWS_A_BATCH, Batch, Table
+from ingest.targets.table import ROWS_A_BATCH, Batch, Table, unnamed
 from ingest.targets.text import encoding_of, text_of
 
 _SEPARATORS = (",", ";", "\t", "|")
+_SEPARATOR_LINE = re.compile(r"sep=([,;|\t])\r?\n")  # it tells Excel
 _ROWS_TO_LOOK_AT = 100
 _CHARACTERS_TO_LOOK_AT = 1 << 18
 
@@ -28,12 +30,17 @@ def open_delimited(path: Path) -> Table:
         If it cannot be read, no separator makes a table of it, or it has no rows.
     """
     encoding, notes = encoding_of(path)
-    form = _form(path, _first_lines(path, encoding))
+    lines = _first_lines(path, encoding)
+    named = _SEPARATOR_LINE.match(lines[0])
+    form = _form(path, lines[1:] if named else lines, named[1] if named else _SEPARATORS)
     with _rows(path, encoding, form) as rows:
+        if named:
+            next(rows)
         header = tuple(name.strip() for name in next(row for row in rows if any(row)))
         start = rows.line_num
-        if not any(any(row) for row in rows):
-            raise InvalidInputError(f"{shown(path)} has a header and no rows below it")
+        first = next((row for row in rows if any(row)), None)
+    if first is None:
+        raise InvalidInputError(f"{shown(path)} has a header and no rows below it")
 
     def batches(wanted: Sequence[str]) -> Iterator[Batch]:
         with _rows(path, encoding, form) as rows:
@@ -41,7 +48,7 @@ def open_delimited(path: Path) -> Table:
                 next(rows)
             yield from _batches(rows, header, wanted)
 
-    return Table(path, header, batches, "line", notes)
+    return Table(path, header, batches, "line", (*notes, *unnamed(header, first)))
 
 
 def _batches(rows: Any, header: Sequence[str], wanted: Sequence[str]) -> Iterator[Batch]:
@@ -74,11 +81,11 @@ def _first_lines(path: Path, encoding: str) -> list[str]:
     return lines[:_ROWS_TO_LOOK_AT]
 
 
-def _form(path: Path, lines: Sequence[str]) -> Mapping[str, Any]:
+def _form(path: Path, lines: Sequence[str], separators: Sequence[str]) -> Mapping[str, Any]:
     """The separator with which most rows have as many cells as the header, and the quotes."""
     best: tuple[float, int] = (0.0, 1)
     form: Mapping[str, Any] | None = None
-    for separator in _SEPARATORS:
+    for separator in separators if lines else ():
         quote = "'" if _all_in_single_quotes(lines[0], separator) else '"'
         given = {"delimiter": separator, "quotechar": quote}
         try:
@@ -93,7 +100,8 @@ def _form(path: Path, lines: Sequence[str]) -> Mapping[str, Any]:
     if form is None:
         raise InvalidInputError(
             f"{shown(path)}: no table of several columns; its first line is "
-            f"{lines[0].strip()[:80]!r}, and cells are separated by comma, semicolon, tab or |"
+            f"{''.join(lines[:1]).strip()[:80]!r}, and cells are separated by comma, semicolon, "
+            "tab or |"
         )
     return form
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.errors import InvalidInputError
+from featurestore.failure import Failure
 from ingest.structures.opening import shown
-from ingest.targets.table import ROWS_A_BATCH, Batch, Table
+from ingest.structures.readers.in_words import in_words
+from ingest.targets.table import ROWS_A_BATCH, Batch, Table, unnamed
 
 _MOST = 2 << 30  # bytes, unpacked
 
@@ -45,7 +47,7 @@ def open_excel(path: Path, sheet: str | None = None) -> Table:
                     },
                 )
 
-    return Table(path, header, batches, "row")
+    return Table(path, header, batches, "row", unnamed(header, head[1][1]))
 
 
 @contextmanager
@@ -73,9 +75,8 @@ def _sheets(path: Path) -> Iterator[dict[str, tuple[Any, Any]]]:
     except InvalidInputError:
         raise
     except Exception as error:  # a broken part of a workbook is a KeyError, a ParseError, anything
-        reason = " ".join(str(error).split())[:160]
         raise InvalidInputError(
-            f"cannot read {shown(path)}: {type(error).__name__}: {reason}"
+            f"cannot read {shown(path)} ({in_words(error)}): save it anew, or as CSV"
         ) from error
 
 
@@ -103,16 +104,24 @@ def _rows(values: Any, formulas: Any) -> Iterator[tuple[int, list[Any]]]:
     """
     for one in (values, formulas):
         one.reset_dimensions()  # what a file says about them may be wrong, and cut rows off
-    both = zip(
-        values.iter_rows(values_only=True), formulas.iter_rows(values_only=True), strict=True
-    )
+    both = zip(values.iter_rows(values_only=True), formulas.iter_rows(), strict=True)
     for number, (saved, written) in enumerate(both, start=1):
-        row = [
-            formula if value is None and formula is not None else value
-            for value, formula in zip(saved, written, strict=True)
-        ]
+        row = [_cell(value, cell) for value, cell in zip(saved, written, strict=True)]
         if any(cell is not None for cell in row):
             yield number, row
+
+
+def _cell(value: Any, cell: Any) -> Any:
+    """The value, or its formula; a `Failure` where 12.5% is shown and 0.125 saved."""
+    if value is None:
+        return cell.value
+    if isinstance(value, int | float) and "%" in cell.number_format:
+        return Failure(
+            "InvalidTarget",
+            f"it shows {100 * value:g}% and {value:g} is saved: which is meant? give the column a "
+            "format without %",
+        )
+    return value
 
 
 def _name(cell: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,16 @@ class Batch:
     numbers: Sequence[int]
     columns: Mapping[str, Sequence[Any]]
     refused: Mapping[int, str] = field(default_factory=dict)
+
+
+def unnamed(header: Sequence[str], first: Sequence[Any]) -> tuple[str, ...]:
+    """A note on columns without a name that have a value in the first row."""
+    pairs = zip_longest(header, first)
+    number = sum(not name and cell not in (None, "") for name, cell in pairs)
+    if not number:
+        return ()
+    columns = "columns without a name are" if number > 1 else "column without a name is"
+    return (f"{number} {columns} left alone",)
 
 
 @dataclass(frozen=True)

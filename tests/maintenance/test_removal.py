@@ -164,7 +164,10 @@ def test_one_source_of_a_property(store):
         planned(store, of_property, PROPERTY, "lab")
     row = store.sql("FROM properties LIMIT 1").to_pylist()[0]
     store.merge_rows("properties", [row | {"source": "lab"}])
-    carry_out(store, planned(store, of_property, PROPERTY, "lab"))
+    removal = planned(store, of_property, PROPERTY, "lab")
+    assert not removal.stays  # no model has learned from it
+    assert model_of(store) in planned(store, of_property, PROPERTY, "toy").stays[0]
+    carry_out(store, removal)
     assert counts(store)["properties"] == 20 == counts(store)["splits"]
 
 

@@ -24,6 +24,7 @@ from featurestore.history.lineage import model_lineage, prediction_lineage
 from featurestore.identity import canonical_json
 from featurestore.splits import cross_validations
 from featurestore.store import FeatureStore
+from featurestore.upkeep import removals
 from featurestore.upkeep.renaming import Renaming, carry_out_renaming
 from featurestore.upkeep.renamings.materials import of_dataset, of_material
 from featurestore.upkeep.renamings.properties import of_property, of_source
@@ -104,6 +105,8 @@ def test_models_are_found_under_the_names_of_today(store):
         with pytest.raises(MissingDataError, match="has been renamed; it is 'gap' now"):
             chosen_group(session, PROPERTY)
         view = load_view(session, model.parameters)
+        assert model_id in removals.of_property(session, "gap").stays[0]
+        assert model_id in removals.of_split(session, "other").stays[0]
     assert model.model_id == model_id == group.first.model_id
     assert (model.parameters.property, model.trained_as.property) == ("gap", PROPERTY)
     assert len(view) and not training_notes(view, model)

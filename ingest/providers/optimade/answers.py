@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from featurestore.output.terminal import one_line
-from ingest.providers.http import PoliteClient, same_server, shown
+from ingest.providers.http import PoliteClient, said_errors, same_server, shown
 from ingest.providers.refusals import ProviderError
 
 _VERSION = re.compile(r"v?(\d{1,4})(?:\.\d{1,4}){0,2}(?:[-+~.\w]{0,40})?$")
@@ -78,7 +78,11 @@ def ask(client: PoliteClient, url: str) -> Answer:
     """
     document = client.get_json(url)
     if not isinstance(document, dict) or "data" not in document:
-        raise ProviderError(f"{shown(url)} is no OPTIMADE answer: it has no 'data'")
+        said = said_errors(document)
+        raise ProviderError(
+            f"{shown(url)} is no OPTIMADE answer: "
+            + (f"it has no data and says {said!r}" if said else "it has no 'data'")
+        )
     meta = document.get("meta")
     read = _meta(url, meta if isinstance(meta, dict) else {})
     return Answer(url, document["data"], read, _following(url, document.get("links")))

@@ -10,8 +10,8 @@ import numpy as np
 
 from featurestore.failure import Failure
 from ingest.structures.checks import LARGEST_CELL
+from ingest.structures.readers.ase_form import ase_targets, crystal_of_ase
 from ingest.structures.readers.base import Content, Found, parse_json
-from ingest.structures.readers.json_forms import ase_targets, crystal_of_ase
 from ingest.structures.refusals import (
     InvalidStructureError,
     LimitError,
@@ -77,7 +77,7 @@ def _of_row(row: dict[str, Any]) -> Found:
         if len(positions) != 3 * len(numbers) or len(cell) != 9:
             raise UnreadableFileError("its positions or its cell have another length")
         if not isinstance(row["pbc"], int) or row["pbc"] & 7 != 7:
-            raise NoStructureError("the ASE atoms are not periodic in three directions")
+            raise NoStructureError("it is not periodic in three directions")
         crystal = crystal_of_ase(
             cell.reshape(3, 3).astype(float),
             numbers.tolist(),

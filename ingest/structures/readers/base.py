@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -46,14 +47,39 @@ class Content:
 
     @property
     def text(self) -> str:
-        """The text, by its byte order mark, else UTF-8, else Latin-1."""
-        return self._decoded[0]
+        """The text, by its byte order mark, else UTF-8, else Latin-1; DOS's end mark left out."""
+        return self._decoded[0].rstrip("\x1a")
 
     @property
     def encoding_notes(self) -> tuple[str, ...]:
         """A note if the text is not UTF-8."""
         return self._decoded[1]
 
+    def in_plain_signs(self) -> tuple[str, tuple[str, ...]]:
+        """The text by `plain_signs`, and the notes on its encoding, with one if that is another."""
+        text = plain_signs(self.text)
+        return text, self.encoding_notes + ((PLAIN_SIGNS,) if text != self.text else ())
+
+
+def plain_signs(text: str) -> str:
+    """The text with the minus signs, quotes and spaces of typesetting as those of a keyboard."""
+    if text.isascii():
+        return text
+    return _MINUS.sub("-", text).translate(_QUOTES_AND_SPACES)
+
+
+PLAIN_SIGNS = "encoding: typeset minus signs, quotes or spaces are read as those of a keyboard"
+
+# Windows' bytes for dashes and quotes are control characters in Latin-1.
+_MINUS = re.compile(r"[\u2010-\u2014\u2212\ufe63\uff0d\x96\x97](?=[\dxyzXYZ.])")
+_QUOTES_AND_SPACES = str.maketrans(
+    {
+        **dict.fromkeys("\u2018\u2019\x91\x92", "'"),
+        **dict.fromkeys("\u201c\u201d\x93\x94", '"'),
+        **dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u202f\u3000", " "),
+        **dict.fromkeys("\u200b\ufeff", ""),
+    }
+)
 
 _MARKS = {
     b"\xef\xbb\xbf": "utf-8-sig",

@@ -117,9 +117,10 @@ def _of_block(block: Block, content: Content) -> Found:
     if cell.ordered:
         all_notes += [f"ordered: {verdict.formula}"] if verdict.formula else []
     else:
-        if block.notes and not stated.formula:
+        broken = [note for note in block.notes if note.startswith("syntax:")]
+        if broken and not stated.formula:
             raise UnreadableFileError(
-                f"{block.notes[0].removeprefix('syntax: ')}, and no formula says if it is right"
+                f"{broken[0].removeprefix('syntax: ')}, and no formula says if it is right"
             )
         crystal, differing = compared(
             cell.crystal,

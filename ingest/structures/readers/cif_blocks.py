@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingest.structures.checks import LARGEST_CELL
-from ingest.structures.readers.base import Content
+from ingest.structures.readers.base import PLAIN_SIGNS, Content, plain_signs
 from ingest.structures.refusals import LimitError, UnreadableFileError
 
 Values = Sequence[str | None]
@@ -80,7 +81,8 @@ class Block:
 def number(value: str | None) -> float | None:
     """A CIF number without its standard uncertainty; None if it is none."""
     match = _NUMBER.match(value.strip()) if value is not None else None
-    return float(match[1]) if match else None
+    found = float(match[1]) if match else math.inf
+    return found if math.isfinite(found) else None
 
 
 def decimals(value: str) -> int:
@@ -110,11 +112,16 @@ def blocks(content: Content) -> Iterator[Block]:
         )
     try:
         document = gemmi.cif.read_string(text)
+        notes: tuple[str, ...] = ()
     except (ValueError, RuntimeError):
-        yield from _one_by_one(text)
-        return
+        try:
+            document = gemmi.cif.read_string(plain_signs(text))
+            notes = (PLAIN_SIGNS,)
+        except (ValueError, RuntimeError):
+            yield from _one_by_one(text)
+            return
     for block in document:
-        yield _of_gemmi(block, ())
+        yield _of_gemmi(block, notes)
 
 
 def _one_by_one(text: str) -> Iterator[Block]:
@@ -190,7 +197,13 @@ def _of_gemmi(block: Any, notes: tuple[str, ...]) -> Block:
             for position, tag in enumerate(columns):
                 items.setdefault(tag, [_value(raw) for raw in values[position :: len(columns)]])
             short.add_item(item)
-    return Block(block.name, items, frozenset(tags), short.as_string(), notes)
+    text = short.as_string()
+    if not text.isascii() and any(
+        value != plain_signs(value) for column in items.values() for value in column if value
+    ):
+        items = {tag: [value and plain_signs(value) for value in items[tag]] for tag in items}
+        text, notes = plain_signs(text), (*notes, PLAIN_SIGNS)
+    return Block(block.name, items, frozenset(tags), text, notes)
 
 
 def _is_site(tag: str) -> bool:
@@ -205,6 +218,7 @@ def _by_pymatgen(text: str, why: str) -> Iterator[Block]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the syntax is broken is noted anyhow
             found = CifFile.from_str(text).data
+            texts = {name: str(block) for name, block in found.items()}
     except Exception as error:
         raise UnreadableFileError(f"the CIF's syntax is broken: {why}") from error
     notes = (f"syntax: the CIF's syntax is broken ({why}); pymatgen read it",)
@@ -218,7 +232,7 @@ def _by_pymatgen(text: str, why: str) -> Iterator[Block]:
         }
         if len(items.get("_atom_site_fract_x", ())) > LARGEST_CELL:
             raise LimitError(f"block {name!r} lists more than {LARGEST_CELL:,} sites")
-        yield Block(str(name), items, frozenset(items), str(block), notes)
+        yield Block(str(name), items, frozenset(items), texts[name], notes)
 
 
 def _plain(tag: str) -> str:
@@ -239,7 +253,7 @@ def _without_source(error: Exception, before: int) -> str:
     """What gemmi says, with the line of the file instead of that of the block."""
 
     def position(match: re.Match[str]) -> str:
-        line = (match[1] or "").partition(":")[0]
-        return f"line {int(line) + before}: " if line else ""
+        return f"line {int(match[1]) + before}: " if match[1] else ""
 
-    return re.sub(r"^string:?(\d+:\d+)?\s*(\(\d+\))?:?\s*", position, str(error)).strip()
+    where = r"^string:?(?:(\d+)(?::\d+)?\s*(?:\(\d+\))?(?: in data_\S*?)?)?:?\s*"
+    return re.sub(where, position, str(error)).strip()

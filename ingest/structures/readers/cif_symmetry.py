@@ -27,6 +27,12 @@ _LISTED = (
     "_space_group_symop_magn_operation_xyz",
 )
 _MAGNETIC = ("_space_group_symop_magn_operation_xyz",)
+_MAGNETIC_NAMES = (
+    "_space_group_magn_name_bns",
+    "_space_group_magn_number_bns",
+    "_space_group_magn_name_og",
+    "_space_group_magn_number_og",
+)
 _CENTERINGS = ("_space_group_symop_magn_centering_xyz",)
 _HM = (
     "_space_group_name_h-m_alt",
@@ -106,6 +112,12 @@ def symmetries(block: Block, lattice: npt.NDArray[np.float64]) -> Symmetries:
     if it_number is not None:
         return _of_number(it_number, symbol or hall, choice, lattice)
     named = symbol or hall
+    magnetic = block.value(*_MAGNETIC_NAMES)
+    if magnetic and not named:
+        raise SymmetryError(
+            f"no symmetry operations; those of its magnetic space group {magnetic[:60]!r} have to "
+            "be listed"
+        )
     raise SymmetryError(
         "no symmetry operations, space group "
         + (f"not understood: {named[:60]!r}" if named else "not stated")

@@ -7,6 +7,7 @@ periodic in three directions.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -141,7 +142,7 @@ def _crystal(
     number = attributes.get("nsites")
     if number is not None and number != len(at_sites):
         raise UnreadableFileError(
-            f"nsites is {str(number)[:20]}, species_at_sites has {len(at_sites)}"
+            f"nsites is {json.dumps(number)[:20]}, species_at_sites has {len(at_sites)}"
         )
     known = _species(attributes)
     symbols: list[str] = []

@@ -18,10 +18,13 @@ from ingest.structures.refusals import (
 Check = Callable[[str], None]
 
 _NOT_A_CRYSTAL = re.compile(r"^\s*(SLAB|POLYMER|MOLECULE|ATOMS)\b", re.MULTILINE)
+_ANIMATION = re.compile(r"^\s*ANIMSTEPS\b", re.MULTILINE)
 _DIMENSIONS = re.compile(r"^\s*DIM-?GROUP\s+(\d)", re.MULTILINE)
 _SCALE = re.compile(r"^\s*A\s*=\s*(\S+)", re.MULTILINE)
 _LATT = re.compile(r"^\s*LATT\s+(\S+)", re.MULTILINE | re.IGNORECASE)
 _SYMM = re.compile(r"^\s*SYMM\b", re.MULTILINE | re.IGNORECASE)
+_TITLE = re.compile(r"^TITL(?:[ \t]+\S+){6}[ \t]+(\d{1,6})[ \t]+\(", re.MULTILINE)
+_RES_SITES = re.compile(r"^SFAC\b.*\n((?:.*\S.*\n)*?)END\b", re.MULTILINE)
 _GROUP = re.compile(r"SPGR\s*=\s*(\d+)", re.IGNORECASE)
 _CSSR_SITE = re.compile(r"\s*\d+\s+\w+(?:\s+-?\d+(?:\.\d*)?){3}(?:\s|$)")
 
@@ -32,8 +35,13 @@ def check_xsf(text: str) -> None:
     Raises
     ------
     NoStructureError
-        If it is not periodic in three directions.
+        If it is not periodic in three directions, or an animation of several structures.
     """
+    if _ANIMATION.search(text):
+        raise NoStructureError(
+            "it is an animation (ANIMSTEPS) of several structures; write the one that is meant as "
+            "an XSF file of its own, or all of them as extended XYZ"
+        )
     found = _NOT_A_CRYSTAL.search(text)
     dimensions = _DIMENSIONS.search(text)
     if found or (dimensions and dimensions[1] != "3"):
@@ -69,12 +77,19 @@ def check_res(text: str) -> None:
     ------
     SymmetryError
         If it has the symmetry of a SHELX file.
+    UnreadableFileError
+        If its title announces another number of atoms.
     """
     latt = _LATT.search(text)
     if _SYMM.search(text) or (latt and latt[1] != "-1"):
         raise SymmetryError(
             "it is a SHELX file with symmetry (LATT, SYMM), of which the atoms alone would be "
             "read; use the CIF of the refinement"
+        )
+    announced, sites = _TITLE.search(text), _RES_SITES.search(text)
+    if announced and sites and int(announced[1]) != len(sites[1].splitlines()):
+        raise UnreadableFileError(
+            f"its title announces {announced[1]} atoms and {len(sites[1].splitlines())} are listed"
         )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ingest.structures.readers.ase_database import read_ase_database, recognises_database
-from ingest.structures.readers.by_libraries import by_ase, by_pymatgen, read_extended_xyz
+from ingest.structures.readers.by_libraries import by_ase, by_pymatgen
 from ingest.structures.readers.cif import read_cif, recognises_cif
+from ingest.structures.readers.extended_xyz import read_extended_xyz
 from ingest.structures.readers.json_forms import read_json, read_json_lines, recognises_json
 from ingest.structures.readers.overlooked import check_cfg, check_cssr, check_res, check_xsf
 from ingest.structures.readers.poscar import read_poscar, recognises_poscar

@@ -53,7 +53,7 @@ def read_poscar(content: Content) -> Iterator[Found]:
     InvalidStructureError
         Naming the line that is wrong.
     """
-    text = content.text
+    text, encoding_notes = content.in_plain_signs()
     lines = text.splitlines()
     if len(lines) < 8:
         raise UnreadableFileError(
@@ -103,7 +103,7 @@ def read_poscar(content: Content) -> Iterator[Found]:
     if symbols is not None:
         crystal, differing = compared(crystal, "pymatgen", lambda: _by_pymatgen(text))
         notes += differing
-    yield Found(crystal, notes=(*content.encoding_notes, *notes))
+    yield Found(crystal, notes=(*encoding_notes, *notes))
 
 
 def _lattice(
@@ -255,7 +255,8 @@ def _without_species(
     if symbols is None:
         raise UnknownElementError(
             "the file has no line of species (VASP 4 form) and its comment names none that fit "
-            f"the counts {' '.join(map(str, counts))[:60]}; add a line of species above the counts"
+            f"the counts {' '.join(map(str, counts))[:60]}; add a line of species above the "
+            "counts, in the order of the run's POTCAR"
         )
     return [symbol for symbol, count in zip(symbols, counts, strict=True) for _ in range(count)], (
         f"species: the file has no line of species; {first_of(symbols)} are those of its comment"

@@ -39,6 +39,10 @@ def of_comment(comment: str, counts: Sequence[int]) -> list[str] | None:
     spelt = _spelt(fields, counts)
     if spelt is not None:
         readings.add(tuple(spelt))
+    # "CS CL" are caesium and chlorine in capitals as well as CS and a word
+    capitals = _listed([field.capitalize() for field in fields if field.isupper()], len(counts))
+    if capitals is not None and readings:
+        readings.add(tuple(capitals))
     return list(readings.pop()) if len(readings) == 1 else None
 
 

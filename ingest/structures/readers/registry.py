@@ -18,6 +18,7 @@ from featurestore.failure import Failure
 from featurestore.plugins import SOURCES, load_part, part_names, registered
 from ingest.structures.opening import without_compression
 from ingest.structures.readers.base import Found
+from ingest.structures.readers.in_words import in_words
 from ingest.structures.readers.source_part import SourcePart
 from ingest.structures.refusals import (
     ReaderConflictError,
@@ -75,8 +76,9 @@ class StructureReader:
             failure = Failure("MemoryError", "reading it needs more memory than a process may take")
         # A stranger's reader, and the libraries, raise anything.
         except (Exception, SystemExit) as error:
-            broken = UnreadableFileError(f"it breaks the rules of its format ({_reason(error)})")
-            failure = Failure.of(broken)
+            # what the class is helps who writes a reader, and nobody else
+            said = in_words(error) if self.ships else _reason(error)
+            failure = Failure.of(UnreadableFileError(f"it breaks the rules of its format: {said}"))
         if not self.ships:
             failure = Failure(failure.error, f"{self}: {failure.message}")
         return [Found(failure)]

@@ -112,10 +112,11 @@ class RunOfXml:
             if self.spins == 2 and len(self.occupations) == 2 * len(self.weights):
                 filled = np.array([one[:, 1].sum() for one in self.occupations]).reshape(2, -1)
                 found["total_magnetization"] = float((filled[0] - filled[1]) @ self.weights)
-        reason = self._why_not() if has_ended else "it has no final structure"
+        reason = self.why_not() if has_ended else "it has no final structure"
         return _unless(reason, found)
 
-    def _why_not(self) -> str:
+    def why_not(self) -> str:
+        """Why its last step is no result, in words; empty if it is one."""
         limit, steps = self.parameters.get("NELM"), self.parameters.get("NSW", 0)
         kind = self.parameters.get("IBRION", -1)
         if limit is not None and 1 < limit <= self.electronic_steps:

@@ -61,7 +61,8 @@ def read_vasprun(content: Content) -> Iterator[Found]:
         ) from error
     if last is None:
         raise NoStructureError("the vasprun.xml holds no structure")
-    notes = () if final else ("run: it has no final structure, the last of its steps is taken",)
+    why = run.why_not() if final else "it has no final structure, the last of its steps is taken"
+    notes = (f"run: {why}",) if why else ()
     yield Found(last, notes=notes, targets=run.targets(last.n_atoms, final))
 
 

@@ -189,11 +189,14 @@ BAD = [
 
 
 def test_a_bad_entry_is_one_failure(store: FeatureStore, quirky: QuirkyServer) -> None:
-    page = {"data": [*BAD, entry("good")], "links": {}, "meta": meta()}
+    twice = [entry("good"), entry("good", 4.5)]
+    page = {"data": [*BAD, *twice], "links": {}, "meta": meta()}
     quirky.routes["/v1/structures"] = [reply(page)]
     result = add_optimade(store, quirky.base, pause=0)
     assert result.written == 1 and ids(store) == ["quirk-good"]
-    assert len(result.outcomes[0].failures) == len(BAD)
+    failures = result.outcomes[0].failures
+    assert len(failures) == len(BAD) + 1
+    assert failures["quirk-good"].message.endswith("; the first of the two stands")
 
 
 def test_ids_are_prefixed_once(store: FeatureStore, quirky: QuirkyServer) -> None:

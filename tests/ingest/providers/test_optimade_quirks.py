@@ -193,6 +193,7 @@ CUT = json.dumps({"data": [entry("cut")], "meta": meta(), "links": {}}).encode()
         ([Reply(b'{"data": ' + b"[" * 200_000 + b"]" * 200_000 + b"}")], "nested too deeply"),
         ([Reply(b'{"data": ' + b"9" * 10_000 + b"}")], "no JSON"),
         ([reply(["data"])], "no 'data'"),
+        ([reply({"errors": [{"title": "too deep"}]})], "it has no data and says 'too deep'"),
         ([reply({"data": {"a": 1}, "meta": meta()})], "no list"),
         ([reply({"data": [], "meta": {"api_version": "0.10.1"}})], "version 0.10.1"),
         ([reply({"data": [], "meta": {"api_version": "2.0"}})], "version 2.0"),
@@ -204,7 +205,7 @@ CUT = json.dumps({"data": [entry("cut")], "meta": meta(), "links": {}}).encode()
         ([Reply(b"", 302, {"Location": "/v1/structures"})], "for ever"),
         ([Reply(b"\x1f\x8bnothing", headers={"Content_Encoding": "gzip"})], "compression"),
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_wrong_answers_are_told_apart(
     store: FeatureStore,

@@ -158,7 +158,8 @@ def test_a_duplicate_id_with_another_structure_in_one_source(store, archive, rep
     assert materials.written == 2
     error, message = failures(store, "structures")["a"]
     assert error == "ConflictError"
-    assert "material a of a.json.zip has another structure" in message and "--replace" in message
+    assert "material a of a.json.zip has another structure" in message
+    assert message.endswith("give it another id (--id-from path)")
     assert {row["material_id"]: row["volume"] for row in rows(store, "materials")} == {
         "a": pytest.approx(64.0),
         "b": pytest.approx(216.0),
@@ -177,6 +178,7 @@ def test_another_structure_than_the_stores(store, archive):
     materials, targets = ingest(store, archive(entry("a", 5.0, slme=2)))
     assert (materials.written, targets.written) == (0, 0)
     assert materials.failures["a"].error == "ConflictError"
+    assert "replace that with the same command and --replace" in materials.failures["a"].message
     assert rows(store, "materials")[0]["volume"] == pytest.approx(64.0)
     materials, targets = ingest(store, archive(entry("a", 5.0, slme=2)), replace=True)
     assert (materials.written, targets.written) == (1, 1)
@@ -221,7 +223,7 @@ def test_one_target_twice_in_a_source(store, archive):
         ("-Infinity", "is not finite"),
         ("1e999", "is not finite"),
         (10**400, "is no number"),
-        ("n/a", "is text"),
+        ("n/a", "stands for no value"),
         ("1,5", "--decimal comma"),
         (True, "truth value"),
         ([1.0], "is no number"),
@@ -387,6 +389,7 @@ def test_two_files_of_one_id_are_both_counted_and_named(store, tmp_path):
     assert materials.written == 1 and len(materials.failures) == 2
     messages = [failure.message for failure in materials.failures.values()]
     assert "run2/mp-7_2.vasp has another structure than the one of run1/mp-7_1.vasp" in messages[0]
+    assert messages[0].endswith("; give it another id (--id-from path)")
     assert messages[1].startswith("run3/mp-7_3.vasp: ")
     assert set(failures(store, "structures")) == {"mp-7", "mp-7 (run3/mp-7_3.vasp)"}
 

@@ -11,6 +11,9 @@ from made_up_materials import entry, ingest, write_archive
 
 from featurestore.errors import InvalidInputError
 from featurestore.store import FeatureStore
+from featurestore.upkeep.renaming import carry_out_renaming
+from featurestore.upkeep.renamings.materials import of_material
+from featurestore.upkeep.renamings.properties import of_property
 from ingest.library.targets import add_targets
 from ingest.recording import NothingSucceededError
 
@@ -117,12 +120,42 @@ def test_ids_with_the_suffix_of_a_file_are_matched_with_a_note(store, tmp_path):
     assert "no material 'c.txt'" in failures(store)["c.txt slme"]
 
 
+def test_thousands_in_a_column_of_decimal_commas_are_no_decimals(store, tmp_path):
+    outcome = put(store, tmp_path, "id;slme;ehull\na;1.234;0.125\nb.cif;1,5;0.5\nc;2.5;1\n")
+    assert stored(store) == {"a ehull": 0.125, "b ehull": 0.5, "c ehull": 1.0, "c slme": 2.5}
+    assert outcome.failed == 2
+    assert "'1.234' may be thousands, as other cells" in failures(store)["a slme"]
+    assert "--decimal comma" in failures(store)["b.cif slme"]
+
+
+@pytest.mark.parametrize("row", [",meV", ",PBE", "unit,(meV)"])
+def test_a_second_row_of_names_is_refused_with_its_file(store, tmp_path, row):
+    with pytest.raises(InvalidInputError, match="a second row of names or units"):
+        put(store, tmp_path, f"id,mbj_bandgap\n{row}\na,1500\n")
+    assert not stored(store)
+
+
+def test_names_that_were_given_up(store, tmp_path):
+    put(store, tmp_path, "id,slme\na,1\n")
+    for plan, new in ((of_property, "efficiency"), (of_material, "b2")):
+        with store.session() as session:
+            renaming = plan(session, "slme" if plan is of_property else "b", new)
+        carry_out_renaming(store, renaming)
+    outcome = put(store, tmp_path, "id,slme\na,3\nb,4\n")
+    assert any("it is efficiency now: --column 'slme'=efficiency" in n for n in outcome.notes)
+    assert "no material 'b', it has 'b2'" in outcome.failures["b slme"].message
+
+
 def test_ids_that_are_numbers(store, tmp_path):
     ingest_materials(store, tmp_path, "17")
+    hint = put(store, tmp_path, "id,slme\n017,1\nA,2\nx,3\n0,\na,4\n").failures
+    assert "no material '017', it has '17'" in hint["017 slme"].message
+    assert "no material 'A', it has 'a'" in hint["A slme"].message
+    assert hint["x slme"].message.endswith("no material 'x'")
     path = tmp_path / "t.jsonl"
     path.write_text(json.dumps({"id": 17, "slme": 1}) + "\n" + json.dumps({"id": 17.0, "ehull": 2}))
     add_targets(store, path)
-    assert stored(store) == {"17 slme": 1.0, "17 ehull": 2.0}
+    assert stored(store) == {"17 slme": 1.0, "17 ehull": 2.0, "a slme": 4.0}
 
 
 def test_a_property_of_ones_own_is_known_from_then_on(store, tmp_path):

@@ -28,6 +28,7 @@ def vasp4(comment: str, number: str) -> str:
         *(("K points convergence", "2"), ("U = 4 eV", "2"), ("Re: your file", "2")),
         *(("No H atoms", "1 1"), ("I V curve", "1 1"), ("In P 1 symmetry", "1 1")),
         *(("BCC test", "1 2"), ("NO relaxation of the cell", "1 1"), ("B site ordered", "2")),
+        ("CS CL", "1 1"),
     ],
 )
 def test_words_of_a_comment_are_no_species(tmp_path, comment, number):
@@ -39,6 +40,7 @@ def test_words_of_a_comment_are_no_species(tmp_path, comment, number):
     [
         ("Si diamond", "2", {"Si": 2}),
         ("C", "2", {"C": 2}),
+        ("CS molecules", "1 1", {"C": 1, "S": 1}),
         ("In P", "1 1", {"In": 1, "P": 1}),
         ("Cs Cl from VESTA", "1 1", {"Cl": 1, "Cs": 1}),
         ("Mg(OH)2", "1 2 2", {"H": 2, "Mg": 1, "O": 2}),
@@ -182,7 +184,11 @@ CFG = (
     + "".join(f"H0({i},{j}) = {4 if i == j else 0} A\n" for i in (1, 2, 3) for j in (1, 2, 3))
     + ".NO_VELOCITY.\nentry_count = 3\n132.9\nCs\n0 0 0\n35.45\nCl\n0.5 0.5 0.5\n"
 )
-RES = "TITL a 0 64 -8 0 0 2 (P1) n - 1\nCELL 1 4 4 4 90 90 90\n{}SFAC Cs Cl\nCs 1 0 0 0 1\nEND\n"
+CL = "Cl 2 .5 .5 .5 1\n"
+RES = (
+    "TITL a 0 64 -8 0 0 2 (P1) n - 1\nCELL 1 4 4 4 90 90 90\n{}SFAC Cs Cl\nCs 1 0 0 0 1\n"
+    f"{CL}END\n"
+)
 CSSR = " 4.1 4.1 4.1\n 90 90 90 SPGR = {} 1\n{} 0\n0 CsCl\n1 Cs 0.0 0.0 0.0\n2 Cl {} 0.5 0.5\n"
 
 
@@ -191,10 +197,12 @@ CSSR = " 4.1 4.1 4.1\n 90 90 90 SPGR = {} 1\n{} 0\n0 CsCl\n1 Cs 0.0 0.0 0.0\n2 C
     [
         ("a.xsf", XSF.format("CRYSTAL"), XSF.format("SLAB"), "NoStructureError"),
         ("a.xsf", XSF.format("CRYSTAL"), XSF.format("DIM-GROUP\n2 1"), "NoStructureError"),
+        ("a.xsf", XSF.format("CRYSTAL"), XSF.format("ANIMSTEPS 1\nCRYSTAL"), "NoStructureError"),
         ("a.cfg", CFG.format("1.0"), CFG.format("0.529"), "UnreadableFileError"),
         ("a.cfg", CFG.format("1"), CFG.format("one"), "UnreadableFileError"),
         ("a.res", RES.format("LATT -1\n"), RES.format("LATT 1\n"), "SymmetryError"),
         ("a.res", RES.format(""), RES.format("LATT -1\nSYMM -X,Y,Z\n"), "SymmetryError"),
+        ("a.res", RES.format(""), RES.format("").replace(CL, ""), "UnreadableFileError"),
         ("a.cssr", CSSR.format(1, 2, 0.5), CSSR.format(221, 2, 0.5), "SymmetryError"),
         ("a.cssr", CSSR.format(1, 2, 0.5), CSSR.format(1, 8, 0.5), "UnreadableFileError"),
         ("a.cssr", CSSR.format(1, 2, 0.5), CSSR.format(1, 2, "5.0e-1"), "UnreadableFileError"),
@@ -203,6 +211,12 @@ CSSR = " 4.1 4.1 4.1\n 90 90 90 SPGR = {} 1\n{} 0\n0 CsCl\n1 Cs 0.0 0.0 0.0\n2 C
 def test_what_libraries_pass_over(tmp_path, name, good, bad, error):
     stored(tmp_path, name, good)
     assert refused(tmp_path, name, bad).error == error
+
+
+@pytest.mark.parametrize("place", [".5", "5.0e-1", "1E-05"])
+def test_res_is_compared_with_ase(tmp_path, place):
+    text = RES.format("").replace("Cs 1 0 0 0 1", f"Cs 1 {place} 0 0 1")
+    assert stored(tmp_path, "a.res", text).notes == ()
 
 
 def test_a_symbol_that_ase_does_not_know(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +144,7 @@ def test_ase_atoms_without_three_periods(options):
         ("bad.vasp", "CsCl\n1.0\n4 0 0\n", "."),
         ("x.json", '{"a": 1, "b": 2}', r"no structure: it is an object with the keys \['a', 'b'\]"),
         ("cut.json", '{"lattice_mat": [[1,', "Expecting"),
-        ("number.json", "3", "no structure: it is a int"),
+        ("number.json", "3", "no structure: it is a number"),
         ("lattice.json", '{"lattice": 1, "sites": []}', "."),
     ],
 )
@@ -240,3 +241,31 @@ def test_a_folder_of_everything(tmp_path):
     assert bad == {"README.md"}
     [readme] = [r.structure for r in records if r.material_id == "README.md"]
     assert isinstance(readme, NotAStructure)
+
+
+BACK_UPS = (
+    *("a.cif~", "#a.cif#", "~$a.cif", "a.cif.bak", "a.cif.swp", "a.cif.part", "POSCAR~"),
+    *("POSCAR.orig", "CONTCAR.OLD", "a.cif.bak.gz", "POSCAR.tmp", "a.cif.1.rej"),
+)
+
+
+def test_back_ups_are_passed_over_unless_named(tmp_path):
+    structure = cif("Cs1 Cs 0 0 0 1", "Cl1 Cl 0.5 0.5 0.5 1")
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in ("a.cif", *BACK_UPS):
+        (folder / name).write_text(structure)
+    for name in ("si.pwi", "OUTCAR"):
+        (folder / name).write_text("of a program")
+    with tarfile.open(tmp_path / "data.tar", "w") as tar:
+        tar.add(folder, "data")
+    for source in (folder, tmp_path / "data.tar"):
+        records = list(read_sources(expand_sources([str(source)])))
+        passed = {r.source_file.rpartition("/")[2]: r.structure for r in records}
+        assert isinstance(passed.pop("a.cif"), Crystal)
+        assert all(isinstance(one, NotAStructure) for one in passed.values())
+        assert {name for name, one in passed.items() if one.error == "BackUp"} == set(BACK_UPS)
+        assert "Quantum ESPRESSO" in passed["si.pwi"].message
+        assert "beside it alone" in passed["OUTCAR"].message
+    [named] = read_sources(expand_sources([str(folder / "a.cif~")]))
+    assert isinstance(named.structure, Crystal) and named.material_id == "a.cif~"

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from openpyxl import Workbook
+from openpyxl import Workbook, load_workbook
 
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.failure import Failure
@@ -190,6 +190,23 @@ def test_errors_and_formulas_without_a_value_are_no_empty_cells(tmp_path):
     assert "is a formula whose value was not saved" in parse_target(found[1]).message
 
 
+def test_percents_of_a_workbook_are_refused(tmp_path):
+    """12.5% is shown and 0.125 saved: as a number it would be a hundredth of what is meant."""
+    path = workbook(tmp_path / "t.xlsx", one=[["id", "slme", None], ["a", 0.125, 7], ["b", 12.5]])
+    book = load_workbook(path)
+    book["one"]["B2"].number_format = "0.00%"
+    book.save(path)
+    shown, plain = cells(path, "slme")["slme"]
+    assert "shows 12.5% and 0.125 is saved: which is meant?" in shown.message and plain == 12.5
+    assert open_table(path).notes == ("1 column without a name is left alone",)
+
+
+def test_a_line_that_names_the_separator_to_excel(tmp_path):
+    path = written(tmp_path / "t.csv", "sep=;\nid;slme;\na;1,5;x\n")
+    assert cells(path, "slme") == {"slme": ["1,5"]}
+    assert open_table(path).notes == ("1 column without a name is left alone",)
+
+
 def test_the_sheets_of_a_workbook(tmp_path):
     rows = [["id", "slme"], ["a", 1]]
     path = workbook(tmp_path / "t.xlsx", one=rows, two=[["id", "ehull"], ["b", 2]])
@@ -237,6 +254,8 @@ def test_columns_by_their_names_and_as_given():
         (["id", "gap (meV)"], {"gap (meV)": "mbj_bandgap"}, "is in meV, mbj_bandgap in eV: conv"),
         (["id", "E / Ha"], {"E / Ha": "ehull"}, "is in Ha, ehull in eV/atom"),
         (["id", "E in eV"], {"E in eV": "ehull"}, "is in eV, ehull in eV/atom"),
+        (["id", "gap_meV"], {"gap_meV": "mbj_bandgap"}, "is in meV, mbj_bandgap in eV"),
+        (["id", "gap meV"], {"gap meV": "mbj_bandgap"}, "is in meV, mbj_bandgap in eV"),
     ],
 )
 def test_columns_that_cannot_be_used(names, given, message):
@@ -244,7 +263,9 @@ def test_columns_that_cannot_be_used(names, given, message):
         columns_of(table(*names), load_registry(), columns=given)
 
 
-@pytest.mark.parametrize("name", ["m [µB]", "m (mu_B)", "m / μ_B", "m (PBE)", "m"])
+@pytest.mark.parametrize(
+    "name", ["m [µB]", "m (mu_B)", "m / μ_B", "m (PBE)", "m", "m_mu_B", "site_A"]
+)
 def test_a_unit_in_a_name_may_be_written_otherwise(name):
     found = columns_of(table("id", name), load_registry(), columns={name: "magmom_oszicar"})
     assert found.targets[name].unit == "mu_B"
@@ -280,6 +301,7 @@ def test_properties_of_ones_own():
         ("1 234", "separators of thousands"),
         ("1.2 eV", "has 'eV' after its number"),
         ("1.2±0.1", "after its number"),
+        ("N/A", "stands for no value: leave the cell empty"),
         ("metal", "is text; targets are numbers, or classes of a property that has such"),
         ("true", "truth value; targets are numbers: write 1 and 0"),
         (np.True_, "truth value"),
@@ -307,6 +329,7 @@ def test_decimal_commas():
         None,
         None,
     ]
+    assert parse_target("1.5D-3") == parse_target("1,5d-3", ",") == 0.0015
     assert "which is meant" in parse_target("1.5", ",").message
     assert "thousands" in parse_target("1.234,5", ",").message
 
