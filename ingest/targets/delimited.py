@@ -36,7 +36,10 @@ def open_delimited(path: Path) -> Table:
     with _rows(path, encoding, form) as rows:
         if named:
             next(rows)
-        header = tuple(name.strip() for name in next(row for row in rows if any(row)))
+        names = next((row for row in rows if any(row)), None)
+        if names is None:
+            raise InvalidInputError(f"{shown(path)} has separators alone, and no names of columns")
+        header = tuple(name.strip() for name in names)
         start = rows.line_num
         first = next((row for row in rows if any(row)), None)
     if first is None:

@@ -115,6 +115,8 @@ def test_ragged_rows_are_refused_one_by_one(tmp_path):
     [
         (b"", "the file is empty"),
         (b" \n\n", "the file is empty"),
+        (b",", "separators alone"),
+        (b"sep=;\n;;\n;\n", "separators alone"),
         (b"id,slme\n", "has a header and no rows"),
         (b"id,slme\n\n\n", "has a header and no rows"),
         (b"just text\nof lines\n", "no table of several columns; its first line is 'just text'"),
