@@ -12,7 +12,9 @@ import forecast_lab as lab
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from html_page import check_alone
 
+import explain
 import train
 from featurestore.cli.root import root
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
@@ -78,7 +80,7 @@ def test_what_is_stored_of_a_material_is_of_the_model_that_did_not_learn_from_it
     assert isinstance(fitted, CrossFitted) and len(fitted.of_fold) == 3
     view = read.training_view(lab.PROPERTY, **lab.CHOICES)
     assert view.material_ids == [row["material_id"] for row in rows]
-    of_folds = fitted.predict_of_folds(fitted.inputs(read, view))
+    of_folds = fitted.say_of_folds(fitted.inputs(read, view))
     for row, told in zip(rows, of_folds, strict=True):
         assert row["prediction"] == pytest.approx(told[fitted.fold_of[row["material_id"]]])
         assert row["fold"] == "test" and row["lower"] < row["prediction"] < row["upper"]
@@ -115,7 +117,7 @@ def test_it_learns_from_all_rows_and_tells_intervals_by_cv_plus(
     new = selected.read()
     fold_of = np.array([fitted.fold_of[one] for one in residual])
     ends = cv_plus(
-        fitted.predict_of_folds(new.features),
+        fitted.say_of_folds(new.features),
         group.knowledge.domain.distances(new.features, new.material_ids).ratio ** power,
         np.array([value / scale[name] for name, value in residual.items()]),
         fold_of,
@@ -156,6 +158,9 @@ def test_promoted_carded_and_taken_elsewhere(
     assert "80 materials, each out of fold" in card_markdown(card)
     measured = {row["part"]: row for row in card["intervals"]["test_fold"]}["all"]
     assert measured["n"] == lab.N and 0.8 < measured["covered"] <= 1
+    explain.write_report(store, final, tmp_path / "page.html")
+    page = check_alone((tmp_path / "page.html").read_text("utf-8"))
+    assert "Each prediction here is out of fold" in page.text and "nan" not in page.text.lower()
     path = tmp_path / "final.safetensors"
     export_models(store, final, path)
     elsewhere = FeatureStore.open(tmp_path / "elsewhere", create=True)
