@@ -22,7 +22,7 @@ from train.forecasts.domain import Distances
 from train.forecasts.knowledge import Knowledge, stored_knowledge
 from train.models import SeedGroup
 from train.predictors.base import UncertainPredictor
-from train.predictors.loading import LoadedModel, load_model
+from train.predictors.loading import LoadedModel, load_models
 from train.predictors.registry import reads
 
 Floats = npt.NDArray[np.float64]
@@ -112,7 +112,7 @@ def load_group(store: FeatureStore, group: SeedGroup) -> LoadedGroup:
     """
     from train.sharing.imported import imported_knowledge
 
-    models = tuple(load_model(store, model_id) for model_id in group.model_ids)
+    models = load_models(store, group)
     knowledge = imported_knowledge(store, group) or stored_knowledge(store, group, models)
     return LoadedGroup(group, models, knowledge)
 
