@@ -26,9 +26,10 @@ from featurestore.views.request import ViewRequest
 from ingest.library.splits import add_splits
 from train.crossfit.cv_plus import cv_plus
 from train.crossfit.predictor import CrossFitted
-from train.forecasts.chosen import named_group
+from train.forecasts.chosen import chosen_group, named_group
 from train.forecasts.coverage import coverage_of_test_fold
 from train.forecasts.group import load_group
+from train.models import find_model
 from train.predictors.loading import load_model
 from train.sharing.card import card_markdown, model_card
 from train.sharing.transfer import export_models, import_models
@@ -188,6 +189,14 @@ def test_the_store_knows_where_it_comes_from_and_what_it_lacks(
     command = lacks[final].command
     assert command is not None and command[1:4] == ("train", "final", "sklearn")
     assert "cv3" in command
+
+
+def test_the_models_of_its_folds_are_no_choice_beside_it(read: FeatureStore, final: str) -> None:
+    with read.session() as session:
+        folds = find_model(session, final).cross_validation["models"]
+        with pytest.raises(InvalidInputError, match="has 2 models and none is chosen") as error:
+            chosen_group(session, lab.PROPERTY)
+    assert final in str(error.value) and not any(one in str(error.value) for one in folds)
 
 
 def test_explaining_it_is_refused(read: FeatureStore, final: str) -> None:
