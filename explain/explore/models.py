@@ -12,18 +12,16 @@ from explain.erasing.rows import seed_siblings
 from explain.explore.charts import Calibrated, calibrated
 from explain.explore.sessions import Source
 from explain.report.model import Part
-from explain.report.outcomes import class_predictions
+from explain.report.outcomes import class_points
 from explain.report.reliance import relied_on
-from featurestore.classes import class_names, classes_of
+from featurestore.classes import classes_of
 from featurestore.errors import FeatureStoreError
-from featurestore.session import Session
 from featurestore.views.request import FOLDS
 from train.analysis.ablation import ablation_rows, comparison_warnings
 from train.analysis.groups import GroupErrors, group_errors
 from train.display.labels import features_label, predictor_label
 from train.models import SeedGroup, StoredModel, stored_models
 from train.sharing.comparison import Comparison, compare_models
-from train.tasks.classes import named_sets
 
 _LEAST_IN_GROUP = 5
 _WORST = 15
@@ -230,7 +228,7 @@ def points(source: Source, name: str, fold: str | None = None) -> pa.Table:
     """
     models = seed_siblings(source.session, name)
     if models.parameters.classes:
-        return _class_points(source.session, models, fold)
+        return class_points(source.session, models, fold)
     return source.session.query(
         """
         SELECT p.material_id, any_value(m.formula) AS formula,
@@ -244,38 +242,6 @@ def points(source: Source, name: str, fold: str | None = None) -> pa.Table:
         GROUP BY p.material_id ORDER BY p.material_id
         """,
         {"first": models.first.model_id, "models": models.model_ids, "fold": fold},
-    )
-
-
-def _class_points(session: Session, models: SeedGroup, fold: str | None) -> pa.Table:
-    stored, classes = class_predictions(session, models), models.parameters.classes
-    rows = np.array([fold in (None, one) for one in stored.folds], dtype=bool)
-    ids = np.array(stored.material_ids)[rows].tolist()
-    known = {
-        row["material_id"]: row
-        for row in session.query(
-            "SELECT material_id, formula, crystal_system FROM materials "
-            "WHERE list_contains(?, material_id)",
-            [ids],
-        ).to_pylist()
-    }
-    sets = None if stored.sets is None else named_sets(stored.sets[0][rows], classes)
-    text = pa.string()
-    return pa.table(
-        {
-            "material_id": pa.array(ids, text),
-            **{
-                name: pa.array([known.get(one, {}).get(name) for one in ids], text)
-                for name in ("formula", "crystal_system")
-            },
-            "fold": pa.array(np.array(stored.folds)[rows].tolist(), text),
-            "target": pa.array(class_names(stored.targets[rows], models.parameters.unit)),
-            "prediction": pa.array(
-                class_names(stored.mean_predictions[rows], models.parameters.unit)
-            ),
-            "class_set": pa.array([None] * len(ids) if sets is None else sets, pa.list_(text)),
-            "probabilities": pa.array(stored.mean[rows].tolist(), pa.list_(pa.float64())),
-        }
     )
 
 
