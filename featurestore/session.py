@@ -26,9 +26,10 @@ from featurestore.session_tables import SessionTables
 from featurestore.tables.order import reading_order
 from featurestore.tables.presence import losses
 from featurestore.tables.runs import killed_runs
-from featurestore.tables.soundness import RESOLVED_BY, form_problem, unsound_rows
+from featurestore.tables.soundness import RESOLVED_BY, form_problem
 from featurestore.tables.storage import hiding
 from featurestore.tables.tables import Tables
+from featurestore.tables.verdicts import Verdicts
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 
@@ -73,7 +74,7 @@ class Session:
         self.versions = {name: data.version for name, data in self._datasets.items()}
         self.unusable: dict[str, str] = {}
         self.damaged: dict[str, list[tuple[dict[str, Any], str]]] = {}
-        self._leave_out_unusable()
+        self._leave_out_unusable(tables.verdicts)
         # At the time of a snapshot its own run was under way, and is to be seen so.
         self._killed = [] if tables.is_past else killed_runs(self._datasets.get("runs"))
         self.losses = [] if tables.is_past else losses(tables, self.versions, self._datasets)
@@ -89,7 +90,7 @@ class Session:
     def _names_of_tables(self) -> SessionTables:
         return SessionTables(self._connection, self._datasets, self.damaged, self._killed)
 
-    def _leave_out_unusable(self) -> None:
+    def _leave_out_unusable(self, verdicts: Verdicts) -> None:
         """Take tables of another form, and rows that cannot be used, out of what is read."""
         for name in list(self._datasets):
             problem = form_problem(self._datasets[name], name)
@@ -103,7 +104,7 @@ class Session:
                 )
         for name in RESOLVED_BY:
             dataset = self._datasets.get(name)
-            rows = [] if dataset is None else unsound_rows(name, dataset)
+            rows = [] if dataset is None else verdicts.unsound(name, dataset)
             if rows:
                 self.damaged[name] = rows
                 key, problem = rows[0]

@@ -12,8 +12,9 @@ from explain.erasing.rows import seed_siblings
 from explain.explore.charts import Calibrated, calibrated
 from explain.explore.sessions import Source
 from explain.report.model import Part
+from explain.report.outcomes import class_points
 from explain.report.reliance import relied_on
-from featurestore.classes import class_names, classes_of
+from featurestore.classes import classes_of
 from featurestore.errors import FeatureStoreError
 from featurestore.views.request import FOLDS
 from train.analysis.ablation import ablation_rows, comparison_warnings
@@ -226,15 +227,15 @@ def points(source: Source, name: str, fold: str | None = None) -> pa.Table:
         seed) instead of an interval and seeds_std.
     """
     models = seed_siblings(source.session, name)
-    table = source.session.query(
+    if models.parameters.classes:
+        return class_points(source.session, models, fold)
+    return source.session.query(
         """
         SELECT p.material_id, any_value(m.formula) AS formula,
                any_value(m.crystal_system) AS crystal_system, any_value(p.fold) AS fold,
                any_value(p.target) AS target, avg(p.prediction) AS prediction,
                any_value(p.lower) FILTER (p.model_id = $first) AS lower,
                any_value(p.upper) FILTER (p.model_id = $first) AS upper,
-               any_value(p.class_set) FILTER (p.model_id = $first) AS class_set,
-               list(p.probabilities ORDER BY p.model_id) AS probabilities,
                stddev_samp(p.prediction) AS seeds_std
         FROM predictions p LEFT JOIN materials m USING (material_id)
         WHERE list_contains($models, p.model_id) AND ($fold IS NULL OR p.fold = $fold)
@@ -242,20 +243,6 @@ def points(source: Source, name: str, fold: str | None = None) -> pa.Table:
         """,
         {"first": models.first.model_id, "models": models.model_ids, "fold": fold},
     )
-    unit = models.parameters.unit
-    if not classes_of(unit):
-        return table.drop_columns(["class_set", "probabilities"])
-    # A mean of places would be a class that no seed has said.
-    means = [np.mean(each, axis=0) for each in table["probabilities"].to_pylist()]
-    places = {
-        "target": table["target"].to_numpy(),
-        "prediction": np.array([mean.argmax() for mean in means], np.float64),
-    }
-    found = {name: pa.array(class_names(of, unit)) for name, of in places.items()}
-    found["probabilities"] = pa.array([mean.tolist() for mean in means], pa.list_(pa.float64()))
-    for column, values in found.items():
-        table = table.set_column(table.column_names.index(column), column, values)
-    return table.drop_columns(["lower", "upper", "seeds_std"])
 
 
 def _calibration(first: StoredModel, n: int) -> tuple[Calibrated, ...]:

@@ -47,11 +47,13 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def constant_error(stored: StoredPredictions) -> float | None:
     """Test error of a constant; None without a test fold.
 
-    It is the median of the training targets, or of classes their shares among these.
+    It is the median of the training targets, or of classes their shares among these. Of a model
+    that learned from all rows these are the tested ones.
     """
     train, test = stored.in_fold("train"), stored.in_fold("test")
     if not test.any():
         return None
+    train = train if train.any() else test
     if isinstance(stored, ClassPredictions):
         counts = np.bincount(stored.true[train], minlength=stored.probabilities.shape[2])
         shares = np.tile(counts / counts.sum(), (int(test.sum()), 1))
@@ -60,9 +62,12 @@ def constant_error(stored: StoredPredictions) -> float | None:
 
 
 def met_formulas(stored: StoredPredictions, known: Sequence[MaterialRow]) -> MetFormulas | None:
-    """None without a test fold; the estimate is NaN where the training has met them all."""
+    """None without a test fold; the estimate is NaN where the training has met them all.
+
+    None, too, for a model that learned from all rows: each of its errors is of another training.
+    """
     train, test = stored.in_fold("train"), stored.in_fold("test")
-    if not test.any():
+    if not test.any() or not train.any():
         return None
     formulas = np.array([row.formula for row in known])
     met = test & np.isin(formulas, formulas[train])

@@ -95,7 +95,8 @@ def _texts(
     words = ["featurestore", "explain", "words", material_id, "--model", models[0].model_id]
     place = ["--store", store_uri] if store_uri else []
     several = [] if text.alone else ["--text", text.name]
-    command = None if texts else shlex.join([*words, *several, "--encode", *place])
+    no_words = texts or models[0].cross_validation  # it learned from the material
+    command = None if no_words else shlex.join([*words, *several, "--encode", *place])
     return description, tuple(texts), command
 
 

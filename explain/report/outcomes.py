@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from explain.erasing.rows import StoredPredictions
+from featurestore.classes import class_names
 from featurestore.session import Session
 from train.models import SeedGroup
 from train.tasks.class_metrics import brier_scores
+from train.tasks.classes import named_sets
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +80,46 @@ def class_predictions(session: Session, models: SeedGroup) -> ClassPredictions:
             ]
         ),
         sets=np.stack(known) if len(known) == len(sets) else None,
+    )
+
+
+def class_points(session: Session, models: SeedGroup, fold: str | None = None) -> pa.Table:
+    """What they said of each material, or of those of one fold.
+
+    Returns
+    -------
+    pyarrow.Table
+        material_id, formula, crystal_system, fold, target, prediction, class_set (of the first
+        seed) and probabilities (mean over the seeds); classes by their names.
+    """
+    stored, classes = class_predictions(session, models), models.parameters.classes
+    rows = np.array([fold in (None, one) for one in stored.folds], dtype=bool)
+    ids = np.array(stored.material_ids)[rows].tolist()
+    known = {
+        row["material_id"]: row
+        for row in session.query(
+            "SELECT material_id, formula, crystal_system FROM materials "
+            "WHERE list_contains(?, material_id)",
+            [ids],
+        ).to_pylist()
+    }
+    sets = None if stored.sets is None else named_sets(stored.sets[0][rows], classes)
+    text = pa.string()
+    return pa.table(
+        {
+            "material_id": pa.array(ids, text),
+            **{
+                name: pa.array([known.get(one, {}).get(name) for one in ids], text)
+                for name in ("formula", "crystal_system")
+            },
+            "fold": pa.array(np.array(stored.folds)[rows].tolist(), text),
+            "target": pa.array(class_names(stored.targets[rows], models.parameters.unit)),
+            "prediction": pa.array(
+                class_names(stored.mean_predictions[rows], models.parameters.unit)
+            ),
+            "class_set": pa.array([None] * len(ids) if sets is None else sets, pa.list_(text)),
+            "probabilities": pa.array(stored.mean[rows].tolist(), pa.list_(pa.float64())),
+        }
     )
 
 

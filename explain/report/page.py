@@ -10,7 +10,6 @@ from pathlib import Path
 from explain.drawing.pages import write_page
 from explain.erasing.rows import (
     check_encoders,
-    check_fold,
     seed_siblings,
     stored_predictions,
 )
@@ -87,7 +86,6 @@ def collect(
     """What `write_report` puts on the page."""
     models = seed_siblings(session, name)
     first = models[0]
-    check_fold(first, "test")
     check_encoders(session, first)
     p = first.parameters
     of_classes = class_predictions(session, models) if p.classes else None

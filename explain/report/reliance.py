@@ -20,6 +20,14 @@ _CHANGE = "comprehensiveness"
 
 def relied_on(session: Session, models: SeedGroup, store_uri: str) -> tuple[tuple[Part, ...], str]:
     """What stored explanations say of tags and of segments, and how to read it."""
+    if crossed := models[0].cross_validation:
+        why = (
+            "The model learned from all its materials, and its errors are of the models of its "
+            f"cross-validation: see what one of these relies on, as {crossed['models'][0]}."
+        )
+        return (
+            Part(title="What it relies on", first="", explanation="", rows=(), why_not=why),
+        ), ""
     arguments = shlex.join([x for model in models for x in ("--model", model.model_id)])
     place = f" --store {shlex.quote(store_uri)}" if store_uri else ""
     parts = (

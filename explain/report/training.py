@@ -26,6 +26,12 @@ def training_notes(view: TrainingView, model: StoredModel) -> tuple[str, ...]:
             f"{model.view_fingerprint[:12]}. Errors are of the stored predictions; neighbours "
             "are of today's vectors."
         )
+    if crossed := model.cross_validation:
+        notes.append(
+            "The model learned from all its materials. Each prediction here is out of fold: of the "
+            f"one of {crossed['folds']} models of {crossed['split']!r} that did not learn from the "
+            "material."
+        )
     return tuple(notes)
 
 

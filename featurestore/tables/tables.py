@@ -21,6 +21,7 @@ from featurestore.tables.schemas import TableSchema, table_schema
 from featurestore.tables.seen_keys import SeenKeys
 from featurestore.tables.storage import Storage, storage_errors
 from featurestore.tables.validation import validated
+from featurestore.tables.verdicts import Verdicts
 
 Result = TypeVar("Result")
 
@@ -70,15 +71,25 @@ class Tables:
         tables are absent and nothing can be written. None: all tables, always the newest version.
     seen_at : str
         Name of the snapshot or the time, for errors.
+    is_temporary : bool
+        Whether the folder is gone after the call: its tables are made without LanceDB, whose import
+        takes longer than to predict a material.
     """
 
     def __init__(
-        self, storage: Storage, versions: Mapping[str, int] | None = None, seen_at: str = ""
+        self,
+        storage: Storage,
+        versions: Mapping[str, int] | None = None,
+        seen_at: str = "",
+        *,
+        is_temporary: bool = False,
     ) -> None:
         self.storage = storage
         self.uri = storage.uri
         self.seen_at = seen_at
+        self._is_temporary = is_temporary
         self._versions = None if versions is None else dict(versions)
+        self.verdicts = Verdicts()
         #: The version of each table after the last write through this object; the record of runs
         #: is left out.
         self.written: dict[str, int] = {}
@@ -333,6 +344,15 @@ class Tables:
         with self._access("read", expected.name):
             return compared(rows, dataset, expected, self._seen)
 
+    def _make(self, name: str, schema: pa.Schema) -> None:
+        """Make an empty table unless there is one by now."""
+        if not self._is_temporary:
+            self._database.create_table(name, schema=schema, exist_ok=True)
+            return
+        import lance
+
+        lance.write_dataset(schema.empty_table(), self.storage.table_uri(name))
+
     def _commit(self, name: str, rows: pa.Table, expected: TableSchema, replace: bool) -> int:
         if self.for_writing(name) is None:
             marked = pa.schema(
@@ -341,7 +361,7 @@ class Tables:
                     for column in expected.schema
                 ]
             )
-            self._database.create_table(name, schema=marked, exist_ok=True)
+            self._make(name, marked)
         dataset = self._existing(name)
         merge = dataset.merge_insert(list(expected.key)).when_not_matched_insert_all()
         if replace:

@@ -30,8 +30,6 @@ from train.predictors.base import Recipe
 from train.training import TrainingResult, model_or_none
 from train.workers import Asked, Trained, train_in_workers
 
-Floats = npt.NDArray[np.float64]
-
 
 class FoldFailedError(FeatureStoreError):
     """A worker could not train the model of a split."""
@@ -49,27 +47,23 @@ class _Always:
 
 @dataclass(frozen=True, eq=False)
 class OutOfFold:
-    """Predictions of materials by models that did not learn from them.
+    """What is said of materials by models that did not learn from them.
 
     Parameters
     ----------
-    material_ids : tuple of str
-        Ascending.
-    targets, predictions : ndarray, shape (n,), float64
-        In the unit of the property.
+    rows : tuple of dict
+        Of the table ``predictions``, one for each material, in the order of the ids.
     fold_of : ndarray, shape (n,), int64
         The place of the model that predicted it.
     """
 
-    material_ids: tuple[str, ...]
-    targets: Floats = field(repr=False)
-    predictions: Floats = field(repr=False)
+    rows: tuple[Mapping[str, Any], ...] = field(repr=False)
     fold_of: npt.NDArray[np.int64] = field(repr=False)
 
     @property
-    def residuals(self) -> Floats:
-        """Prediction less target, shape (n,)."""
-        return self.predictions - self.targets
+    def material_ids(self) -> tuple[str, ...]:
+        """Of the rows."""
+        return tuple(row["material_id"] for row in self.rows)
 
 
 def cross_validate(
@@ -240,12 +234,8 @@ def out_of_fold(session: Session, models: Sequence[StoredModel]) -> OutOfFold:
                 f"material {first!r} is tested on in several folds: these splits are no "
                 "cross-validation; draw one with: featurestore ingest splits --folds 5"
             )
-    return OutOfFold(
-        material_ids=tuple(names),
-        targets=np.array([row["target"] for row in rows], dtype=np.float64),
-        predictions=np.array([row["prediction"] for row in rows], dtype=np.float64),
-        fold_of=np.array([places[row["model_id"]] for row in rows], dtype=np.int64),
-    )
+    fold_of = np.array([places[row["model_id"]] for row in rows], dtype=np.int64)
+    return OutOfFold(tuple(rows), fold_of)
 
 
 def _test_rows(session: Session, model_ids: Sequence[str]) -> list[dict[str, Any]]:

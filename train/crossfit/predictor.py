@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from safetensors.numpy import save as save_arrays
 
 from featurestore.store import FeatureStore
 from featurestore.views.view import TrainingView
-from train.predictors.base import Predictor
+from train.predictors.base import ClassPredictor, Predictor
 
 FORMAT = "cross-fitted 1"
 _MOST_FOLDS = 10_000
@@ -52,8 +52,8 @@ class CrossFitted:
         """Predictions, float64 of shape (n,), of the model of all rows."""
         return self.whole.predict(features)
 
-    def predict_of_folds(self, features: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """Predictions, float64 of shape (n, folds), of the models of the cross-validation."""
+    def say_of_folds(self, features: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """What the models of the cross-validation say: predictions, float64 of (n, folds)."""
         return np.stack([one.predict(features) for one in self.of_fold], axis=1)
 
     def to_bytes(self) -> bytes:
@@ -67,6 +67,8 @@ class CrossFitted:
     @classmethod
     def from_bytes(cls, weights: bytes, restore: Callable[[bytes], Predictor]) -> CrossFitted:
         """Restore from `to_bytes`; ``restore`` makes one predictor of its bytes.
+
+        Of models of classes it is a `CrossFittedOfClasses`.
 
         Raises
         ------
@@ -84,7 +86,35 @@ class CrossFitted:
         ):
             raise ValueError("a material is in no fold of the cross-validation")
         of_fold = tuple(restore(arrays[name].tobytes()) for name in names)
-        return cls(restore(whole.tobytes()), of_fold, fold_of)
+        return cross_fitted(restore(whole.tobytes()), of_fold, fold_of)
+
+
+@dataclass(frozen=True, eq=False)
+class CrossFittedOfClasses(CrossFitted):
+    """The same of models of classes."""
+
+    def probabilities(self, features: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Of each class, float64 of shape (n, classes), by the model of all rows."""
+        return cast(ClassPredictor, self.whole).probabilities(features)
+
+    def class_sets(
+        self, probabilities: npt.NDArray[np.float64], level: float
+    ) -> npt.NDArray[np.bool_] | None:
+        """None: sets need what each fold's model says, see `train.crossfit.class_sets`."""
+        return None
+
+    def say_of_folds(self, features: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Probabilities, float64 of (n, folds, classes), of the cross-validation's models."""
+        models = cast(tuple[ClassPredictor, ...], self.of_fold)
+        return np.stack([one.probabilities(features) for one in models], axis=1)
+
+
+def cross_fitted(
+    whole: Predictor, of_fold: Sequence[Predictor], fold_of: Mapping[str, int]
+) -> CrossFitted:
+    """The model of all rows with those of the folds, of numbers or of classes."""
+    kind = CrossFittedOfClasses if isinstance(whole, ClassPredictor) else CrossFitted
+    return kind(whole, tuple(of_fold), fold_of)
 
 
 def is_cross_fitted(weights: bytes) -> bool:

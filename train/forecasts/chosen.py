@@ -1,4 +1,7 @@
-"""Which models predict a property: the promoted ones, else the only seed group there is."""
+"""Which models predict a property: the promoted ones, else the only seed group there is.
+
+The models of a cross-validation's folds do not count where one has learned from all its rows.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +39,10 @@ def chosen_group(session: Session, property: str) -> SeedGroup:
             "featurestore models import FILE"
         )
     promoted = [model for model in models if standings.get(model.model_id) == PROMOTED]
+    in_use = [model for model in models if standings.get(model.model_id) != RETIRED]
+    parts = {one for model in in_use for one in model.cross_validation.get("models", ())}
     groups = seed_groups(
-        promoted or [model for model in models if standings.get(model.model_id) != RETIRED]
+        promoted or [model for model in in_use if model.model_id not in parts] or in_use
     )
     if len(groups) == 1:
         return groups[0]

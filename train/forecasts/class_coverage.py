@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from train.forecasts.classes import ToldOfClasses
+from featurestore.store import FeatureStore
+from train.crossfit.class_sets import ClassCrossCalibration, out_of_fold_sets
+from train.forecasts.classes import ToldOfClasses, stored_probabilities
+from train.forecasts.group import LoadedGroup
+from train.predictors.uncertainty import STORED_LEVEL
 from train.tasks.class_metrics import brier_scores
 
 _SCHEMA = pa.schema(
@@ -52,3 +56,21 @@ def coverage_of_sets(
             for part, rows in parts.items()
         ]
     return pa.Table.from_pylist(made, schema=_SCHEMA)
+
+
+def out_of_fold_told(
+    store: FeatureStore, group: LoadedGroup, names: Sequence[str]
+) -> ToldOfClasses:
+    """What models of all rows have stored of these materials, with sets by the other folds.
+
+    What they say of them now, they say having learned from them.
+    """
+    with store.session() as session:
+        known, probabilities, targets = stored_probabilities(session, group.stored, names)
+    domain, cross = group.knowledge.domain, group.knowledge.cross
+    assert isinstance(cross, ClassCrossCalibration)
+    if known != list(names) or len(cross.fold_of) != len(domain.material_ids):
+        return ToldOfClasses(probabilities, None)
+    fold_of = cross.fold_of[domain.rows_of(known)]
+    sets = out_of_fold_sets(probabilities, targets, fold_of)
+    return ToldOfClasses(probabilities, None if sets is None else sets[STORED_LEVEL])

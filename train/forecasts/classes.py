@@ -94,15 +94,34 @@ def as_stored(
 
 def calibration_of(session: Session, group: SeedGroup, names: Sequence[str]) -> ClassCalibration:
     """The calibration by what the models have stored of these validation materials."""
+    _, probabilities, targets = stored_probabilities(session, group, names)
+    return ClassCalibration.of(probabilities, targets)
+
+
+def stored_probabilities(
+    session: Session, group: SeedGroup, names: Sequence[str]
+) -> tuple[list[str], Floats, npt.NDArray[np.int64]]:
+    """What the models have stored of those of some materials that all seeds have.
+
+    Returns
+    -------
+    list of str
+        The materials, ascending.
+    ndarray, shape (n, classes), float64
+        The mean over the seeds.
+    ndarray, shape (n,), int64
+        The places of the true classes.
+    """
     found: dict[str, list[Mapping[str, Any]]] = {}
     for row in _rows(session, group.model_ids, names):
         found.setdefault(row["material_id"], []).append(row)
-    whole = [rows for rows in found.values() if len(rows) == len(group)]
-    if not whole:
-        return ClassCalibration(0, ())
-    probabilities = np.array([[one["probabilities"] for one in rows] for rows in whole])
-    targets = np.array([rows[0]["target"] for rows in whole]).astype(np.int64)
-    return ClassCalibration.of(probabilities.mean(axis=1), targets)
+    whole = {name: rows for name, rows in found.items() if len(rows) == len(group)}
+    probabilities = np.empty((0, len(group.parameters.classes)))
+    if whole:
+        of_seeds = [[one["probabilities"] for one in rows] for rows in whole.values()]
+        probabilities = np.array(of_seeds, dtype=np.float64).mean(axis=1)
+    targets = [int(rows[0]["target"]) for rows in whole.values()]
+    return list(whole), probabilities, np.array(targets, dtype=np.int64)
 
 
 def _rows(session: Session, model_ids: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:

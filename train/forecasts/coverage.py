@@ -13,9 +13,10 @@ import pyarrow as pa
 from featurestore.errors import InvalidInputError
 from featurestore.store import FeatureStore
 from featurestore.views.candidates import select_candidates
-from train.crossfit.cv_plus import out_of_fold_uncertainty
+from train.crossfit.class_sets import ClassCrossCalibration
+from train.crossfit.cv_plus import CrossCalibration, out_of_fold_uncertainty
 from train.forecasts.calibration import scaled
-from train.forecasts.class_coverage import coverage_of_sets
+from train.forecasts.class_coverage import coverage_of_sets, out_of_fold_told
 from train.forecasts.group import LoadedGroup, Told, tell
 from train.forecasts.parts import parts_of
 from train.predictors.uncertainty import STORED_LEVEL
@@ -75,10 +76,11 @@ def coverage_of_test_fold(store: FeatureStore, group: LoadedGroup) -> pa.Table:
     """
     if group.parameters.classes:
         test = _told_of_test(store, group)
-        assert test.told.classes is not None
-        return coverage_of_sets(
-            test.told.classes, test.targets, parts_of(test.percentile, test.systems)
-        )
+        told = test.told.classes
+        if isinstance(group.knowledge.cross, ClassCrossCalibration):
+            told = out_of_fold_told(store, group, test.names)
+        assert told is not None
+        return coverage_of_sets(told, test.targets, parts_of(test.percentile, test.systems))
     rows = tested_rows(store, group)
     return _SCHEMA.empty_table() if rows is None else coverage_of([rows])
 
@@ -192,7 +194,7 @@ def _told_of_test(store: FeatureStore, group: LoadedGroup) -> _TestFold:
 def _out_of_fold(group: LoadedGroup, told: Told, names: Sequence[str]) -> Floats | None:
     """Half the width of intervals by the errors of the folds that a material is not in."""
     cross, domain = group.knowledge.cross, group.knowledge.domain
-    if cross is None or len(cross.errors) != len(domain.material_ids):
+    if not isinstance(cross, CrossCalibration) or len(cross.errors) != len(domain.material_ids):
         return None
     found = out_of_fold_uncertainty(cross.errors, cross.fold_of)
     rows = domain.rows_of(names)

@@ -13,6 +13,8 @@ from featurestore.identity import versioned_id
 from featurestore.store import FeatureStore
 from featurestore.views.parameters import ViewParameters
 from featurestore.views.view import TrainingView
+from train.crossfit.class_sets import ClassCrossCalibration
+from train.crossfit.cv_plus import CrossCalibration
 from train.crossfit.predictor import CrossFitted
 from train.forecasts.calibration import Bounds
 from train.forecasts.classes import ClassCalibration, ToldOfClasses, as_stored
@@ -20,7 +22,7 @@ from train.forecasts.domain import Distances
 from train.forecasts.knowledge import Knowledge, stored_knowledge
 from train.models import SeedGroup
 from train.predictors.base import UncertainPredictor
-from train.predictors.loading import LoadedModel, load_model
+from train.predictors.loading import LoadedModel, load_models
 from train.predictors.registry import reads
 
 Floats = npt.NDArray[np.float64]
@@ -110,7 +112,7 @@ def load_group(store: FeatureStore, group: SeedGroup) -> LoadedGroup:
     """
     from train.sharing.imported import imported_knowledge
 
-    models = tuple(load_model(store, model_id) for model_id in group.model_ids)
+    models = load_models(store, group)
     knowledge = imported_knowledge(store, group) or stored_knowledge(store, group, models)
     return LoadedGroup(group, models, knowledge)
 
@@ -158,6 +160,8 @@ def tell(
         if group.parameters.classes:
             shares[:, place] = model.probabilities(inputs) if len(view) else shares[:, place]
             predictions[:, place] = shares[:, place].max(axis=1)
+            if isinstance(model.predictor, CrossFitted) and len(view):
+                of_folds.append(model.predictor.say_of_folds(inputs))
             continue
         predictions[:, place] = model.predict(inputs) if len(view) else np.empty(0)
         if isinstance(model.predictor, UncertainPredictor) and len(view):
@@ -165,7 +169,7 @@ def tell(
             if found is not None:
                 stds[:, place] = found.std
         if isinstance(model.predictor, CrossFitted) and len(view):
-            of_folds.append(model.predictor.predict_of_folds(inputs))
+            of_folds.append(model.predictor.say_of_folds(inputs))
     finite: npt.NDArray[np.bool_] = np.asarray(np.isfinite(predictions).all(axis=1))
     if not finite.all():
         for row in np.flatnonzero(~finite):
@@ -176,23 +180,29 @@ def tell(
         shares = shares[finite]
     domain = group.knowledge.domain
     rounding = SAME * float(np.std(domain.targets)) if len(domain.targets) else 0.0
-    if not group.parameters.classes:
+    calibration, cross = group.knowledge.calibration, group.knowledge.cross
+    # what models of all rows have stored is out of fold, and not what they say now
+    if cross is None and not group.parameters.classes:
         _as_stored(group, known, view, predictions, stds, rounding)
     distances = None
     if domain.has_distances and len(view):
         distances = domain.distances(view.features, view.material_ids)
-    calibration, cross = group.knowledge.calibration, group.knowledge.cross
     if isinstance(calibration, ClassCalibration):
-        with known.session() as session:
-            as_stored(session, group.stored.model_ids, view.material_ids, shares)
+        if cross is None:
+            with known.session() as session:
+                as_stored(session, group.stored.model_ids, view.material_ids, shares)
         mean = shares.mean(axis=1)
-        told = ToldOfClasses(mean, calibration.sets(mean))
-        bounds = Bounds(None, None, calibration.said)
+        if isinstance(cross, ClassCrossCalibration):
+            said = np.mean(of_folds, axis=0)[finite] if of_folds else np.empty((0, 1, 1))
+            sets, how = cross.sets(said, mean), cross.said
+        else:
+            sets, how = calibration.sets(mean), calibration.said
+        told, bounds = ToldOfClasses(mean, sets), Bounds(None, None, how)
         places = shares.argmax(axis=2).astype(np.float64)
         return Told(places, bounds, distances, told), readable, failures
     own = None if np.isnan(stds).any() or not stds.size else _joint(stds)
     ratios = None if distances is None else distances.ratio
-    if cross is not None and of_folds:
+    if isinstance(cross, CrossCalibration) and of_folds:
         bounds = cross.bounds(np.mean(of_folds, axis=0)[finite], ratios, calibration)
     else:
         bounds = calibration(len(view), own, ratios)

@@ -13,10 +13,11 @@ from featurestore.renames import MATERIAL, renames
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.views.candidates import select_candidates
+from train.crossfit.class_sets import ClassCrossCalibration
 from train.crossfit.cv_plus import CrossCalibration
 from train.crossfit.predictor import CrossFitted
 from train.forecasts.calibration import Calibration
-from train.forecasts.classes import ClassCalibration, calibration_of
+from train.forecasts.classes import ClassCalibration, calibration_of, stored_probabilities
 from train.forecasts.domain import Domain, traits_of
 from train.models import SeedGroup
 from train.predictors.loading import LoadedModel
@@ -34,14 +35,14 @@ class Knowledge:
         By the validation materials; of models that learned from all rows by all, out of fold.
     notes : tuple of str
         What is to be known about these.
-    cross : CrossCalibration or None
-        Of models that learned from all rows: by it come their intervals.
+    cross : CrossCalibration, ClassCrossCalibration or None
+        Of models that learned from all rows: by it come their intervals, or sets of classes.
     """
 
     domain: Domain
     calibration: Calibration | ClassCalibration
     notes: tuple[str, ...] = ()
-    cross: CrossCalibration | None = None
+    cross: CrossCalibration | ClassCrossCalibration | None = None
 
 
 def stored_knowledge(
@@ -85,6 +86,8 @@ def stored_knowledge(
         [(block.name, block.start, block.stop) for block in view.blocks],
         traits.some(chosen),
     )
+    if crossed and group.parameters.classes:
+        return _crossed_of_classes(store, group, domain, fold_of, tuple(notes))
     if crossed:
         return _crossed(domain, fold_of, told, tuple(notes))
     val = ~in_train
@@ -127,6 +130,21 @@ def _crossed(
     n_folds = max(folds.values()) + 1
     cross = CrossCalibration.of(n_folds, fold_of, residuals, ratios, calibration.power)
     return Knowledge(domain, calibration, notes, cross)
+
+
+def _crossed_of_classes(
+    store: FeatureStore,
+    group: SeedGroup,
+    domain: Domain,
+    folds: dict[str, int],
+    notes: tuple[str, ...],
+) -> Knowledge:
+    """What the out-of-fold probabilities of all materials say."""
+    with store.session() as session:
+        names, told, targets = stored_probabilities(session, group, domain.material_ids)
+    fold_of = np.array([folds[one] for one in names], dtype=np.int64)
+    cross = ClassCrossCalibration.of(max(folds.values()) + 1, fold_of, told, targets)
+    return Knowledge(domain, ClassCalibration.of(told, targets), notes, cross)
 
 
 def _stored_predictions(session: Session, group: SeedGroup) -> dict[str, dict[str, Any]]:

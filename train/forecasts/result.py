@@ -180,13 +180,14 @@ def _calibration(how: str, of_classes: bool) -> str:
         return how
     if not how.startswith("uncalibrated"):
         return f"interval of {how}"
+    if "out-of-fold" in how:
+        what = "sets of classes that hold 90 %" if of_classes else "90 % interval"
+        return f"no {what}, {how}: more measured materials would make it calibrated"
     if of_classes:
         return (
             f"no sets of classes that hold 90 %, {how}: a larger validation fold (featurestore "
             "ingest splits) or more materials with classes would give them"
         )
-    if "out-of-fold" in how:
-        return f"no 90 % interval, {how}: more measured materials would give one"
     return (
         f"no 90 % interval, {how}; the standard deviation is a rough one. A larger validation fold "
         "(featurestore ingest splits) or more measured materials would give one, and so would "

@@ -10,6 +10,8 @@ from featurestore.quoting import SQL, column, quoted
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.tables.schemas import embedding_table
+from featurestore.tables.storage import Storage
+from featurestore.tables.tables import Tables
 from featurestore.views.features import PropertyFeature, VectorFeature
 from featurestore.views.parameters import ViewParameters
 from featurestore.views.sql import texts_sql
@@ -21,7 +23,7 @@ _IDS_A_READ = 1000
 def scratch_store(store: FeatureStore, views: Sequence[ViewParameters]) -> Iterator[FeatureStore]:
     """A store in a temporary folder that knows the encoders and generators of these views."""
     with TemporaryDirectory(prefix="featurestore-") as folder:
-        scratch = FeatureStore.open(folder, create=True)
+        scratch = FeatureStore(Tables(Storage.at(folder), is_temporary=True))
         vectors = [feature for view in views for feature in view.vectors]
         with store.session() as session:
             ids = {feature.encoder_id for feature in vectors}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -162,6 +163,17 @@ def load_model(store: FeatureStore, name: str) -> LoadedModel:
     with store.session() as session:
         stored = find_model(session, name)
         weights = stored_weights(session, stored.model_id)
+    return _restored(stored, weights)
+
+
+def load_models(store: FeatureStore, stored: Iterable[StoredModel]) -> tuple[LoadedModel, ...]:
+    """Models whose rows are known already; raises as `load_model`."""
+    with store.session() as session:
+        weights = [(model, stored_weights(session, model.model_id)) for model in stored]
+    return tuple(_restored(*one) for one in weights)
+
+
+def _restored(stored: StoredModel, weights: bytes) -> LoadedModel:
     if stored.predictor not in recipe_names():
         raise InvalidInputError(
             f"model {stored.model_id} is a {stored.predictor!r}, which this version cannot load: "

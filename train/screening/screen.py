@@ -184,9 +184,9 @@ def _screened(
         inside = [one for one, why in zip(materials, outside, strict=True) if not why]
         if materials and not inside:
             raise InvalidInputError(
-                f"all {len(materials):,} candidates are outside the domain of the models, as "
+                f"all candidates ({len(materials):,}) are outside the domain of the models, as "
                 f"{materials[0].material_id} ({outside[0]}); without --inside they are ranked and "
-                "flagged"
+                f"flagged{_beside(forecasts)}"
             )
         if len(inside) < len(materials):
             notes.append(f"{len(materials) - len(inside):,} candidates outside the domain left out")
@@ -194,6 +194,14 @@ def _screened(
         outside = _outside(found)
     notes += _notes(found, groups, outside)
     return _chosen(place, materials, found, outside, groups, choice, forecasts, notes)
+
+
+def _beside(forecasts: Forecasts) -> str:
+    """What a refusal has to say of files and materials that were not predicted at all."""
+    for name, failure in forecasts.failures.items():
+        others = len(forecasts.failures)
+        return f". {others:,} could not be predicted, as {name}: {failure.message}"
+    return ""
 
 
 def _complete(

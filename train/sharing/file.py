@@ -32,6 +32,8 @@ from featurestore.plugins.settings import checked_settings
 from featurestore.tables.soundness import parsed_object, problem_of
 from featurestore.views.features import VectorFeature
 from featurestore.views.parameters import ViewParameters
+from train.crossfit.class_sets import ClassCrossCalibration
+from train.crossfit.predictor import CrossFitted
 from train.forecasts.classes import ClassCalibration
 from train.forecasts.knowledge import Knowledge
 from train.predictors.base import Predictor
@@ -194,12 +196,13 @@ def _checked(
             raise InvalidInputError(
                 f"{row[key]!r} is not the id of its fingerprint, which is {expected}"
             )
-    models, width = [], 0
+    models, width, folds = [], 0, set()
     for place, row in enumerate(rows):
         weights = arrays[f"weights.{place}"].tobytes()
         checked = _row("models", row, MODEL_COLUMNS)
         predictor = _restored(checked, weights)
         width = predictor.n_features
+        folds.add(len(predictor.of_fold) if isinstance(predictor, CrossFitted) else 0)
         models.append(checked | {"weights": weights})
     parameters = [ViewParameters.from_dict(parsed_object(row["view_parameters"])) for row in models]
     if any(one.identity() != parameters[0].identity() for one in parameters):
@@ -207,6 +210,8 @@ def _checked(
     _check_features(parameters[0], encoders, generators, width)
     knowledge = from_arrays(knowledge_arrays, content["knowledge"], width)
     _check_classes(parameters[0], knowledge)
+    if folds != {0 if knowledge.cross is None else knowledge.cross.folds}:
+        raise InvalidInputError("its out-of-fold errors are not those of its models' folds")
     return ModelFile(
         models=tuple(models),
         encoders=encoders,
@@ -224,6 +229,9 @@ def _check_classes(parameters: ViewParameters, knowledge: Knowledge) -> None:
     if bool(n) != isinstance(knowledge.calibration, ClassCalibration):
         of, models = ("numbers", "classes") if n else ("classes", "numbers")
         raise InvalidInputError(f"its calibration is of {of}, and its models are of {models}")
+    cross = knowledge.cross
+    if isinstance(cross, ClassCrossCalibration) and (cross.targets >= n).any():
+        raise InvalidInputError(f"an out-of-fold error in it is of none of the {n} classes")
     if n and (knowledge.domain.targets >= n).any():
         raise InvalidInputError(f"a target of its training materials is none of the {n} classes")
 

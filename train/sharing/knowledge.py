@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from train.crossfit.class_sets import ClassCrossCalibration
 from train.crossfit.cv_plus import CrossCalibration
 from train.forecasts.calibration import Calibration
 from train.forecasts.classes import ClassCalibration
@@ -43,6 +44,11 @@ def to_arrays(knowledge: Knowledge) -> tuple[Arrays, dict[str, Any]]:
             "folds": knowledge.cross.folds,
             "fold_of": knowledge.cross.fold_of.tolist(),
             "errors": knowledge.cross.errors.tolist(),
+            **(
+                {"targets": knowledge.cross.targets.tolist()}
+                if isinstance(knowledge.cross, ClassCrossCalibration)
+                else {}
+            ),
         }
     return arrays, said
 
@@ -94,8 +100,13 @@ def from_arrays(
     )
     notes = _strings(said["notes"])
     given = said["calibration"]
+    cross = _cross(said["cross"]) if "cross" in said else None
     if "thresholds" in given:
-        return Knowledge(domain, _of_classes(given, targets), notes)
+        if isinstance(cross, CrossCalibration):
+            raise ValueError("out-of-fold errors of classes lack the true classes")
+        return Knowledge(domain, _of_classes(given, targets), notes, cross)
+    if isinstance(cross, ClassCrossCalibration):
+        raise ValueError("out-of-fold errors of numbers have classes")
     numbers = {
         name: float("nan") if given[name] is None else float(given[name])
         for name in ("std_factor", "factor")
@@ -112,11 +123,10 @@ def from_arrays(
     scores = np.array(calibration.scores, dtype=np.float64)
     if not (np.isfinite(scores).all() and (np.diff(scores) >= 0).all()):
         raise ValueError("the calibration's scores are not finite and ascending")
-    cross = _cross(said["cross"]) if "cross" in said else None
     return Knowledge(domain, calibration, notes, cross)
 
 
-def _cross(given: Mapping[str, Any]) -> CrossCalibration:
+def _cross(given: Mapping[str, Any]) -> CrossCalibration | ClassCrossCalibration:
     folds = int(given["folds"])
     errors = np.array(given["errors"], dtype=np.float64)
     fold_of = np.array(given["fold_of"])
@@ -128,7 +138,15 @@ def _cross(given: Mapping[str, Any]) -> CrossCalibration:
         fold_of.dtype.kind != "i" or not ((fold_of >= 0) & (fold_of < folds)).all()
     ):
         raise ValueError("an out-of-fold error is of no fold")
-    return CrossCalibration(folds, fold_of.astype(np.int64), errors)
+    fold_of = fold_of.astype(np.int64)
+    if "targets" not in given:
+        return CrossCalibration(folds, fold_of, errors)
+    targets = np.array(given["targets"])
+    if targets.shape != errors.shape or (len(errors) and targets.dtype.kind != "i"):
+        raise ValueError("the classes of the out-of-fold errors have another form")
+    if (targets < 0).any() or (errors > 1).any():
+        raise ValueError("an out-of-fold error is of no class, or larger than 1")
+    return ClassCrossCalibration(folds, fold_of, targets.astype(np.int64), errors)
 
 
 def _of_classes(given: Mapping[str, Any], targets: npt.NDArray[np.float64]) -> ClassCalibration:

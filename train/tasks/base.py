@@ -73,6 +73,15 @@ class Task(Protocol):
         """What a predictor says of rows, a `Said`."""
         ...
 
+    def said_out_of_fold(
+        self, rows: Sequence[Mapping[str, Any]], fold_of: npt.NDArray[np.int64]
+    ) -> Any:
+        """What rows of ``predictions`` hold, a `Said`, each by a model that did not learn from it.
+
+        How far off it may be is told by the rows of the other folds; ``fold_of`` has shape (n,).
+        """
+        ...
+
     def metrics(self, targets: Floats, said: Any, folds: Folds) -> dict[str, Any]:
         """``folds``: the metrics of each; and what is told of the test fold beside."""
         ...

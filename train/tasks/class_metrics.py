@@ -44,9 +44,11 @@ def class_metrics(targets: Ints, probabilities: Floats) -> dict[str, int | float
         return {"n": 0, **dict.fromkeys(MEASURES)}
     predicted = probabilities.argmax(axis=1)
     occurring = np.unique(targets)
-    recalls = balanced_accuracy_score(targets, predicted)
-    if set(predicted) - set(occurring):  # scikit-learn warns of classes that do not occur
+    if set(predicted) - set(occurring) or len(occurring) < 2:
+        # scikit-learn warns of classes that do not occur, and of one alone
         recalls = float(np.mean([(predicted[targets == one] == one).mean() for one in occurring]))
+    else:
+        recalls = balanced_accuracy_score(targets, predicted)
     return {
         "n": n,
         "accuracy": float(accuracy_score(targets, predicted)),

@@ -13,6 +13,7 @@ import pyarrow as pa
 from featurestore.classes import check_places
 from featurestore.errors import InvalidInputError, MissingDataError
 from featurestore.views.view import TrainingView
+from train.crossfit.class_sets import out_of_fold_sets
 from train.predictors.base import ClassPredictor, Predictor
 from train.predictors.uncertainty import LEVELS, STORED_LEVEL
 from train.tasks.base import Floats, Folds
@@ -135,6 +136,14 @@ class Classes:
         found = {level: predictor.class_sets(probabilities, level) for level in LEVELS}
         sets = {level: one for level, one in found.items() if one is not None}
         return SaidOfClasses(probabilities, sets or None, self.classes)
+
+    def said_out_of_fold(
+        self, rows: Sequence[Mapping[str, Any]], fold_of: npt.NDArray[np.int64]
+    ) -> SaidOfClasses:
+        """Probabilities, with sets by those of the other folds."""
+        targets = np.array([row["target"] for row in rows]).astype(np.int64)
+        told = np.array([row["probabilities"] for row in rows], dtype=np.float64)
+        return SaidOfClasses(told, out_of_fold_sets(told, targets, fold_of), self.classes)
 
     def metrics(self, targets: Floats, said: SaidOfClasses, folds: Folds) -> dict[str, Any]:
         """Metrics of each fold; of the test fold sets, calibration bins and confusion, too."""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from featurestore.views.view import TrainingView
+from train.crossfit.cv_plus import out_of_fold_uncertainty
 from train.metrics import regression_metrics
 from train.predictors.base import Predictor, UncertainPredictor
 from train.predictors.uncertainty import STORED_LEVEL, Uncertainty, coverage
@@ -76,6 +77,16 @@ class Numbers:
             predictor.predict(inputs),
             predictor.uncertainty(inputs) if uncertain else None,  # type: ignore[attr-defined]
         )
+
+    def said_out_of_fold(
+        self, rows: Sequence[Mapping[str, Any]], fold_of: npt.NDArray[np.int64]
+    ) -> SaidOfNumbers:
+        """Predictions, with intervals by the errors of the other folds."""
+        told, targets = (
+            np.array([row[name] for row in rows], dtype=np.float64)
+            for name in ("prediction", "target")
+        )
+        return SaidOfNumbers(told, out_of_fold_uncertainty(told - targets, fold_of))
 
     def metrics(self, targets: Floats, said: SaidOfNumbers, folds: Folds) -> dict[str, Any]:
         """Errors of each fold, and the coverage of the test targets by intervals."""

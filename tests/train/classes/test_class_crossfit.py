@@ -44,20 +44,6 @@ def test_probabilities_out_of_fold(store: FeatureStore) -> None:
 
 
 @pytest.mark.slow
-def test_a_model_of_all_rows_is_of_numbers(store: FeatureStore) -> None:
-    add_splits(store, folds=2, name="two", property="size")
-    asked = ["frequencies", "--property", "size", "--split", "two"]
-    reads = ["--structure-encoder", "toy-graph", "--store", store.uri]
-    result = CliRunner().invoke(root, ["train", "final", *asked, *reads])
-    assert isinstance(result.exception, InvalidInputError)
-    said = str(result.exception)
-    assert "'size' has classes" in said and "train cross-validate" in said
-    assert not store.sql("SELECT 1 FROM models WHERE split LIKE 'two%'").num_rows
-    with pytest.raises(InvalidInputError, match="featurestore train fit"):
-        train.final(store, REQUEST, "gbt")
-
-
-@pytest.mark.slow
 def test_folds_of_another_property_beside_what_is_left_out(store: FeatureStore) -> None:
     with pytest.raises(InvalidInputError, match="leave_out, extend and like"):
         add_splits(store, like=lab.GAP, leave_out="element", name=lab.SPLIT, property="size")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from sklearn import metrics as theirs
@@ -48,6 +50,9 @@ def test_metrics_where_classes_lack() -> None:
     assert class_metrics(np.empty(0, int), np.empty((0, 3))) == {"n": 0, **dict.fromkeys(MEASURES)}
     one = class_metrics(np.array([1, 1]), np.array([[0.2, 0.8], [0.6, 0.4]]))
     assert (one["auc"], one["accuracy"], one["balanced_accuracy"]) == (None, 0.5, 0.5)
+    with warnings.catch_warnings(action="error"):
+        alone = class_metrics(np.array([1, 1]), np.array([[0.2, 0.8], [0.4, 0.6]]))
+    assert alone["balanced_accuracy"] == 1
     p = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.6, 0.3, 0.1]])
     assert class_metrics(np.array([0, 1, 0]), p)["auc"] == 1.0
     assert np.isnan(calibration_error([]))

@@ -12,7 +12,9 @@ import forecast_lab as lab
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from html_page import check_alone
 
+import explain
 import train
 from featurestore.cli.root import root
 from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
@@ -24,9 +26,10 @@ from featurestore.views.request import ViewRequest
 from ingest.library.splits import add_splits
 from train.crossfit.cv_plus import cv_plus
 from train.crossfit.predictor import CrossFitted
-from train.forecasts.chosen import named_group
+from train.forecasts.chosen import chosen_group, named_group
 from train.forecasts.coverage import coverage_of_test_fold
 from train.forecasts.group import load_group
+from train.models import find_model
 from train.predictors.loading import load_model
 from train.sharing.card import card_markdown, model_card
 from train.sharing.transfer import export_models, import_models
@@ -78,7 +81,7 @@ def test_what_is_stored_of_a_material_is_of_the_model_that_did_not_learn_from_it
     assert isinstance(fitted, CrossFitted) and len(fitted.of_fold) == 3
     view = read.training_view(lab.PROPERTY, **lab.CHOICES)
     assert view.material_ids == [row["material_id"] for row in rows]
-    of_folds = fitted.predict_of_folds(fitted.inputs(read, view))
+    of_folds = fitted.say_of_folds(fitted.inputs(read, view))
     for row, told in zip(rows, of_folds, strict=True):
         assert row["prediction"] == pytest.approx(told[fitted.fold_of[row["material_id"]]])
         assert row["fold"] == "test" and row["lower"] < row["prediction"] < row["upper"]
@@ -115,7 +118,7 @@ def test_it_learns_from_all_rows_and_tells_intervals_by_cv_plus(
     new = selected.read()
     fold_of = np.array([fitted.fold_of[one] for one in residual])
     ends = cv_plus(
-        fitted.predict_of_folds(new.features),
+        fitted.say_of_folds(new.features),
         group.knowledge.domain.distances(new.features, new.material_ids).ratio ** power,
         np.array([value / scale[name] for name, value in residual.items()]),
         fold_of,
@@ -156,6 +159,9 @@ def test_promoted_carded_and_taken_elsewhere(
     assert "80 materials, each out of fold" in card_markdown(card)
     measured = {row["part"]: row for row in card["intervals"]["test_fold"]}["all"]
     assert measured["n"] == lab.N and 0.8 < measured["covered"] <= 1
+    explain.write_report(store, final, tmp_path / "page.html")
+    page = check_alone((tmp_path / "page.html").read_text("utf-8"))
+    assert "Each prediction here is out of fold" in page.text and "nan" not in page.text.lower()
     path = tmp_path / "final.safetensors"
     export_models(store, final, path)
     elsewhere = FeatureStore.open(tmp_path / "elsewhere", create=True)
@@ -183,6 +189,14 @@ def test_the_store_knows_where_it_comes_from_and_what_it_lacks(
     command = lacks[final].command
     assert command is not None and command[1:4] == ("train", "final", "sklearn")
     assert "cv3" in command
+
+
+def test_the_models_of_its_folds_are_no_choice_beside_it(read: FeatureStore, final: str) -> None:
+    with read.session() as session:
+        folds = find_model(session, final).cross_validation["models"]
+        with pytest.raises(InvalidInputError, match="has 2 models and none is chosen") as error:
+            chosen_group(session, lab.PROPERTY)
+    assert final in str(error.value) and not any(one in str(error.value) for one in folds)
 
 
 def test_explaining_it_is_refused(read: FeatureStore, final: str) -> None:

@@ -169,8 +169,17 @@ def test_candidates_outside_the_domain_are_flagged_or_left_out(
     inside = train.screen(pair_store, WANTS, files, choice=train.Choice(inside=True))
     assert set(rows(inside)) == set(EDGES)
     assert any("2 candidates outside the domain left out" in note for note in inside.notes)
-    with pytest.raises(InvalidInputError, match=r"all 2 candidates are outside.*without --inside"):
-        train.screen(pair_store, WANTS, ids=["huge", "rubidium"], choice=train.Choice(inside=True))
+    unknown = files / "xenon.vasp"
+    unknown.write_text(lab.poscar(3.4, ("Xe", "Cl")))
+    with pytest.raises(InvalidInputError, match=r"\(2\) are outside.*without --inside") as error:
+        train.screen(
+            pair_store,
+            WANTS,
+            unknown,
+            ids=["huge", "rubidium"],
+            choice=train.Choice(inside=True),
+        )
+    assert "1 could not be predicted, as xenon: " in str(error.value)
 
 
 @pytest.mark.slow

@@ -65,14 +65,23 @@ def class_thresholds(probabilities: Floats, targets: Ints, level: float) -> Floa
     ValueError
         If the rows are too few for the level.
     """
-    n_of = np.bincount(targets, minlength=probabilities.shape[1])
     own = 1 - probabilities[np.arange(len(targets)), targets]
-    few = n_of < FEWEST_ROWS
-    others = own[few[targets]]
-    shared = _rank(others if len(others) >= FEWEST_ROWS else own, level)
-    return np.array(
-        [shared if few[k] else _rank(own[targets == k], level) for k in range(len(n_of))]
-    )
+    rows_of = calibrating_rows(targets, probabilities.shape[1])
+    return np.array([_rank(own[rows], level) for rows in rows_of])
+
+
+def calibrating_rows(targets: Ints, n_classes: int) -> list[npt.NDArray[np.bool_]]:
+    """The rows by which each class is calibrated, each of shape (n,); see `ClassSets`."""
+    few = np.bincount(targets, minlength=n_classes) < FEWEST_ROWS
+    shared = few[targets]
+    if shared.sum() < FEWEST_ROWS:
+        shared = np.ones(len(targets), bool)
+    return [shared if few[k] else targets == k for k in range(n_classes)]
+
+
+def rank_of(n: int, level: float) -> int:
+    """Which of n ordered scores is the threshold of a level, from 1; more than n: none is."""
+    return math.ceil((n + 1) * level - 1e-9)
 
 
 def sets_of(probabilities: Floats, thresholds: Floats) -> npt.NDArray[np.bool_]:
@@ -85,7 +94,7 @@ def sets_of(probabilities: Floats, thresholds: Floats) -> npt.NDArray[np.bool_]:
 
 def _rank(scores: Floats, level: float) -> float:
     n = len(scores)
-    rank = math.ceil((n + 1) * level - 1e-9)
+    rank = rank_of(n, level)
     if rank > n:
         raise ValueError(f"{n} rows cannot calibrate sets of the level {level}")
     return min(max(float(np.sort(scores)[rank - 1]), 0.0), 1.0)
