@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from explain.explore.finding import Finding
+from explain.explore.finding import COLUMNS, Finding
 from explain.explore.reading import Reading, conditions, read
 from explain.explore.sessions import Source
 from featurestore.catalogue import find_generator, generators
-from featurestore.errors import MissingDataError
+from featurestore.errors import InvalidInputError, MissingDataError
+from featurestore.query.conditions import named_properties, property_sources
 from featurestore.query.paging import count_materials, materials_page, rows_of_materials
-from featurestore.search.hits import Among, HoldsWords
+from featurestore.quoting import identifier
+from featurestore.search.hits import Among, Hits, HoldsWords
+from featurestore.session import Session
 
 #: Rows on a page.
 PAGE = 50
@@ -64,7 +67,7 @@ def find(source: Source, finding: Finding, first: int | None = None, most: int =
     rows = materials_page(
         session,
         condition,
-        finding.shown,
+        _shown(source, finding, reading),
         sort=name,
         descending=finding.sort.startswith("-"),
         first=begin,
@@ -76,6 +79,28 @@ def find(source: Source, finding: Finding, first: int | None = None, most: int =
 def _by_words(
     source: Source, finding: Finding, reading: Reading, where: str | None, first: int, most: int
 ) -> Found:
+    session, hits = source.session, hits_of_words(source, finding, where)
+    ids = hits.table["material_id"].to_pylist()
+    scores = hits.table["score"].slice(first, most)
+    rows = rows_of_materials(
+        session, ids[first : first + most], _shown(source, finding, reading)
+    )
+    notes = [note for note in hits.notes if note.partition(",")[0] not in ids]
+    if len(ids) == MOST_BY_WORDS:
+        notes.append(f"the best {MOST_BY_WORDS:,} are listed")
+    return Found(reading, where, len(ids), rows.append_column("score", scores), tuple(notes))
+
+
+def hits_of_words(source: Source, finding: Finding, where: str | None) -> Hits:
+    """The materials whose texts hold the words that were typed, the best first.
+
+    Raises
+    ------
+    MissingDataError
+        If the store has no texts.
+    InvalidInputError, UnknownNameError, QueryError
+        If what is asked cannot be read or answered.
+    """
     session = source.session
     known = generators(session)
     if not known:
@@ -85,11 +110,25 @@ def _by_words(
         )
     name = finding.text_source or known[0].generator_id
     question = HoldsWords(finding.text, find_generator(session, name))
-    hits = source.store.search.find(session, [question], Among(k=MOST_BY_WORDS, where=where))
-    ids = hits.table["material_id"].to_pylist()
-    scores = hits.table["score"].slice(first, most)
-    rows = rows_of_materials(session, ids[first : first + most], finding.shown)
-    notes = [note for note in hits.notes if note.partition(",")[0] not in ids]
-    if len(ids) == MOST_BY_WORDS:
-        notes.append(f"the best {MOST_BY_WORDS:,} are listed")
-    return Found(reading, where, len(ids), rows.append_column("score", scores), tuple(notes))
+    return source.store.search.find(session, [question], Among(k=MOST_BY_WORDS, where=where))
+
+
+def _shown(source: Source, finding: Finding, reading: Reading) -> tuple[str, ...]:
+    """The columns that are shown, the id first: the chosen ones, else also those asked about."""
+    if finding.columns:
+        return ("material_id", *(one for one in finding.columns if one != "material_id"))
+    session = source.session
+    asked = [name for name, *_ in (*finding.ranges, *finding.classes)]
+    if reading.kind == "sql":
+        asked += named_properties(session, [finding.text])
+    asked += [finding.sort.removeprefix("-")] if finding.sort else []
+    if finding.histogram is not None and _has_one_source(session, finding.histogram):
+        asked.append(finding.histogram)
+    return tuple(dict.fromkeys(("material_id", *COLUMNS, *asked)))
+
+
+def _has_one_source(session: Session, name: str) -> bool:
+    try:
+        return name in property_sources(session, [identifier(name)])
+    except InvalidInputError:
+        return False
