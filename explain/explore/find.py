@@ -82,9 +82,7 @@ def _by_words(
     session, hits = source.session, hits_of_words(source, finding, where)
     ids = hits.table["material_id"].to_pylist()
     scores = hits.table["score"].slice(first, most)
-    rows = rows_of_materials(
-        session, ids[first : first + most], _shown(source, finding, reading)
-    )
+    rows = rows_of_materials(session, ids[first : first + most], _shown(source, finding, reading))
     notes = [note for note in hits.notes if note.partition(",")[0] not in ids]
     if len(ids) == MOST_BY_WORDS:
         notes.append(f"the best {MOST_BY_WORDS:,} are listed")
