@@ -139,8 +139,8 @@ def _groups(session: Session, model: str | None) -> tuple[list[SeedGroup], list[
             groups.append(chosen_group(session, name))
         except FeatureStoreError:
             notes.append(
-                f"{property_title(name)} is not predicted: none of its models is promoted, or all are retired; "
-                "choose one above"
+                f"{property_title(name)} is not predicted: none of its models is promoted, or all "
+                "are retired; choose one above"
             )
     return groups, notes
 

@@ -60,13 +60,13 @@ def write_results(
     -------
     dict of str to dict
         The scores of each fold: ``mae``, ``rmse``, ``max_error`` in the unit of the target, and
-        ``mape``; of a task with true and false ``accuracy``, ``balanced_accuracy``, ``f1``, ``rocauc``.
+        ``mape``; of true and false ``accuracy``, ``balanced_accuracy``, ``f1``, ``rocauc``.
 
     Raises
     ------
     InvalidInputError
         If a model's test materials are those of no fold, two are of the same, the models differ in
-        more than their folds, or their targets are not what the task has: numbers, or true and false.
+        more than their folds, or their targets are not numbers, or true and false, as the task's.
     MissingDataError
         If a fold has no model.
     """

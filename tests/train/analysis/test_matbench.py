@@ -157,9 +157,10 @@ def test_a_submission_says_what_it_is(trained, tmp_path: Path) -> None:
     assert (content["authors"], content["bibtex_refs"]) == ("A. Äuthor", "@article{a}")
     assert content["algorithm_long"].startswith("median on structure")
     assert any(one.startswith("torch==") for one in content["requirements"]["python"])
+    with store.session() as session:
+        found = find_models(session, models)
     with pytest.raises(InvalidInputError, match="names its authors"):
-        with store.session() as session:
-            submission.write_info(find_models(session, models), path, "median", " ")
+        submission.write_info(found, path, "median", " ")
 
 
 def test_what_is_no_fold_or_lacks_one_is_refused(trained, tmp_path: Path) -> None:
