@@ -39,6 +39,8 @@ class Found:
         Those on the page.
     notes : tuple of str
         What a reader should know.
+    texts : tuple of str
+        Where words can be looked for: where they were, and the store's other generators of texts.
     """
 
     reading: Reading
@@ -46,6 +48,7 @@ class Found:
     total: int
     rows: pa.Table
     notes: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
 
 
 def find(source: Source, finding: Finding, first: int | None = None, most: int = PAGE) -> Found:
@@ -86,7 +89,8 @@ def _by_words(
     notes = [note for note in hits.notes if note.partition(",")[0] not in ids]
     if len(ids) == MOST_BY_WORDS:
         notes.append(f"the best {MOST_BY_WORDS:,} are listed")
-    return Found(reading, where, len(ids), rows.append_column("score", scores), tuple(notes))
+    rows = rows.append_column("score", scores)
+    return Found(reading, where, len(ids), rows, tuple(notes), _texts(source, finding))
 
 
 def hits_of_words(source: Source, finding: Finding, where: str | None) -> Hits:
@@ -100,15 +104,22 @@ def hits_of_words(source: Source, finding: Finding, where: str | None) -> Hits:
         If what is asked cannot be read or answered.
     """
     session = source.session
-    known = generators(session)
+    generator = find_generator(session, _texts(source, finding)[0])
+    question = HoldsWords(finding.text, generator)
+    return source.store.search.find(session, [question], Among(k=MOST_BY_WORDS, where=where))
+
+
+def _texts(source: Source, finding: Finding) -> tuple[str, ...]:
+    known = [one.generator_id for one in generators(source.session)]
     if not known:
         raise MissingDataError(
             f"{finding.text!r} is no id, formula or element, and the store has no texts to look "
             "for words in"
         )
-    name = finding.text_source or known[0].generator_id
-    question = HoldsWords(finding.text, find_generator(session, name))
-    return source.store.search.find(session, [question], Among(k=MOST_BY_WORDS, where=where))
+    name = known[0]
+    if finding.text_source:
+        name = find_generator(source.session, finding.text_source).generator_id
+    return (name, *(one for one in known if one != name))
 
 
 def _shown(source: Source, finding: Finding, reading: Reading) -> tuple[str, ...]:
