@@ -111,7 +111,7 @@ def test_folds_that_are_stored_stay_and_the_way_out_is_an_entry(rooms, study, ur
     study.write_text(drawn.replace("80/10/10", "60/20/20"))
     run_study(read_study(study), uri)
     study.write_text(drawn)
-    with pytest.raises(StepError, match=r"folds that are stored stay .* as \[splits\.random-2\]$"):
+    with pytest.raises(StepError, match=r"folds that are stored stay; .* as \[splits\.random-2\]$"):
         run_study(read_study(study), uri)
 
 
