@@ -127,7 +127,7 @@ def _shown(source: Source, finding: Finding, reading: Reading) -> tuple[str, ...
     if finding.columns:
         return ("material_id", *(one for one in finding.columns if one != "material_id"))
     session = source.session
-    asked = [name for name, *_ in (*finding.ranges, *finding.classes)]
+    asked = [one[0] for one in finding.ranges] + [one[0] for one in finding.classes]
     if reading.kind == "sql":
         asked += named_properties(session, [finding.text])
     asked += [finding.sort.removeprefix("-")] if finding.sort else []
