@@ -40,21 +40,26 @@ PYTHONS ?= 3.11 3.12 3.13 3.14
 
 install: $(VENV)/installed
 
-$(VENV)/installed: pyproject.toml constraints.txt
+# What `make demo` and `make explore` need is two thirds of what tests and lint need.
+$(VENV)/runs: pyproject.toml constraints.txt
 	$(MAKE_VENV)
 	$(INSTALL) --no-deps "$(TORCH)" || \
 	  $(INSTALL) --no-deps --index-url $(TORCH_INDEX) "$(TORCH)" || \
 	  { echo "$(TORCH) is to be had nowhere here; taking the package index's own build, which on" \
 	         "Linux is gigabytes of CUDA"; \
 	    $(INSTALL) "torch==$(TORCH_VERSION)"; }
+	$(INSTALL) --constraint constraints.txt --editable ".[explore]"
+	touch $@
+
+$(VENV)/installed: $(VENV)/runs
 	$(INSTALL) --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
-demo: install
+demo: $(VENV)/runs
 	$(BIN)/featurestore demo
 
 # The pages of the demonstration's store, in the browser; until Ctrl-C.
-explore: install
+explore: $(VENV)/runs
 	@test -d demo-store || { echo "there is no demo-store yet: make demo makes it"; exit 1; }
 	$(BIN)/featurestore explore demo-store --open
 

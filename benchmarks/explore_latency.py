@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from urllib.parse import urlencode
 import click
 import numpy as np
 
-from benchmarks.large_store import make_store
+from benchmarks.large_store import make_store, materials_table
 from featurestore.store import FeatureStore
 
 _WARM_UP = 30.0
@@ -84,6 +85,36 @@ class Client:
         return took, body
 
 
+def beside_writes(store: FeatureStore, host: str, port: int, readers: int, first: int) -> None:
+    """So many who search at a time, while materials are written ten at a time."""
+    times: list[float] = []
+    totals: dict[int, list[int]] = {number: [] for number in range(readers)}
+
+    def read(number: int) -> None:
+        client = Client(host, port)
+        for page in range(1, 5):
+            took, body = client.get("/api/find", q="Na Cl", sort="-volume", page=page)
+            times.append(took)
+            totals[number].append(json.loads(body)["total"])
+
+    threads = [threading.Thread(target=read, args=[number]) for number in totals]
+    for thread in threads:
+        thread.start()
+    commits = 0
+    while any(thread.is_alive() for thread in threads):
+        store.merge("materials", materials_table(range(first, first + 10)))
+        first, commits = first + 10, commits + 1
+    assert len(times) == 4 * readers, "every question was answered"
+    assert all(seen == sorted(seen) for seen in totals.values()), "nobody saw an older state"
+    low, high = np.percentile(times, [50, 95])
+    seen = len({total for one in totals.values() for total in one})
+    print(
+        f"{readers} readers at a time, {commits} commits meanwhile, {seen} states seen: "
+        f"p50 {low:.0f} ms, p95 {high:.0f} ms",
+        flush=True,
+    )
+
+
 def interactive(host: str, port: int, path: str) -> str:
     """Until the page can be used in chromium, in ms; empty where there is none."""
     try:
@@ -113,8 +144,14 @@ def interactive(host: str, port: int, path: str) -> str:
 )
 @click.option("--repeats", default=30, show_default=True, help="Requests of each kind.")
 @click.option("--seed", default=0, show_default=True, help="Of what is asked.")
-def main(materials: int, width: int, store: Path | None, repeats: int, seed: int) -> None:
+@click.option(
+    "--readers", default=50, show_default=True, help="At a time, while a made-up store is written."
+)
+def main(
+    materials: int, width: int, store: Path | None, repeats: int, seed: int, readers: int
+) -> None:
     """Print p50 and p95 of the server's answers in ms, and memory in MB."""
+    own = store is None
     draw = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
         if store is None:
@@ -168,6 +205,8 @@ def main(materials: int, width: int, store: Path | None, repeats: int, seed: int
                 times = [ask()[0] for _ in range(repeats)]
                 low, high = np.percentile(times, [50, 95])
                 print(f"{what:26} {low:8.0f} {high:8.0f}", flush=True)
+            if own:
+                beside_writes(opened, host, port, readers, len(ids))
             server, workers = memory(pid)
             print(f"memory: server {server:.0f} MB, its worker processes {workers:.0f} MB")
             if ready := interactive(host, port, "/"):

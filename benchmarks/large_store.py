@@ -60,7 +60,7 @@ def make_store(
     sources = {kind: _real_vectors(real, kind, width) for kind in kinds}
     _register(store, width)
     for numbers in _chunks(materials):
-        store.merge("materials", _materials(numbers))
+        store.merge("materials", materials_table(numbers))
         store.merge("properties", _properties(numbers))
         store.merge("splits", _splits(numbers))
         ids = {"structure": [structure_id(i) for i in numbers]}
@@ -147,7 +147,7 @@ def _names(numbers: range) -> list[str]:
     return [f"made-up-{i:07}" for i in numbers]
 
 
-def _materials(numbers: range) -> pa.Table:
+def materials_table(numbers: range) -> pa.Table:
     n = len(numbers)
     random = np.random.default_rng(numbers.start)
     atoms = random.integers(1, 9, n)

@@ -141,6 +141,7 @@ def _told(command: Sequence[str]) -> tuple[int, list[str]]:
     """The exit code and the lines of a command that are shown as they come: a kill loses none."""
     lines = []
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    kept["PYTHONUNBUFFERED"] = "1"
     with subprocess.Popen(
         command, cwd=ROOT, env=kept, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as running:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from featurestore.identity import canonical_json
+from typing import Any
+
 from featurestore.overview import Row, overview
 from featurestore.session import Session
 
@@ -37,7 +38,8 @@ def _property(row: Row) -> str:
     if row["classes"] is not None:
         said = ", ".join(f"{count} {name}" for name, count in row["classes"].items())
     else:
-        said = f"{row['low']:.4g} to {row['high']:.4g} {row['unit']}, mean {row['mean']:.4g}"
+        unit = "" if row["unit"] == "1" else f" {row['unit']}"
+        said = f"{row['low']:.4g} to {row['high']:.4g}{unit}, mean {row['mean']:.4g}"
     return f"{row['property']}: {row['values']:,} values, {said} ({row['source']})"
 
 
@@ -93,4 +95,9 @@ def _run(row: Row) -> str:
     said = f"{row['started_at']:%Y-%m-%d %H:%M} {row['command']}: {row['status']}"
     if row["seconds"] is None:
         return said
-    return f"{said} after {row['seconds']:.0f} s, {canonical_json(row['counts'])}"
+    counts = "".join(f", {name} {_counted(n)}" for name, n in row["counts"].items())
+    return f"{said} after {row['seconds']:.0f} s{counts}"
+
+
+def _counted(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)

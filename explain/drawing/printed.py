@@ -6,12 +6,17 @@ import math
 
 from train.display.rounding import spread_of_seeds
 
+# Smaller numbers have an exponent.
+_MOST_DECIMALS = 7
+
 
 def number(value: float | None, digits: int = 3) -> str:
     """A number with so many digits and a true minus sign; a dash for none.
 
     >>> number(-0.012345), number(None), number(1234.5)
     ('−0.0123', '–', '1230')
+    >>> number(4.35e-11)
+    '4.35e−11'
     """
     if value is None or math.isnan(value):
         return "–"
@@ -19,7 +24,10 @@ def number(value: float | None, digits: int = 3) -> str:
         return "0"
     rounded = float(f"{value:.{digits}g}")
     decimals = max(digits - 1 - math.floor(math.log10(abs(rounded))), 0)
-    return f"{rounded:.{min(decimals, 10)}f}".replace("-", "−")
+    if decimals > _MOST_DECIMALS:
+        mantissa, exponent = f"{rounded:.{digits - 1}e}".split("e")
+        return f"{mantissa}e{int(exponent)}".replace("-", "−")
+    return f"{rounded:.{decimals}f}".replace("-", "−")
 
 
 def over_seeds(std: float | None, value: float) -> str:

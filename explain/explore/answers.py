@@ -203,7 +203,7 @@ async def points_answer(engine: Engine, request: Request) -> Response:
 
 async def lineage_answer(engine: Engine, request: Request) -> Response:
     """What a model was made from."""
-    return json_reply(as_json(await engine.ask(overview.model_lineage_of, given(request, "id"))))
+    return json_reply(as_json(await overview.model_lineage_of(engine, given(request, "id"))))
 
 
 async def sql_answer(engine: Engine, request: Request) -> Response:

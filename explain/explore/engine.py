@@ -105,6 +105,7 @@ class Engine:
         #: Answers that are being made.
         self.under_way = 0
         self._kept: OrderedDict[Any, Any] = OrderedDict()
+        self._making: dict[Any, threading.Event] = {}
 
     async def ask(
         self, work: Work[Given, Answer], *args: Given.args, **kwargs: Given.kwargs
@@ -158,12 +159,28 @@ class Engine:
             if whole in self._kept:
                 self._kept.move_to_end(whole)
                 return self._kept[whole]  # type: ignore[no-any-return]
-        made = make()
-        with self._lock:
-            self._kept[whole] = made
-            while len(self._kept) > _ANSWERS_KEPT:
-                self._kept.popitem(last=False)
-        return made
+            others = self._making.get(whole)
+            mine = threading.Event()
+            if others is None:
+                self._making[whole] = mine
+        if others is not None:
+            # After a commit all who read ask anew: one makes the answer, the others wait for it.
+            others.wait()
+            with self._lock:
+                if whole in self._kept:
+                    return self._kept[whole]  # type: ignore[no-any-return]
+            return make()
+        try:
+            made = make()
+            with self._lock:
+                self._kept[whole] = made
+                while len(self._kept) > _ANSWERS_KEPT:
+                    self._kept.popitem(last=False)
+            return made
+        finally:
+            with self._lock:
+                del self._making[whole]
+            mine.set()
 
     def warm(self) -> None:
         """Start the worker processes and open the store, so that the first request need not."""

@@ -10,12 +10,14 @@ import numpy as np
 
 from explain.explore.axes import robust_ends
 from explain.explore.elements import ELEMENTS
+from explain.explore.find import hits_of_words
 from explain.explore.finding import Finding
 from explain.explore.reading import Reading, conditions, read
 from explain.explore.sessions import Source
 from featurestore.classes import classes_of
 from featurestore.errors import FeatureStoreError
-from featurestore.query.conditions import materials_where, select_materials
+from featurestore.query.conditions import ALL_MATERIALS, materials_where, select_materials
+from featurestore.query.paging import THESE
 from featurestore.quoting import SQL
 from featurestore.session import Session
 
@@ -106,7 +108,7 @@ def facets(source: Source, finding: Finding) -> Facets:
     """The facets of what is looked for; raises as `find`."""
     session = source.session
     reading = read(source, finding)
-    among = _Among(session, finding, reading)
+    among = _Among(source, finding, reading)
     properties = stored_properties(session)
     chosen = next((one for one in properties if one.name == finding.histogram), None)
     return Facets(
@@ -118,10 +120,11 @@ def facets(source: Source, finding: Finding) -> Facets:
 
 
 class _Among:
-    """Counts among the materials of a finding; those of words are all that the rest allows."""
+    """Counts among the materials of a finding."""
 
-    def __init__(self, session: Session, finding: Finding, reading: Reading) -> None:
-        self._session, self._finding, self._reading = session, finding, reading
+    def __init__(self, source: Source, finding: Finding, reading: Reading) -> None:
+        self._source, self._session = source, source.session
+        self._finding, self._reading = finding, reading
 
     def systems(self) -> dict[str, int]:
         """Materials of each crystal system, in the order of symmetry; the chosen one aside."""
@@ -139,15 +142,32 @@ class _Among:
         return known | dict(found)
 
     def _grouped(self, what: SQL, leave_out: str) -> dict[str, int]:
-        where = conditions(self._finding, self._reading, leave_out)
+        where, among, parameters = self._meant(leave_out)
         counted = SQL(f"{what} AS name, count(*) AS n")
-        rows = select_materials(self._session, counted, where, then=SQL("GROUP BY ALL"))
+        rows = select_materials(
+            self._session,
+            counted,
+            where,
+            then=SQL("GROUP BY ALL"),
+            among=among,
+            parameters=parameters,
+        )
         return dict(zip(rows["name"].to_pylist(), rows["n"].to_pylist(), strict=True))
 
+    def _meant(self, leave_out: str) -> tuple[str | None, SQL, list[list[str]]]:
+        """The condition, what it chooses from, and the parameters of that."""
+        where = conditions(self._finding, self._reading, leave_out)
+        if self._reading.kind != "words":
+            return where, ALL_MATERIALS, []
+        hits = hits_of_words(self._source, self._finding, where)
+        return None, THESE, [hits.table["material_id"].to_pylist()]
+
     def histogram(self, chosen: Property) -> Histogram:
-        where = conditions(self._finding, self._reading, f"range {chosen.name}")
+        where, among, parameters = self._meant(f"range {chosen.name}")
         try:
-            rows = materials_where(self._session, where, [chosen.name])
+            rows = materials_where(
+                self._session, where, [chosen.name], among=among, parameters=parameters
+            )
         except FeatureStoreError as error:
             # For example values of several sources, of which none is chosen.
             return Histogram(chosen, problem=str(error))

@@ -39,7 +39,7 @@ class Finding:
     classes : tuple of (str, str)
         Properties of classes, each with the class.
     columns : tuple of str
-        What is shown beside the id.
+        What is shown beside the id; none: `COLUMNS` and what is asked about.
     sort : str
         A column, with a minus before it for the largest first; empty for the id, or the rank.
     page : int
@@ -127,11 +127,6 @@ class Finding:
         if self.read_as == "sql":
             return bool(self.text)
         return self.read_as == "auto" and looks_like_sql(self.text)
-
-    @property
-    def shown(self) -> tuple[str, ...]:
-        """The columns that are shown, the id first."""
-        return tuple(dict.fromkeys(("material_id", *(self.columns or COLUMNS))))
 
 
 def looks_like_sql(text: str) -> bool:

@@ -53,9 +53,14 @@ def warnings(source: Source) -> list[str]:
     return [f"{one}; see: featurestore verify" for one in found]
 
 
-def model_lineage_of(source: Source, name: str) -> Node:
-    """What a model was made from; raises as `model_lineage`."""
-    return model_lineage(source.session, name)
+async def model_lineage_of(engine: Engine, name: str) -> Node:
+    """What a model was made from, kept while the store stays; raises as `model_lineage`."""
+
+    def made(source: Source) -> Node:
+        return engine.kept(source, ("lineage", name), lambda: model_lineage(source.session, name))
+
+    # Its view is selected again, which on a busy machine takes longer than an answer may.
+    return await engine.ask_long(made)
 
 
 async def table(engine: Engine, name: str) -> pa.Table:

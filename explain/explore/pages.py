@@ -165,7 +165,7 @@ async def _model(engine: Engine, request: Request) -> Response:
 
 
 async def _model_lineage(engine: Engine, request: Request) -> Response:
-    found = await engine.ask(overview.model_lineage_of, asking.given(request, "id"))
+    found = await overview.model_lineage_of(engine, asking.given(request, "id"))
     return await page(engine, request, "lineage.html", node=found)
 
 

@@ -17,6 +17,7 @@ from explain.reasons.measure import reasons_of
 from featurestore.catalogue import encoders
 from featurestore.crystal import Crystal
 from featurestore.errors import FeatureStoreError, InvalidInputError, MissingDataError
+from featurestore.output.labels import property_title
 from featurestore.output.names import file_name
 from featurestore.preparation import MissingVersionError, Preparation, preparation
 from featurestore.search.hits import Among, NearVector
@@ -138,8 +139,8 @@ def _groups(session: Session, model: str | None) -> tuple[list[SeedGroup], list[
             groups.append(chosen_group(session, name))
         except FeatureStoreError:
             notes.append(
-                f"{name} is not predicted: none of its models is promoted, or all are retired; "
-                "choose one above"
+                f"{property_title(name)} is not predicted: none of its models is promoted, or all "
+                "are retired; choose one above"
             )
     return groups, notes
 

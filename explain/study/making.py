@@ -11,7 +11,7 @@ from explain.study.file import Study
 from explain.study.record import Record
 from explain.study.state import digests
 from explain.study.steps import Step
-from featurestore.errors import FeatureStoreError, MissingDataError, UnknownNameError
+from featurestore.errors import ConflictError, FeatureStoreError, MissingDataError, UnknownNameError
 from featurestore.store import FeatureStore
 
 
@@ -122,6 +122,11 @@ def make_split(shop: Workshop, step: Step) -> Output:
                 raise
             notes.append(f"no folds for {name}: {error}")
             continue
+        except ConflictError as error:
+            raise ConflictError(
+                f"{str(error).partition('; give')[0]}: folds that are stored stay; call "
+                f"the new ones otherwise, here and where they are named, as [splits.{step.entry}-2]"
+            ) from error
         _tell(shop, found.summary())
     with shop.store.session() as session:
         folds = session.query(

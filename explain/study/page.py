@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -19,6 +20,7 @@ from explain.study.steps import Step
 from featurestore.files import ROWS_SIZE, read_json
 from featurestore.history.lineage import model_lineage
 from featurestore.history.lineage_output import as_json
+from featurestore.output.labels import property_title
 from featurestore.output.rows import atomic_path
 from train.benchmark.published import Published, read_published
 
@@ -34,6 +36,9 @@ _TITLES = {
     "groups": "Errors by group",
     "parity": "Predicted against target",
 }
+_HEADINGS = {"mae": "MAE", "mae_low": "95 % from", "mae_high": "to"}
+# What a figure of one material is called: property, model with its digits, material.
+_OF_MATERIAL = re.compile(r"_[0-9a-f]{10}_(.+)$")
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,8 @@ def make_page(shop: Workshop, step: Step) -> Output:
         rows = [] if method in _FIGURES_ALONE else _numbers(shop, made)
         if method == "tags":
             rows = [_tag_row(row, removals) for row in rows]
+        if method == "groups":
+            rows = [_group_row(row) for row in rows]
         title = keys.get("title", f"{_TITLES[method]}: {entry}")
         sections.append(_section(shop, f"explanation-{entry}", title, made, rows))
     trees = _lineages(shop)
@@ -223,10 +230,22 @@ def _tag_row(row: dict[str, Any], removals: Any) -> dict[str, Any]:
     }
 
 
+def _group_row(row: dict[str, Any]) -> dict[str, Any]:
+    """The same with features and predictor apart: rows often have the latter in common."""
+    features, _, predictor = str(row["model"]).partition(", ")
+    told: dict[str, Any] = {}
+    for name, value in row.items():
+        told |= {"features": features, "predictor": predictor} if name == "model" else {}
+        told |= {_HEADINGS.get(name, name): value} if name != "model" else {}
+    return told
+
+
 def _of_what(anchor: str, name: str) -> str:
-    """What follows the entry in a figure's file name; empty where it is of the whole entry."""
+    """The property or material that a figure's file is called by; empty where it is of all."""
     entry = anchor.replace("-", "_", 1)
-    return Path(name).stem.removeprefix(entry).lstrip("_").replace("_", " ")
+    of = Path(name).stem.removeprefix(entry).lstrip("_")
+    material = _OF_MATERIAL.search(of)
+    return material[1] if material else property_title(of).replace("_", " ")
 
 
 def _embedded(path: Path) -> str:
@@ -242,10 +261,11 @@ def _what(made: Made) -> str:
     if "models" in output:
         return f"{len(output['models'])} models"
     if "splits" in output:
-        return ", ".join(f"{row['property']}: {row['n']}" for row in output["folds"])
+        return ", ".join(f"{row['property']}: {row['n']:,}" for row in output["folds"])
     if "state" in output:
         state = output["state"]
-        return f"{state['materials']['n']} materials, {state['targets']['n']} targets in the store"
+        n, targets = state["materials"]["n"], state["targets"]["n"]
+        return f"{n:,} materials, {targets:,} targets in the store"
     return ", ".join(made.files[:1])
 
 

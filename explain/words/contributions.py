@@ -137,6 +137,18 @@ class Contributions(Shown):
         return max(*(abs(part.mean) for part in self.parts), 0.0) or 1.0
 
     @property
+    def moves(self) -> bool:
+        """Whether any part changes the prediction."""
+        return any(part.mean for part in self.parts)
+
+    @property
+    def reach(self) -> str:
+        """How far the parts move the prediction, as "by up to 1.2 K"."""
+        if not self.moves:
+            return f"by nothing: no {self.kind} changes it"
+        return f"by up to {number(self.largest)}{printed_after(self.unit_of_contributions)}"
+
+    @property
     def unit_of_contributions(self) -> str:
         """The unit of the prediction and of what parts add to it."""
         return output_unit(self.models.first)

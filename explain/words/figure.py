@@ -7,13 +7,10 @@ from textwrap import fill
 from typing import Any
 
 from explain.drawing.colours import direction, translucent
-from explain.drawing.printed import number
-from explain.erasing.outputs import output_unit
 from explain.words.contributions import Contributions, caption
 from explain.words.control import control_said, levels
 from featurestore.output.figure import Figure
 from featurestore.output.figures import write_figure
-from featurestore.output.labels import printed_after
 from featurestore.output.style import new_figure, styled
 
 _WIDTH_INCHES, _DPI, _SIZE = 8.0, 150, 10.0
@@ -99,10 +96,9 @@ def _word(axes: Any, word: str, value: float, x: float, middle: float, width: fl
 
 
 def _key(axes: Any, found: Contributions, y: float, inches: Any) -> None:
-    unit = printed_after(output_unit(found.models.first))
     x = _MARGIN
     for word, value in (("lowers", -1.0), ("raises", 1.0)):
         _word(axes, word, value, x, y, inches(word))
         x += inches(word) + 0.15
-    text = f"the prediction by up to {number(found.largest)}{unit}; {found.how}"
+    text = f"the prediction {found.reach}; {found.how}"
     _write(axes, x, y, text, size=9, color="#333333")

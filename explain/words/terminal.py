@@ -7,7 +7,7 @@ import textwrap
 import click
 
 from explain.drawing.colours import direction, tint
-from explain.drawing.printed import after_value, number, signed
+from explain.drawing.printed import after_value, signed
 from explain.erasing.outputs import output_unit
 from explain.words.contributions import Contributions, caption
 from explain.words.control import control_said, levels
@@ -52,7 +52,7 @@ def summary(found: Contributions) -> str:
         click.style(" lowers ", fg=(0, 0, 0), bg=tint(-1.0))
         + " "
         + click.style(" raises ", fg=(0, 0, 0), bg=tint(1.0), underline=True)
-        + f" the prediction by up to {number(found.largest)}{unit}; {found.how}",
+        + f" the prediction {found.reach}; {found.how}",
         *([f"{said[0].upper()}{said[1:]}."] if (said := control_said(found)) else []),
         "",
         *(

@@ -20,7 +20,8 @@ from featurestore.session_tables import MATERIAL_COLUMNS
 
 _UNKNOWN_COLUMN = re.compile(r'[Cc]olumn "([^"]+)" not found')
 
-_ALL = SQL("FROM materials")
+#: What is chosen from where nothing else is said.
+ALL_MATERIALS = SQL("FROM materials")
 _NOTHING = SQL("")
 
 # A quoted name may hold what looks like a string; it is a name nevertheless.
@@ -32,7 +33,7 @@ def materials_where(
     where: str | None,
     columns: Sequence[str] = ("material_id",),
     *,
-    among: SQL = _ALL,
+    among: SQL = ALL_MATERIALS,
     parameters: Sequence[Any] = (),
     property_source: str | None = None,
 ) -> pa.Table:
@@ -85,7 +86,7 @@ def select_materials(
     *,
     naming: Sequence[str] = (),
     then: SQL = _NOTHING,
-    among: SQL = _ALL,
+    among: SQL = ALL_MATERIALS,
     parameters: Sequence[Any] = (),
     property_source: str | None = None,
 ) -> pa.Table:
@@ -148,7 +149,7 @@ def properties_of_classes(session: Session, sources: Mapping[str, str]) -> tuple
 
 
 def with_properties(
-    sources: Mapping[str, str], among: SQL = _ALL, of_classes: Collection[str] = ()
+    sources: Mapping[str, str], among: SQL = ALL_MATERIALS, of_classes: Collection[str] = ()
 ) -> SQL:
     """SQL for materials with a column for each property; null where a material lacks it.
 

@@ -12,8 +12,8 @@ from featurestore.query.conditions import materials_where, select_materials
 from featurestore.quoting import SQL, identifier, literal
 from featurestore.session import Session
 
-# Of the materials on a page alone: what costs per row is not computed for all others.
-_ON_PAGE = SQL("SELECT * FROM materials WHERE list_contains(?, material_id)")
+#: The materials whose ids are given: what costs per row is not computed for all others.
+THESE = SQL("SELECT * FROM materials WHERE list_contains(?, material_id)")
 
 
 def count_materials(
@@ -89,7 +89,7 @@ def rows_of_materials(
         session,
         None,
         names,
-        among=_ON_PAGE,
+        among=THESE,
         parameters=[list(material_ids)],
         property_source=property_source,
     )

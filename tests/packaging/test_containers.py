@@ -27,7 +27,11 @@ def test_images_take_the_lock_and_run_without_rights(path: Path):
     assert f"torch=={locked('torch')}+" in text
     assert "--constraint constraints.txt" in text
     last = text.split("\nFROM ")[-1]
-    assert "\nUSER featurestore\n" in last and last.index("USER") < last.index("ENTRYPOINT")
+    assert (
+        "\nUSER 1000\n" in last
+        and "--uid 1000" in last
+        and last.index("USER") < last.index("ENTRYPOINT")
+    )
     assert not re.search(r"(?i)(secret|token|password)", text)
 
 

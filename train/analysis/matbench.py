@@ -1,34 +1,27 @@
-"""Matbench's folds as files of folds, and predictions of them in the form of its submissions.
+"""Matbench's tasks on structures, and their folds as files of folds.
 
-Dunn et al., npj Comput. Mater. 6, 138 (2020). The form is that of ``MatbenchBenchmark.to_file`` of
-the package matbench 0.6, which reads such a file again and holds it against its own folds.
+Dunn et al., npj Comput. Mater. 6, 138 (2020).
 """
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import json
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
+from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.files import check_regular, read_json
 from featurestore.output.rows import atomic_path
-from featurestore.session import Session
-from train.models import StoredModel
 
-BENCHMARK = "matbench_v0.1"
 VERSION = "0.6"
 VALIDATION = "matbench/matbench_v0.1_validation.json"
-#: Materials of the tasks on structures with numbers as targets; the ids count them.
+#: Materials of the tasks on structures; the ids count them.
 TASKS: Mapping[str, int] = {
     "matbench_dielectric": 4764,
     "matbench_jdft2d": 636,
@@ -36,14 +29,15 @@ TASKS: Mapping[str, int] = {
     "matbench_log_kvrh": 10987,
     "matbench_mp_e_form": 132752,
     "matbench_mp_gap": 106113,
+    "matbench_mp_is_metal": 106113,
     "matbench_perovskites": 18928,
     "matbench_phonons": 1265,
 }
+#: Those of them whose targets are true or false.
+OF_CLASSES = ("matbench_mp_is_metal",)
 _LARGEST = 200 * 2**20
 #: The share of a fold's training materials that is set aside to stop by: Matbench names none.
 _VALIDATION_SHARE = 0.1
-# The benchmark leaves targets so near zero out of its relative error.
-_NEAR_ZERO = 1e-5
 
 
 @dataclass(frozen=True)
@@ -67,12 +61,12 @@ def read_folds(path: Path, task: str) -> MatbenchFolds:
     Raises
     ------
     UnknownNameError
-        If there is no such task on structures with numbers as targets.
+        If there is no such task on structures.
     InvalidInputError
         If the file cannot be read, or has no such folds.
     """
     if task not in TASKS:
-        raise UnknownNameError("Matbench task on structures and numbers", task, TASKS)
+        raise UnknownNameError("Matbench task on structures", task, TASKS)
     try:
         splits = _content(path)["splits"][task]
         folds = {
@@ -126,131 +120,7 @@ def write_fold_files(folds: MatbenchFolds, folder: Path, dataset: str, seed: int
     return written
 
 
-def write_results(
-    session: Session,
-    models: Sequence[StoredModel],
-    folds: MatbenchFolds,
-    path: Path,
-    metadata: Mapping[str, Any],
-) -> dict[str, float]:
-    """Write the test predictions of a model of each fold as Matbench's results.
-
-    Parameters
-    ----------
-    session : Session
-        Where the predictions are.
-    models : sequence of StoredModel
-        In any order: the test materials say of which fold each is.
-    folds : MatbenchFolds
-    path : Path
-        Ends in ``.json`` or ``.json.gz``.
-    metadata : mapping
-        What the file says of the algorithm, of JSON's values.
-
-    Returns
-    -------
-    dict of str to float
-        The MAE of each fold, in the unit of the target.
-
-    Raises
-    ------
-    InvalidInputError
-        If a model's test materials are those of no fold, two are of the same, or the models differ
-        in more than their folds.
-    MissingDataError
-        If a fold has no model.
-    """
-    alike = {(model.predictor, model.parameters.features_name, model.encoders) for model in models}
-    if len(alike) > 1:
-        raise InvalidInputError(
-            "the models differ in more than their folds: in predictor or features"
-        )
-    by_test = {frozenset(test): name for name, (_, test) in folds.folds.items()}
-    results: dict[str, dict[str, Any]] = {}
-    for model in models:
-        found = _test_rows(session, model, folds.task)
-        name = by_test.get(frozenset(found))
-        if name is None:
-            raise InvalidInputError(
-                f"the test materials of {model.model_id} are those of no fold of {folds.task}: "
-                + _difference(found, folds)
-            )
-        if name in results:
-            raise InvalidInputError(f"two models are of {name}, one of them {model.model_id}")
-        order = folds.folds[name][1]
-        results[name] = {
-            "data": {one: found[one][1] for one in order},
-            "uncertainty": None,
-            "parameters": {
-                "predictor": model.predictor,
-                "seed": model.seed,
-                "settings": dict(model.settings),
-                "model_id": model.model_id,
-                "view_fingerprint": model.view_fingerprint,
-            },
-            "scores": _scores(*np.array([found[one] for one in order], np.float64).T),
-        }
-    if lacking := [name for name in folds.folds if name not in results]:
-        raise MissingDataError(f"no model is of {', '.join(lacking)} of {folds.task}")
-    content = _benchmark(folds.task, results, metadata)
-    text = (json.dumps(content) + "\n").encode("utf-8")
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(gzip.compress(text, mtime=0) if path.suffix == ".gz" else text)
-    return {name: results[name]["scores"]["mae"] for name in folds.folds}
-
-
-def _benchmark(task: str, results: dict[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
-    said = {
-        "@module": "matbench.task",
-        "@class": "MatbenchTask",
-        "benchmark_name": BENCHMARK,
-        "dataset_name": task,
-        "results": results,
-    }
-    content = {
-        "@module": "matbench.bench",
-        "@class": "MatbenchBenchmark",
-        "version": VERSION,
-        "tasks": _sorted({task: said}),
-        "user_metadata": dict(metadata),
-        "benchmark_name": BENCHMARK,
-        "datestamp": f"{datetime.now(UTC):%Y.%m.%d %H:%M.%S}",
-    }
-    # As the package makes it: of the whole, sorted at every level.
-    content["hash"] = hashlib.sha256(json.dumps(_sorted(content)).encode("utf-8")).hexdigest()
-    return content
-
-
-def _sorted(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: _sorted(one) if isinstance(one, dict) else one for name, one in sorted(value.items())
-    }
-
-
-def _scores(target: Any, prediction: Any) -> dict[str, float]:
-    errors, away = np.abs(prediction - target), np.abs(target) > _NEAR_ZERO
-    return {
-        "mae": float(errors.mean()),
-        "rmse": float(np.sqrt((errors**2).mean())),
-        "mape": float((errors[away] / np.abs(target[away])).mean()),
-        "max_error": float(errors.max()),
-    }
-
-
-def _test_rows(session: Session, model: StoredModel, task: str) -> dict[str, tuple[float, float]]:
-    """Target and prediction of each test material, by Matbench's id."""
-    rows = session.query(
-        "SELECT material_id, target, prediction FROM predictions "
-        "WHERE model_id = ? AND fold = 'test'",
-        [model.model_id],
-    ).to_pylist()
-    return {
-        _mbid(row["material_id"], task): (float(row["target"]), float(row["prediction"]))
-        for row in rows
-    }
-
-
-def _mbid(material_id: str, task: str) -> str:
+def mbid(material_id: str, task: str) -> str:
     """Matbench's id of a material, which counts from 1: ``mb-jdft2d-001`` of ``…/0``."""
     index = re.search(r"/(\d+)$", material_id)
     if index is None:
@@ -261,15 +131,6 @@ def _mbid(material_id: str, task: str) -> str:
 
 def _stored(mbids: Sequence[str] | Any, dataset: str) -> list[str]:
     return [f"{dataset}/{int(str(one).rpartition('-')[2]) - 1}" for one in mbids]
-
-
-def _difference(found: Mapping[str, Any], folds: MatbenchFolds) -> str:
-    """How it differs from the fold that is nearest."""
-    name, (_, test) = max(folds.folds.items(), key=lambda one: len(set(one[1][1]) & set(found)))
-    lacking, more = sorted(set(test) - set(found)), sorted(set(found) - set(test))
-    parts = [f"{len(lacking)} of {name} are lacking, as {lacking[0]}"] if lacking else []
-    parts += [f"{len(more)} are not of {name}, as {more[0]}"] if more else []
-    return "; ".join(parts)
 
 
 def _content(path: Path) -> Any:

@@ -28,6 +28,15 @@ _which = together(
     ),
 )
 
+_models = together(
+    click.argument(
+        "names", metavar="MODEL...", nargs=-1, required=True, shell_complete=stored("models")
+    ),
+    click.option(
+        "--algorithm", required=True, metavar="NAME", help="The name that the leaderboard shows."
+    ),
+)
+
 
 @click.group(context_settings=CONTEXT)
 def matbench() -> None:
@@ -64,12 +73,7 @@ def folds(task: str, validation: Path, dataset: str | None, seed: int, folder: P
 
 @matbench.command(context_settings=CONTEXT)
 @_which
-@click.argument(
-    "names", metavar="MODEL...", nargs=-1, required=True, shell_complete=stored("models")
-)
-@click.option(
-    "--algorithm", required=True, metavar="NAME", help="The name that the leaderboard shows."
-)
+@_models
 @file_option("path", "File that ends in .json or .json.gz.", required=True)
 @store_option
 @at_option
@@ -94,7 +98,8 @@ def results(
     """
     from featurestore.store import FeatureStore
     from featurestore.tables.runs import recorded_versions
-    from train.analysis.matbench import read_folds, write_results
+    from train.analysis.matbench import OF_CLASSES, read_folds
+    from train.analysis.matbench_submission import write_results
     from train.models import find_models
 
     if not path.name.endswith((".json", ".json.gz")):
@@ -102,7 +107,53 @@ def results(
     asked = read_folds(validation, task)
     said = {"algorithm": algorithm, "software": dict(recorded_versions())}
     with FeatureStore.open(store_uri, at=at).session() as session:
-        errors = write_results(session, find_models(session, names), asked, path, said)
-    for name, error in errors.items():
-        note(f"{name}: MAE {error:.4g}")
+        scores = write_results(session, find_models(session, names), asked, path, said)
+    measure, called = (
+        ("balanced_accuracy", "balanced accuracy") if task in OF_CLASSES else ("mae", "MAE")
+    )
+    for name, found in scores.items():
+        note(f"{name}: {called} {found[measure]:.4g}")
+    note(f"Wrote {path}")
+
+
+@matbench.command(context_settings=CONTEXT)
+@_models
+@click.option("--authors", required=True, help="Of the algorithm, as the leaderboard shows them.")
+@click.option("--description", help="What the algorithm is.  [default: what the first model is]")
+@click.option(
+    "--bibtex",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File of BibTeX entries to cite.",
+)
+@click.option("--notes", default="", help="What else is to be said.")
+@file_option("path", "File.", default=Path("info.json"), show_default=True)
+@store_option
+@at_option
+def info(
+    names: tuple[str, ...],
+    algorithm: str,
+    authors: str,
+    description: str | None,
+    bibtex: Path | None,
+    notes: str,
+    path: Path,
+    store_uri: str,
+    at: str | None,
+) -> None:
+    """Write what a submission says of itself: info.json, which goes beside its results.
+
+    \b
+    Example:
+      featurestore train matbench info MODEL_0 MODEL_1 MODEL_2 MODEL_3 MODEL_4 \\
+          --algorithm "ALIGNN-FF + trees" --authors "A. Author, B. Author" -o info.json
+    """
+    from featurestore.store import FeatureStore
+    from train.analysis.matbench_submission import write_info
+    from train.models import find_models
+
+    cited = "" if bibtex is None else bibtex.read_text("utf-8")
+    with FeatureStore.open(store_uri, at=at).session() as session:
+        models = find_models(session, names)
+    said = {"algorithm_long": description or "", "bibtex_refs": cited, "notes": notes}
+    write_info(models, path, algorithm, authors, **said)
     note(f"Wrote {path}")

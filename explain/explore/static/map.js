@@ -7,6 +7,17 @@ const form = document.querySelector("#choice");
 const said = document.querySelector("#said");
 const SHOWN = 60;
 
+// Whose texts is asked of a space of texts alone.
+const space = document.querySelector("#encoder");
+const texts = document.querySelector("#text");
+function askForTexts() {
+  if (!texts) return;
+  texts.disabled = space.selectedOptions[0].dataset.kind !== "text";
+  texts.parentElement.hidden = texts.disabled;
+}
+space?.addEventListener("change", askForTexts);
+askForTexts();
+
 function address(changes = {}) {
   const pairs = new URLSearchParams(form ? new FormData(form) : {});
   if (!pairs.get("text")) pairs.delete("text");

@@ -101,6 +101,12 @@ def test_pages_are_accessible_and_ask_nobody_else(page: Any, address: str, serve
         f"/compare?a={served.model}&b={served.model}",
     ):
         visit(page, address + path)
+        if path.startswith("/?"):
+            places = page.evaluate(
+                "[...document.querySelectorAll('.elements tr:nth-child(4) > td')].slice(0, 2)"
+                ".map(e => [e.getBoundingClientRect().x, e.getBoundingClientRect().height])"
+            )
+            assert places[1][0] - places[0][0] >= 24 and places[0][1] >= 24, "large enough to hit"
         # Half a second a page: the light ones wide, and those that are most used dark and narrow.
         if page.viewport_size["width"] > 400 or path.startswith(("/?", "/model?")):
             check_access(page)

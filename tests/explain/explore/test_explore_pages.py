@@ -135,6 +135,36 @@ def test_facets_count_what_is_found(client: TestClient) -> None:
     assert histogram["edges"][0] > -20
 
 
+def test_facets_of_words_count_those_that_hold_the_words(client: TestClient) -> None:
+    asked = {"q": "summarises material 8", "as": "words"}
+    found = client.get("/api/find", params=asked).json()
+    facets = client.get("/api/facets", params=asked | {"histogram": hostile.PROPERTY}).json()
+    assert 0 < found["total"] < hostile.N
+    assert sum(facets["systems"].values()) == facets["elements"]["Na"] == found["total"]
+    assert facets["histogram"]["n"] == found["total"]
+    nothing = client.get("/api/facets", params={"q": "zzzz", "as": "words"}).json()
+    assert nothing["systems"] == nothing["elements"] == {}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"q": f'"{hostile.PROPERTY}" > 0', "as": "sql"},
+        {"range": f"{hostile.PROPERTY}:0:"},
+        {"of": hostile.PROPERTY},
+        {"sort": f"-{hostile.PROPERTY}"},
+    ],
+    ids=["condition", "range", "histogram", "order"],
+)
+def test_the_values_that_are_asked_about_are_shown(
+    client: TestClient, asked: dict[str, str]
+) -> None:
+    [first, *_] = client.get("/api/find", params=asked).json()["rows"]
+    assert isinstance(first[hostile.PROPERTY], float) and first["formula"]
+    chosen = client.get("/api/find", params=asked | {"col": "volume"}).json()["rows"]
+    assert set(chosen[0]) == {"material_id", "volume"}
+
+
 def test_an_address_holds_what_is_looked_for() -> None:
     pairs = [
         ("q", "Li O"), ("as", "elements"), ("system", "cubic"), ("without", "Fe"),

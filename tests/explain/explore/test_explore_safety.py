@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hostile_store as hostile
@@ -236,6 +236,43 @@ def test_the_server_ends_while_a_query_runs(served: Served, tmp_path: Path) -> N
         time.sleep(0.5)
     line.close()
     assert time.monotonic() - begun < 15
+
+
+def test_an_answer_that_many_want_at_once_is_made_once(served: Served) -> None:
+    engine = Engine(served.store.uri, None, Limits(processes=0))
+    made: list[int] = []
+
+    def slow() -> int:
+        made.append(threading.get_ident())
+        time.sleep(0.2)
+        return 7
+
+    def failing() -> int:
+        made.append(threading.get_ident())
+        time.sleep(0.2)
+        raise TimeoutError
+
+    def answers(make: Callable[[], int], key: str) -> list[int | type[Exception]]:
+        found: list[int | type[Exception]] = []
+
+        def ask() -> None:
+            try:
+                found.append(engine.answer(lambda source: engine.kept(source, (key,), make)))
+            except TimeoutError:
+                found.append(TimeoutError)
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        return found
+
+    assert answers(slow, "good") == [7] * 4 and len(made) == 1
+    made.clear()
+    assert answers(failing, "bad") == [TimeoutError] * 4
+    assert len(made) == 4, "nobody gets another's error"
+    engine.close()
 
 
 def test_fifty_readers_see_what_is_written_meanwhile(tmp_path: Path) -> None:

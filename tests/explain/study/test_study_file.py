@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from explain.study.file import read_study, shipped_studies
-from explain.study.page import _of_what, _tag_row, _training_row
+from explain.study.page import _group_row, _of_what, _tag_row, _training_row
 from explain.study.published import change, kind_of_features, read_removals
 from explain.study.references import in_order
 from explain.study.schema import TABLES, StudyError
@@ -191,8 +191,23 @@ def test_every_key_is_documented():
 
 
 def test_a_figure_says_what_it_is_of_and_not_what_its_file_is_called():
-    assert _of_what("explanation-fig-6", "explanation_fig-6_Tc_supercon.png") == "Tc supercon"
+    title = "superconducting transition temperature"
+    assert _of_what("explanation-fig-6", "explanation_fig-6_Tc_supercon.png") == title
+    assert _of_what("explanation-fig-6", "explanation_fig-6_my_own.png") == "my own"
+    words = "explanation_fig-3_slme_slme_structure_6e5dcf5a91_JVASP-10231.png"
+    assert _of_what("explanation-fig-3", words) == "JVASP-10231"
     assert _of_what("training-table-1", "training_table-1.png") == ""
+
+
+def test_groups_name_features_and_predictor_apart():
+    row = {"property": "slme", "model": "structure@1, mlp depth=2, width=3", "mae": 1.0}
+    assert _group_row(row | {"mae_low": 0.5}) == {
+        "property": "slme",
+        "features": "structure@1",
+        "predictor": "mlp depth=2, width=3",
+        "MAE": 1.0,
+        "95 % from": 0.5,
+    }
 
 
 def test_rows_of_the_page_have_our_number_beside_the_published_one():

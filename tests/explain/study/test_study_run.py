@@ -12,7 +12,7 @@ from test_study_file import BASE, written
 
 import explain.study.run as running
 from explain.study.file import read_study
-from explain.study.making import Output, StepError, Workshop
+from explain.study.making import Output, StepError, Workshop, make_split
 from explain.study.plan import AGAIN, DONE, NEW
 from explain.study.record import Record
 from explain.study.run import plan_study, run_study
@@ -103,6 +103,16 @@ def test_a_step_that_fails_is_named_and_those_before_it_are_kept(rooms, study, u
     with pytest.raises(StepError, match=r"^\[training\.t\]: no rows$"):
         run_study(read_study(study), uri)
     assert states(study, uri)["features.both"][0] == DONE
+
+
+def test_folds_that_are_stored_stay_and_the_way_out_is_an_entry(rooms, study, uri, monkeypatch):
+    monkeypatch.setitem(running._MAKERS, "splits", make_split)
+    drawn = BASE.replace('["slme"]', f'["{toy.PROPERTY}"]')
+    study.write_text(drawn.replace("80/10/10", "60/20/20"))
+    run_study(read_study(study), uri)
+    study.write_text(drawn)
+    with pytest.raises(StepError, match=r"folds that are stored stay; .* as \[splits\.random-2\]$"):
+        run_study(read_study(study), uri)
 
 
 def test_what_changed_is_made_again_and_named(rooms, study, uri):

@@ -6,6 +6,7 @@ import math
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +24,7 @@ from linear_predictor import Linear, register
 import explain.cli.words
 from explain.cli.root import explain as group
 from explain.drawing.colours import direction, tint
+from explain.drawing.printed import number
 from explain.erasing.rows import seed_siblings
 from explain.report.page import write_report
 from explain.words.analysis import word_curves, word_effects
@@ -331,6 +333,9 @@ def test_the_coloured_text_of_a_terminal_has_every_word_once(words: Contribution
     red, green, blue = tint(math.copysign(1.0, VALUES[np.argmax(np.abs(VALUES))]))
     assert re.search(rf"48;2;{red};{green};{blue}m(\x1b\[4m)?{strongest}", text)
     assert "each word deleted" in click.unstyle(summary(words))
+    assert words.moves and f"by up to {number(words.largest)} " in summary(words)
+    still = replace(words, parts=tuple(replace(one, by_seed=(0.0,)) for one in words.parts))
+    assert "the prediction by nothing: no word changes it" in summary(still)
 
 
 @pytest.mark.slow
