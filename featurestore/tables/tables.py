@@ -376,8 +376,8 @@ class Tables:
             if replace:
                 merge = merge.when_matched_update_all()
             result = merge.execute(rows)
-            version = int(dataset.version)
-            written = int(result["num_inserted_rows"] + result["num_updated_rows"])
+            version = dataset.version
+            written = result["num_inserted_rows"] + result["num_updated_rows"]
         if name != "runs":
-            self.written[name] = version
-        return written
+            self.written[name] = int(version)
+        return int(written)
