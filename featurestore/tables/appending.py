@@ -19,6 +19,11 @@ import pyarrow as pa
 #: Below, Lance's merge costs no more, and writers of other keys are in each other's way less.
 FEWEST_ROWS = 100_000
 
+# A commit states all fragments, 0.1 ms each: where there are more than that beside those of a usual
+# size they are joined, so that a row is written about twice, however long an ingestion is.
+_MOST_FRAGMENTS = 256
+_USUAL_ROWS = 500_000
+
 # Of Lance's message Manifest (table.proto): the highest number that a fragment has ever had. Lance
 # has no other word for it, and a number that is given again would be taken for a fragment that an
 # index has seen.
@@ -43,7 +48,13 @@ def next_fragment(dataset: Any) -> int | None:
     return None
 
 
-def append(dataset: Any, rows: pa.Table, first: int) -> int:
+def has_too_many_fragments(dataset: Any) -> bool:
+    """Whether a version's small fragments are to be joined."""
+    fragments = dataset.stats.dataset_stats()["num_fragments"]
+    return bool(fragments > _MOST_FRAGMENTS + dataset.count_rows() // _USUAL_ROWS)
+
+
+def append(dataset: Any, rows: pa.Table, first: int) -> Any:
     """Commit rows on top of a version, if that is still the newest; the version that they make.
 
     Parameters
@@ -53,7 +64,7 @@ def append(dataset: Any, rows: pa.Table, first: int) -> int:
     rows : pyarrow.Table
         In the dataset's schema.
     first : int
-        The next fragment's number.
+        The next fragment's number, of `next_fragment`.
 
     Raises
     ------
@@ -68,7 +79,7 @@ def append(dataset: Any, rows: pa.Table, first: int) -> int:
         fragment.id = number
     there = [fragment.metadata for fragment in dataset.get_fragments()]
     operation = lance.LanceOperation.Merge([*there, *made], dataset.lance_schema)
-    return int(lance.LanceDataset.commit(dataset, operation, read_version=dataset.version).version)
+    return lance.LanceDataset.commit(dataset, operation, read_version=dataset.version)
 
 
 def _numbers(message: bytes) -> Iterator[tuple[int, int]]:

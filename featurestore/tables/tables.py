@@ -77,6 +77,7 @@ class Tables:
         self.written: dict[str, int] = {}
         self._seen = SeenKeys()
         self._compared_before: set[str] = set()
+        self._in_pieces: set[str] = set()
 
     @property
     def is_past(self) -> bool:
@@ -209,7 +210,11 @@ class Tables:
         if not rows.num_rows:
             return MergeResult(0, 0)
         with self._access("write", name):
-            return retrying(lambda: self._merged(name, rows, expected, replace))
+            result = retrying(lambda: self._merged(name, rows, expected, replace))
+        if name in self._in_pieces:
+            self._in_pieces.discard(name)
+            self.compact(name)
+        return result
 
     def _merged(
         self, name: str, rows: pa.Table, expected: TableSchema, replace: bool
@@ -370,14 +375,15 @@ class Tables:
         rows = rows.select(stored.names).cast(stored)
         number = None if without_them is None else appending.next_fragment(dataset)
         if number is not None:
-            version, written = appending.append(dataset, rows, number), rows.num_rows
+            dataset, written = appending.append(dataset, rows, number), rows.num_rows
+            if appending.has_too_many_fragments(dataset):
+                self._in_pieces.add(name)
         else:
             merge = dataset.merge_insert(list(expected.key)).when_not_matched_insert_all()
             if replace:
                 merge = merge.when_matched_update_all()
             result = merge.execute(rows)
-            version = dataset.version
             written = result["num_inserted_rows"] + result["num_updated_rows"]
         if name != "runs":
-            self.written[name] = int(version)
+            self.written[name] = int(dataset.version)
         return int(written)

@@ -121,7 +121,7 @@ def test_a_key_that_another_writer_inserts_in_between(
 ) -> None:
     append = appending.append
 
-    def late(*arguments: Any) -> int:
+    def late(*arguments: Any) -> Any:
         monkeypatch.setattr(appending, "append", append)
         place.open().merge(VECTORS, made_up(VECTORS, [15, 16]))
         return append(*arguments)
@@ -153,6 +153,7 @@ def test_a_table_that_was_empty_when_it_was_looked_at(
     assert place.plain("materials").count_rows() == 4
 
 
+@pytest.mark.slow
 def test_one_that_is_killed_before_its_commit_leaves_the_table_as_it_was(place: Place) -> None:
     together(killed_before_a_commit, place, 1, -signal.SIGKILL)
     before = place.plain(VECTORS)
@@ -213,7 +214,7 @@ def test_a_disk_that_is_full_is_an_error_and_harms_nothing(
 ) -> None:
     from featurestore.errors import StorageError
 
-    def full(*_: Any) -> int:
+    def full(*_: Any) -> None:
         raise OSError("No space left on device")
 
     monkeypatch.setattr(appending, "append", full)
@@ -259,6 +260,21 @@ TestLargeStoreAgainstDictionary.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+def test_fragments_are_joined_where_there_are_too_many(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appending, "_MOST_FRAGMENTS", 12)
+    store = place.open()
+    counts = []
+    for number in range(20, 36):
+        store.merge(VECTORS, made_up(VECTORS, [number]))
+        counts.append(len(place.plain(VECTORS).get_fragments()))
+    assert counts == [*range(4, 13), 1, *range(2, 8)]
+    found = keys(VECTORS, place.plain(VECTORS).to_table())
+    assert found == keys(VECTORS, made_up(VECTORS, [*range(15), *range(20, 36)]))
+    assert store.merge(VECTORS, made_up(VECTORS, range(36))).written == 5
 
 
 def test_a_second_write_reads_no_keys_again(place: Place) -> None:
