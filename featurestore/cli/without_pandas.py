@@ -12,9 +12,10 @@ import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 
-#: The commands that meet nothing but the store's own tables.
+#: The commands that meet nothing but the store's own tables, and what workers send: numbers, texts.
 PLAIN = frozenset(
     {
+        *("ingest sample", "ingest splits", "ingest text"),
         *("backup", "coverage", "features", "info", "lineage", "maintain", "migrate", "properties"),
         *("quality", "remove", "rename", "snapshot", "sql", "verify"),
     }
@@ -35,8 +36,8 @@ class _NoPandas:
 
 def keep_pandas_out(words: Sequence[str]) -> None:
     """Do so for the rest of this process, if the words of a command line are a plain command's."""
-    name = next((word for word in words if not word.startswith("-")), "")
-    if name in PLAIN and "pandas" not in sys.modules:
+    name, within, *_ = [*(word for word in words if not word.startswith("-")), "", ""]
+    if {name, f"{name} {within}"} & PLAIN and "pandas" not in sys.modules:
         sys.meta_path.insert(0, _NoPandas())
 
 

@@ -234,9 +234,12 @@ def test_pandas_is_kept_from_arrow_alone_and_in_plain_commands_alone(monkeypatch
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     monkeypatch.delitem(sys.modules, "pandas", raising=False)
     before = list(sys.meta_path)
-    for words in (["train", "mlp"], ["search", "text", "sql"], [], ["--help"]):
+    for words in (["train", "mlp"], ["search", "text", "sql"], ["ingest", "embeddings"], []):
         keep_pandas_out(words)
         assert sys.meta_path == before
+    keep_pandas_out(["ingest", "splits", "--folds", "5"])
+    assert sys.meta_path != before
+    sys.meta_path[:] = before
     keep_pandas_out(["-v", "sql", "SELECT 1"])
     finder = sys.meta_path[0]
     for asking, is_refused in {"pyarrow.dataset": True, "lance": True, "a_part": False}.items():
