@@ -66,8 +66,11 @@ def refuse() -> None:
 @contextmanager
 def three_nodes(cpus: int = 1) -> Iterator[Any]:
     """Ray's own cluster for tests: a head and two more nodes."""
-    # A loaded machine takes longer than Ray's half minute.
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "300"}
+    # A loaded machine takes longer than Ray's half minute, and leaves nothing to workers that are
+    # nicer than all else.
+    settings = {"raylet_start_wait_time_s": "300", "worker_niceness": "0"}
+    os.environ |= {f"RAY_{name}": value for name, value in settings.items()}
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster as TestCluster
 
     head = {"num_cpus": cpus, "include_dashboard": False}

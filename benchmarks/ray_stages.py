@@ -1,11 +1,13 @@
 """Every stage on a Ray cluster of three nodes and on this machine alone: the same rows?
 
-    python -m benchmarks.ray_stages --archive jdft_3d.json.zip --n 300
+    python -m benchmarks.ray_stages --archive jdft_3d.json.zip --n 300 --described 100
 
 The bundled sample and random structures of an archive are described by both sources, encoded, and
-learned from, in two stores: one by this machine's own processes, one by a cluster, of which a
-worker is killed while it describes and a node while it encodes. At the end all rows are compared,
-models to the byte.
+learned from, in two stores: one by this machine's own processes, one by a cluster, of which workers
+are killed while they describe and train, and nodes while they encode and cross-validate. Vectors
+differ by float noise, so that models are compared where these are the very same: the cluster's
+store, before it has learned, is copied for this machine. At the end all rows are compared, models
+to the byte. With --folder the same command goes on after an interruption.
 """
 
 from __future__ import annotations
@@ -35,13 +37,32 @@ from benchmarks.ray_cluster import processes, three_nodes
 from featurestore.cli.root import root
 from featurestore.store import FeatureStore
 
-_SPLIT = "ingest splits --random 80/10/10 --seed 0 --property formation_energy_peratom --name drawn"
+_PROPERTY = "formation_energy_peratom"
+_SPLITS = (
+    f"ingest splits --random 80/10/10 --seed 0 --property {_PROPERTY} --name drawn",
+    f"ingest splits --folds 3 --property {_PROPERTY} --name cv3",
+)
+_TARGET = f"--property {_PROPERTY} --property-source chosen --structure-encoder alignn-ff"
 _BENCHMARK = (
-    "train benchmark --property formation_energy_peratom --property-source chosen --split drawn "
-    "--structure-encoder alignn-ff --text chemnlp --text-encoder minilm --predictor mlp "
-    "--predictor gbt --set mlp.max_epochs=20 --set gbt.max_epochs=100 --seeds 2"
+    f"train benchmark {_TARGET} --split drawn --text chemnlp --text robocrystallographer "
+    "--text-encoder minilm --predictor mlp --predictor gbt --predictor mean "
+    "--set mlp.max_epochs=20 --set gbt.max_epochs=100 --seeds 2"
+)
+_CROSS_VALIDATION = (
+    f"train cross-validate mlp {_TARGET} --split cv3 --features structure --set max_epochs=20"
+)
+_MODEL = (
+    "SELECT model_id FROM models WHERE predictor = 'mlp' AND features = 'structure+text' "
+    "AND generator_id LIKE 'chemnlp%' AND seed = 0"
 )
 _CHEMNLP = "ingest text --text chemnlp"
+_ROBOCRYSTALLOGRAPHER = "ingest text --text robocrystallographer"
+_ALIGNN = "ingest embeddings --encoder alignn-ff"
+_SOURCE = (
+    "train source --property ehull --limit 60 --epochs 1 --alignn-layers 1 --gcn-layers 1 "
+    "--hidden-features 16"
+)
+_NEW = 20
 
 
 @click.command()
@@ -50,48 +71,75 @@ _CHEMNLP = "ingest text --text chemnlp"
 @click.option("--folder", help="Where the stores stay, so that the same command goes on.")
 def main(archive: Path, n: int, seed: int, described: int, folder: str | None) -> None:
     """Run every stage both ways and print its seconds; exit code 1 where rows differ."""
-    with tempfile.TemporaryDirectory() if folder is None else nullcontext(folder) as folder:
-        here, there = f"{folder}/here", f"{folder}/there"
-        chosen = _chosen(archive, n, seed, Path(folder))
-        commands = _commands(chosen, described)
-        # First: a node is forked, which Lance's threads do not survive.
-        with three_nodes() as cluster:
-            for command in commands:
-                _call(command, here, None)
-            harms = _harms(cluster)
-            for command in commands:
-                _call(command, there, cluster.address, harms.get(command))
-            # Vectors differ by float noise: models are compared where these are the very same.
-            copy = f"{folder}/copy"
-            _call(f"backup {copy}", there, None)
-            _call(f"{_BENCHMARK} --jobs 2", copy, None)
-            _call(f"{_BENCHMARK} --jobs 3", there, cluster.address)
-            differ = _compared(FeatureStore.open(here), FeatureStore.open(there))
-            differ += _compared_models(FeatureStore.open(copy), FeatureStore.open(there))
+    # The cluster first: a node is forked, which Lance's threads do not survive.
+    with (
+        tempfile.TemporaryDirectory() if folder is None else nullcontext(folder) as folder,
+        three_nodes() as cluster,
+    ):
+        drawn = _drawn(archive, n, seed, Path(folder))
+        differ = _both_ways(Path(folder), drawn, described, cluster)
     sys.exit(1 if differ else 0)
 
 
-def _commands(chosen: Path, described: int) -> list[str]:
-    some = f"material_id IN (SELECT material_id FROM materials ORDER BY 1 LIMIT {described})"
+def _both_ways(folder: Path, drawn: Path, described: int, cluster: Any) -> int:
+    """Fill and learn from the stores in a folder; the number of tables that differ."""
+    here, there, copy = (f"{folder}/{name}" for name in ("here", "there", "copy"))
+    harms = _harms(cluster)
+    commands = _commands(drawn, described)
+    for command in commands:
+        _call(command, here, None)
+    for command in commands:
+        _call(command, there, cluster.address, harms.get(command))
+    differ = _compared(FeatureStore.open(here), FeatureStore.open(there))
+    _call(f"backup {copy}", there, None)
+    for command in (_BENCHMARK, _CROSS_VALIDATION):
+        _call(f"{command} --jobs 2", copy, None)
+        _call(f"{command} --jobs 3", there, cluster.address, harms.get(command))
+    differ += _compared_models(FeatureStore.open(copy), FeatureStore.open(there))
+    _call(f"{_SOURCE} -o {folder}/source-here", copy, None)
+    _call(f"{_SOURCE} -o {folder}/source-there", there, cluster.address)
+    source, other = (
+        (folder / name / "model.safetensors").read_bytes()
+        for name in ("source-here", "source-there")
+    )
+    print(f"the source model: {len(source):,} bytes, equal to the byte: {source == other}")
+    model = FeatureStore.open(there).sql(_MODEL).to_pylist()[0]["model_id"]
+    for command in (
+        f"predict materials {drawn}/predicted.json --dataset predicted --model {model}",
+        f"screen candidates {drawn}/screened.json --dataset screened --model {model} "
+        f'--want "minimise {_PROPERTY}" --budget 5',
+    ):
+        _call(command, copy, None)
+        _call(command, there, cluster.address)
+    differ += _compared(FeatureStore.open(copy), FeatureStore.open(there))
+    return differ + (source != other)
+
+
+def _commands(drawn: Path, described: int) -> list[str]:
+    chosen = "SELECT material_id FROM materials ORDER BY dataset <> 'chosen', material_id"
+    some = f"material_id IN ({chosen} LIMIT {described})"
     return [
         "ingest sample",
-        f"ingest structures {chosen} --dataset chosen",
-        _SPLIT,
+        f"ingest structures {drawn}/chosen.json --dataset chosen",
+        *_SPLITS,
         _CHEMNLP,
-        f'ingest text --text robocrystallographer --where "{some}"',
-        "ingest embeddings --encoder alignn-ff",
+        f'{_ROBOCRYSTALLOGRAPHER} --where "{some}"',
+        _ALIGNN,
         "ingest embeddings --encoder minilm --text chemnlp",
+        "ingest embeddings --encoder minilm --text robocrystallographer",
         "ingest duplicates",
     ]
 
 
-def _chosen(archive: Path, n: int, seed: int, folder: Path) -> Path:
-    """An archive of random entries of another."""
+def _drawn(archive: Path, n: int, seed: int, folder: Path) -> Path:
+    """A folder with archives of random entries of another: to be stored, predicted and screened."""
     with zipfile.ZipFile(archive) as opened:
         entries = json.loads(opened.read(opened.namelist()[0]))
-    path = folder / "chosen.json"
-    path.write_text(json.dumps(random.Random(seed).sample(entries, n)), "utf-8")
-    return path
+    entries = random.Random(seed).sample(entries, n + 2 * _NEW)
+    parts = {"chosen": entries[:n], "predicted": entries[n:-_NEW], "screened": entries[-_NEW:]}
+    for name, part in parts.items():
+        (folder / f"{name}.json").write_text(json.dumps(part), "utf-8")
+    return folder
 
 
 def _call(
@@ -101,8 +149,7 @@ def _call(
     harm: Callable[[threading.Event], str] | None = None,
 ) -> None:
     words = [*shlex.split(command), "--store", store]
-    takes_cluster = command.startswith(("ingest text", "ingest emb", "ingest dup", "train"))
-    if address is not None and (takes_cluster or command.startswith("ingest structures")):
+    if address is not None and not command.startswith(("ingest sample", "ingest splits")):
         words += ["--ray", address]
     done: list[str] = []
     over = threading.Event()
@@ -137,7 +184,12 @@ def _harms(cluster: Any) -> dict[str, Callable[[threading.Event], str]]:
         cluster.remove_node(node, allow_graceful=False)
         return "a node killed"
 
-    return {_CHEMNLP: kill_a_worker, "ingest embeddings --encoder alignn-ff": kill_a_node}
+    return {
+        _CHEMNLP: kill_a_worker,
+        _ALIGNN: kill_a_node,
+        _BENCHMARK: kill_a_worker,
+        _CROSS_VALIDATION: kill_a_node,
+    }
 
 
 def _at_work(raylet: int | None, over: threading.Event) -> int:
@@ -158,9 +210,9 @@ def _compared(here: FeatureStore, there: FeatureStore) -> int:
     """Print how the rows of two stores differ; the number of tables that do."""
     names = {*here.tables(), *there.tables()}
     vectors = sorted(name for name in names if "embeddings" in name)
-    plain = ("materials", "structures", "properties", "splits", "sentences", "duplicates")
-    differ = 0
-    for name in (*(one for one in plain if one in names), *vectors, "failures"):
+    plain = ("materials", "properties", "splits", "sentences", "duplicates", "failures")
+    differ = _compared_forecasts(here, there) if "forecasts" in names else 0
+    for name in (*plain, *vectors):
         a, b = _rows(here, name), _rows(there, name)
         if name in vectors:
             keys = a.drop(["vector"]).equals(b.drop(["vector"]))
@@ -174,6 +226,19 @@ def _compared(here: FeatureStore, there: FeatureStore) -> int:
             print(f"{name}: {len(a)} rows, equal: {a.equals(b)}")
             differ += not a.equals(b)
     return differ
+
+
+def _compared_forecasts(here: FeatureStore, there: FeatureStore) -> int:
+    """Print how far the values of two stores' forecasts are apart; whether they are other ones."""
+    a, b = (
+        store.sql("SELECT material_id, group_id, prediction FROM forecasts ORDER BY ALL")
+        for store in (here, there)
+    )
+    keys = a.drop(["prediction"]).equals(b.drop(["prediction"]))
+    x, y = (rows["prediction"].to_numpy() for rows in (a, b))
+    noise = np.abs(x - y).max() if x.shape == y.shape else np.inf
+    print(f"forecasts: {len(a)} rows, keys equal: {keys}, values to {noise:.1e} eV/atom")
+    return int(not keys or noise > 1e-4)
 
 
 def _rows(store: FeatureStore, name: str) -> pa.Table:

@@ -35,7 +35,7 @@ class Counting:
         self._application = create_backend_app("s3")
         self._lock = threading.Lock()
         self.methods: Counter[str] = Counter()
-        self.bytes = 0
+        self.read = self.written = 0
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -43,8 +43,14 @@ class Counting:
         with self._lock:
             body = list(self._application(environ, start_response))
             self.methods[environ["REQUEST_METHOD"]] += 1
-            self.bytes += sum(map(len, body)) + int(environ.get("CONTENT_LENGTH") or 0)
+            self.read += sum(map(len, body))
+            self.written += int(environ.get("CONTENT_LENGTH") or 0)
         return body
+
+    def begin(self) -> None:
+        """Count from nothing."""
+        self.methods.clear()
+        self.read = self.written = 0
 
 
 class Quiet(WSGIRequestHandler):
@@ -84,15 +90,16 @@ def main() -> None:
 
 def measure(counting: Counting) -> None:
     """Run the commands one after the other."""
-    print(" read  write      kB  command")
+    print(" read  write      kB  of them read  command")
     for command in COMMANDS:
-        counting.methods.clear()
-        counting.bytes = 0
+        counting.begin()
         result = CliRunner().invoke(root, shlex.split(command), catch_exceptions=False)
         assert result.exit_code == 0, result.output
         writes = counting.methods["PUT"] + counting.methods["POST"]
         reads = counting.methods.total() - writes
-        print(f"{reads:5d}  {writes:5d}  {counting.bytes / 1e3:6.0f}  {command}", flush=True)
+        both = (counting.read + counting.written) / 1e3
+        size = f"{both:6.0f}  {counting.read / 1e3:12.0f}"
+        print(f"{reads:5d}  {writes:5d}  {size}  {command}", flush=True)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import click
 
 from featurestore.cli.reporting import report_error, report_misuse
 from featurestore.cli.root import root
+from featurestore.cli.without_pandas import keep_pandas_out
 from featurestore.errors import (
     DamagedRowsWarning,
     FeatureStoreError,
@@ -32,6 +33,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     guard_streams()
     set_up_threads()
+    keep_pandas_out(sys.argv[1:])
     warnings.showwarning = _show_warning
     try:
         code = root.main(prog_name="featurestore", standalone_mode=False)

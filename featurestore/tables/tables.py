@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 
 from featurestore.errors import ReadOnlyStoreError, StorageError
 from featurestore.quoting import SQL
+from featurestore.tables import appending
 from featurestore.tables.comparison import compared
+from featurestore.tables.retrying import is_conflict, retrying
 from featurestore.tables.schema_version import check_not_newer
 from featurestore.tables.schemas import TableSchema, table_schema
 from featurestore.tables.seen_keys import SeenKeys
@@ -23,19 +23,12 @@ from featurestore.tables.storage import Storage, storage_errors
 from featurestore.tables.validation import validated
 from featurestore.tables.verdicts import Verdicts
 
-Result = TypeVar("Result")
-
 # Lance treats columns so marked as a key: two writers that merge the same new key at the same time
 # are then serialised instead of both inserting it.
 _KEY_MARK = {b"lance-schema:unenforced-primary-key": b"true"}
 
-# How Lance words that another writer's commit came first, so that the same work is to be done
-# again on top of it.
-_CONFLICTS = ("conflict", "concurrent", "too much contention", "already exists")
-_SECONDS_FOR_RETRIES = 300.0
 _SECONDS_FOR_COMPACTION = 5.0
 _FRAGMENTS_TO_JOIN = 8
-_LONGEST_PAUSE = 5.0
 _INDEX_CACHE = 2**30
 _METADATA_CACHE = 2**28
 
@@ -93,8 +86,9 @@ class Tables:
         #: The version of each table after the last write through this object; the record of runs
         #: is left out.
         self.written: dict[str, int] = {}
-        # On a disk the keys are read as fast as hashes of them are made.
-        self._seen = None if storage.is_local else SeenKeys()
+        self._seen = SeenKeys()
+        self._compared_before: set[str] = set()
+        self._in_pieces: set[str] = set()
 
     @property
     def is_past(self) -> bool:
@@ -227,19 +221,27 @@ class Tables:
         if not rows.num_rows:
             return MergeResult(0, 0)
         with self._access("write", name):
-            return _retrying(lambda: self._merged(name, rows, expected, replace))
+            result = retrying(lambda: self._merged(name, rows, expected, replace))
+        if name in self._in_pieces:
+            self._in_pieces.discard(name)
+            self.compact(name)
+        return result
 
     def _merged(
         self, name: str, rows: pa.Table, expected: TableSchema, replace: bool
     ) -> MergeResult:
         self._add_new_columns(name, expected)
-        new, changed = self._compared(rows, expected)
+        dataset = self.for_writing(name)
+        new, changed = self._compared(rows, dataset, expected)
         present = rows.num_rows - len(new) - len(changed)
         chosen = pa.concat_arrays([new, changed]) if replace else new
-        written = self._commit(name, rows.take(chosen), expected, replace) if len(chosen) else 0
+        written = 0
+        if len(chosen):
+            without_them = None if len(chosen) > len(new) else dataset
+            written = self._commit(name, rows.take(chosen), expected, replace, without_them)
         if not replace and written < len(chosen):
             # Another writer was first with some of them; what it wrote may differ.
-            _, changed = self._compared(rows, expected)
+            _, changed = self._compared(rows, self.for_writing(name), expected)
             present = rows.num_rows - written - len(changed)
         conflicts = [] if replace else rows.select(list(expected.key)).take(changed).to_pylist()
         return MergeResult(written, present, conflicts)
@@ -262,7 +264,7 @@ class Tables:
         self.writable()
         if self.for_writing(name) is not None:
             with self._access("delete from", name):
-                _retrying(lambda: self._existing(name).delete(condition))
+                retrying(lambda: self._existing(name).delete(condition))
             self._note_written(name)
 
     def update(self, name: str, condition: SQL, values: Mapping[str, SQL]) -> None:
@@ -276,7 +278,7 @@ class Tables:
         self.writable()
         if self.for_writing(name) is not None:
             with self._access("write", name):
-                _retrying(lambda: self._existing(name).update(dict(values), where=condition))
+                retrying(lambda: self._existing(name).update(dict(values), where=condition))
             self._note_written(name)
 
     def restore(self, name: str, version: int | str) -> None:
@@ -290,7 +292,7 @@ class Tables:
             dataset.restore()
 
         with self._access("restore", name):
-            _retrying(commit)
+            retrying(commit)
         self._note_written(name)
 
     def _existing(self, name: str) -> Any:
@@ -322,9 +324,9 @@ class Tables:
 
         with self._access("compact", name):
             try:
-                _retrying(commit, seconds=_SECONDS_FOR_COMPACTION)
+                retrying(commit, seconds=_SECONDS_FOR_COMPACTION)
             except (OSError, RuntimeError, ValueError) as error:
-                if not _is_conflict(error):
+                if not is_conflict(error):
                     raise
                 return False
         return True
@@ -338,11 +340,12 @@ class Tables:
             dimension = getattr(rows.schema.field("vector").type, "list_size", None)
         return table_schema(name, dimension)
 
-    def _compared(self, rows: pa.Table, expected: TableSchema) -> tuple[pa.Array, pa.Array]:
+    def _compared(
+        self, rows: pa.Table, dataset: Any | None, expected: TableSchema
+    ) -> tuple[pa.Array, pa.Array]:
         """Numbers of the rows whose key is new, and of those whose content would change."""
-        dataset = self.for_writing(expected.name)
         with self._access("read", expected.name):
-            return compared(rows, dataset, expected, self._seen)
+            return compared(rows, dataset, expected, self._known_keys(expected.name, dataset))
 
     def _make(self, name: str, schema: pa.Schema) -> None:
         """Make an empty table unless there is one by now."""
@@ -353,7 +356,25 @@ class Tables:
 
         lance.write_dataset(schema.empty_table(), self.storage.table_uri(name))
 
-    def _commit(self, name: str, rows: pa.Table, expected: TableSchema, replace: bool) -> int:
+    def _known_keys(self, name: str, dataset: Any | None) -> SeenKeys | None:
+        """What is known of a table's keys; of a small one, or for a first write, nothing need be.
+
+        On a disk to make hashes of keys takes longer than to read these once.
+        """
+        is_first = name not in self._compared_before
+        self._compared_before.add(name)
+        is_small = dataset is None or dataset.count_rows() < appending.FEWEST_ROWS
+        return None if self.storage.is_local and (is_first or is_small) else self._seen
+
+    def _commit(
+        self,
+        name: str,
+        rows: pa.Table,
+        expected: TableSchema,
+        replace: bool,
+        without_them: Any | None,
+    ) -> int:
+        """The number of rows written; ``without_them`` is a version that has none of their keys."""
         if self.for_writing(name) is None:
             marked = pa.schema(
                 [
@@ -362,10 +383,8 @@ class Tables:
                 ]
             )
             self._make(name, marked)
-        dataset = self._existing(name)
-        merge = dataset.merge_insert(list(expected.key)).when_not_matched_insert_all()
-        if replace:
-            merge = merge.when_matched_update_all()
+        # Not by its truth: a version without rows is false.
+        dataset = self._existing(name) if without_them is None else without_them
         stored = dataset.schema  # columns that were declared later stand at its end
         unknown = sorted(set(stored.names) - set(expected.schema.names))
         if unknown:
@@ -373,30 +392,18 @@ class Tables:
                 f"table {name!r} in {self.uri} has columns {unknown}, which this version of the "
                 "package does not know; write with the version that added them"
             )
-        result = merge.execute(rows.select(stored.names).cast(stored))
+        rows = rows.select(stored.names).cast(stored)
+        number = None if without_them is None else appending.next_fragment(dataset)
+        if number is not None:
+            dataset, written = appending.append(dataset, rows, number), rows.num_rows
+            if appending.has_too_many_fragments(dataset):
+                self._in_pieces.add(name)
+        else:
+            merge = dataset.merge_insert(list(expected.key)).when_not_matched_insert_all()
+            if replace:
+                merge = merge.when_matched_update_all()
+            result = merge.execute(rows)
+            written = result["num_inserted_rows"] + result["num_updated_rows"]
         if name != "runs":
             self.written[name] = int(dataset.version)
-        return int(result["num_inserted_rows"] + result["num_updated_rows"])
-
-
-def _is_conflict(error: BaseException) -> bool:
-    message = str(error).lower()
-    return any(words in message for words in _CONFLICTS)
-
-
-def _retrying(action: Callable[[], Result], seconds: float = _SECONDS_FOR_RETRIES) -> Result:
-    """The action's result, tried again for so many seconds while other writers' commits come first.
-
-    Lance itself tries a commit a few times; beyond that the work is done afresh on what the others
-    have committed, after pauses of random length so that writers do not stay in step.
-    """
-    give_up = time.monotonic() + seconds
-    longest = 0.1
-    while True:
-        try:
-            return action()
-        except (OSError, RuntimeError, ValueError) as error:
-            if not _is_conflict(error) or time.monotonic() > give_up:
-                raise
-        time.sleep(random.uniform(0, longest))
-        longest = min(2 * longest, _LONGEST_PAUSE)
+        return int(written)

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from featurestore.cli import main
 from featurestore.cli.root import root
+from featurestore.cli.without_pandas import keep_pandas_out
 from featurestore.errors import ConflictError
 from featurestore.identity import sha256_hex
 from featurestore.store import FeatureStore
@@ -200,8 +201,8 @@ def test_an_interruption_says_how_to_go_on(capsys, monkeypatch, store):
 def imported(*arguments: str) -> tuple[set[str], str]:
     """The packages that a command has imported, and what it printed."""
     script = (
-        "import sys; from featurestore.cli import root\n"
-        "try: root.main(sys.argv[1:], standalone_mode=False)\n"
+        "import sys; from featurestore.cli import main\n"
+        "try: main()\n"
         "finally: print('\\n'.join(sys.modules), file=sys.stderr)"
     )
     done = subprocess.run(
@@ -225,8 +226,28 @@ def test_help_of_a_group_imports_no_model_library(group):
 
 def test_info_imports_what_it_needs_to_read(store):
     modules, output = imported("info", "--store", store.uri)
-    assert not modules & {*HEAVY}
+    assert not modules & {*HEAVY, "pandas"}
     assert "toy: 10 materials" in output
+
+
+def test_pandas_is_kept_from_arrow_alone_and_in_plain_commands_alone(monkeypatch):
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    monkeypatch.delitem(sys.modules, "pandas", raising=False)
+    before = list(sys.meta_path)
+    for words in (["train", "mlp"], ["search", "text", "sql"], ["ingest", "embeddings"], []):
+        keep_pandas_out(words)
+        assert sys.meta_path == before
+    keep_pandas_out(["ingest", "splits", "--folds", "5"])
+    assert sys.meta_path != before
+    sys.meta_path[:] = before
+    keep_pandas_out(["-v", "sql", "SELECT 1"])
+    finder = sys.meta_path[0]
+    for asking, is_refused in {"pyarrow.dataset": True, "lance": True, "a_part": False}.items():
+        code = "try: found = finder.find_spec('pandas')\nexcept ModuleNotFoundError: found = True"
+        names = {"__name__": asking, "finder": finder}
+        exec(code, names)
+        assert names["found"] is (True if is_refused else None)
+    assert finder.find_spec("numpy") is None
 
 
 def test_version():

@@ -43,9 +43,14 @@ network_options = together(
     device_option,
 )
 
+_property_source_option = click.option(
+    "--property-source", metavar="NAME", help="Source of the targets, where there are several."
+)
+
 
 @click.command(context_settings=CONTEXT)
 @property_option
+@_property_source_option
 @click.option("--split", required=True, help="Split that gives the folds.")
 @seed_option("Of weights and order.")
 @network_options
@@ -54,6 +59,7 @@ network_options = together(
 @format_option
 def scratch(
     property_name: str,
+    property_source: str | None,
     split: str,
     seed: int,
     store_uri: str,
@@ -76,12 +82,15 @@ def scratch(
 
     recipe = Alignn(**network)
     store = FeatureStore.open(store_uri)
-    view = store.view(ViewRequest(property_name, GRAPH, split=split))
+    view = store.view(
+        ViewRequest(property_name, GRAPH, split=split, property_source=property_source)
+    )
     print_result(train_model(store, view, recipe, seed), output_format)
 
 
 @click.command(context_settings=CONTEXT)
 @property_option
+@_property_source_option
 @folder_option("Folder of the model; its name is the encoder's.", required=True)
 @click.option("--split", help="A stored split. Default: a random 90/5/5, by structure.")
 @limit_option
@@ -91,6 +100,7 @@ def scratch(
 @store_option
 def source(
     property_name: str,
+    property_source: str | None,
     folder: Path,
     split: str | None,
     limit: int | None,
@@ -115,8 +125,18 @@ def source(
     settings = GraphTraining(**network)
     store = FeatureStore.open(store_uri)
     arguments = {"property": property_name, "split": split, "limit": limit, "seed": seed}
+    if property_source is not None:
+        arguments["property_source"] = property_source
     with store.run("train source", arguments | {"settings": vars(settings)}) as run:
-        rows = source_rows(store, property_name, settings, split=split, seed=seed, limit=limit)
+        rows = source_rows(
+            store,
+            property_name,
+            settings,
+            property_source=property_source,
+            split=split,
+            seed=seed,
+            limit=limit,
+        )
         model = train_source(rows, folder, settings, seed)
         run.counts = {fold: len(ids) for fold, ids in rows.material_ids.items()}
     if rows.left_out:

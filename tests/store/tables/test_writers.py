@@ -12,6 +12,7 @@ import pytest
 from featurestore.errors import ConflictError, StorageError, UnknownNameError
 from featurestore.failure import Failure
 from featurestore.store import FeatureStore
+from featurestore.tables import retrying
 from featurestore.tables import tables as tables_module
 from featurestore.tables.runs import Run
 from featurestore.testing.rows import EMBEDDINGS, keys, made_up
@@ -158,7 +159,7 @@ def test_a_creation_that_is_killed(any_place: Place) -> None:
 @pytest.fixture
 def conflicts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Pauses between attempts are not waited for; the list is filled with messages to come."""
-    monkeypatch.setattr(tables_module.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(retrying.time, "sleep", lambda seconds: None)
     return []
 
 

@@ -38,6 +38,7 @@ from train.predictors.graph.examples import (
 )
 from train.predictors.graph.network import AlignnRegressor
 from train.predictors.graph.scratch import Alignn
+from train.predictors.graph.source import source_rows
 from train.predictors.graph.trainer import GraphRows, GraphTrainer, GraphTraining, predict
 from train.predictors.loading import load_model
 from train.training import train_model
@@ -228,6 +229,28 @@ def test_a_cluster_makes_the_same_graphs():
             vars(example.graph).values(), vars(there[name].graph).values(), strict=True
         ):
             np.testing.assert_array_equal(ours, theirs)
+
+
+def test_one_of_several_sources_of_the_targets_is_chosen(store, tmp_path):
+    opened = FeatureStore.open(store)
+    ids = opened.sql("SELECT material_id FROM materials ORDER BY n_atoms LIMIT 24")
+    row = {"property": "made_up", "unit": "eV", "run_id": "none"}
+    values = {"one": 1.0, "another": 2.0}
+    opened.merge_rows(
+        "properties",
+        [
+            row | {"material_id": material_id, "source": name, "value": value}
+            for material_id in ids["material_id"].to_pylist()
+            for name, value in values.items()
+        ],
+    )
+    for name, value in values.items():
+        rows = source_rows(opened, "made_up", SMALL, property_source=name)
+        assert set(rows.rows["train"].targets.tolist()) == {value}
+    refused = source(store, tmp_path / "none", "--property", "made_up")
+    assert "choose one with --property-source" in str(refused.exception)
+    refused = source(store, tmp_path / "none", "--property", "made_up", "--property-source", "x")
+    assert "'another' (eV), 'one' (eV)" in str(refused.exception)
 
 
 def test_a_source_model_is_an_encoder(store, tmp_path):

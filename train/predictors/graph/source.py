@@ -68,6 +68,7 @@ def source_rows(
     property: str,
     settings: GraphTraining,
     *,
+    property_source: str | None = None,
     split: str | None = None,
     seed: int = 0,
     limit: int | None = None,
@@ -79,6 +80,8 @@ def source_rows(
 
     Parameters
     ----------
+    property_source : str, optional
+        Source of the targets, where there are several.
     split : str, optional
         A stored split.
     seed : int
@@ -94,14 +97,15 @@ def source_rows(
         If fewer than 20 structures have a target.
     """
     with store.session() as session:
-        _, unit = find_property(session, property, None)
+        _, unit = find_property(session, property, property_source)
         found = session.query(
             """
             SELECT structure_id, min(material_id) AS material_id, avg(target) AS target,
                    min(fold) AS fold
-            FROM targets(?, split := ?) GROUP BY structure_id ORDER BY structure_id
+            FROM targets(?, split := ?, property_source := ?)
+            GROUP BY structure_id ORDER BY structure_id
             """,
-            [property, split],
+            [property, split, property_source],
         ).to_pylist()
         random = np.random.default_rng(seed)
         if limit is not None and limit < len(found):
