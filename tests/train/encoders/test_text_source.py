@@ -217,10 +217,10 @@ def test_structure_vectors_are_learned_from_the_words(corpus, store, tiny_folder
             with_structure_vectors(session, nothing, TOLD, 4)
     assert more.targets.shape == (80, 6) and not np.isnan(more.targets[:, 2:]).any()
     np.testing.assert_array_equal(more.targets[:, :2], corpus.targets)
-    settings = replace(SMALL, passes=25)
+    settings = replace(SMALL, passes=12)
     done = train_text_source(more, str(tiny_folder), tmp_path / "student", settings, distilled=told)
     error = next(one for one in done.errors if one.property.startswith("4 components of told"))
-    assert error.n == 16 and error.mae < 0.8 * error.constant
+    assert error.n == 16 and error.mae < 0.9 * error.constant
     learned = load_encoder(str(tmp_path / "student")).spec.fingerprint["learned"]
     assert learned["projected"] == {TOLD: None} and learned["components"] == 4
 
