@@ -62,6 +62,9 @@ explore: install
 chromium:
 	apt-get install --yes --no-install-recommends chromium
 
+# Each process of the tests reads what another has compiled, whatever the environment says of bytecode.
+test test-slow: export PYTHONDONTWRITEBYTECODE =
+
 test: install
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 

@@ -95,12 +95,12 @@ def _ingested(store: FeatureStore, source: Path, interrupt_after: float = 0.0) -
     files = sum(counts.values()) - counts.pop("noted", 0)  # of those that are written
     said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
     print(f"{said or 'cut off'}, {files:,} in all: {cpu:.0f} s of CPU in {seconds:.0f} s; ", end="")
-    print(f"peak {_peak():.0f} MiB, {_peak(children=True):.0f} in a reading process", flush=True)
+    print(f"peak {_peak():.0f} MiB", flush=True)
 
 
-def _peak(children: bool = False) -> float:
-    who = resource.RUSAGE_CHILDREN if children else resource.RUSAGE_SELF
-    return resource.getrusage(who).ru_maxrss / 1024
+def _peak() -> float:
+    """Of this process in MiB; a child's begins with that of the process which started it."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from featurestore.messages import storable
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -14,11 +16,14 @@ class Failure:
     error : str
         Class name of the error, for grouping.
     message : str
-        What went wrong, in a sentence that names the culprit.
+        What went wrong, in a sentence that names the culprit; it may quote anything.
     """
 
     error: str
     message: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", storable(self.message))
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:

@@ -1,4 +1,4 @@
-"""Messages of libraries as users can use them: no credential, no path of who built them."""
+"""Texts from elsewhere as users can use them: no credential, no path of who built a library."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ _BUILT_AT = re.compile(
 _WRAPPED = re.compile(r"\bLanceError\(\w+\):\s*")
 # What DuckDB advises are statements that a session refuses.
 _ADVICE = re.compile(r"\n+(?:Possible solutions:|See also https?://).*", re.DOTALL)
+
+
+def storable(text: str) -> str:
+    """``text`` as UTF-8 can hold it: half of a surrogate pair as an escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def for_users(text: str) -> str:

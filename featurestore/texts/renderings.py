@@ -67,7 +67,7 @@ def find_rendering(session: Session, text_id: str) -> Rendering | None:
     """A structure, generator and variant that render to the text; None if none is known to."""
     known = generators(session)
     for generator in known:
-        if found := _search(session, generator, "full", text_id):
+        if found := _full(session, generator, text_id):
             return found
     recorded = session.query(
         "SELECT structure_id, generator_id, variant FROM renderings WHERE text_id = ?", [text_id]
@@ -76,9 +76,13 @@ def find_rendering(session: Session, text_id: str) -> Rendering | None:
         for table in render(session, row["generator_id"], [row["structure_id"]], [row["variant"]]):
             if text_id in table["text_id"].to_pylist():
                 return Rendering(**row)
-    for generator, variant in _searched(known):
-        if found := _search(session, generator, variant, text_id):
-            return found
+    for generator, variants, texts in _searched(session, known):
+        found = texts.filter(pc.equal(texts["text_id"], text_id)).to_pylist()
+        if found:
+            first = min(
+                found, key=lambda row: (variants.index(row["variant"]), row["structure_id"])
+            )
+            return Rendering(first["structure_id"], generator.generator_id, first["variant"])
     return None
 
 
@@ -86,7 +90,7 @@ def unrendered(session: Session, text_ids: pa.Array) -> pa.Array:
     """Those of the ids that no variant of any stored description is known to render to."""
     known = generators(session)
     for generator in known:
-        text_ids = _others(text_ids, _all_texts(session, generator, "full"))
+        text_ids = _others(text_ids, _full_texts(session, generator))
     for generator in known:
         recorded = session.query(
             "SELECT structure_id, variant FROM renderings WHERE generator_id = ? ORDER BY ALL",
@@ -95,40 +99,56 @@ def unrendered(session: Session, text_ids: pa.Array) -> pa.Array:
         columns = (recorded[name].to_pylist() for name in ("structure_id", "variant"))
         for table in render(session, generator.generator_id, *columns):
             text_ids = _others(text_ids, table["text_id"])
-    for generator, variant in _searched(known):
-        if not len(text_ids):
-            break
-        text_ids = _others(text_ids, _all_texts(session, generator, variant))
+    if len(text_ids):
+        for _, _, texts in _searched(session, known):
+            text_ids = _others(text_ids, texts["text_id"])
+            if not len(text_ids):
+                break
     return text_ids
 
 
-def _search(session: Session, generator: Generator, variant: str, text_id: str) -> Rendering | None:
+def _full(session: Session, generator: Generator, text_id: str) -> Rendering | None:
     rows = session.query(
-        "SELECT structure_id FROM texts(?, variant := ?) WHERE text_id = ? "
-        "ORDER BY structure_id LIMIT 1",
-        [generator.generator_id, variant, text_id],
+        "SELECT structure_id FROM texts(?) WHERE text_id = ? ORDER BY structure_id LIMIT 1",
+        [generator.generator_id, text_id],
     )
     if not rows.num_rows:
         return None
-    return Rendering(rows["structure_id"][0].as_py(), generator.generator_id, variant)
+    return Rendering(rows["structure_id"][0].as_py(), generator.generator_id, "full")
 
 
-def _all_texts(session: Session, generator: Generator, variant: str) -> pa.ChunkedArray:
-    return session.query(
-        "SELECT DISTINCT text_id FROM texts(?, variant := ?)", [generator.generator_id, variant]
-    )["text_id"]
+def _full_texts(session: Session, generator: Generator) -> pa.ChunkedArray:
+    return session.query("SELECT DISTINCT text_id FROM texts(?)", [generator.generator_id])[
+        "text_id"
+    ]
 
 
 def _others(text_ids: pa.Array, rendered: pa.ChunkedArray) -> pa.Array:
     return text_ids.filter(pc.invert(pc.is_in(text_ids, rendered.combine_chunks())))
 
 
-def _searched(known: Sequence[Generator]) -> Iterator[tuple[Generator, str]]:
-    """The variants of tags of every generator, those of one tag before those of several."""
+def _searched(
+    session: Session, known: Sequence[Generator]
+) -> Iterator[tuple[Generator, list[str], pa.Table]]:
+    """Texts in variants of tags, of every generator, those of one tag before those of several.
+
+    A query renders many variants, for a store of few texts spends its time on their number.
+    """
     for several in (False, True):
         for generator in known:
-            for variant in _variants(generator, several):
-                yield generator, variant
+            described = session.query(
+                "SELECT DISTINCT structure_id FROM sentences WHERE generator_id = ? ORDER BY ALL",
+                [generator.generator_id],
+            )["structure_id"].to_pylist()
+            if not described:
+                continue
+            variants = list(_variants(generator, several))
+            at_once = max(1, _TEXTS_A_QUERY // len(described))
+            for first in range(0, len(variants), at_once):
+                part = variants[first : first + at_once]
+                each = [variant for variant in part for _ in described]
+                for texts in render(session, generator.generator_id, described * len(part), each):
+                    yield generator, part, texts
 
 
 def _variants(generator: Generator, several: bool) -> Iterator[str]:

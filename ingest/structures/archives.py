@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from featurestore.failure import Failure
+from featurestore.messages import storable
 from ingest.structures.archive_runs import RunsBeside
 from ingest.structures.files import Unit
 from ingest.structures.ids import IdRule
@@ -211,8 +212,7 @@ def _counts(name: str, is_folder: bool) -> bool:
 
 
 def _plain(name: str) -> str:
-    name = name.removeprefix("./").replace("\\", "/")
-    return name.encode("utf-8", "backslashreplace").decode()
+    return storable(name.removeprefix("./").replace("\\", "/"))
 
 
 def _ids(names: list[str], unit: Unit, rule: IdRule) -> list[str]:

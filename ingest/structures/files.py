@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from featurestore.failure import Failure
+from featurestore.messages import storable
 from ingest.structures.composition import reduced_formula
 from ingest.structures.ids import why_no_id
 from ingest.structures.opening import head_of, read_head, read_whole, shown
@@ -142,17 +143,12 @@ def _named(unit: Unit, found: Sequence[Found]) -> list[MaterialRecord]:
             name = f"{name}~ordered"
         records.append(
             MaterialRecord(
-                material_id=_text(name),
+                material_id=storable(name),
                 structure=structure,
                 targets=one.targets,
                 source_file=unit.source,
-                notes=tuple(map(_text, notes)),
+                notes=tuple(map(storable, notes)),
                 space_group=one.space_group,
             )
         )
     return records
-
-
-def _text(name: str) -> str:
-    """A name that can be stored: half of a surrogate pair as an escape."""
-    return name.encode("utf-8", "backslashreplace").decode()

@@ -22,6 +22,7 @@ import numpy as np
 from featurestore.crystal import Crystal
 from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
+from featurestore.messages import storable
 from ingest.structures.opening import open_regular, open_unpacked
 from ingest.structures.records import MaterialRecord
 from ingest.structures.refusals import InvalidStructureError, LimitError
@@ -72,7 +73,7 @@ def read_jarvis(path: Path) -> Iterator[MaterialRecord]:
             for key, value in entry.items()
             if key not in _ID_KEYS and key not in ("atoms", "formula")
         }
-        written = str(material_id).encode("utf-8", "backslashreplace").decode()
+        written = storable(str(material_id))
         if written != str(material_id) or not _is_text("".join(targets)):
             lone = Failure("InvalidNameError", "its id or a field holds half of a surrogate pair")
             yield MaterialRecord(written, lone, source_file=path.name)

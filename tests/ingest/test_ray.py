@@ -180,6 +180,7 @@ def called(*arguments: str, store: FeatureStore) -> Result:
     return result
 
 
+@pytest.mark.slow
 def test_text_and_vectors_of_a_cluster_are_those_of_one_machine(cluster, store, tmp_path):
     on_it = ("--ray", cluster.address)
     made = called("text", "--text", "chemnlp", "--workers", "1", *on_it, store=store)

@@ -228,7 +228,8 @@ def test_a_material(store):
             (of_property, (PROPERTY, "gap"), "properties"),
             (of_material, ("toy-000", "zeta"), "properties"),
             (of_split, ("cv", "five"), "splits"),
-        ]
+        ],
+        1,
     ),
 )
 def test_a_renaming_that_is_cut_off_goes_on(store, monkeypatch, plan, given, table):

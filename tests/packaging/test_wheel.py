@@ -11,6 +11,7 @@ import pytest
 from benchmarks.wheel import ROOT, build, differences, missing, rebuilt
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_every_module_and_data_file_and_the_sdist_what_builds_it(tmp_path: Path):
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         pytest.skip("needs a git checkout: what is not in it is not built")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from s3_keys import ACCESS_KEY, SECRET_KEY
+from tiers import few
 
 from featurestore.testing.store import Place
 
@@ -60,7 +61,7 @@ def s3_place(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Place(f"s3://{BUCKET}/{secrets.token_hex(6)}/a store")
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture(params=few(["local", "s3"], 1))
 def any_place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A place for a store, in turn on the local disk and in a bucket."""
     if request.param == "local":

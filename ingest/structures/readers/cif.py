@@ -16,6 +16,7 @@ from ingest.structures.expansion import Expanded, expand
 from ingest.structures.places import Place
 from ingest.structures.readers.base import Content, Found
 from ingest.structures.readers.cif_blocks import Block, blocks, number
+from ingest.structures.readers.cif_by_pymatgen import read_by_pymatgen
 from ingest.structures.readers.cif_sites import read_sites
 from ingest.structures.readers.cif_symmetry import Symmetries, symmetries
 from ingest.structures.refusals import (
@@ -26,7 +27,7 @@ from ingest.structures.refusals import (
     SymmetryError,
     UnreadableFileError,
 )
-from ingest.structures.second_reading import compared, crystal_from_pymatgen
+from ingest.structures.second_reading import compared
 from ingest.structures.stated import Verdict, compare, parse_formula
 
 _LENGTHS = ("_cell_length_a", "_cell_length_b", "_cell_length_c")
@@ -123,7 +124,7 @@ def _of_block(block: Block, content: Content) -> Found:
         crystal, differing = compared(
             cell.crystal,
             "pymatgen",
-            lambda: _by_pymatgen(block.text),
+            lambda: read_by_pymatgen(block, symmetry.derived),
             stated.agrees,
         )
         all_notes += differing
@@ -273,12 +274,3 @@ def _judged(
             raise SymmetryError(f"multiplicities that the file states are others: {wrong}")
         notes.append(f"multiplicities: the file states others: {wrong}")
     return notes
-
-
-def _by_pymatgen(text: str) -> Crystal:
-    from pymatgen.io.cif import CifParser
-
-    (structure,) = CifParser.from_str(text, occupancy_tolerance=1.0).parse_structures(
-        primitive=False, on_error="raise"
-    )
-    return crystal_from_pymatgen(structure)

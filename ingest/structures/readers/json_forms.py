@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from featurestore.crystal import Crystal
 from featurestore.failure import Failure
+from featurestore.messages import storable
 from ingest.structures.checks import LARGEST_CELL
 from ingest.structures.elements import BY_NUMBER, ISOTOPES, of_type_symbol
 from ingest.structures.jarvis import crystal_from_jarvis
@@ -387,7 +388,7 @@ def _id_of(document: Any) -> str:
     for key in _IDS:
         value = document.get(key)
         if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
-            return str(value).encode("utf-8", "backslashreplace").decode()
+            return storable(str(value))
     return ""
 
 

@@ -44,7 +44,7 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
-@pytest.fixture(params=list(WIDTHS))
+@pytest.fixture(params=few(WIDTHS, 1))
 def page(request: pytest.FixtureRequest, browser: Any, address: str) -> Iterator[Any]:
     """A page, dark on the phone; what its console and network did wrong is an error at the end."""
     phone = request.param == "phone"

@@ -159,6 +159,7 @@ def test_structures(archive, quiet, tmp_path):
     assert statuses[-1] == "finished" and set(statuses) <= {"killed", "finished"}
 
 
+@pytest.mark.slow
 def test_embeddings(archive, quiet, tmp_path):
     store = FeatureStore.open(tmp_path / "store", create=True)
     ingest(store, archive)

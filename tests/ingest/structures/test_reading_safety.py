@@ -368,3 +368,16 @@ def test_damaged_archives_are_one_failure(tmp_path, name, data):
     assert len(found) == 2
     [bad] = [one for one in found if isinstance(one.structure, Failure)]
     assert bad.source_file == name and bad.structure.message
+
+
+def test_a_message_that_quotes_half_of_a_surrogate_pair_can_be_written(tmp_path):
+    rows = {
+        "cell": {"__ndarray__": ["\ud800", "float64", [4.0]]},
+        "numbers": [11],
+        "positions": [[0, 0, 0]],
+    }
+    text = json.dumps({"1": rows, "ids": [1], "nextid": 2})
+    assert "\\ud800" in text
+    message = refused(tmp_path, "a.json", text).message
+    message.encode("utf-8")
+    assert "\\ud800" in message

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from structure_texts import counts, rock_salt, stored
 
 from ingest.structures.space_groups import (
     is_group,
@@ -105,3 +106,16 @@ def test_axes_must_fit_the_cell():
     by_choice = {one.choice: one.operations for one in settings_of_symbol("R -3 m")}
     hexagonal = np.array([[4, 0, 0], [-2, 2 * np.sqrt(3), 0], [0, 0, 10.0]])
     assert by_choice["H"].fit(hexagonal) and not by_choice["R"].fit(hexagonal)
+
+
+@pytest.mark.parametrize("number", [None, 225])
+def test_the_second_file_of_a_group_makes_no_operations_again(tmp_path, monkeypatch, number):
+    from pymatgen.core.operations import SymmOp
+
+    named = {} if number is None else {"symbol": None, "more": f"_space_group_IT_number {number}"}
+    stored(tmp_path, "first.cif", rock_salt(**named))
+    made = []
+    plain = SymmOp.from_xyz_str
+    monkeypatch.setattr(SymmOp, "from_xyz_str", lambda text: made.append(text) or plain(text))
+    assert counts(stored(tmp_path, "second.cif", rock_salt(**named))) == {"Na": 4, "Cl": 4}
+    assert made == []

@@ -18,7 +18,9 @@ from hypothesis.stateful import (
     initialize,
     invariant,
     rule,
+    run_state_machine_as_test,
 )
+from tiers import few
 
 from featurestore.errors import ConflictError, ReadOnlyStoreError, UnknownNameError
 from featurestore.history.differences import TableDifference
@@ -207,12 +209,16 @@ class StoreAgainstDictionary(RuleBasedStateMachine):
         return lance.dataset(f"{self.place}/{table}.lance", version=version).to_table()
 
 
-TestStoreAgainstDictionary = StoreAgainstDictionary.TestCase
-TestStoreAgainstDictionary.settings = settings(
-    max_examples=12,
-    stateful_step_count=30,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+@pytest.mark.parametrize("examples", few([4, 12], 1))
+def test_the_store_is_its_dictionary(examples: int) -> None:
+    run_state_machine_as_test(
+        StoreAgainstDictionary,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=30,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -184,3 +184,16 @@ def test_recorded_renderings_are_recognised_and_others_are_not(tmp_path: Path) -
         assert unrendered(session, ids).to_pylist() == [text_id("no such text")]
         assert find_rendering(session, text_id(text)).variant == "mask:word:1,3"
         assert find_rendering(session, text_id("no such text")) is None
+
+
+def test_a_text_that_nothing_renders_to_costs_a_few_queries(
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = pa.array([text_id("no such text")])
+    with store.session() as session:
+        asked: list[str] = []
+        plain = session.query
+        monkeypatch.setattr(session, "query", lambda *a: asked.append(a[0]) or plain(*a))
+        assert unrendered(session, ids) == ids
+        variants = 2 * (2 ** len(TAGS) + 2 ** len(REFERENCE) - 2)
+        assert len(asked) < variants / 2

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
+from tiers import few
 
 from explain.explore.app import make_app
 from explain.explore.engine import Engine, Limits
@@ -23,7 +24,7 @@ def client(trained: tuple[Path, dict[str, list[str]]]) -> Iterator[TestClient]:
         yield found
 
 
-@pytest.mark.parametrize("name", ["positive", "size"])
+@pytest.mark.parametrize("name", few(["positive", "size"], 1))
 def test_the_pages_of_a_model_of_classes(
     client: TestClient, trained: tuple[Path, dict[str, list[str]]], name: str
 ) -> None:
