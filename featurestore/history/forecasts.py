@@ -7,7 +7,7 @@ from typing import Any
 from featurestore.catalogue import find_model_id
 from featurestore.errors import UnknownNameError
 from featurestore.history.lineage import model_lineage, prediction_lineage, stored_view
-from featurestore.history.nodes import Node, runs_of
+from featurestore.history.nodes import Node, runs_of, written
 from featurestore.history.view_inputs import vectors_of_view
 from featurestore.renames import renames
 from featurestore.session import Session
@@ -69,7 +69,7 @@ def forecast_lineage(session: Session, model: str, material_id: str) -> Node:
         raise UnknownNameError(f"material of model {model_id}", material_id, known)
     row = rows[0]
     facts: dict[str, Any] = {name: row[name] for name in _FACTS}
-    facts["created_at"] = row["created_at"].isoformat()
+    facts["created_at"] = written(row["created_at"])
     parameters, _ = stored_view(session, model_id)
     parameters = parameters_now(parameters, renames(session, model_id))
     selected, lacking = select_candidates(session, parameters, [material_id])

@@ -10,7 +10,7 @@ import pyarrow as pa
 from featurestore.catalogue import find_encoder, find_model_id
 from featurestore.errors import InvalidInputError, UnknownNameError
 from featurestore.history.inputs import vectors_node
-from featurestore.history.nodes import Node, runs_of
+from featurestore.history.nodes import Node, runs_of, written
 from featurestore.history.view_inputs import vectors_of_view, view_node
 from featurestore.output.figures import figure_models
 from featurestore.renames import renames
@@ -94,7 +94,7 @@ def model_lineage(session: Session, name: str) -> Node:
         "predictor": row["predictor"],
         "seed": row["seed"],
         "settings": object_or_empty(row["settings"]),
-        "created_at": row["created_at"].isoformat(),
+        "created_at": written(row["created_at"]),
     }
     crossed = object_or_empty(row["metrics"]).get("cross_validation")
     if crossed:

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from featurestore.history.nodes import Node, RunRecord
+from featurestore.history.nodes import Node, RunRecord, written
 
 _PRODUCER = "https://pypi.org/project/materials-featurestore/"
 _SPEC = "https://openlineage.io/spec"
@@ -49,11 +49,7 @@ def as_json(node: Node) -> dict[str, Any]:
         "table": node.table or None,
         "facts": node.facts,
         "runs": [
-            vars(run)
-            | {
-                name: moment.isoformat() if (moment := getattr(run, name)) else None
-                for name in ("started_at", "ended_at")
-            }
+            vars(run) | {name: written(getattr(run, name)) for name in ("started_at", "ended_at")}
             for run in node.runs
         ],
         "inputs": [as_json(child) for child in node.inputs],

@@ -56,6 +56,11 @@ class Node:
     inputs: tuple[Node, ...] = ()
 
 
+def written(moment: datetime | None) -> str | None:
+    """A moment as JSON has it; a damaged row may lack its own."""
+    return moment.isoformat() if moment is not None else None
+
+
 def runs_of(session: Session, run_ids: Sequence[str]) -> tuple[RunRecord, ...]:
     """The runs, oldest first; one that is not on record has the status "unknown"."""
     rows = session.query(

@@ -130,6 +130,9 @@ IMPOSSIBLE = [
     ("sentences", "position", -1),
     ("predictions", "fold", "other"),
     ("predictions", "prediction", float("nan")),
+    ("predictions", "probabilities", [0.5, float("nan")]),
+    ("predictions", "probabilities", [-0.5, 1.5]),
+    ("predictions", "probabilities", [0.25, 0.25]),
 ]
 COMMANDS = (
     ["info"],

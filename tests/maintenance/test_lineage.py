@@ -278,3 +278,15 @@ def test_stored_sql_is_shown_and_not_run(store, tmp_path, sql):
             assert "not run" in node.facts["stored_sql_is"]
             assert node.facts["rebuilt"] == "the same, byte for byte"
     assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_has_lost_its_moment_has_a_lineage(store):
+    uri = f"{store.uri}/models.lance"
+    rows = lance.dataset(uri).to_table()
+    place = rows.column_names.index("created_at")
+    lost = rows.schema.field(place).with_nullable(True)
+    changed = rows.set_column(place, lost, pa.nulls(rows.num_rows, lost.type))
+    lance.write_dataset(changed, uri, mode="overwrite")
+    with store.session() as session:
+        model = session.query("SELECT model_id FROM models")["model_id"][0].as_py()
+        assert model_lineage(session, model).facts["created_at"] is None

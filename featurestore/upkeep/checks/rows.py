@@ -110,6 +110,15 @@ def _conditions(expected: TableSchema, there: Sequence[str]) -> Iterator[tuple[s
 
 _FOLDS = SQL("fold NOT IN ('train', 'val', 'test')")
 _FOLD = ("fold", _FOLDS, "is none of train, val, test")
+_PROBABILITIES = (
+    "probabilities",
+    SQL(
+        "list_count(probabilities) < len(probabilities) OR list_min(probabilities) < 0 "
+        # NaN is more than any number; those of a blend may add up to a little over 1
+        "OR list_max(probabilities) > 1 + 1e-9 OR abs(list_sum(probabilities) - 1) > 1e-6"
+    ),
+    "are none",
+)
 #: Values that no command writes: column, condition, words.
 _DOMAINS: dict[str, tuple[tuple[str, SQL, str], ...]] = {
     "materials": (
@@ -127,10 +136,17 @@ _DOMAINS: dict[str, tuple[tuple[str, SQL, str], ...]] = {
     "splits": (_FOLD,),
     "predictions": (
         _FOLD,
+        _PROBABILITIES,
         ("std", SQL("std < 0"), "is negative"),
         ("upper", SQL("upper < lower"), "is below lower"),
     ),
     "forecasts": (
+        _PROBABILITIES,
+        (
+            "of_seeds",
+            SQL("list_count(of_seeds) < len(of_seeds) OR NOT isfinite(list_sum(of_seeds))"),
+            "hold what is no number",
+        ),
         ("std", SQL("std < 0"), "is negative"),
         ("upper", SQL("upper < lower"), "is below lower"),
         ("percentile", SQL("percentile NOT BETWEEN 0 AND 100"), "is no percentile"),
