@@ -56,23 +56,21 @@ def source_task(encoder: Encoder) -> SourceTask | None:
 
 def _learned_here(learned: Mapping[str, Any]) -> SourceTask | None:
     """What a model that was trained from a store says of itself."""
-    told = learned.get("projected")
+    told, names = learned.get("projected"), learned.get("properties")
     known = {
         task
         for digest in (told.values() if isinstance(told, Mapping) else ())
         if (task := _BY_WEIGHTS.get(str(digest)))
     }
-    if known:
-        words = " and ".join(sorted(task.learned for task in known))
-        near = frozenset[str]().union(*(task.near for task in known))
-        return SourceTask(f"from vectors that have learned {words}", near)
-    names = learned.get("properties")
-    if not isinstance(names, list) or not names:
-        return None
-    near = frozenset(map(str, names))
+    named = list(map(str, names)) if isinstance(names, list) else []
+    near = frozenset(named)
     if near & _ENERGIES:
         near |= _ENERGIES
-    return SourceTask(" and ".join(map(str, names)), near)
+    if known:
+        words = " and ".join(sorted(task.learned for task in known))
+        named.append(f"from vectors that have learned {words}")
+        near = near.union(*(task.near for task in known))
+    return SourceTask(" and ".join(named), near) if named else None
 
 
 def optimistic(encoder: Encoder, property: str) -> str | None:

@@ -12,6 +12,7 @@ from featurestore.cli.options import CONTEXT, at_option, figure_option, format_o
 from featurestore.cli.search_options import (
     SPACES,
     Asked,
+    find_option,
     metric_option,
     search_options,
     show,
@@ -58,13 +59,17 @@ def search() -> None:
     show_default=True,
     help="Compare structure vectors, text vectors, or both by reciprocal rank fusion.",
 )
+@find_option
 @search_options
-def like(material: str, space: str, asked: Asked, store_uri: str, at: str | None) -> None:
+def like(
+    material: str, space: str, find: str | None, asked: Asked, store_uri: str, at: str | None
+) -> None:
     """Find the materials nearest to MATERIAL, itself left out.
 
     \b
     Example:
       featurestore search like JVASP-1002 -k 5 --space both --explain
+      featurestore search like JVASP-1002 --encoder my-joint-structure --find text
     """
     from featurestore.store import FeatureStore
 
@@ -72,6 +77,7 @@ def like(material: str, space: str, asked: Asked, store_uri: str, at: str | None
         material,
         space,
         asked.among(without=material),
+        find_in=find,
         encoders=asked.encoders,
         text_source=asked.text_source,
         variant=asked.variant,

@@ -88,6 +88,13 @@ def show(hits: Hits, asked: Asked) -> None:
         click.echo(f"{hits.table.num_rows} rows written to {asked.output}")
 
 
+find_option = click.option(
+    "--find",
+    type=click.Choice(["structure", "text"]),
+    help="What is compared: structures or descriptions. The other than what is given needs an "
+    "encoder of a joint space ('train align').  [default: what is given]",
+)
+
 text_options = together(
     click.option("--text", "text_source", metavar="SOURCE", help="Text source. Default: the only."),
     click.option(

@@ -74,6 +74,20 @@ def partner(session: Session, encoder: Encoder) -> Encoder:
     return found[0]
 
 
+def across(
+    session: Session, question: NearVector, kind: str, text_source: str | None, variant: str
+) -> NearVector:
+    """The same vector, compared with those of the other kind in its joint space.
+
+    Raises
+    ------
+    UnknownNameError, InvalidInputError, MissingDataError
+        As `partner`; or if texts are looked for and their source is unknown, or one of several.
+    """
+    texts = texts_of(session, text_source, variant) if kind == "text" else ()
+    return NearVector(partner(session, question.encoder), question.vector, *texts)
+
+
 def kinds_of(space: str) -> tuple[str, ...]:
     """The kinds of vectors of "structure", "text" or "both"."""
     kinds = {"structure": ("structure",), "text": ("text",), "both": ("structure", "text")}

@@ -9,12 +9,19 @@ from typing import Any
 import pyarrow as pa
 
 from featurestore.catalogue import Encoder, choose_encoder, structure_of
-from featurestore.errors import MissingContentError
+from featurestore.errors import InvalidInputError, MissingContentError
 from featurestore.search.cache import SearchCache
 from featurestore.search.hits import Among, Hits
 from featurestore.search.indexing import RECALL, build_index, drop_index
 from featurestore.search.metrics import check_count, check_metric
-from featurestore.search.questions import Question, any_kind, encoders_of, kinds_of, texts_of
+from featurestore.search.questions import (
+    Question,
+    across,
+    any_kind,
+    encoders_of,
+    kinds_of,
+    texts_of,
+)
 from featurestore.search.ranking import find, of_material
 from featurestore.search.spaces import Neighbours, Space
 from featurestore.search.vector_index import VectorIndex
@@ -125,6 +132,7 @@ class Search:
         space: str = "structure",
         among: Among | None = None,
         *,
+        find_in: str | None = None,
         encoders: Sequence[str] = (),
         text_source: str | None = None,
         variant: str = "full",
@@ -142,6 +150,9 @@ class Search:
             What is compared; both are fused by reciprocal rank.
         among : Among, optional
             Which materials are searched, and how many are wanted.
+        find_in : {"structure", "text"}, optional
+            What the material's vector is compared with, where that is not its own kind: by an
+            encoder of a joint space.
         encoders : sequence of str
             Names or ids, one for each space; default: the only one.
         text_source, variant, metric, explain, exact
@@ -152,6 +163,10 @@ class Search:
         UnknownNameError, InvalidInputError, MissingDataError, QueryError
             If a name is unknown or ambiguous, or the material has no vector there.
         """
+        if find_in is not None and len(kinds_of(space)) > 1:
+            raise InvalidInputError(
+                "what is found is of one kind: name the space 'structure' or 'text', not 'both'"
+            )
         with self._session() as session:
             named = encoders_of(session, encoders, kinds_of(space))
             questions: list[Question] = []
@@ -167,6 +182,8 @@ class Search:
                         text_source=text_source,
                         variant=variant,
                     )
+                    if find_in not in (None, kind):
+                        question = across(session, question, find_in, text_source, variant)
                     questions.append(question)
                 except MissingContentError as error:
                     missing.append(error)

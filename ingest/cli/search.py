@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from featurestore.cli.options import CONTEXT
-from featurestore.cli.search_options import Asked, search_options, show
+from featurestore.cli.search_options import Asked, find_option, search_options, show
 from featurestore.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -28,18 +28,10 @@ _WEIGHTS = click.option(
 )
 
 
-_FIND = click.option(
-    "--find",
-    type=click.Choice(["structure", "text"]),
-    help="What is compared: structures or descriptions. The other than what is given needs an "
-    "encoder of a joint space ('train align').  [default: what is given]",
-)
-
-
 @click.command(context_settings=CONTEXT)
 @click.argument("file", type=click.Path(path_type=Path))
 @_WEIGHTS
-@_FIND
+@find_option
 @search_options
 def structure(
     file: Path,
@@ -57,8 +49,7 @@ def structure(
     Example:
       featurestore search structure POSCAR -k 5
     """
-    from featurestore.search.hits import NearVector
-    from featurestore.search.questions import encoders_of, partner, question_maker, texts_of
+    from featurestore.search.questions import across, encoders_of, question_maker
     from featurestore.store import FeatureStore
 
     crystal = _crystal(file)
@@ -67,11 +58,9 @@ def structure(
         named = encoders_of(session, asked.encoders, ("structure",))
         encoder = store.search.encoder(session, "structure", named.get("structure"))
         vector = _encoded(encoder, weights, crystal, str(file))
+        question = question_maker(session, "structure", encoder=encoder.encoder_id)(vector)
         if find == "text":
-            texts = texts_of(session, asked.text_source, asked.variant)
-            question = NearVector(partner(session, encoder), vector, *texts)
-        else:
-            question = question_maker(session, "structure", encoder=encoder.encoder_id)(vector)
+            question = across(session, question, find, asked.text_source, asked.variant)
         hits = store.search.find(
             session,
             [question],
@@ -93,7 +82,7 @@ def structure(
     "[default: both; with --find structure: embedding]",
 )
 @_WEIGHTS
-@_FIND
+@find_option
 @search_options
 def text(
     query: str,

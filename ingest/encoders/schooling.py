@@ -8,6 +8,9 @@ from typing import Any
 #: The key of ``config.json`` under which a model trained here says how; the keys in it that become
 #: part of the encoder's fingerprint.
 TRAINING, TRAINED_ON, LEARNED = "training", "trained_on", "learned"
+#: In what was learned: the encoders whose vectors it was learned from, with the digests of their
+#: weights.
+PROJECTED = "projected"
 
 
 def schooling(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,6 +69,14 @@ def rate_option(default: float) -> Callable[[Command], Command]:
     help="What to learn (may be repeated: all at once).",
 )
 @click.option(
+    "--structure-encoder",
+    metavar="NAME",
+    help="Learn the stored vectors of this encoder as well.",
+)
+@count_option(
+    "--components", 16, "With --structure-encoder: how much of them, in principal components."
+)
+@click.option(
     "--weights",
     default="minilm",
     show_default=True,
@@ -93,6 +101,8 @@ def rate_option(default: float) -> Callable[[Command], Command]:
 @store_option
 def text_source(
     properties: tuple[str, ...],
+    structure_encoder: str | None,
+    components: int,
     weights: str,
     folder: Path,
     learn: str,
@@ -121,6 +131,7 @@ def text_source(
     from featurestore.store import FeatureStore
     from ingest.encoders.bert.numbers import NumberForm
     from train.encoders.text.corpus import stored_corpus
+    from train.encoders.text.distilled import with_structure_vectors
     from train.encoders.text.network import Learning
     from train.encoders.text.regression import TextTraining
     from train.encoders.text.source import train_text_source
@@ -133,6 +144,11 @@ def text_source(
     store = FeatureStore.open(store_uri)
     arguments = {
         "properties": list(properties),
+        **(
+            {"structure_encoder": structure_encoder, "components": components}
+            if structure_encoder
+            else {}
+        ),
         "text": list(sources),
         "variant": variant,
         "weights": weights,
@@ -152,9 +168,14 @@ def text_source(
                 limit=limit,
                 seed=seed,
             )
+            distilled = None
+            if structure_encoder is not None:
+                corpus, distilled = with_structure_vectors(
+                    session, corpus, structure_encoder, components
+                )
         for said in corpus.folds.notes:
             note(f"note: {said}")
-        model = train_text_source(corpus, weights, folder, settings, seed)
+        model = train_text_source(corpus, weights, folder, settings, seed, distilled)
         run.counts = corpus.folds.counts
     _print(model, corpus.folds.counts, len(corpus), settings.max_tokens, sources)
 

@@ -231,6 +231,35 @@ def test_words_find_structures_that_have_no_text(joint, tiny_folder):
     assert sum(found) >= 3  # by chance each is there with probability 10 / 85
 
 
+def test_a_stored_material_finds_across_the_space(joint):
+    store, _ = joint
+    text = ("--text", "robocrystallographer")
+    with store.session() as session:
+        other = Vectors.of(session, find_encoder(session, "joint-structure", "structure"))
+        ids = [f"structure-{i}" for i in range(80)]
+        structures = other.read(ids)
+        rows = session.query("SELECT structure_id, text_id FROM texts('robocrystallographer')")
+        key = dict(zip(*(rows[name].to_pylist() for name in rows.column_names), strict=True))
+        texts = Vectors.of(session, find_encoder(session, "joint-text", "text"))
+        described = texts.read([key[one] for one in ids])
+    for given, found, options in (
+        (structures, described, ("--encoder", "joint-structure", "--find", "text", *text)),
+        (
+            described, structures,
+            ("--space", "text", "--encoder", "joint-text", "--find", "structure", *text),
+        ),
+    ):  # fmt: skip
+        where = ("--where", "material_id < 'toy-080'")
+        hits = search(store, "like", "toy-007", *options, *where, "-k", "79")
+        order = np.argsort(-(found @ given[7]), kind="stable")
+        expected = [f"toy-{row:03}" for row in order if row != 7]
+        assert [hit["material_id"] for hit in hits][:10] == expected[:10]
+    with pytest.raises(InvalidInputError, match="not 'both'"):
+        search(store, "like", "toy-007", "--space", "both", "--find", "text", *text)
+    with pytest.raises(InvalidInputError, match="name an encoder of a joint space"):
+        search(store, "like", "toy-007", "--encoder", "told", "--find", "text", *text)
+
+
 def test_encoders_without_a_joint_space_are_refused(joint, tiny_folder):
     store, _ = joint
     with pytest.raises(InvalidInputError, match="name an encoder of a joint space"):

@@ -12,12 +12,17 @@ import pytest
 import torch
 from click.testing import CliRunner
 from synthetic_store import PROPERTY, SPLIT, TEXT_ENCODER
-from told_store import text_of
+from told_store import TOLD, text_of
 from train_silently import Interrupt, Silent
 
 from featurestore.catalogue import encoders, find_encoder
 from featurestore.cli.root import root
-from featurestore.errors import InvalidInputError, MissingDataError, UnknownNameError
+from featurestore.errors import (
+    InvalidInputError,
+    MissingContentError,
+    MissingDataError,
+    UnknownNameError,
+)
 from featurestore.store import FeatureStore
 from ingest.encoders.bert.encoder import load_bert_encoder
 from ingest.encoders.bert.model import load_transformer
@@ -28,6 +33,7 @@ from ingest.encoders.schooling import schooling
 from ingest.library.vectors import encode
 from train.analysis.leakage import leakage
 from train.encoders.text.corpus import Corpus, stored_corpus
+from train.encoders.text.distilled import principal_components, with_structure_vectors
 from train.encoders.text.network import Learning
 from train.encoders.text.regression import TextTrainer, TextTraining
 from train.encoders.text.rounds import length_sorted_batches
@@ -184,6 +190,41 @@ def test_an_interrupted_training_ends_with_the_same_weights(corpus, tiny_folder,
         trainer(corpus, tiny_folder, replace(SMALL, passes=7), path)
 
 
+def test_components_are_those_of_the_training_structures_alone():
+    from sklearn.decomposition import PCA
+    from sklearn.preprocessing import StandardScaler
+
+    vectors = np.random.default_rng(0).normal(size=(60, 7)).astype(np.float32)
+    vectors[:, 1] = 100 * vectors[:, 0] + vectors[:, 1]
+    vectors[:, 6] = 3.0
+    learned = list(range(0, 60, 2))
+    values, share = principal_components(vectors, learned, 3)
+    exact = vectors.astype(np.float64)
+    scaler = StandardScaler().fit(exact[learned])
+    theirs = PCA(3, svd_solver="full").fit(scaler.transform(exact[learned]))
+    expected = theirs.transform(scaler.transform(exact))
+    np.testing.assert_allclose(np.abs(values), np.abs(expected), atol=1e-8)
+    assert share == pytest.approx(theirs.explained_variance_ratio_.sum())
+
+
+def test_structure_vectors_are_learned_from_the_words(corpus, store, tiny_folder, tmp_path):
+    with store.session() as session:
+        more, told = with_structure_vectors(session, corpus, TOLD, 4)
+        with pytest.raises(InvalidInputError, match="have 12 principal components, not 13"):
+            with_structure_vectors(session, corpus, TOLD, 13)
+        nothing = replace(corpus, structure_ids=[f"other-{one}" for one in corpus.structure_ids])
+        with pytest.raises(MissingContentError, match="none of the 48 structures to learn from"):
+            with_structure_vectors(session, nothing, TOLD, 4)
+    assert more.targets.shape == (80, 6) and not np.isnan(more.targets[:, 2:]).any()
+    np.testing.assert_array_equal(more.targets[:, :2], corpus.targets)
+    settings = replace(SMALL, passes=12)
+    done = train_text_source(more, str(tiny_folder), tmp_path / "student", settings, distilled=told)
+    error = next(one for one in done.errors if one.property.startswith("4 components of told"))
+    assert error.n == 16 and error.mae < 0.9 * error.constant
+    learned = load_encoder(str(tmp_path / "student")).spec.fingerprint["learned"]
+    assert learned["projected"] == {TOLD: None} and learned["components"] == 4
+
+
 def test_a_rate_that_is_too_high_is_told(corpus, tiny_folder):
     for rate in (1.0, 1e30):
         with pytest.raises(TrainingError, match=r"diverged in (round|epoch) \d.*learning-rate"):
@@ -263,6 +304,9 @@ def test_energies_are_known_under_each_name_and_projections_know_what_their_base
     assert optimistic(told, "mbj_bandgap") is None
     sha256 = "9c8b6987b69cc11fbc6ec2f2752466a033910ef1ca463fad6c04d1260e95505f"
     joint = replace(encoder, fingerprint={"learned": {"projected": {"alignn_ff_1": sha256}}})
+    taught = {"properties": ["mbj_bandgap"], "projected": {"alignn_ff_1": sha256}}
+    both = replace(encoder, fingerprint={"learned": taught})
+    assert optimistic(both, "ehull") and optimistic(both, "mbj_bandgap")
     assert "from vectors that have learned energies" in str(optimistic(joint, "ehull"))
     assert schooling({"training": {"property": "x"}}) == {}
 

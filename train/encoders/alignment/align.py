@@ -18,7 +18,7 @@ from featurestore.output.rows import atomic_path
 from featurestore.views.request import FOLDS
 from ingest.encoders.aligned.encoder import ALIGNED, SPACE
 from ingest.encoders.aligned.head import ARRAYS, Head
-from ingest.encoders.schooling import LEARNED, TRAINED_ON, TRAINING
+from ingest.encoders.schooling import LEARNED, PROJECTED, TRAINED_ON, TRAINING
 from train.encoders.alignment.pairs import Pairs
 from train.encoders.alignment.retrieval import Retrieval, by_neighbours, chance, ranks, summary
 from train.encoders.alignment.trainer import AlignmentTrainer, AlignmentTraining
@@ -84,7 +84,7 @@ def align(pairs: Pairs, folder: Path, settings: AlignmentTraining, seed: int = 0
         LEARNED: {
             "task": f"to pair structures ({pairs.structure_encoder.encoder_id}) with "
             f"{pairs.generator.generator_id} texts ({pairs.text_encoder.encoder_id})",
-            "projected": {
+            PROJECTED: {
                 one.encoder_id: one.fingerprint.get("weights_sha256") for one in encoders.values()
             },
         },

@@ -30,8 +30,8 @@ class Corpus:
         Of the texts.
     structure_ids, material_ids, texts : list of str
         Of each row; the first material of a structure.
-    targets : ndarray, shape (n, properties), float64
-        NaN where a structure lacks a property.
+    targets : ndarray, shape (n, at least properties), float64
+        NaN where a structure lacks a property; further columns are told by who added them.
     folds : Folds
         Of the structures: all texts of one are in the same fold.
     """

@@ -73,8 +73,8 @@ class FarOff(Callback):
 class TextTrainer(Rounds):
     """One training of a text source model, from its first round or from a check-point.
 
-    The errors of its history are means over the texts and properties of the absolute error, each
-    property in units of its mean absolute deviation from the median in the training texts.
+    The errors of its history are means over the texts and targets of the absolute error, each
+    target in units of its mean absolute deviation from the median in the training texts.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ class TextTrainer(Rounds):
             torch.manual_seed(seed)
             encoder = choose_learning(transformer, settings.learning)
             width = transformer.architecture["hidden_size"]
-            self.regressor = TextRegressor(encoder, width, len(corpus.properties))
+            self.regressor = TextRegressor(encoder, width, corpus.targets.shape[1])
         self.regressor.to(settings.device)
         head = list(self.regressor.head.parameters())
         body = [p for p in self.regressor.encoder.parameters() if p.requires_grad]
@@ -166,8 +166,8 @@ class TextTrainer(Rounds):
         return _mean_error(torch.cat([self._errors(part).cpu() for part in self._parts(self._val)]))
 
     def predictions(self, rows: Sequence[int]) -> Targets:
-        """Predictions in the units of the properties, float64 of shape (n, properties)."""
-        found = np.empty((len(rows), len(self.corpus.properties)))
+        """Predictions in the units of the targets, float64 of their shape."""
+        found = np.empty((len(rows), self.corpus.targets.shape[1]))
         place = {row: number for number, row in enumerate(rows)}
         with torch.no_grad():
             for part in self._parts(rows):
@@ -187,7 +187,7 @@ class TextTrainer(Rounds):
         return values.float()
 
     def _errors(self, rows: Sequence[int]) -> torch.Tensor:
-        """Absolute errors, NaN where a text lacks the property: (n, properties)."""
+        """Absolute errors, NaN where a text lacks the target: (n, targets)."""
         targets = self._scaled[list(rows)].to(self.settings.device)
         known = ~targets.isnan()
         errors = (self._forward(rows) - targets.nan_to_num()).abs()

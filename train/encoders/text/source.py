@@ -19,9 +19,10 @@ from ingest.encoders.bert.model import load_transformer, weights_file
 from ingest.encoders.bert.tokens import Tokenizer
 from ingest.encoders.bert.writing import read_config, write_model
 from ingest.encoders.registry import named_encoder
-from ingest.encoders.schooling import LEARNED, TRAINED_ON, TRAINING
+from ingest.encoders.schooling import LEARNED, PROJECTED, TRAINED_ON, TRAINING
 from train.encoders.folder import CHECKPOINT, check_new, write_materials
 from train.encoders.text.corpus import Corpus
+from train.encoders.text.distilled import Distilled
 from train.encoders.text.network import plain_encoder
 from train.encoders.text.regression import TextTrainer, TextTraining
 
@@ -49,7 +50,8 @@ class TextSource:
     ----------
     folder : Path
     errors : list of FoldError
-        On validation and test fold.
+        On validation and test fold; of all components of structure vectors together, in their mean
+        absolute deviation from the median.
     rounds, best_round : int
         Done, and whose weights were kept.
     truncated, longest : int
@@ -86,7 +88,12 @@ def base_folder(weights: str) -> Path:
 
 
 def train_text_source(
-    corpus: Corpus, weights: str, folder: Path, settings: TextTraining, seed: int = 0
+    corpus: Corpus,
+    weights: str,
+    folder: Path,
+    settings: TextTraining,
+    seed: int = 0,
+    distilled: Distilled | None = None,
 ) -> TextSource:
     """Fine-tune, and write a folder that `ingest embeddings --encoder FOLDER` takes.
 
@@ -100,6 +107,8 @@ def train_text_source(
         Name or folder of the model that it starts from.
     folder : Path
         Gets configuration, tokenizer, weights, the head and ``materials.csv``.
+    distilled : Distilled, optional
+        What the corpus's last columns are.
 
     Raises
     ------
@@ -123,7 +132,7 @@ def train_text_source(
     trainer = TextTrainer(settings, corpus, transformer, tokenizer, digest, seed, checkpoint)
     with progress_bar(trainer.max_epochs, folder.name, "rounds") as progress:
         trainer.fit(progress)
-    errors = [one for fold in FOLDS[1:] for one in _errors(trainer, corpus, fold)]
+    errors = [one for fold in FOLDS[1:] for one in _errors(trainer, corpus, fold, distilled)]
     seconds = round(time.perf_counter() - start, 1)
     done = TextSource(
         folder=folder,
@@ -137,13 +146,16 @@ def train_text_source(
     _write_head(folder / HEAD, trainer)
     write_materials(folder, {fold: corpus.materials(fold) for fold in FOLDS})
     config = {key: v for key, v in read_config(base).items() if key != TRAINING}
-    further = {**settings.numbers.said(), TRAINING: _told(done, corpus, settings, trainer, digest)}
+    told = _told(done, corpus, settings, trainer, digest, distilled)
+    further = {**settings.numbers.said(), TRAINING: told}
     write_model(folder, plain_encoder(trainer.regressor.encoder), config, base, further)
     checkpoint.unlink(missing_ok=True)
     return done
 
 
-def _errors(trainer: TextTrainer, corpus: Corpus, fold: str) -> list[FoldError]:
+def _errors(
+    trainer: TextTrainer, corpus: Corpus, fold: str, distilled: Distilled | None
+) -> list[FoldError]:
     rows = corpus.rows(fold)
     if not rows:
         return []
@@ -159,6 +171,17 @@ def _errors(trainer: TextTrainer, corpus: Corpus, fold: str) -> list[FoldError]:
                     name, unit, fold, int(known.sum()), float(off.mean()), float(constant.mean())
                 )
             )
+    first = len(corpus.properties)
+    known = ~np.isnan(targets[:, -1])
+    if distilled is not None and known.any():
+        size = trainer.size[first:]
+        off = np.abs(predicted[known, first:] - targets[known, first:]) / size
+        constant = np.abs(trainer.centre[first:] - targets[known, first:]) / size
+        name = f"{distilled.components} components of {distilled.encoder.encoder_id}"
+        n = int(known.sum())
+        found.append(
+            FoldError(name, "deviations", fold, n, float(off.mean()), float(constant.mean()))
+        )
     return found
 
 
@@ -171,15 +194,25 @@ def _write_head(path: Path, trainer: TextTrainer) -> None:
 
 
 def _told(
-    done: TextSource, corpus: Corpus, settings: TextTraining, trainer: TextTrainer, digest: str
+    done: TextSource,
+    corpus: Corpus,
+    settings: TextTraining,
+    trainer: TextTrainer,
+    digest: str,
+    distilled: Distilled | None,
 ) -> dict[str, Any]:
     """What ``config.json`` says of the training."""
+    learned: dict[str, Any] = {
+        "properties": [name for name, _ in corpus.properties],
+        "from": [generator.generator_id for generator in corpus.generators],
+    }
+    if distilled is not None:
+        its = distilled.encoder
+        learned[PROJECTED] = {its.encoder_id: its.fingerprint.get("weights_sha256")}
+        learned["components"] = distilled.components
     return {
         TRAINED_ON: corpus.materials("train"),
-        LEARNED: {
-            "properties": [name for name, _ in corpus.properties],
-            "from": [generator.generator_id for generator in corpus.generators],
-        },
+        LEARNED: learned,
         "base_weights_sha256": digest,
         "materials": corpus.folds.counts,
         "settings": asdict(settings),
