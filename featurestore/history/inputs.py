@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
+import pyarrow as pa
+
 from featurestore.catalogue import find_encoder
 from featurestore.history.nodes import Node, RunRecord, runs_of
 from featurestore.quoting import identifier
@@ -85,7 +87,7 @@ def _structures(session: Session, structure_ids: Sequence[str]) -> Node:
         "WHERE structure_id IN (SELECT unnest(?)) ORDER BY material_id",
         [list(structure_ids)],
     )
-    facts: dict[str, Any] = {"datasets": sorted(set(rows["dataset"].to_pylist()))}
+    facts: dict[str, Any] = {"datasets": _known(rows, "dataset")}
     if len(structure_ids) == 1:
         facts |= {
             "structure_id": structure_ids[0],
@@ -94,8 +96,8 @@ def _structures(session: Session, structure_ids: Sequence[str]) -> Node:
         notes = [note for row in rows.to_pylist() for note in row["notes"] or ()]
         if notes:
             facts["notes"] = sorted(set(notes))
-    runs = runs_of(session, sorted(set(rows["run_id"].to_pylist())))
-    files = sorted(set(rows["source_file"].to_pylist()))
+    runs = runs_of(session, _known(rows, "run_id"))
+    files = _known(rows, "source_file")
     shown = tuple(_source_file(name, runs) for name in files[:_SHOWN_FILES])
     if len(files) > _SHOWN_FILES:
         rest = Node("source file", f"and {len(files) - _SHOWN_FILES:,} more", {})
@@ -104,6 +106,11 @@ def _structures(session: Session, structure_ids: Sequence[str]) -> Node:
     return Node(
         kind="structures", name=name, facts=facts, table="materials", runs=runs, inputs=shown
     )
+
+
+def _known(rows: pa.Table, column: str) -> list[str]:
+    """The values of a column; a damaged row may lack its own."""
+    return sorted({value for value in rows[column].to_pylist() if value is not None})
 
 
 def _source_file(name: str, runs: Sequence[RunRecord]) -> Node:

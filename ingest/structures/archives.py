@@ -5,7 +5,6 @@ from __future__ import annotations
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,7 +17,14 @@ from featurestore.messages import storable
 from ingest.structures.archive_runs import RunsBeside
 from ingest.structures.files import Unit
 from ingest.structures.ids import IdRule
-from ingest.structures.opening import HEAD, LARGEST_FILE, open_regular, open_unpacked
+from ingest.structures.opening import (
+    DAMAGED,
+    HEAD,
+    LARGEST_FILE,
+    open_regular,
+    open_unpacked,
+    why_damaged,
+)
 from ingest.structures.passed_over import back_up
 from ingest.structures.readers.registry import name_may_tell, readers_of_name
 from ingest.structures.refusals import InvalidStructureError, LimitError, UnreadableFileError
@@ -63,7 +69,9 @@ def members(path: Path, unit: Unit, rule: IdRule) -> Iterator[Unit]:
     except InvalidStructureError as error:
         yield replace(unit, refused=Failure.of(error))
     except _DAMAGED as error:
-        broken = UnreadableFileError(f"the archive is damaged or cut off, fetch it again: {error}")
+        broken = UnreadableFileError(
+            f"the archive is damaged or cut off, fetch it again: {why_damaged(error)}"
+        )
         yield replace(unit, refused=Failure.of(broken))
 
 
@@ -72,7 +80,7 @@ _Openings = Iterator[Callable[[], IO[bytes] | None]]
 
 _UNPACKABLE = (
     zipfile.BadZipFile,
-    zlib.error,
+    *DAMAGED,
     RuntimeError,  # an encrypted member
     NotImplementedError,  # a compression that Python has not
 )
@@ -192,7 +200,7 @@ def _read(
                     raise LimitError(f"the archive unpacks to more than {MOST_BYTES:,} bytes")
             more = size == limit and bool(file.read(1))
     except _UNPACKABLE as error:
-        broken = UnreadableFileError(f"the member cannot be unpacked: {error}")
+        broken = UnreadableFileError(f"the member cannot be unpacked: {why_damaged(error)}")
         return replace(member, refused=Failure.of(broken))
     if more and known:
         return _refused(member, f"it has more than {LARGEST_FILE:,} bytes, unpacked")

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-import lzma
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,7 +21,7 @@ from featurestore.crystal import Crystal
 from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
 from featurestore.messages import storable
-from ingest.structures.opening import open_regular, open_unpacked
+from ingest.structures.opening import DAMAGED, open_regular, open_unpacked, why_damaged
 from ingest.structures.records import MaterialRecord
 from ingest.structures.refusals import InvalidStructureError, LimitError
 
@@ -134,9 +132,10 @@ def _opened(path: Path, read: Callable[[], _Read]) -> _Read:
         return read()
     except FileNotFoundError as error:
         raise InvalidInputError(f"there is no file {path}") from error
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+    except (zipfile.BadZipFile, *DAMAGED) as error:
         raise InvalidInputError(
-            f"{path} is damaged or was not downloaded to its end ({error}); fetch it again"
+            f"{path} is damaged or was not downloaded to its end ({why_damaged(error)}); "
+            "fetch it again"
         ) from error
     except UnicodeDecodeError as error:
         raise InvalidInputError(f"{path} is not UTF-8 text: {error}") from error

@@ -22,7 +22,8 @@ _CHUNK = 1 << 20
 _PIECE = 4 << 10
 
 COMPRESSIONS = (".gz", ".bz2", ".xz")
-DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+# Damaged headers ask for gigabytes.
+DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, MemoryError)
 _KINDS = {
     stat.S_ISFIFO: "a FIFO",
     stat.S_ISCHR: "a device",
@@ -161,8 +162,13 @@ def _read(path: Path, limit: int, whole: bool) -> bytes:
         raise UnreadableFileError(f"it cannot be opened: {error.strerror or error}") from error
 
 
+def why_damaged(error: BaseException) -> str:
+    """What an error of `DAMAGED` says."""
+    return str(error) or "it asks for more memory than there is"
+
+
 def _damaged(error: BaseException) -> UnreadableFileError:
-    return UnreadableFileError(f"its compression is damaged or cut off: {error}")
+    return UnreadableFileError(f"its compression is damaged or cut off: {why_damaged(error)}")
 
 
 def _unpacking(file: IO[bytes]) -> IO[bytes]:

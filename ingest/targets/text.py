@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from featurestore.errors import InvalidInputError
-from ingest.structures.opening import DAMAGED, open_unpacked, shown
+from ingest.structures.opening import DAMAGED, open_unpacked, shown, why_damaged
 from ingest.structures.refusals import LimitError
 
 _CHUNK = 1 << 20
@@ -79,7 +79,7 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except DAMAGED as error:
         raise InvalidInputError(
-            f"{shown(path)}: its compression is damaged or cut off: {error}"
+            f"{shown(path)}: its compression is damaged or cut off: {why_damaged(error)}"
         ) from error
     except (OSError, UnicodeDecodeError, LimitError) as error:
         raise InvalidInputError(f"cannot read {shown(path)}: {error}") from error

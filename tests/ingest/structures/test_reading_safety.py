@@ -381,3 +381,20 @@ def test_a_message_that_quotes_half_of_a_surrogate_pair_can_be_written(tmp_path)
     message = refused(tmp_path, "a.json", text).message
     message.encode("utf-8")
     assert "\\ud800" in message
+
+
+def test_a_member_whose_header_is_damaged_or_asks_for_gigabytes(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.vasp", poscar() * 20)
+    whole = (tmp_path / "a.zip").read_bytes()
+    place = whole.index(b"a.vasp") + len("a.vasp") + 9
+    (tmp_path / "a.zip").write_bytes(whole[:place] + b"\xff" * 40 + whole[place + 40 :])
+    [damaged] = read_sources(expand_sources([str(tmp_path / "a.zip")]))
+    assert "cannot be unpacked" in damaged.structure.message
+
+    def greedy(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(zipfile, "_get_decompressor", greedy)
+    [asking] = read_sources(expand_sources([str(tmp_path / "a.zip")]))
+    assert "more memory than there is" in asking.structure.message
