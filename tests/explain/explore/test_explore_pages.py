@@ -302,6 +302,8 @@ def test_sql_is_answered_shown_in_part_and_explained(served: Served) -> None:
     assert pq.read_table(io.BytesIO(everything.content)).num_rows == hostile.N
     page = client.get("/sql", params={"q": "SELECT 1 AS a, 2 AS a"}).text
     assert "1 row</strong>" in page
+    long = client.get("/sql", params={"q": "SELECT repeat('word ', 60) AS a"}).text
+    assert "<details><summary>word word" in long, "a long value does not push the next row away"
     plan = client.get("/sql", params={"q": "FROM materials", "explain": "1"}).text
     assert "PYARROW" in plan.upper() or "SCAN" in plan.upper()
     words = client.get("/api/vocabulary").json()
