@@ -217,14 +217,18 @@ def _maintained(
 
 
 def _beside_others(action: Callable[[], Result]) -> Result:
-    """The action's result, tried again where another maintenance drops what it has just listed."""
-    for _ in range(_ATTEMPTS - 1):
+    """The action's result, tried again where another maintenance drops what it has just listed.
+
+    What is not found a second time was not dropped meanwhile: it is missing.
+    """
+    missed = set()
+    while True:
         try:
             return action()
         except (OSError, RuntimeError, ValueError) as error:
-            if "not found" not in str(error).lower():
+            if "not found" not in str(error).lower() or str(error) in missed:
                 raise
-    return action()
+            missed.add(str(error))
 
 
 def _superseded(dataset: Any, keep_from: datetime) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def test_a_filled_store(tmp_path):
         store.record_failures("text", "g_1", {"b": Failure("E", "m"), "a": Failure("E", "n")}, run)
     found = summary(store)
     last = found.pop("Last runs")
-    assert 'ingest toys: finished after 0 s, written 10' in last[0]
+    assert "ingest toys: finished after 0 s, written 10" in last[0]
     assert found == {
         "Materials": ["toy: 10 materials, 10 distinct structures, median 2 atoms, at most 2"],
         "Properties": ["mbj_bandgap: 10 values, 0 to 9 eV, mean 4.5 (toy)"],
