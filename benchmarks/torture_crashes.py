@@ -240,9 +240,14 @@ def _with_shim() -> int:
 @click.option("--refusals", default=100, show_default=True, help="Failing writes at least.")
 @click.option("--most", default=8, show_default=True, help="Faults in one stage of one store.")
 @click.option("--seed", default=0, show_default=True, help="Of the moments.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Default: a temporary one.")
 @click.option(
-    "--record", "path", type=click.Path(path_type=Path), help="File of faults to go on from."
+    "--folder", type=click.Path(path_type=Path, resolve_path=True), help="Default: a temporary one."
+)
+@click.option(
+    "--record",
+    "path",
+    type=click.Path(path_type=Path, resolve_path=True),
+    help="File of faults to go on from.",
 )
 @click.option("--growth/--no-growth", default=True, help="What comes after the first model, too.")
 @click.option("--minutes", default=1e9, help="Begin no further store after so long.")

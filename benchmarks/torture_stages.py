@@ -8,6 +8,7 @@ what a command does, by the same functions, and can be run again after it was cu
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -53,6 +54,7 @@ def stages(folder: Path, provider: str) -> list[Stage]:
     graph, words = folder / "tiny-alignn", folder / "tiny-bert"
     write_tiny_alignn(graph)
     write_tiny_bert(words)
+    os.chdir(folder)  # encoders are found by their names
     write_candidates(folder)
     # Many small writes, so that most moments fall near one; one item a call, so that a vector does
     # not depend on its neighbours; no worker processes, which hold no store.
