@@ -134,12 +134,16 @@ def _searched(
 
     A query renders many variants, for a store of few texts spends its time on their number.
     """
+    described_by = {
+        generator.generator_id: session.query(
+            "SELECT DISTINCT structure_id FROM sentences WHERE generator_id = ? ORDER BY ALL",
+            [generator.generator_id],
+        )["structure_id"].to_pylist()
+        for generator in known
+    }
     for several in (False, True):
         for generator in known:
-            described = session.query(
-                "SELECT DISTINCT structure_id FROM sentences WHERE generator_id = ? ORDER BY ALL",
-                [generator.generator_id],
-            )["structure_id"].to_pylist()
+            described = described_by[generator.generator_id]
             if not described:
                 continue
             variants = list(_variants(generator, several))

@@ -18,6 +18,7 @@ from featurestore.cli.options import (
 from featurestore.errors import FeatureStoreError
 from featurestore.output.notes import note
 from featurestore.views.request import FEATURES
+from train.cli.options import property_source_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,9 +101,7 @@ class CellsFailedError(FeatureStoreError):
     metavar="PREDICTOR.NAME=VALUE",
     help="A predictor's setting other than its default, as mlp.max_epochs=50.",
 )
-@click.option(
-    "--property-source", metavar="NAME", help="Source of the targets, where there are several."
-)
+@property_source_option
 @count_option("--jobs", 1, "Worker processes.")
 @click.option("--no-train", is_flag=True, help="Show the models that are stored, train none.")
 @click.option(

@@ -22,6 +22,7 @@ from train.cli.options import (
     limit_option,
     precision_option,
     property_option,
+    property_source_option,
     seed_option,
 )
 
@@ -43,14 +44,10 @@ network_options = together(
     device_option,
 )
 
-_property_source_option = click.option(
-    "--property-source", metavar="NAME", help="Source of the targets, where there are several."
-)
-
 
 @click.command(context_settings=CONTEXT)
 @property_option
-@_property_source_option
+@property_source_option
 @click.option("--split", required=True, help="Split that gives the folds.")
 @seed_option("Of weights and order.")
 @network_options
@@ -90,7 +87,7 @@ def scratch(
 
 @click.command(context_settings=CONTEXT)
 @property_option
-@_property_source_option
+@property_source_option
 @folder_option("Folder of the model; its name is the encoder's.", required=True)
 @click.option("--split", help="A stored split. Default: a random 90/5/5, by structure.")
 @limit_option

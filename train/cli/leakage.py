@@ -8,6 +8,7 @@ import click
 
 from featurestore.cli.options import CONTEXT, at_option, format_option, store_option
 from featurestore.output.notes import note
+from train.cli.options import property_source_option
 
 
 @click.command(context_settings=CONTEXT)
@@ -24,9 +25,7 @@ from featurestore.output.notes import note
     is_flag=True,
     help="Show instead the test MAE of each stored model with such materials left out.",
 )
-@click.option(
-    "--property-source", metavar="NAME", help="Source of the targets, where there are several."
-)
+@property_source_option
 @store_option
 @at_option
 @format_option

@@ -35,6 +35,11 @@ property_option = click.option(
 )
 
 
+property_source_option = click.option(
+    "--property-source", metavar="NAME", help="Source of the targets, where there are several."
+)
+
+
 def seed_option(what: str) -> Callable[[Command], Command]:
     """``--seed``; ``what`` says what it decides."""
     return click.option("--seed", default=0, show_default=True, help=what)

@@ -198,10 +198,11 @@ def _screened(
 
 def _beside(forecasts: Forecasts) -> str:
     """What a refusal has to say of files and materials that were not predicted at all."""
-    for name, failure in forecasts.failures.items():
-        others = len(forecasts.failures)
-        return f". {others:,} could not be predicted, as {name}: {failure.message}"
-    return ""
+    if not forecasts.failures:
+        return ""
+    name, failure = next(iter(forecasts.failures.items()))
+    others = len(forecasts.failures)
+    return f". {others:,} could not be predicted, as {name}: {failure.message}"
 
 
 def _complete(

@@ -37,22 +37,19 @@ def class_metrics(targets: Ints, probabilities: Floats) -> dict[str, int | float
         where it is not defined: all without rows, ``auc`` where not every class with a
         probability, or only one, occurs.
     """
-    from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
+    from sklearn.metrics import accuracy_score, log_loss
 
     n, k = probabilities.shape
     if n == 0:
         return {"n": 0, **dict.fromkeys(MEASURES)}
     predicted = probabilities.argmax(axis=1)
     occurring = np.unique(targets)
-    if set(predicted) - set(occurring) or len(occurring) < 2:
-        # scikit-learn warns of classes that do not occur, and of one alone
-        recalls = float(np.mean([(predicted[targets == one] == one).mean() for one in occurring]))
-    else:
-        recalls = balanced_accuracy_score(targets, predicted)
+    # scikit-learn's balanced accuracy, without its warnings of one class alone or of others
+    recalls = [(predicted[targets == one] == one).mean() for one in occurring]
     return {
         "n": n,
         "accuracy": float(accuracy_score(targets, predicted)),
-        "balanced_accuracy": float(recalls),
+        "balanced_accuracy": float(np.mean(recalls)),
         "auc": _auc(targets, probabilities, occurring),
         "brier": float(brier_scores(targets, probabilities).mean()),
         "log_loss": float(log_loss(targets, probabilities, labels=np.arange(k))),
