@@ -9,8 +9,10 @@ import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from synthetic_store import PROPERTY
 from tiers import few
 
+from benchmarks.schooled_structures import schooled
 from benchmarks.shuffled_texts import shuffled
 from benchmarks.text_learning import PRESETS, main
 from featurestore.catalogue import find_encoder
@@ -47,3 +49,21 @@ def test_the_shuffled_control_gives_every_text_another_vector(told_original, tmp
         ours, theirs = (one.read(ids) for one in vectors)
     assert not (ours == theirs).all(axis=1).any()
     np.testing.assert_array_equal(np.sort(ours, axis=0), np.sort(theirs, axis=0))
+
+
+def test_the_schooled_control_learns_from_structures_what_a_text_model_would(
+    told_original, tmp_path
+):
+    shutil.copytree(told_original, tmp_path / "store")
+    store = FeatureStore.open(tmp_path / "store")
+    control, history = schooled(store, "told", [PROPERTY], "robocrystallographer", epochs=15)
+    assert min(one.val_mae for one in history) < 0.8
+    with store.session() as session:
+        encoder = find_encoder(session, "schooled", "structure")
+        vectors = Vectors.of(session, encoder)
+        taught = vectors.read(sorted(vectors.ids.to_pylist()))
+    assert encoder.encoder_id == control and taught.shape[1] == 192
+    assert schooled(store, "told", [PROPERTY], "robocrystallographer", epochs=15) == (
+        control,
+        history,
+    )
