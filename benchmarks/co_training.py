@@ -5,15 +5,18 @@
 Materials without the target, of other compositions than any that is validated or tested on, get
 labels from the model of the other side (`train.cotraining`). Controls: each model teaches itself;
 and the compute goes into one larger ensemble instead. The errors are those of the mean of both
-sides' predictions; nothing is stored but the run.
+sides' predictions, in the round of the lowest validation error. Nothing is stored; with --folder
+what was trained is kept, and the same command goes on from there.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from dataclasses import asdict, dataclass
 from functools import reduce
 from math import gcd
-from typing import Any
+from pathlib import Path
 
 import click
 import numpy as np
@@ -21,12 +24,13 @@ import numpy as np
 from featurestore.catalogue import find_encoder, find_generator
 from featurestore.cli.options import CONTEXT
 from featurestore.output.progress import progress_bar
+from featurestore.output.rows import atomic_path
 from featurestore.session import Session
 from featurestore.store import FeatureStore
 from featurestore.vectors import Vectors
 from featurestore.views.view import TrainingView
-from train.analysis.resampling import paired_difference
-from train.cotraining import ITSELF, OTHER, Round, Rules, Side, best_round, co_train
+from train.analysis.resampling import holm, paired_difference
+from train.cotraining import ITSELF, OTHER, Rules, Side, best_round, co_train
 from train.predictors.ensemble.recipe import Ensemble
 
 
@@ -88,9 +92,76 @@ def _formula(species: list[str]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted((symbol, n // unit) for symbol, n in counts.items()))
 
 
+_KNOWN, _CO = "known labels alone", "co-training"
+#: Whose predictions a model learns from, and whether it learns in rounds or all goes into one.
+_WAYS = {_CO: (OTHER, True), "self-training": (ITSELF, True), "larger ensemble": (OTHER, False)}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What decides a training besides its property and seed."""
+
+    rounds: int
+    sure: float
+    share: float
+    epochs: int
+    members: int
+
+
+def errors_of(
+    sides: dict[str, Side],
+    targets: dict[str, np.ndarray],
+    way: str,
+    setting: Setting,
+    seed: int,
+) -> dict[str, list[float]]:
+    """Absolute test errors by the round chosen; for co-training those of its round 0, too."""
+    teacher, in_rounds = _WAYS[way]
+    members = setting.members * (1 if in_rounds else setting.rounds + 1)
+    recipe = Ensemble(members=members, epochs=setting.epochs, learn_from_val=False)
+    rules = Rules(teacher, setting.rounds if in_rounds else 0, setting.sure, setting.share)
+    with progress_bar(None, way, "epochs") as progress:
+        done = co_train(sides, targets, recipe, rules, seed, progress)
+    for one in done:
+        said = ", ".join(
+            f"{side} {np.abs(told - targets['test']).mean():.4g}"
+            for side, told in one.predictions.items()
+        )
+        click.echo(
+            f"  {way}, seed {seed}, round {one.number}: {one.labels} labels, "
+            f"val {one.val_mae:.4g}, test {said}"
+        )
+    chosen = {way: best_round(done)} | ({_KNOWN: done[0]} if way == _CO else {})
+    return {
+        name: np.abs(one.predictions["both"] - targets["test"]).tolist()
+        for name, one in chosen.items()
+    }
+
+
+def table(found: dict[str, dict[str, list[list[float]]]]) -> str:
+    """In Markdown each way's test MAE and its gain over known labels alone, seeds averaged."""
+    rows = []
+    for property, ways in found.items():
+        base = np.mean(ways[_KNOWN], axis=0)
+        for way in _WAYS:
+            mean = np.mean(ways[way], axis=0)
+            rows.append((property, base, way, mean, paired_difference(base, mean)))
+    corrected = holm([gain.p for *_, gain in rows])
+    lines = ["| property | known labels alone | way | test MAE | gain | p |", "|---" * 6 + "|"]
+    for (property, base, way, mean, gain), p in zip(rows, corrected, strict=True):
+        its = gain.gain
+        lines.append(
+            f"| {property} | {base.mean():.4g} | {way} | {mean.mean():.4g} | "
+            f"{its.value:.3g} ({its.low:.3g} to {its.high:.3g}) | {p:.2g} |"
+        )
+    return "\n".join(lines)
+
+
 @click.command(context_settings=CONTEXT)
 @click.option("--store", default="materials-store", show_default=True)
-@click.option("--property", "property_name", default="Tc_supercon", show_default=True)
+@click.option(
+    "--property", "properties", multiple=True, default=("Tc_supercon",), show_default=True
+)
 @click.option("--split", default="paper", show_default=True)
 @click.option("--structure-encoder", default="alignn-ff", show_default=True)
 @click.option("--text", default="chemnlp", show_default=True)
@@ -101,9 +172,14 @@ def _formula(species: list[str]) -> tuple[tuple[str, int], ...]:
 @click.option("--seeds", default=1, show_default=True)
 @click.option("--epochs", default=40, show_default=True, help="Of the networks.")
 @click.option("--members", default=8, show_default=True, help="Networks.")
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where errors are kept, so that the same command goes on.",
+)
 def main(
     store: str,
-    property_name: str,
+    properties: tuple[str, ...],
     split: str,
     structure_encoder: str,
     text: str,
@@ -114,62 +190,52 @@ def main(
     seeds: int,
     epochs: int,
     members: int,
+    folder: Path | None,
 ) -> None:
     """Print errors of co-training, self-training, and of a larger ensemble."""
+    setting = Setting(rounds, sure, share, epochs, members)
+    found: dict[str, dict[str, list[list[float]]]] = {}
     opened = FeatureStore.open(store)
-    view = opened.training_view(
-        property_name,
-        split=split,
-        structure_encoder=structure_encoder,
-        text_source=text,
-        text_encoder=text_encoder,
-    )
-    with opened.session() as session:
-        sides = sides_of(session, view, structure_encoder, text_encoder, text)
-    targets = {fold: view.targets[view.in_fold(fold)] for fold in _FOLDS}
-    n = len(sides["text"].unlabelled)
-    click.echo(f"{property_name}: {len(targets['train']):,} known, {n:,} without a target")
-    recipe = Ensemble(members=members, epochs=epochs, learn_from_val=False)
-    larger = Ensemble(members=members * (rounds + 1), epochs=epochs, learn_from_val=False)
-    found: dict[str, list[Any]] = {}
-    for seed in range(seeds):
-        for way, teacher, of, most in (
-            ("co-training", OTHER, recipe, rounds),
-            ("self-training", ITSELF, recipe, rounds),
-            ("larger ensemble", OTHER, larger, 0),
-        ):
-            rules = Rules(teacher, most, sure, share)
-            with progress_bar(None, way, "epochs") as progress:
-                done = co_train(sides, targets, of, rules, seed, progress)
-            if way == "co-training":
-                _keep(found, "known labels alone", done[0], targets["test"], seed)
-            _keep(found, way, best_round(done), targets["test"], seed)
-            if way == "co-training":
-                for one in done:
-                    _said(f"  round {one.number}", one, targets["test"])
-    base = np.mean(found["known labels alone"], axis=0)
-    for way, errors in found.items():
-        mean = np.mean(errors, axis=0)
-        if way == "known labels alone":
-            click.echo(f"{way}: test MAE {mean.mean():.4g}")
-            continue
-        gain = paired_difference(base, mean)
-        click.echo(
-            f"{way}: test MAE {mean.mean():.4g}, gain {gain.gain.value:.4g} "
-            f"({gain.gain.low:.4g} to {gain.gain.high:.4g}), p {gain.p:.2g}"
+    for property in properties:
+        view = opened.training_view(
+            property,
+            split=split,
+            structure_encoder=structure_encoder,
+            text_source=text,
+            text_encoder=text_encoder,
         )
+        with opened.session() as session:
+            sides = sides_of(session, view, structure_encoder, text_encoder, text)
+        targets = {fold: view.targets[view.in_fold(fold)] for fold in _FOLDS}
+        n = len(sides["text"].unlabelled)
+        click.echo(f"{property}: {len(targets['train']):,} known, {n:,} without a target")
+        for seed in range(seeds):
+            for way in _WAYS:
+                told = {"view": view.fingerprint, "way": way, "seed": seed, **asdict(setting)}
+                file = folder and folder / f"{property}-{way.replace(' ', '-')}-{seed}.json"
+                errors = kept(file, told)
+                if errors is None:
+                    errors = errors_of(sides, targets, way, setting, seed)
+                    keep(file, told, errors)
+                for name, values in errors.items():
+                    found.setdefault(property, {}).setdefault(name, []).append(values)
+    click.echo(table(found))
 
 
-def _keep(found: dict[str, list[Any]], way: str, one: Round, truth: Any, seed: int) -> None:
-    found.setdefault(way, []).append(np.abs(one.predictions["both"] - truth))
-    _said(f"{way}, seed {seed}, round {one.number}", one, truth)
+def kept(file: Path | None, told: dict[str, object]) -> dict[str, list[float]] | None:
+    """The errors that a file holds, if they are of the same training."""
+    if file is None or not file.exists():
+        return None
+    content = json.loads(file.read_text("utf-8"))
+    errors: dict[str, list[float]] = content["errors"]
+    return errors if content["of"] == told else None
 
 
-def _said(what: str, one: Round, truth: Any) -> None:
-    errors = ", ".join(
-        f"{side} {np.abs(told - truth).mean():.4g}" for side, told in one.predictions.items()
-    )
-    click.echo(f"{what}: {one.labels} labels, val {one.val_mae:.4g}, test {errors}")
+def keep(file: Path | None, told: dict[str, object], errors: dict[str, list[float]]) -> None:
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(file) as path:
+            path.write_text(json.dumps({"of": told, "errors": errors}), "utf-8")
 
 
 if __name__ == "__main__":

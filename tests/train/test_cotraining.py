@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from train_silently import Silent
 
+from benchmarks import co_training as benchmark
 from featurestore.errors import InvalidInputError, MissingDataError
 from train.cotraining import ITSELF, OTHER, Rules, Side, best_round, co_train
 from train.predictors.base import Examples
@@ -109,3 +110,23 @@ def test_what_it_refuses():
         Rules("nobody")
     with pytest.raises(InvalidInputError, match="shares lie above 0"):
         Rules(sure=0.0)
+
+
+def test_the_benchmark_compares_three_ways_with_the_known_labels(monkeypatch, tmp_path):
+    sides, targets = made_up()
+    monkeypatch.setattr(benchmark, "Ensemble", lambda **_: Lines())
+    setting = benchmark.Setting(rounds=1, sure=0.5, share=0.5, epochs=1, members=1)
+    found: dict[str, list[list[float]]] = {}
+    for way in ("co-training", "self-training", "larger ensemble"):
+        errors = benchmark.errors_of(sides, targets, way, setting, 0)
+        told, file = {"way": way}, tmp_path / f"{way}.json"
+        benchmark.keep(file, told, errors)
+        assert benchmark.kept(file, told) == errors
+        assert benchmark.kept(file, {"way": way, "seed": 1}) is None
+        for name, values in errors.items():
+            found.setdefault(name, []).append(values)
+    # A line learns the same whatever its size: the larger one is what the known labels teach.
+    assert found["larger ensemble"] == found["known labels alone"]
+    rows = benchmark.table({"Tc": found, "slme": found}).splitlines()
+    assert len(rows) == 2 + 6 and rows[4].startswith("| Tc | ")
+    assert "| larger ensemble |" in rows[4] and rows[4].endswith("| 0 (0 to 0) | 1 |")
