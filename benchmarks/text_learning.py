@@ -3,12 +3,13 @@
     python -m benchmarks.text_learning --store materials-store --work text-models --preset night
 
 It fine-tunes MiniLM on a source property, trains a language model of the descriptions and
-fine-tunes that, learns joint spaces, encodes the texts of the targets' materials with each, and
+fine-tunes that, once on the property and once also on what a structure model makes of the same
+crystals, learns joint spaces, encodes the texts of the targets' materials with each, and
 compares: text alone, structure with each text, by concatenation and by attention; beside the
-controls, which are a regular expression, the formula alone, and another material's text. Every step
-is a command of the package that finds what is done already, so that the script may be killed and
-started again; --plan prints the commands and does nothing. Texts must have been made before:
-`featurestore ingest text`.
+controls, which are a regular expression, the formula alone, another material's text, and structure
+vectors taught what the text was taught. Every step is a command of the package that finds what is
+done already, so that the script may be killed and started again; --plan prints the commands and
+does nothing. Texts must have been made before: `featurestore ingest text`.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from pathlib import Path
 
 import click
 
+from benchmarks.schooled_structures import schooled
 from benchmarks.shuffled_texts import shuffled
 from featurestore.cli.options import CONTEXT
 from featurestore.store import FeatureStore
 
 SOURCES = ("chemnlp", "robocrystallographer")
+TAUGHT = ("language", "reader", "language-reader", "student")
 CONTROLS = ("prose-numbers", "shuffled")
 
 
@@ -130,14 +133,20 @@ class Plan:
                 *("--weights", self.base, *texts, *held, *limit),
                 *(*shlex.split(self.preset.language), "-o", self._folder("language")),
             )
-        for name, start in (
-            ("reader", self.base),
-            ("language-reader", self._folder("language")),
+        distilled = ["--structure-encoder", self.structure_encoder, "--components", "32"]
+        described = "structure_id IN (SELECT structure_id FROM sentences)"
+        yield self._command(
+            "ingest embeddings", "--encoder", self.structure_encoder, "--where", described
+        )
+        for name, start, also in (
+            ("reader", self.base, []),
+            ("language-reader", self._folder("language"), []),
+            ("student", self._folder("language"), distilled),
         ):
             if not self._done(name):
                 yield self._command(
                     "train text-source",
-                    *("--weights", start, *texts, *held, *limit, *learned),
+                    *("--weights", start, *texts, *held, *limit, *learned, *also),
                     *("-o", self._folder(name)),
                 )
 
@@ -152,7 +161,7 @@ class Plan:
                 text = ["--text", source, *chosen]
                 yield self._command("ingest embeddings", "--encoder", self.base, *text)
                 yield self._command("ingest embeddings", "--encoder", "prose-numbers", *text)
-                for name in ("language", "reader", "language-reader"):
+                for name in TAUGHT:
                     yield self._command(
                         "ingest embeddings", "--encoder", self._folder(name), *text, *encoding
                     )
@@ -173,11 +182,12 @@ class Plan:
 
     def comparing(self) -> Iterator[list[str]]:
         """Feature sets and the table."""
-        encoders = (self.base, "language", "reader", "language-reader", *CONTROLS)
+        encoders = (self.base, *TAUGHT, *CONTROLS)
         alone = {f"{e}-{s}": [f"{e}:{s}"] for s in SOURCES for e in encoders}
-        alone |= {f"{e}-formula": [f"{e}:composition"] for e in (self.base, "reader")}
+        alone |= {f"{e}-formula": [f"{e}:composition"] for e in (self.base, "prose-numbers")}
         structure = {"structure": [self.structure_encoder]}
         both = {f"structure+{name}": [self.structure_encoder, *of] for name, of in alone.items()}
+        both["structure+schooled"] = [self.structure_encoder, "schooled"]
         for name, features in (alone | structure | both).items():
             yield self._command("features define", name, *features)
         seeds = ["--split", self.split, "--seeds", str(self.preset.seeds)]
@@ -186,7 +196,7 @@ class Plan:
         control = [f"prose-numbers-{source}" for source in SOURCES]
         attended = [
             "structure",
-            *(f"structure+{e}-{s}" for s in SOURCES for e in (self.base, "language-reader")),
+            *(f"structure+{e}-{s}" for s in SOURCES for e in (self.base, "student")),
         ]
         for sets, predictor, reference in (
             (list(alone), "ensemble", f"{self.base}-{SOURCES[0]}"),
@@ -269,7 +279,9 @@ def main(
     run(list(plan.schooling()), only_print)
     run(list(plan.encoding()), only_print)
     if not only_print:
-        shuffled(FeatureStore.open(store), base)
+        opened = FeatureStore.open(store)
+        shuffled(opened, "student")
+        schooled(opened, structure_encoder, [source_property], SOURCES[0], hold_out=[split])
     run(list(plan.joint_spaces()), only_print)
     run(list(plan.comparing()), only_print)
 
