@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import MagicMock
 
+import duckdb
 import pytest
 import synthetic_store as toy
 from tiers import few
@@ -80,11 +82,16 @@ def test_results_have_limits(store, options):
 
 
 def test_a_fault_of_duckdb_ends_its_query_alone(store):
-    fault = "SELECT TRY_CAST((SELECT 999999999999999999999999999999::BIGNUM) AS HUGEINT)"
     with store.session() as session:
         before = session.query("SELECT count(*) AS n FROM materials")
+        # Versions differ in what they fail at, and not in how.
+        failing = MagicMock(wraps=session._connection)
+        said = "INTERNAL Error: Scalar function\n\nStack Trace:\n\nduckdb.so(+0x1)"
+        for name in ("execute", "sql", "query", "extract_statements"):
+            getattr(failing, name).side_effect = duckdb.InternalException(said)
+        session._connection = failing
         with pytest.raises(QueryError, match="DuckDB failed in itself: Scalar function") as caught:
-            session.read_only_query(fault)
+            session.read_only_query("SELECT 1")
         assert "Stack Trace" not in str(caught.value) and ".so" not in str(caught.value)
         assert session.query("SELECT count(*) AS n FROM materials") == before
 
