@@ -98,17 +98,16 @@ def _both_ways(folder: Path, drawn: Path, described: int, cluster: Any) -> int:
         _call(f"{command} --jobs 2", copy, None)
         _call(f"{command} --jobs 3", there, cluster.address, harms.get(command))
     differ += _compared_models(FeatureStore.open(copy), FeatureStore.open(there))
-    _call(f"{_SOURCE} -o {folder}/source-here", copy, None)
-    _call(f"{_SOURCE} -o {folder}/source-there", there, cluster.address)
-    source, other = (
-        (folder / name / "model.safetensors").read_bytes()
-        for name in ("source-here", "source-there")
-    )
+    models = [folder / name / "model.safetensors" for name in ("source-here", "source-there")]
+    for model, store, address in zip(models, (copy, there), (None, cluster.address), strict=True):
+        if not model.exists():
+            _call(f"{_SOURCE} -o {model.parent}", store, address)
+    source, other = (model.read_bytes() for model in models)
     print(f"the source model: {len(source):,} bytes, equal to the byte: {source == other}")
-    model = FeatureStore.open(there).sql(_MODEL).to_pylist()[0]["model_id"]
+    model_id = FeatureStore.open(there).sql(_MODEL).to_pylist()[0]["model_id"]
     for command in (
-        f"predict materials {drawn}/predicted.json --dataset predicted --model {model}",
-        f"screen candidates {drawn}/screened.json --dataset screened --model {model} "
+        f"predict materials {drawn}/predicted.json --dataset predicted --model {model_id}",
+        f"screen candidates {drawn}/screened.json --dataset screened --model {model_id} "
         f'--want "minimise {_PROPERTY}" --budget 5',
     ):
         _call(command, copy, None)

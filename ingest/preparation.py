@@ -12,6 +12,7 @@ from featurestore.catalogue import Encoder, Generator, find_encoder, find_genera
 from featurestore.crystal import Crystal
 from featurestore.errors import MissingDataError, UnknownNameError
 from featurestore.failure import Failure
+from featurestore.machine.cluster import chosen_cluster
 from featurestore.machine.pool import Pool, default_workers
 from featurestore.machine.processors import processors
 from featurestore.machine.workers import WorkerPool
@@ -131,8 +132,13 @@ class ModelPreparation:
             generator = find_generator(session, generator_id)
             settings = _settings_of_generator(session, generator)
         workers = min(default_workers(), len(lacking))
-        pool = self._pool(
-            generator_id, workers, lambda: describing_pool(generator.source, settings, workers)
+        # Idle workers of a cluster would hold what those of the next step wait for.
+        pool = (
+            self._pool(
+                generator_id, workers, lambda: describing_pool(generator.source, settings, workers)
+            )
+            if chosen_cluster() is None
+            else None
         )
         arguments = {
             "source": generator.source,

@@ -11,6 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -21,6 +22,7 @@ from made_up_materials import entry, write_archive
 from ray_work import die, refuse, scale, work
 from tiny_bert import write_tiny_bert
 
+from featurestore.catalogue import find_generator
 from featurestore.cli.root import root
 from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
@@ -31,6 +33,8 @@ from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
 from featurestore.tables.schemas import embedding_table
 from ingest.encoders.load import load_encoder
+from ingest.preparation import ModelPreparation
+from ingest.stages.selection import Selection
 from ingest.text.registry import text_part
 
 # Not by importing it: its settings are read then.
@@ -163,9 +167,7 @@ def test_an_address_where_nothing_answers_is_an_error_at_once():
     assert time.monotonic() - began < 20
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
-    folder = tmp_path_factory.mktemp("ray")
+def six(folder: Path) -> FeatureStore:
     archive = write_archive(folder / "six.json", [entry(f"m{i}", 4.0 + i / 9) for i in range(6)])
     store = FeatureStore.open(folder / "store", create=True)
     called("structures", str(archive), "--dataset", "six", store=store)
@@ -181,7 +183,8 @@ def called(*arguments: str, store: FeatureStore) -> Result:
 
 
 @pytest.mark.slow
-def test_text_and_vectors_of_a_cluster_are_those_of_one_machine(cluster, store, tmp_path):
+def test_text_and_vectors_of_a_cluster_are_those_of_one_machine(cluster, tmp_path):
+    store = six(tmp_path)
     on_it = ("--ray", cluster.address)
     made = called("text", "--text", "chemnlp", "--workers", "1", *on_it, store=store)
     assert made.stdout == "structures described: 6 written, 0 already there, 0 failed\n"
@@ -212,10 +215,31 @@ def test_text_and_vectors_of_a_cluster_are_those_of_one_machine(cluster, store, 
     ] * 2
 
 
-def test_duplicates_and_symmetry_of_a_cluster(cluster, store, tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_a_preparation_gives_processors_back_between_its_steps(cluster, tmp_path):
+    import ray
+
+    store = six(tmp_path)
+    called("text", "--text", "chemnlp", "--workers", "1", store=store)
+    new = write_archive(tmp_path / "new.json", [entry(f"new{i}", 5.0 + i / 9) for i in range(4)])
+    called("structures", str(new), "--dataset", "new", store=store)
+    with store.session() as session:
+        generator_id = find_generator(session, "chemnlp").generator_id
+    chosen = Selection(materials=tuple(f"new{i}" for i in range(4)))
+    with on_cluster(cluster), closing(ModelPreparation()) as preparation:
+        assert preparation._describe(store, generator_id, chosen) == {}
+        until = time.monotonic() + 30
+        while (free := ray.available_resources().get("CPU", 0)) < 2 and time.monotonic() < until:
+            time.sleep(0.1)
+    assert free == 2
+    assert store.sql("SELECT count(*) AS n FROM texts('chemnlp')")["n"][0].as_py() == 10
+
+
+def test_duplicates_and_symmetry_of_a_cluster(cluster, tmp_path, monkeypatch):
     from ingest.structures import analysis
 
     monkeypatch.setattr(analysis, "_ENOUGH_FOR_WORKERS", 1)
+    store = six(tmp_path)
     archive = write_archive(tmp_path / "two.json", [entry("again", 4.0), entry("new", 7.0)])
     on_it = ("--ray", cluster.address)
     called("structures", str(archive), "--dataset", "two", *on_it, store=store)
