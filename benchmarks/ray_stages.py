@@ -90,14 +90,15 @@ def _both_ways(folder: Path, drawn: Path, described: int, cluster: Any) -> int:
         _call(command, here, None)
     for command in commands:
         _call(command, there, cluster.address, harms.get(command))
-    differ = _compared(FeatureStore.open(here), FeatureStore.open(there))
     # A copy that has begun to learn is no longer an earlier state of its original.
     if not Path(copy, "models.lance").exists():
+        if differ := _compared(FeatureStore.open(here), FeatureStore.open(there)):
+            return differ
         _call(f"backup {copy}", there, None)
     for command in (_BENCHMARK, _CROSS_VALIDATION):
         _call(f"{command} --jobs 2", copy, None)
         _call(f"{command} --jobs 3", there, cluster.address, harms.get(command))
-    differ += _compared_models(FeatureStore.open(copy), FeatureStore.open(there))
+    differ = _compared_models(FeatureStore.open(copy), FeatureStore.open(there))
     models = [folder / name / "model.safetensors" for name in ("source-here", "source-there")]
     for model, store, address in zip(models, (copy, there), (None, cluster.address), strict=True):
         if not model.exists():
