@@ -40,9 +40,10 @@ def download_distribution(requirement: str, form: Form, folder: Path) -> Path:
     name = requirement.partition("==")[0]
     binary = "--only-binary" if form == "wheel" else "--no-binary"
     before = set(folder.iterdir())
+    # With its cache pip keeps a file twice, and a disk that this fills looks like a cut network.
     command = [
         *(sys.executable, "-m", "pip", "download", "--no-deps", "--disable-pip-version-check"),
-        *("--quiet", binary, name, "--dest", str(folder), requirement),
+        *("--no-cache-dir", "--quiet", binary, name, "--dest", str(folder), requirement),
     ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:

@@ -118,7 +118,11 @@ def _wheel(requirement: str, pieces: Path) -> Path:
     if not whole.exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        download_distribution(requirement, "wheel", folder).rename(whole)
+        try:
+            download_distribution(requirement, "wheel", folder).rename(whole)
+        except DownloadError:
+            shutil.rmtree(folder)  # half a file is of no use, and the disk may be full
+            raise
     return whole
 
 

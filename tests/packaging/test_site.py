@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
 
+import click
 import pytest
 
 from benchmarks.changelog import fragments, released
@@ -55,6 +57,40 @@ def test_every_page_is_in_the_navigation_and_so_two_clicks_away():
     named = re.findall(r"^ +- .*?: ([\w-]+\.md)$", text, re.MULTILINE)
     assert set(named) == {path.name for path in (ROOT / "docs").glob("*.md")} | GENERATED
     assert len(named) == len(set(named))
+
+
+def test_the_page_of_commands_has_every_command_with_its_options_and_examples_as_code():
+    spec = importlib.util.spec_from_file_location("commands", ROOT / "docs/_site/commands.py")
+    assert spec is not None and spec.loader is not None
+    commands = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(commands)
+
+    @click.group()
+    def root() -> None:
+        """Take <this> apart, as a | b.
+
+        \b
+        Example:
+          root part --into a
+          root part
+        """
+
+    @root.command()
+    @click.option("--into", type=click.Choice(["a", "b"]), default="a", show_default=True)
+    @click.option("--how", help="One of x|y.")
+    @click.option("--secret", hidden=True)
+    def part(into: str, how: str, secret: str) -> None:
+        """Do it."""
+
+    page = "\n".join(commands.described("root", root))
+    assert "Take &lt;this&gt; apart" in page
+    assert "Example:\n\n```text\nroot part --into a\nroot part\n```" in page
+    assert "\n### root part { #root-part data-toc-label='part' }\n" in page
+    assert "| `--into [a|b]` | \\[default: a\\] |" in page
+    assert "| `--how TEXT` | One of x&#124;y. |" in page
+    assert "UNSET" not in page and "secret" not in page
+    assert commands.MARK in (ROOT / "docs" / "cli.md").read_text("utf-8")
+    assert commands.on_page_markdown("other") == "other"
 
 
 def test_the_site_asks_no_other_server():

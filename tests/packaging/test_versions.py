@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from click.testing import CliRunner
+from packaging.tags import Tag
 
-from benchmarks import versions
+from benchmarks import downloads, versions
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,3 +55,33 @@ def test_the_schedule_tries_what_the_package_says_it_runs_on() -> None:
     assert matrix["python"] == re.findall(r"Python :: (3\.\d+)", text)
     makefile = (ROOT / "Makefile").read_text("utf-8")
     assert f"PYTHONS ?= {' '.join(matrix['python'])}" in makefile
+
+
+def test_the_bytes_of_an_installation_are_those_of_the_file_that_fits(tmp_path: Path) -> None:
+    local = tmp_path / "c-1.0+cpu-py3-none-any.whl"
+    local.write_bytes(b"123")
+    url = "https://example.org/files/"
+    document = {
+        "packages": [
+            {
+                "name": "a",
+                "wheels": [
+                    {"url": f"{url}a-1.0-py3-none-any.whl", "size": 5},
+                    {"url": f"{url}a-1.0-cp311-cp311-linux_x86_64.whl", "size": 70},
+                    {"url": f"{url}a-1.0-cp311-cp311-win_amd64.whl", "size": 900},
+                ],
+                "sdist": {"url": f"{url}a-1.0.tar.gz", "size": 1},
+            },
+            {"name": "b", "wheels": [], "sdist": {"url": f"{url}b-1.0.tar.gz", "size": 11}},
+            {"name": "c", "wheels": [{"url": local.as_uri()}]},
+        ]
+    }
+    here = [Tag("cp311", "cp311", "linux_x86_64"), Tag("py3", "none", "any")]
+    assert downloads.fetched(document, here) == [
+        downloads.Fetched("a", 70, True),
+        downloads.Fetched("b", 11, False),
+        downloads.Fetched("c", 3, True),
+    ]
+    document["packages"] = [{"name": "d", "wheels": [{"url": f"{url}d-1.0-py3-none-any.whl"}]}]
+    with pytest.raises(click.ClickException, match=r"does not say how large d-1\.0"):
+        downloads.fetched(document, here)

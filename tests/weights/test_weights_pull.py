@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -81,9 +82,15 @@ def test_a_full_disk_leaves_no_half_weights_and_is_told_from_a_network(
     assert find_weights("mine") is None and nothing_is_left(cache_root)
     enter("other", PackageSource(("my-model==1.0",), "x"), {"model.pt": sha256(MODEL)})
     said = subprocess.CompletedProcess([], 1, "", f"ERROR: Could not install: {full}")
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: said)
+
+    def half(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        (Path(command[command.index("--dest") + 1]) / "half.whl").write_bytes(MODEL[:9])
+        return said
+
+    monkeypatch.setattr(subprocess, "run", half)
     with pytest.raises(DownloadError, match=r"TMPDIR.* make room there"):
         pull("other")
+    assert nothing_is_left(cache_root)
     said.stderr = "error: incomplete-download\n\n× Download failed after 6 attempts\nnote: ...\n"
     with pytest.raises(DownloadError, match="index: Download failed after 6 attempts; check the"):
         pull("other")

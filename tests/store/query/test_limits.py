@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from unittest.mock import MagicMock
 
 import duckdb
 import pytest
@@ -81,17 +80,30 @@ def test_results_have_limits(store, options):
     assert run.returncode == 1 and errors.startswith("Error: ") and "Traceback" not in errors
 
 
-def test_a_fault_of_duckdb_ends_its_query_alone(store):
+class Faulty:
+    """A connection to a DuckDB that fails in itself."""
+
+    def extract_statements(self, sql: str) -> None:
+        raise duckdb.InternalException(
+            "INTERNAL Error: Scalar function failed\n\nStack Trace:\n\n/lib/duckdb.so(+0x1)"
+        )
+
+    def close(self) -> None:
+        """As any connection."""
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_a_fault_of_duckdb_ends_its_query_alone(store, real):
+    if real and duckdb.__version__ != "2.0.0":
+        pytest.skip("DuckDB 2.0.1 has mended the fault of 2.0.0 that is met here")
+    fault = "SELECT TRY_CAST((SELECT 999999999999999999999999999999::BIGNUM) AS HUGEINT)"
     with store.session() as session:
         before = session.query("SELECT count(*) AS n FROM materials")
-        # Versions differ in what they fail at, and not in how.
-        failing = MagicMock(wraps=session._connection)
-        said = "INTERNAL Error: Scalar function\n\nStack Trace:\n\nduckdb.so(+0x1)"
-        for name in ("execute", "sql", "query", "extract_statements"):
-            getattr(failing, name).side_effect = duckdb.InternalException(said)
-        session._connection = failing
+        if not real:
+            session._connection.close()
+            session._connection = Faulty()
         with pytest.raises(QueryError, match="DuckDB failed in itself: Scalar function") as caught:
-            session.read_only_query("SELECT 1")
+            session.read_only_query(fault)
         assert "Stack Trace" not in str(caught.value) and ".so" not in str(caught.value)
         assert session.query("SELECT count(*) AS n FROM materials") == before
 
