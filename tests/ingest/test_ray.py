@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import numpy as np
@@ -28,6 +29,7 @@ from featurestore.errors import InvalidInputError
 from featurestore.failure import Failure
 from featurestore.machine.cluster import Cluster, chosen_cluster, on_cluster
 from featurestore.machine.pool import default_workers, worker_pool
+from featurestore.machine.ray_workers import RayPool
 from featurestore.machine.workers import WorkersError
 from featurestore.store import FeatureStore
 from featurestore.stored_structures import stored_crystals
@@ -291,3 +293,25 @@ def test_documented_files_of_clusters_read():
     up, job = (yaml.safe_load(block) for block in blocks)
     assert up["head_node_type"] in up["available_node_types"]
     assert job["kind"] == "RayJob" and job["spec"]["entrypoint"].startswith("featurestore ingest")
+
+
+def test_a_worker_asks_for_the_processors_and_gpus_that_were_said():
+    asked: list[dict[str, object]] = []
+
+    class Made:
+        def options(self, **resources):
+            asked.append(resources)
+            return self
+
+        def remote(self, *_):
+            return self
+
+        start = property(lambda self: self)
+
+    pool = RayPool(3, cluster=Cluster("10.0.0.5:6379", cpus_per_worker=4.0, gpus_per_worker=1.0))
+    pool.__dict__["_ray"] = SimpleNamespace(remote=lambda _: Made())
+    pool._start_for(2)
+    assert len(asked) == 2
+    for resources in asked:
+        assert resources["num_cpus"] == 4.0 and resources["num_gpus"] == 1.0
+        assert resources["max_restarts"] == 0 and resources["max_task_retries"] == 0
