@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -320,7 +324,28 @@ def test_too_few_texts_and_other_encoders_are_refused(store, tiny_folder, told_o
     shutil.copytree(told_original, tmp_path / "store")
     three = FeatureStore.open(tmp_path / "store")
     three.remove("sentences", "structure_id NOT IN ('structure-1','structure-2','structure-3')")
-    refused = run(three, tmp_path / "no", tiny_folder, "--property", PROPERTY)
-    assert isinstance(refused.exception, (MissingDataError, UnknownNameError))
     with three.session() as session, pytest.raises(MissingDataError, match="3 structures have a"):
         stored_corpus(session, [PROPERTY], ["robocrystallographer"])
+
+
+@pytest.mark.slow
+def test_a_killed_training_ends_with_the_same_bytes(told_original, tiny_folder, tmp_path):
+    given = [
+        sys.executable, "-c", "from featurestore.cli import main; main()", "train", "text-source",
+        "--property", PROPERTY, "--text", "robocrystallographer", "--weights", str(tiny_folder),
+        "--store", str(told_original), "--passes", "30", "--texts-a-round", "16",
+        "--patience", "999", "--max-tokens", "24",
+    ]  # fmt: skip
+    whole, part = tmp_path / "whole" / "taught", tmp_path / "part" / "taught"
+    for folder in (whole, part):
+        folder.parent.mkdir()
+    subprocess.run([*given, "-o", str(whole)], check=True, capture_output=True)
+    with subprocess.Popen([*given, "-o", str(part)], stderr=subprocess.DEVNULL) as killed:
+        while not (part / "resume.pt").exists():
+            assert killed.poll() is None
+            time.sleep(0.01)
+        killed.kill()
+    assert killed.returncode == -signal.SIGKILL and not (part / "model.safetensors").exists()
+    subprocess.run([*given, "-o", str(part)], check=True, capture_output=True)
+    for name in ("model.safetensors", "head.safetensors"):
+        assert (part / name).read_bytes() == (whole / name).read_bytes()
