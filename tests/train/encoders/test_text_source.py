@@ -324,6 +324,8 @@ def test_too_few_texts_and_other_encoders_are_refused(store, tiny_folder, told_o
     shutil.copytree(told_original, tmp_path / "store")
     three = FeatureStore.open(tmp_path / "store")
     three.remove("sentences", "structure_id NOT IN ('structure-1','structure-2','structure-3')")
+    refused = run(three, tmp_path / "no", tiny_folder, "--property", PROPERTY)
+    assert isinstance(refused.exception, (MissingDataError, UnknownNameError))
     with three.session() as session, pytest.raises(MissingDataError, match="3 structures have a"):
         stored_corpus(session, [PROPERTY], ["robocrystallographer"])
 
