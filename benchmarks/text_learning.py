@@ -2,14 +2,14 @@
 
     python -m benchmarks.text_learning --store materials-store --work text-models --preset night
 
-It fine-tunes MiniLM on a source property, trains a language model of the descriptions and
-fine-tunes that, once on the property and once also on what a structure model makes of the same
-crystals, learns joint spaces, encodes the texts of the targets' materials with each, and
-compares: text alone, structure with each text, by concatenation and by attention; beside the
-controls, which are a regular expression, the formula alone, another material's text, and structure
-vectors taught what the text was taught. Every step is a command of the package that finds what is
-done already, so that the script may be killed and started again; --plan prints the commands and
-does nothing. Texts must have been made before: `featurestore ingest text`.
+It trains a language model of the descriptions, teaches it a source property, and once also what a
+structure model makes of the same crystals, fine-tunes the base model on the property where the
+preset has time for it, learns joint spaces, encodes the texts of the targets' materials with each,
+and compares: text alone, and structure with each text; beside the controls, which are a regular
+expression, the formula alone, another material's text, and structure vectors taught what the text
+was taught. Every step is a command of the package that finds what is done already, so that the
+script may be killed and started again; --plan prints the commands and does nothing. Texts must have
+been made before: `featurestore ingest text`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,16 @@ from benchmarks.shuffled_texts import shuffled
 from featurestore.cli.options import CONTEXT
 from featurestore.store import FeatureStore
 
-SOURCES = ("chemnlp", "robocrystallographer")
-TAUGHT = ("language", "reader", "language-reader", "student")
-CONTROLS = ("prose-numbers", "shuffled")
+_SOURCE = ("formation_energy_per_atom", "formation_energy_peratom")
+_SEVEN = (
+    "Tc_supercon",
+    "slme",
+    "mbj_bandgap",
+    "spillage",
+    "magmom_oszicar",
+    "ehull",
+    "formation_energy_peratom",
+)
 
 
 @dataclass(frozen=True)
@@ -37,55 +44,76 @@ class Preset:
 
     Parameters
     ----------
-    limit : int
-        Source structures; 0: all.
-    fine_tuning, language : str
-        Options of `train text-source` and `train language-model`.
+    language : str
+        Options of `train language-model`.
+    reading, learning : str
+        Options of `train text-source` for what starts from that language model, on the source
+        properties, and on these and on structure vectors.
+    fine_tuning : str
+        The same for the base model; empty: it is not fine-tuned.
+    max_tokens : int
+        Tokens of a text, for all but the base model as it is.
     encoding : str
         Options of `ingest embeddings` with text models.
-    max_tokens, seeds, jobs : int
-        Tokens a text; seeds of each predictor; models trained at once.
+    predictor : str
+        Options of `train benchmark`.
+    seeds, jobs : int
+        Seeds of each predictor; models trained at once.
     """
 
-    limit: int
-    fine_tuning: str
     language: str
-    encoding: str
+    reading: str
+    learning: str
+    fine_tuning: str
     max_tokens: int
+    encoding: str
+    predictor: str
     seeds: int
     jobs: int
 
 
+_COMPACT = "--compact --decimals 1 --layers 2 --hidden 192 --heads 6 --dropout 0 --batch-size 32"
+_STEPS = "--decimals 1 --batch-size 32 --learning-rate 7e-4 --texts-a-round 8000"
+_SMALL = "--set ensemble.members=1 --set ensemble.epochs=10 --set ensemble.rows_to_tune=400"
+
 PRESETS = {
     # Some minutes of one core beside the encoding: whether everything runs.
     "minutes": Preset(
-        200,
-        "--learn upper --upper-layers 1 --passes 1 --texts-a-round 100",
-        "--passes 1 --texts-a-round 100 --vocabulary 200",
-        "",
+        "--limit 200 --passes 1 --texts-a-round 100 --vocabulary 200",
+        "--limit 200 --learn upper --upper-layers 1 --passes 1 --texts-a-round 100",
+        "--limit 200 --learn upper --upper-layers 1 --passes 1 --texts-a-round 100",
+        "--limit 200 --learn upper --upper-layers 1 --passes 1 --texts-a-round 100",
         64,
+        "",
+        _SMALL,
         1,
         1,
     ),
-    # One night of two cores: about 4 to 9 texts a second of MiniLM.
+    # What docs/results_text.md has, in a part of one night of two cores.
     "night": Preset(
-        5_000,
-        "--learn all --passes 3 --learning-rate 5e-5",
-        "--passes 2 --vocabulary 2000 --learning-rate 2e-4",
+        f"{_COMPACT} --limit 20000 --vocabulary 2500 --passes 1 --texts-a-round 4000 "
+        "--learning-rate 1e-3",
+        f"{_STEPS} --passes 2",
+        f"{_STEPS} --passes 5",
         "",
-        256,
-        3,
+        192,
+        "",
+        _SMALL,
+        5,
         2,
     ),
-    # A GPU lent for minutes: everything that has a text.
+    # A GPU lent for minutes: larger models of everything that has a text.
     "gpu": Preset(
-        0,
-        "--learn all --passes 6 --learning-rate 5e-5 --batch-size 64 --device cuda "
-        "--precision bfloat16",
         "--passes 6 --vocabulary 4000 --learning-rate 3e-4 --batch-size 64 --device cuda "
         "--precision bfloat16",
-        "--device cuda",
+        *(
+            "--learn all --passes 6 --learning-rate 5e-5 --batch-size 64 --device cuda "
+            "--precision bfloat16",
+        )
+        * 3,
         512,
+        "--device cuda",
+        "",
         5,
         8,
     ),
@@ -102,51 +130,62 @@ class Plan:
     work : Path
         Folder of the models.
     preset : Preset
-    source_property : str
+    sources : tuple of str
+        Texts.
+    source_properties : tuple of str
         What the text source models learn.
     properties : tuple of str
         Targets.
-    split : str
-        Whose validation and test materials nothing may learn from.
+    split, hold_out : str
+        The folds of the targets, and the split whose validation and test materials nothing may
+        learn from.
     structure_encoder, base : str
-        The other side, and the text model that all starts from.
+        The other side, and the text model as it can be pulled.
     """
 
     store: str
     work: Path
     preset: Preset
-    source_property: str
+    sources: tuple[str, ...]
+    source_properties: tuple[str, ...]
     properties: tuple[str, ...]
     split: str
+    hold_out: str
     structure_encoder: str
     base: str
 
+    @property
+    def taught(self) -> list[str]:
+        """The text models that are trained, in this order."""
+        tuned = ["reader"] if self.preset.fine_tuning else []
+        return ["language", "language-reader", *tuned, "student"]
+
     def schooling(self) -> Iterator[list[str]]:
-        """Training the text models and joint spaces."""
-        texts = [word for source in SOURCES for word in ("--text", source)]
-        held = ["--hold-out", self.split, "--max-tokens", str(self.preset.max_tokens)]
-        limit = ["--limit", str(self.preset.limit)] if self.preset.limit else []
-        learned = ["--property", self.source_property, *shlex.split(self.preset.fine_tuning)]
+        """Training the text models."""
+        texts = [word for source in self.sources for word in ("--text", source)]
+        held = ["--hold-out", self.hold_out, "--max-tokens", str(self.preset.max_tokens)]
+        learned = [word for one in self.source_properties for word in ("--property", one)]
         if not self._done("language"):
             yield self._command(
                 "train language-model",
-                *("--weights", self.base, *texts, *held, *limit),
-                *(*shlex.split(self.preset.language), "-o", self._folder("language")),
+                *(*texts, *held, *shlex.split(self.preset.language)),
+                *("-o", self._folder("language")),
             )
         distilled = ["--structure-encoder", self.structure_encoder, "--components", "32"]
-        described = "structure_id IN (SELECT structure_id FROM sentences)"
+        described = "structure_id IN (SELECT structure_id FROM sentences) AND n_atoms <= 48"
         yield self._command(
             "ingest embeddings", "--encoder", self.structure_encoder, "--where", described
         )
-        for name, start, also in (
-            ("reader", self.base, []),
-            ("language-reader", self._folder("language"), []),
-            ("student", self._folder("language"), distilled),
+        language = self._folder("language")
+        for name, start, how, also in (
+            ("language-reader", language, self.preset.reading, []),
+            ("reader", self.base, self.preset.fine_tuning, []),
+            ("student", language, self.preset.learning, distilled),
         ):
-            if not self._done(name):
+            if name in self.taught and not self._done(name):
                 yield self._command(
                     "train text-source",
-                    *("--weights", start, *texts, *held, *limit, *learned, *also),
+                    *("--weights", start, *texts, *held, *learned, *shlex.split(how), *also),
                     *("-o", self._folder(name)),
                 )
 
@@ -157,57 +196,59 @@ class Plan:
             chosen = ["--property", property, "--split", self.split]
             yield self._command("ingest text", "--text", "composition", *chosen)
             yield self._command("ingest embeddings", "--encoder", self.structure_encoder, *chosen)
-            for source in (*SOURCES, "composition"):
+            formula = ["--text", "composition", *chosen]
+            yield self._command("ingest embeddings", "--encoder", "prose-numbers", *formula)
+            for source in self.sources:
                 text = ["--text", source, *chosen]
                 yield self._command("ingest embeddings", "--encoder", self.base, *text)
                 yield self._command("ingest embeddings", "--encoder", "prose-numbers", *text)
-                for name in TAUGHT:
+                for name in self.taught:
                     yield self._command(
                         "ingest embeddings", "--encoder", self._folder(name), *text, *encoding
                     )
 
     def joint_spaces(self) -> Iterator[list[str]]:
-        """A joint space for each source, with the base's vectors and with the reader's."""
-        for source in SOURCES:
-            for encoder in (self.base, "reader"):
+        """A joint space for each source, with the base's vectors and with the student's."""
+        for source in self.sources:
+            for encoder in (self.base, "student"):
                 name = f"joint-{source}-{encoder}"
                 if self._done(f"{name}-text"):
                     continue
                 yield self._command(
                     "train align",
                     *("--structure-encoder", self.structure_encoder, "--text", source),
-                    *("--text-encoder", encoder, "--hold-out", self.split),
+                    *("--text-encoder", encoder, "--hold-out", self.hold_out),
                     *("-o", self._folder(name)),
                 )
 
     def comparing(self) -> Iterator[list[str]]:
-        """Feature sets and the table."""
-        encoders = (self.base, *TAUGHT, *CONTROLS)
-        alone = {f"{e}-{s}": [f"{e}:{s}"] for s in SOURCES for e in encoders}
-        alone |= {f"{e}-formula": [f"{e}:composition"] for e in (self.base, "prose-numbers")}
-        structure = {"structure": [self.structure_encoder]}
-        both = {f"structure+{name}": [self.structure_encoder, *of] for name, of in alone.items()}
+        """Feature sets and the two tables."""
+        alone = {"formula": ["prose-numbers:composition"]}
+        for source in self.sources:
+            numbers = f"prose-numbers:{source}"
+            alone |= {f"{e}-{source}": [f"{e}:{source}"] for e in (self.base, *self.taught)}
+            alone |= {f"prose-{source}": [numbers], f"shuffled-{source}": [f"shuffled:{source}"]}
+            alone[f"student+prose-{source}"] = [f"student:{source}", numbers]
+        both = {
+            f"structure+{name}": [self.structure_encoder, *features]
+            for name, features in alone.items()
+            if not name.startswith(("language", "reader"))
+        }
         both["structure+schooled"] = [self.structure_encoder, "schooled"]
+        structure = {"structure": [self.structure_encoder]}
         for name, features in (alone | structure | both).items():
             yield self._command("features define", name, *features)
-        seeds = ["--split", self.split, "--seeds", str(self.preset.seeds)]
-        seeds += ["--jobs", str(self.preset.jobs)]
+        how = ["--split", self.split, "--seeds", str(self.preset.seeds)]
+        how += ["--jobs", str(self.preset.jobs), "--predictor", "ensemble"]
+        how += shlex.split(self.preset.predictor)
         properties = [word for one in self.properties for word in ("--property", one)]
-        control = [f"prose-numbers-{source}" for source in SOURCES]
-        attended = [
-            "structure",
-            *(f"structure+{e}-{s}" for s in SOURCES for e in (self.base, "student")),
-        ]
-        for sets, predictor, reference in (
-            (list(alone), "ensemble", f"{self.base}-{SOURCES[0]}"),
-            (control, "gbt", control[0]),
-            ([*structure, *both], "ensemble", "structure"),
-            (attended, "attention", "structure"),
+        for sets, reference in (
+            (list(alone), f"{self.base}-{self.sources[0]}"),
+            ([*structure, *both], "structure"),
         ):
             named = [word for name in sets for word in ("--feature-set", name)]
             yield self._command(
-                "train benchmark",
-                *(*properties, *seeds, *named, "--predictor", predictor, "--reference", reference),
+                "train benchmark", *(*properties, *how, *named, "--reference", reference)
             )
 
     def _folder(self, name: str) -> str:
@@ -242,15 +283,15 @@ def run(commands: Sequence[list[str]], only_print: bool) -> None:
     help="Folder of the models that are trained.",
 )
 @click.option("--preset", type=click.Choice(list(PRESETS)), default="minutes", show_default=True)
-@click.option("--source-property", default="formation_energy_per_atom", show_default=True)
+@click.option("--text", "sources", multiple=True, default=("chemnlp",), show_default=True)
 @click.option(
-    "--property",
-    "properties",
-    multiple=True,
-    default=("Tc_supercon", "slme", "mbj_bandgap"),
-    show_default=True,
+    "--source-property", "source_properties", multiple=True, default=_SOURCE, show_default=True
 )
-@click.option("--split", default="paper", show_default=True)
+@click.option("--property", "properties", multiple=True, default=_SEVEN, show_default=True)
+@click.option("--split", default="paper", show_default=True, help="The folds of the targets.")
+@click.option(
+    "--hold-out", default="paper", show_default=True, help="Whose materials nothing learns from."
+)
 @click.option("--structure-encoder", default="alignn-ff", show_default=True)
 @click.option("--base", default="minilm", show_default=True, help="The model it starts from.")
 @click.option("--plan", "only_print", is_flag=True, help="Print the commands and do nothing.")
@@ -258,9 +299,11 @@ def main(
     store: str,
     work: Path,
     preset: str,
-    source_property: str,
+    sources: tuple[str, ...],
+    source_properties: tuple[str, ...],
     properties: tuple[str, ...],
     split: str,
+    hold_out: str,
     structure_encoder: str,
     base: str,
     only_print: bool,
@@ -270,9 +313,11 @@ def main(
         store,
         work,
         PRESETS[preset],
-        source_property,
+        sources,
+        source_properties,
         properties,
         split,
+        hold_out,
         structure_encoder,
         base,
     )
@@ -281,7 +326,9 @@ def main(
     if not only_print:
         opened = FeatureStore.open(store)
         shuffled(opened, "student")
-        schooled(opened, structure_encoder, [source_property], SOURCES[0], hold_out=[split])
+        schooled(
+            opened, structure_encoder, list(source_properties), sources[0], hold_out=[hold_out]
+        )
     run(list(plan.joint_spaces()), only_print)
     run(list(plan.comparing()), only_print)
 

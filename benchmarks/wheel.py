@@ -121,13 +121,9 @@ def install(wheel: Path, environment: Path, torch: str) -> None:
 
 
 def check(environment: Path, folder: Path) -> None:
-    """``pip check``, and the commands beside a file that is called train.py."""
+    """``python -m pip check``, and the commands beside a file that is called train.py."""
     binaries = environment / ("Scripts" if os.name == "nt" else "bin")
-    uv = shutil.which("uv")
-    if uv:
-        _run([uv, "pip", "check", "--python", str(binaries / "python")])
-    else:
-        _run([str(binaries / "python"), "-m", "pip", "check"])
+    _run([str(binaries / "python"), "-m", "pip", "check"])
     folder.mkdir()
     (folder / "train.py").write_text("raise SystemExit('this is the user’s own file')\n", "utf-8")
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
