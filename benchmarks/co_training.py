@@ -95,6 +95,8 @@ def _formula(species: list[str]) -> tuple[tuple[str, int], ...]:
 _KNOWN, _CO = "known labels alone", "co-training"
 #: Whose predictions a model learns from, and whether it learns in rounds or all goes into one.
 _WAYS = {_CO: (OTHER, True), "self-training": (ITSELF, True), "larger ensemble": (OTHER, False)}
+#: Each way and what its error is compared with.
+_COMPARED = [(way, _KNOWN) for way in _WAYS] + [(_CO, way) for way in _WAYS if way != _CO]
 
 
 @dataclass(frozen=True)
@@ -108,50 +110,72 @@ class Setting:
     members: int
 
 
-def errors_of(
+@dataclass(frozen=True)
+class Measured:
+    """A training.
+
+    Parameters
+    ----------
+    errors : dict of str to list of float
+        By name the absolute test errors of the round chosen; for co-training those of its round 0,
+        too.
+    rounds : list of dict
+        Of each round its labels, the validation error by which it stops, and the test errors of
+        both sides and of their mean.
+    """
+
+    errors: dict[str, list[float]]
+    rounds: list[dict[str, float]]
+
+
+def measured(
     sides: dict[str, Side],
     targets: dict[str, np.ndarray],
     way: str,
     setting: Setting,
     seed: int,
-) -> dict[str, list[float]]:
-    """Absolute test errors by the round chosen; for co-training those of its round 0, too."""
+) -> Measured:
+    """Train, say each round, and keep what is compared."""
     teacher, in_rounds = _WAYS[way]
     members = setting.members * (1 if in_rounds else setting.rounds + 1)
     recipe = Ensemble(members=members, epochs=setting.epochs, learn_from_val=False)
     rules = Rules(teacher, setting.rounds if in_rounds else 0, setting.sure, setting.share)
     with progress_bar(None, way, "epochs") as progress:
         done = co_train(sides, targets, recipe, rules, seed, progress)
+    rounds = []
     for one in done:
-        said = ", ".join(
-            f"{side} {np.abs(told - targets['test']).mean():.4g}"
+        of_sides = {
+            side: float(np.abs(told - targets["test"]).mean())
             for side, told in one.predictions.items()
-        )
+        }
+        rounds.append({"labels": one.labels, "val": one.val_mae, **of_sides})
+        said = ", ".join(f"{side} {mae:.4g}" for side, mae in of_sides.items())
         click.echo(
             f"  {way}, seed {seed}, round {one.number}: {one.labels} labels, "
             f"val {one.val_mae:.4g}, test {said}"
         )
     chosen = {way: best_round(done)} | ({_KNOWN: done[0]} if way == _CO else {})
-    return {
+    errors = {
         name: np.abs(one.predictions["both"] - targets["test"]).tolist()
         for name, one in chosen.items()
     }
+    return Measured(errors, rounds)
 
 
 def table(found: dict[str, dict[str, list[list[float]]]]) -> str:
-    """In Markdown each way's test MAE and its gain over known labels alone, seeds averaged."""
+    """In Markdown each way's test MAE and its gain over what it is compared with, seeds averaged."""
     rows = []
     for property, ways in found.items():
-        base = np.mean(ways[_KNOWN], axis=0)
-        for way in _WAYS:
-            mean = np.mean(ways[way], axis=0)
-            rows.append((property, base, way, mean, paired_difference(base, mean)))
+        mean = {name: np.mean(errors, axis=0) for name, errors in ways.items()}
+        for way, other in _COMPARED:
+            gain = paired_difference(mean[other], mean[way])
+            rows.append((property, way, mean[way], other, mean[other], gain))
     corrected = holm([gain.p for *_, gain in rows])
-    lines = ["| property | known labels alone | way | test MAE | gain | p |", "|---" * 6 + "|"]
-    for (property, base, way, mean, gain), p in zip(rows, corrected, strict=True):
+    lines = ["| property | way | test MAE | against | its MAE | gain | p |", "|---" * 7 + "|"]
+    for (property, way, errors, other, others, gain), p in zip(rows, corrected, strict=True):
         its = gain.gain
         lines.append(
-            f"| {property} | {base.mean():.4g} | {way} | {mean.mean():.4g} | "
+            f"| {property} | {way} | {errors.mean():.4g} | {other} | {others.mean():.4g} | "
             f"{its.value:.3g} ({its.low:.3g} to {its.high:.3g}) | {p:.2g} |"
         )
     return "\n".join(lines)
@@ -213,29 +237,28 @@ def main(
             for way in _WAYS:
                 told = {"view": view.fingerprint, "way": way, "seed": seed, **asdict(setting)}
                 file = folder and folder / f"{property}-{way.replace(' ', '-')}-{seed}.json"
-                errors = kept(file, told)
-                if errors is None:
-                    errors = errors_of(sides, targets, way, setting, seed)
-                    keep(file, told, errors)
-                for name, values in errors.items():
+                one = kept(file, told)
+                if one is None:
+                    one = measured(sides, targets, way, setting, seed)
+                    keep(file, told, one)
+                for name, values in one.errors.items():
                     found.setdefault(property, {}).setdefault(name, []).append(values)
     click.echo(table(found))
 
 
-def kept(file: Path | None, told: dict[str, object]) -> dict[str, list[float]] | None:
-    """The errors that a file holds, if they are of the same training."""
+def kept(file: Path | None, told: dict[str, object]) -> Measured | None:
+    """What a file holds, if it is of the same training."""
     if file is None or not file.exists():
         return None
     content = json.loads(file.read_text("utf-8"))
-    errors: dict[str, list[float]] = content["errors"]
-    return errors if content["of"] == told else None
+    return Measured(content["errors"], content["rounds"]) if content["of"] == told else None
 
 
-def keep(file: Path | None, told: dict[str, object], errors: dict[str, list[float]]) -> None:
+def keep(file: Path | None, told: dict[str, object], one: Measured) -> None:
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(file) as path:
-            path.write_text(json.dumps({"of": told, "errors": errors}), "utf-8")
+            path.write_text(json.dumps({"of": told, **asdict(one)}), "utf-8")
 
 
 if __name__ == "__main__":

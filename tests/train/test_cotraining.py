@@ -118,15 +118,21 @@ def test_the_benchmark_compares_three_ways_with_the_known_labels(monkeypatch, tm
     setting = benchmark.Setting(rounds=1, sure=0.5, share=0.5, epochs=1, members=1)
     found: dict[str, list[list[float]]] = {}
     for way in ("co-training", "self-training", "larger ensemble"):
-        errors = benchmark.errors_of(sides, targets, way, setting, 0)
+        one = benchmark.measured(sides, targets, way, setting, 0)
         told, file = {"way": way}, tmp_path / f"{way}.json"
-        benchmark.keep(file, told, errors)
-        assert benchmark.kept(file, told) == errors
+        benchmark.keep(file, told, one)
+        assert benchmark.kept(file, told) == one
         assert benchmark.kept(file, {"way": way, "seed": 1}) is None
-        for name, values in errors.items():
+        assert one.rounds[0]["labels"] == 0 and one.rounds[0]["val"] >= 0
+        assert min(each["both"] for each in one.rounds) <= np.mean(one.errors[way])
+        for name, values in one.errors.items():
             found.setdefault(name, []).append(values)
     # A line learns the same whatever its size: the larger one is what the known labels teach.
     assert found["larger ensemble"] == found["known labels alone"]
     rows = benchmark.table({"Tc": found, "slme": found}).splitlines()
-    assert len(rows) == 2 + 6 and rows[4].startswith("| Tc | ")
-    assert "| larger ensemble |" in rows[4] and rows[4].endswith("| 0 (0 to 0) | 1 |")
+    assert len(rows) == 2 + 10 and rows[4].startswith("| Tc | larger ensemble | ")
+    assert "| known labels alone |" in rows[4] and rows[4].endswith("| 0 (0 to 0) | 1 |")
+    assert [row.split(" | ")[1:4:2] for row in rows[5:7]] == [
+        ["co-training", "self-training"],
+        ["co-training", "larger ensemble"],
+    ]
