@@ -163,7 +163,7 @@ def measured(
 
 
 def table(found: dict[str, dict[str, list[list[float]]]]) -> str:
-    """In Markdown each way's test MAE and its gain over what it is compared with, seeds averaged."""
+    """In Markdown each way's test MAE and gain over what it is compared with, seeds averaged."""
     rows = []
     for property, ways in found.items():
         mean = {name: np.mean(errors, axis=0) for name, errors in ways.items()}
