@@ -53,8 +53,8 @@ class Preset:
         The same for the base model; empty: it is not fine-tuned.
     max_tokens : int
         Tokens of a text, for all but the base model as it is.
-    encoding : str
-        Options of `ingest embeddings` with text models.
+    encoding, base_encoding : str
+        Options of `ingest embeddings` with the models that are trained, and with the base.
     predictor : str
         Options of `train benchmark`.
     seeds, jobs : int
@@ -67,6 +67,7 @@ class Preset:
     fine_tuning: str
     max_tokens: int
     encoding: str
+    base_encoding: str
     predictor: str
     seeds: int
     jobs: int
@@ -85,6 +86,7 @@ PRESETS = {
         "--limit 200 --learn upper --upper-layers 1 --passes 1 --texts-a-round 100",
         64,
         "",
+        "",
         _SMALL,
         1,
         1,
@@ -93,11 +95,12 @@ PRESETS = {
     "night": Preset(
         f"{_COMPACT} --limit 20000 --vocabulary 2500 --passes 1 --texts-a-round 4000 "
         "--learning-rate 1e-3",
-        f"{_STEPS} --passes 2",
+        f"{_STEPS} --passes 2 --limit 20000",
         f"{_STEPS} --passes 5",
         "",
         192,
         "",
+        "--precision bfloat16",
         _SMALL,
         5,
         2,
@@ -112,6 +115,7 @@ PRESETS = {
         )
         * 3,
         512,
+        "--device cuda",
         "--device cuda",
         "",
         5,
@@ -200,7 +204,10 @@ class Plan:
             yield self._command("ingest embeddings", "--encoder", "prose-numbers", *formula)
             for source in self.sources:
                 text = ["--text", source, *chosen]
-                yield self._command("ingest embeddings", "--encoder", self.base, *text)
+                yield self._command(
+                    "ingest embeddings",
+                    *("--encoder", self.base, *text, *shlex.split(self.preset.base_encoding)),
+                )
                 yield self._command("ingest embeddings", "--encoder", "prose-numbers", *text)
                 for name in self.taught:
                     yield self._command(
