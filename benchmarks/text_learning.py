@@ -96,7 +96,7 @@ PRESETS = {
         f"{_COMPACT} --limit 20000 --vocabulary 2500 --passes 1 --texts-a-round 4000 "
         "--learning-rate 1e-3",
         f"{_STEPS} --passes 2 --limit 20000",
-        f"{_STEPS} --passes 5",
+        f"{_STEPS} --passes 4",
         "",
         192,
         "",
