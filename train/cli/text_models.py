@@ -47,7 +47,7 @@ text_options = together(
     click.option(
         "--decimals", type=click.IntRange(0, 9), help="Round decimal fractions to so many places."
     ),
-    precision_option("Of matrix products; bfloat16 on a GPU alone."),
+    precision_option("Of matrix products; bfloat16 on a GPU or a CPU with AMX."),
     device_option,
 )
 

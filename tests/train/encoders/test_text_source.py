@@ -36,6 +36,7 @@ from ingest.encoders.load import load_encoder
 from ingest.encoders.schooling import schooling
 from ingest.library.vectors import encode
 from train.analysis.leakage import leakage
+from train.encoders.text import rounds
 from train.encoders.text.corpus import Corpus, stored_corpus
 from train.encoders.text.distilled import principal_components, with_structure_vectors
 from train.encoders.text.network import Learning
@@ -233,8 +234,26 @@ def test_a_rate_that_is_too_high_is_told(corpus, tiny_folder):
     for rate in (1.0, 1e30):
         with pytest.raises(TrainingError, match=r"diverged in (round|epoch) \d.*learning-rate"):
             trainer(corpus, tiny_folder, replace(SMALL, learning_rate=rate)).fit(Silent())
-    with pytest.raises(InvalidInputError, match="float32"):
+
+
+def test_bfloat16_is_for_processors_that_multiply_tiles_of_it(monkeypatch):
+    monkeypatch.setattr(rounds, "has_amx", lambda: False)
+    with pytest.raises(InvalidInputError, match="no AMX: train in float32"):
         replace(SMALL, precision="bfloat16")
+    monkeypatch.setattr(rounds, "has_amx", lambda: True)
+    assert replace(SMALL, precision="bfloat16").precision == "bfloat16"
+    assert replace(SMALL, precision="bfloat16", device="cuda").device == "cuda"
+
+
+@pytest.mark.skipif(not rounds.has_amx(), reason="this CPU has no AMX")
+def test_bfloat16_learns_as_float32_does(corpus, tiny_folder):
+    told = []
+    for precision in ("float32", "bfloat16"):
+        one = trainer(corpus, tiny_folder, replace(SMALL, precision=precision))
+        one.fit(Silent())
+        told.append([epoch.val_mae for epoch in one.history])
+    np.testing.assert_allclose(told[1], told[0], rtol=0.05)
+    assert told[0] != told[1]
 
 
 def run(store: FeatureStore, folder: Path, base: Path, *options: str):
