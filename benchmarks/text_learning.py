@@ -102,7 +102,7 @@ PRESETS = {
         "",
         "--precision bfloat16",
         _SMALL,
-        5,
+        3,
         2,
     ),
     # A GPU lent for minutes: larger models of everything that has a text.
