@@ -26,7 +26,13 @@ from benchmarks.shuffled_texts import shuffled
 from featurestore.cli.options import CONTEXT
 from featurestore.store import FeatureStore
 
-_SOURCE = ("formation_energy_per_atom", "formation_energy_peratom")
+_SOURCE = (
+    "formation_energy_per_atom",
+    "formation_energy_peratom",
+    "ehull",
+    "magmom_oszicar",
+    "mbj_bandgap",
+)
 _SEVEN = (
     "Tc_supercon",
     "slme",
