@@ -87,9 +87,7 @@ PRESETS = {
     # Some minutes of one core beside the encoding: whether everything runs.
     "minutes": Preset(
         "--limit 200 --passes 1 --texts-a-round 100 --vocabulary 200",
-        "--limit 200 --learn upper --upper-layers 1 --passes 1 --texts-a-round 100",
-        "--limit 200 --learn upper --upper-layers 1 --passes 1 --texts-a-round 100",
-        "--limit 200 --learn upper --upper-layers 1 --passes 1 --texts-a-round 100",
+        *("--limit 200 --learn upper --upper-layers 1 --passes 1 --texts-a-round 100",) * 3,
         64,
         "",
         "",
